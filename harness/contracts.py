@@ -1,0 +1,92 @@
+"""The four contracts. Each asks for one method; there is no base class to inherit from.
+
+A plugin is a frozen dataclass: its class attribute ``name`` is its name in a suite, its typed fields with their
+defaults are its parameters. It may also carry, as class attributes:
+
+- ``requires``: modules it cannot do without; the suite is refused with a clear line where one is missing.
+- ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
+- ``transductive`` (labelers): True where the rows to label influence each other's answers.
+- ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
+- ``rowwise`` (feature sets): True where a row's features depend on that row alone; it is then asked part by part.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.fuse import Rows
+from harness.items import Items
+from harness.task import Predictions, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The labelled rows, as a splitter sees them."""
+
+    rows: Rows  # (n,) row numbers of the population, increasing
+    y: NDArray[np.int64]  # (n,) labels
+    ids: NDArray[Any]  # (n,) identity of each row, from the data or its number
+    groups: NDArray[Any] | None = None  # (n,) group of each row
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One way to cut the labelled rows. Rows in none of the three are added to `spare` by the harness."""
+
+    train: Rows
+    test: Rows
+    spare: Rows  # labels withheld, not scored
+    seed: int
+    ratio: float | None = None  # share of the labelled rows that train, where the splitter speaks of one
+    fold: int | None = None
+
+
+@runtime_checkable
+class Labeler(Protocol):
+    """Labels the rows it is asked about from the labelled ones."""
+
+    name: ClassVar[str]
+
+    def label(self, task: Task) -> NDArray[Any] | Predictions:
+        """Return (m, C) probabilities, in the order of ``task.to_label``; or `Predictions` with more to say."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns every row's text (or a stored vector) into a vector. Sees no label."""
+
+    name: ClassVar[str]
+
+    def embed(self, items: Items, start: int) -> Iterator[NDArray[Any]]:
+        """Yield (rows, d) arrays in row order from row number `start` on; the harness writes them to disk."""
+        ...
+
+
+@runtime_checkable
+class FeatureSet(Protocol):
+    """Named numbers for every row. Sees no label.
+
+    `names` is an attribute of the class where the columns are always the same; a set whose columns depend on the data
+    returns them: (array, names).
+    """
+
+    name: ClassVar[str]
+
+    def features(self, items: Items) -> NDArray[Any] | tuple[NDArray[Any], tuple[str, ...]]:
+        """Return (rows, d) finite numbers for these items, or (array, names)."""
+        ...
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Cuts the labelled rows into train and test, in one or several ways per seed."""
+
+    name: ClassVar[str]
+
+    def splits(self, dataset: Labelled, seed: int) -> Iterable[Split]:
+        """Yield the splits of `seed`; a group must not stand on both sides of one."""
+        ...

@@ -1,0 +1,104 @@
+"""The rows of a population as embedders and feature sets see them: texts and columns, never a label."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from harness.errors import DataError, nearest
+from harness.fuse import Rows
+
+Conversation = list[tuple[str, str]]
+"""(role, content) of each turn."""
+
+BATCH = 8_192  # rows decoded at a time: 32 MB of 1,024 float32 values
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """N rows of a parquet file, streamed on demand. The columns that the target is made of are not among `columns`."""
+
+    path: str
+    rows: Rows  # (N,) row numbers in the file, never decreasing
+    ids: NDArray[Any]  # (N,) identity of each row
+    columns: tuple[str, ...]  # what may be read
+    text: str | None = None  # the column with the conversations
+    identity: str = ""  # hash of the file's content, of the rows taken and of what may be read
+    loaded: tuple[Conversation, ...] | None = None  # the texts of these rows, where they are in memory already
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self, column: str, start: int = 0) -> Iterator[pa.Array]:
+        """Stream `column` in row order, from row number `start` on, a few thousand rows at a time."""
+        if column not in self.columns:
+            raise DataError(f"{self.path}: column {column!r} cannot be read here{nearest(column, self.columns)}")
+        wanted = self.rows[start:]
+        with pq.ParquetFile(self.path) as file:
+            first = 0  # row number in the file
+            for group in range(file.num_row_groups):
+                end = first + file.metadata.row_group(group).num_rows
+                low, high = np.searchsorted(wanted, (first, end))
+                if low == high:
+                    first = end
+                    continue
+                for batch in file.iter_batches(BATCH, row_groups=[group], columns=[column]):
+                    low, high = np.searchsorted(wanted, (first, first + len(batch)))
+                    here = wanted[low:high] - first
+                    first += len(batch)
+                    if len(here):
+                        everything = len(here) == len(batch) and (np.diff(here) == 1).all()
+                        yield batch.column(0) if everything else batch.column(0).take(pa.array(here))
+
+    def values(self, column: str) -> pa.Array:
+        """Return (N,) values of a small column at once."""
+        parts = list(self.batches(column))
+        return pa.concat_arrays(parts) if parts else pa.array([])
+
+    def conversations(self, start: int = 0) -> Iterator[Conversation]:
+        """Yield each row's turns from row number `start` on. A text column is one assistant turn; null is no turn."""
+        if self.loaded is not None:
+            yield from self.loaded[start:]
+            return
+        for batch in self.batches(self._text_column(), start):
+            yield from _conversations(batch, f"{self.path}: column {self.text!r}")
+
+    def texts(self, start: int = 0) -> Iterator[str]:
+        """Yield each row's conversation as one text: a line ``###role: content`` per turn."""
+        for conversation in self.conversations(start):
+            yield "\n".join(f"###{role}: {content}" for role, content in conversation)
+
+    def parts(self, size: int, start: int = 0) -> Iterator["Items"]:
+        """Yield these items from row number `start` on in pieces of `size` rows, their texts in memory."""
+        texts = self.conversations(start) if self.text is not None else None
+        for low in range(start, len(self), size):
+            rows, ids = self.rows[low : low + size], self.ids[low : low + size]
+            loaded = None if texts is None else tuple(islice(texts, len(rows)))
+            yield replace(self, rows=rows, ids=ids, loaded=loaded)
+
+    def _text_column(self) -> str:
+        if self.text is None:
+            raise DataError(f"{self.path}: this needs the texts; name their column under data, as 'text: messages'")
+        return self.text
+
+
+def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
+    kind = batch.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return [[] if text is None else [("assistant", text)] for text in batch.to_pylist()]
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        turn = kind.value_type
+        if pa.types.is_struct(turn) and {"role", "content"} <= {field.name for field in turn}:
+            turns = batch.flatten()
+            roles = pc.fill_null(pc.struct_field(turns, "role"), "").to_pylist()
+            contents = pc.fill_null(pc.struct_field(turns, "content"), "").to_pylist()
+            pairs = iter(zip(roles, contents, strict=True))
+            lengths = pc.fill_null(batch.value_lengths(), 0).to_pylist()
+            return [list(islice(pairs, length)) for length in lengths]
+    raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {kind}")

@@ -1,0 +1,1 @@
+"""Bundled embedders, one file a plugin."""

@@ -1,0 +1,1 @@
+"""Bundled features, one file a plugin."""

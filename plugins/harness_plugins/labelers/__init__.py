@@ -1,0 +1,1 @@
+"""Bundled labelers, one file a plugin."""

@@ -1,0 +1,1 @@
+"""Bundled splitters, one file a plugin."""

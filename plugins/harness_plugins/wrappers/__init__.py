@@ -1,0 +1,1 @@
+"""Bundled wrappers, one file a plugin."""
