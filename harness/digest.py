@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,15 @@ def of_file(path: Path, memo: Path | None = None) -> str:
 def of_code(files: Iterable[Path]) -> str:
     """Return the hash of source files, in the order given, by name and content."""
     return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files])
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the installed libraries that can change a number."""
+    found = {}
+    for name in ("numpy", "scipy", "torch", "faiss-cpu", "scikit-learn", "lightgbm", "cleanlab", "pyarrow"):
+        try:
+            found[name] = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            continue
+    return found

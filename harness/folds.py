@@ -28,13 +28,14 @@ def fold(task: Task, held: Mask) -> Task:
     """Return the task of labelling the `held` (n,) positions from the others.
 
     Its ``to_label`` is ``task.labelled[held]``, duplicates dropped, first come first. Whatever shares a row number or a
-    group with a held position is not trained on. The rows of the outer task become spare.
+    group with a held position is not trained on. The other rows that the outer task asks about or spares are spare.
     """
     unit = units(task)
     kept = ~np.isin(unit, unit[held])
     rows = task.labelled[held]
     asked = rows[np.sort(np.unique(rows, return_index=True)[1])]
-    spare = np.setdiff1d(np.concatenate([task.to_label, task.spare]), asked)
+    # Pseudo-labelled rows are labelled and still to label.
+    spare = np.setdiff1d(np.concatenate([task.to_label, task.spare]), np.concatenate([asked, task.labelled[kept]]))
     return replace(_only(task, kept), to_label=asked, spare=spare)
 
 
@@ -80,9 +81,9 @@ def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float6
     The units are dealt to `folds` folds (fewer where there are fewer units) in an order drawn by ``task.seed``.
     """
     unit = units(task)
-    n_units = int(unit.max()) + 1
-    if n_units < 2:
-        raise ValueError("out_of_fold needs at least two labelled rows (or groups)")
+    n_units = int(unit.max(initial=-1)) + 1
+    if min(n_units, folds) < 2:
+        raise ValueError("out_of_fold needs at least two folds, and two labelled rows (or groups) to deal to them")
     dealt = np.empty(n_units, np.int64)
     dealt[np.random.default_rng(task.seed).permutation(n_units)] = np.arange(n_units) % min(folds, n_units)
     proba = np.empty((len(unit), task.n_classes))

@@ -26,6 +26,12 @@ class Block:
     names: tuple[str, ...] = ()  # of the d columns, where they have names
     path: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.array.flags.writeable:
+            view = self.array.view()
+            view.setflags(write=False)
+            object.__setattr__(self, "array", view)
+
     @classmethod
     def open(cls, path: str, kind: Literal["embedding", "feature"], names: tuple[str, ...] = ()) -> "Block":
         """Map the ``.npy`` file at `path`."""

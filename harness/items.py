@@ -28,6 +28,7 @@ class Items:
     rows: Rows  # (N,) row numbers in the file, never decreasing
     ids: NDArray[Any]  # (N,) identity of each row
     columns: tuple[str, ...]  # what may be read
+    hidden: tuple[str, ...] = ()  # what may not: the target is made of these
     text: str | None = None  # the column with the conversations
     identity: str = ""  # hash of the file's content, of the rows taken and of what may be read
     loaded: tuple[Conversation, ...] | None = None  # the texts of these rows, where they are in memory already
@@ -37,6 +38,8 @@ class Items:
 
     def batches(self, column: str, start: int = 0) -> Iterator[pa.Array]:
         """Stream `column` in row order, from row number `start` on, a few thousand rows at a time."""
+        if column in self.hidden:
+            raise DataError(f"{self.path}: column {column!r} may not be used as an input: the target is made of it")
         if column not in self.columns:
             raise DataError(f"{self.path}: column {column!r} cannot be read here{nearest(column, self.columns)}")
         wanted = self.rows[start:]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 QUERIES = 16_384  # rows searched at a time
+PAIRS = 8_000_000  # candidates of all queries ranked at a time: some 300 MB
 GATHERED = 4_000_000  # float32 values gathered at a time for the exact products
 NOISE = 4e-6  # how far two orders of summing a product of unit vectors may differ
 
@@ -73,14 +74,18 @@ def _exact(base: Floats, queries: Floats, low: NDArray[np.intp], high: NDArray[n
     place = np.empty((len(queries), k), np.int64)
     left, reach = np.arange(len(queries)), min(k + int((high - low).max(initial=0)) + 8, len(base))
     while len(left):
-        rough, where = faiss.knn(queries[left], base, reach, metric=faiss.METRIC_INNER_PRODUCT)
-        last = rough[:, -1]
-        found = _products(queries[left], base, where)
-        found[(where >= low[left, None]) & (where < high[left, None])] = -np.inf
-        nearest_first = np.lexsort((where, -found))[:, :k]
-        found, where = np.take_along_axis(found, nearest_first, 1), np.take_along_axis(where, nearest_first, 1)
-        settled = (found[:, -1] > last + NOISE) | (reach == len(base))
-        similarity[left[settled]], place[left[settled]] = found[settled], where[settled]
+        settled = np.empty(len(left), np.bool_)
+        for start in range(0, len(left), max(1, PAIRS // reach)):
+            here = slice(start, start + max(1, PAIRS // reach))
+            now = left[here]
+            rough, where = faiss.knn(queries[now], base, reach, metric=faiss.METRIC_INNER_PRODUCT)
+            last = rough[:, -1]
+            found = _products(queries[now], base, where)
+            found[(where >= low[now, None]) & (where < high[now, None])] = -np.inf
+            nearest_first = np.lexsort((where, -found))[:, :k]
+            similarity[now] = np.take_along_axis(found, nearest_first, 1)
+            place[now] = np.take_along_axis(where, nearest_first, 1)
+            settled[here] = (similarity[now, -1] > last + NOISE) | (reach == len(base))
         left, reach = left[~settled], min(reach * 4, len(base))
     return similarity, place
 

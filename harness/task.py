@@ -5,7 +5,7 @@ classes, which are the integers 0 to C-1.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ class Task:
             array = getattr(self, name)
             if array is not None:
                 object.__setattr__(self, name, sealed(array, np.bool_ if name == "pseudo" else np.int64))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # NumPy forgets in a pickle that an array is read-only; made anew, the arrays are sealed again.
+        return Task, tuple(getattr(self, part.name) for part in fields(self))
 
     def matrix(self, on: On) -> tuple[Floats, Floats]:
         """Return X (n, d) and X_pool (m, d), float32, of one block or of several side by side.

@@ -1,0 +1,127 @@
+"""A YAML 1.2 file as plain values, with the line of every one, read without trusting it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from harness.errors import SuiteError
+
+Place = tuple[str | int, ...]
+"""Where a value stands: ("labelers", 3, "knn", "tau")."""
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 32
+TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True)
+class Document:
+    """The values of a file and where each of them stands."""
+
+    file: str
+    value: Any
+    lines: dict[Place, int]
+
+    def at(self, place: Place) -> str:
+        """Return 'file:line: labelers[3].knn.tau' for the place, or for the nearest one around it that has a line."""
+        known = place
+        while known not in self.lines and known:
+            known = known[:-1]
+        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
+        return f"{self.file}:{self.lines.get(known, 1)}: {text or 'file'}"
+
+
+def load(path: Path) -> Document:
+    """Read a YAML file. Every fault of form is one SuiteError with file and line."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise SuiteError(f"{path}: {len(raw):,} bytes; a suite file has at most {MAX_BYTES:,}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"{path}: is not UTF-8 (byte {error.start} is {raw[error.start]:#04x})") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Document:
+    """Read YAML from a string; `file` is the name that errors carry."""
+    try:
+        _refuse_bombs(text, file)
+        node = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SuiteError(f"{file}:{line}: not valid YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SuiteError(f"{file}: not valid YAML: {reason}") from None
+    if node is None:
+        raise SuiteError(f"{file}: is empty")
+    lines: dict[Place, int] = {}
+    return Document(file, _value(node, (), lines, file), lines)
+
+
+def _refuse_bombs(text: str, file: str) -> None:
+    depth = 0
+    events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
+    for event in events:
+        if isinstance(event, AliasEvent):
+            line = event.start_mark.line + 1
+            raise SuiteError(f"{file}:{line}: anchors and aliases are not supported; write the value out again")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise SuiteError(f"{file}:{event.start_mark.line + 1}: nested more than {MAX_DEPTH} deep")
+
+
+def _value(node: Node, place: Place, lines: dict[Place, int], file: str) -> Any:
+    line = node.start_mark.line + 1
+    lines.setdefault(place, line)
+    if isinstance(node, MappingNode):
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = _key(key_node, file)
+            here = key_node.start_mark.line + 1
+            if key in mapping:
+                raise SuiteError(f"{file}:{here}: {key!r} is given twice, first in line {lines[(*place, key)]}")
+            lines[(*place, key)] = here
+            mapping[key] = _value(value_node, (*place, key), lines, file)
+        return mapping
+    if isinstance(node, SequenceNode):
+        return [_value(child, (*place, i), lines, file) for i, child in enumerate(node.value)]
+    return _scalar(node, f"{file}:{line}")
+
+
+def _key(node: Node, file: str) -> str:
+    if isinstance(node, ScalarNode) and isinstance(node.value, str):
+        return str(node.value)
+    raise SuiteError(f"{file}:{node.start_mark.line + 1}: a key must be a plain name")
+
+
+def _scalar(node: Node, where: str) -> Any:
+    text, tag = str(node.value), str(node.tag)
+    match tag.removeprefix(TAG):
+        case "str":
+            return text
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            digits = text.replace("_", "")
+            if len(digits) > 20:
+                raise SuiteError(f"{where}: the number {text[:20]}... is too long")
+            return int(digits, 0 if digits.lstrip("+-").lower().startswith(("0x", "0o")) else 10)
+        case "float":
+            number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
+            if number - number != 0:
+                raise SuiteError(f"{where}: {text} is not a finite number")
+            return number
+    raise SuiteError(f"{where}: {tag} is not supported here; write a plain value" + (" in quotes" if text else ""))

@@ -1,0 +1,135 @@
+"""From a suite and its data to the list of cells, each with a key that hashes everything that can change its answer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import spec
+from harness.catalog import Catalog
+from harness.contracts import Split
+from harness.dataset import Dataset
+from harness.digest import digest, of_array, of_code, versions
+from harness.errors import DataError
+from harness.prepare import Recipe, ask
+from harness.store import SCHEMA
+from harness.suite import Candidate, Splits, Suite
+from harness.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One split of the suite, and the comparison it belongs to: cells are ranked only within one comparison."""
+
+    comparison: str  # "prefix, 10 % labelled"
+    split: Split
+
+    def __str__(self) -> str:
+        fold = "" if self.split.fold is None else f", fold {self.split.fold + 1}"
+        return f"{self.comparison}, seed {self.split.seed}{fold}"
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One labeler on one split."""
+
+    key: str
+    candidate: Candidate
+    cut: Cut
+    blocks: tuple[str, ...]  # names of the blocks it is given
+
+    def __str__(self) -> str:
+        return f"{self.candidate.title} | {self.cut}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the machine contributes to an answer."""
+
+    device: str = "cpu"
+    threads: int = 1
+
+
+def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
+    """Return every split of the suite, checked."""
+    labelled = dataset.for_splitters()
+    found = []
+    for splits in suite.splits:
+        for seed in splits.seeds:
+            try:
+                made = list(splits.splitter.splits(labelled, seed))
+            except ValueError as error:
+                raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {error}") from None
+            for split in made:
+                fault = _fault(split, dataset)
+                if fault:
+                    raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {fault}")
+                found.append(Cut(_comparison(splits, split), split))
+    return found
+
+
+def plan(
+    suite: Suite,
+    dataset: Dataset,
+    cuts: list[Cut],
+    recipes: Mapping[str, Recipe],
+    catalog: Catalog,
+    setting: Setting,
+    memo: Path,
+) -> list[Cell]:
+    """Return the cells in the order they run: split by split, labelers in the suite's order."""
+    core = of_code([Path(__file__).with_name(f"{name}.py") for name in ("task", "fuse", "folds", "neighbors")])
+    around = [SCHEMA, core, versions(), setting.device, setting.threads]
+    identities = [_identity(candidate.labeler, catalog, memo) for candidate in suite.labelers]
+    cells = []
+    for cut in cuts:
+        seen = _content(ask(dataset, cut.split, {}))
+        for candidate, identity in zip(suite.labelers, identities, strict=True):
+            names = spec.blocks_of(candidate.labeler) or tuple(recipes)
+            blocks = {name: recipes[name].key for name in names}
+            cells.append(Cell(digest(around, identity, seen, blocks), candidate, cut, names))
+    return cells
+
+
+def _identity(labeler: Any, catalog: Catalog, memo: Path) -> list[Any]:
+    code = sorted({tuple(catalog.of(plugin).identity()) for plugin in spec.nested(labeler)})
+    return [spec.identity(labeler, memo), code]
+
+
+def _content(task: Task) -> list[Any]:
+    """Everything in a task but its blocks, which the recipes' keys stand for."""
+    arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
+    return [*(of_array(array) for array in arrays), task.n_classes, task.seed]
+
+
+def _comparison(splits: Splits, split: Split) -> str:
+    shown = spec.title(splits.splitter, without=("ratios",))
+    return shown if split.ratio is None else f"{shown}, {split.ratio * 100:g} % labelled"
+
+
+def _fault(split: Split, dataset: Dataset) -> str | None:
+    parts = {"train": split.train, "test": split.test, "spare": split.spare}
+    for name, rows in parts.items():
+        if len(np.setdiff1d(rows, dataset.labelled)):
+            return f"its {name} rows are not all labelled rows"
+        if len(rows) == 0 and name != "spare":
+            return f"no row is left to {name}"
+    together = np.concatenate(list(parts.values()))
+    if len(np.unique(together)) < len(together):
+        return "a row stands on two sides, or twice on one"
+    if dataset.groups is not None:
+        straddling = np.intersect1d(dataset.groups[split.train], dataset.groups[split.test])
+        if len(straddling):
+            return f"{len(straddling)} groups stand in train and test"
+    return None
+
+
+def sizes(cells: list[Cell]) -> Iterator[tuple[Cut, int]]:
+    """Yield each split once with the number of its cells."""
+    counts: dict[int, int] = {}
+    for cell in cells:
+        counts[id(cell.cut)] = counts.get(id(cell.cut), 0) + 1
+    for cut in dict.fromkeys(cell.cut for cell in cells):
+        yield cut, counts[id(cut)]

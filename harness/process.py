@@ -1,0 +1,158 @@
+"""One child process that can be trusted to end: by itself, on a limit, on Ctrl-C, or with its parent."""
+
+import contextlib
+import ctypes
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+LOG = "log.txt"
+MAX_LOG = 100_000_000  # bytes a child may print before it is stopped
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one child may use."""
+
+    timeout: float  # seconds
+    memory: int  # bytes of anonymous memory, its children's included; memory maps do not count
+
+
+class Processes:
+    """Starts children from a server process that has imported what they need and run nothing.
+
+    Plain fork is not an option: a child forked after OpenMP has worked in the parent hangs in the first parallel loop.
+    """
+
+    def __init__(self, preload: tuple[str, ...], threads: int) -> None:
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._context: Any = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self._context.set_forkserver_preload(list(preload))
+        # Read by the server, and so by every child, when the numeric libraries are loaded.
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)
+        self._read_end, self._write_end = self._context.Pipe(duplex=False)
+
+    def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
+        """Run ``target(*args)`` in a new process whose working directory is the empty `folder`."""
+        process = self._context.Process(target=_enter, args=(self._read_end, str(folder), target, args), daemon=False)
+        with _without_main():
+            process.start()
+        return Child(process, folder)
+
+
+@dataclass
+class Child:
+    """A running child, seen from its parent."""
+
+    process: BaseProcess
+    folder: Path
+    started: float = field(default_factory=time.monotonic)
+    peak: int = 0  # bytes of anonymous memory seen
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def over(self, limits: Limits) -> str | None:
+        """Return what limit the child has passed, if any."""
+        self.peak = max(self.peak, memory_of(self.process.pid))
+        if self.seconds > limits.timeout:
+            return f"timeout: not done after {limits.timeout:g} s"
+        if self.peak > limits.memory:
+            return f"memory: used {self.peak / 2**30:.2f} GiB, the limit is {limits.memory / 2**30:.2f} GiB"
+        log = self.folder / LOG
+        if log.exists() and log.stat().st_size > MAX_LOG:
+            return f"printed more than {MAX_LOG:,} bytes"
+        return None
+
+    def kill(self) -> None:
+        """End the child and everything it has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+
+    def ending(self) -> str:
+        """Say how a child ended that left no answer."""
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            return f"crashed: {signal.Signals(-code).name}"
+        return f"ended without an answer (exit code {code})"
+
+
+def memory_of(pid: int | None) -> int:
+    """Return the anonymous memory, in bytes, of a process and its descendants; 0 where it is gone."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            total += _anonymous(process)
+    return total
+
+
+def _anonymous(process: psutil.Process) -> int:
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:  # gone, or not Linux
+        try:
+            return 0 if Path("/proc/self/status").exists() else int(process.memory_info().rss)
+        except psutil.Error:
+            return 0
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return int(lines.get("RssAnon", "0 kB").split()[0]) * 1024
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep children from importing the program that started the run."""
+    main: dict[str, Any] = sys.modules["__main__"].__dict__
+    kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(kept)
+
+
+def _enter(alive: Connection, folder: str, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+    os.setsid()
+    _die_with_parent(alive)
+    log = os.open(os.path.join(folder, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # noqa: PTH118
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+    faulthandler.enable(sys.stderr)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.chdir(folder)
+    target(*args)
+
+
+def _die_with_parent(alive: Connection) -> None:
+    """End when the parent is gone, however it went: the kernel's signal reaches even a child stuck in C code."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    def wait() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            alive.recv_bytes()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,162 @@
+"""A suite made ready to run: the order in which everything is loaded, planned, prepared, worked and scored."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from harness import prepare, work
+from harness.catalog import Catalog
+from harness.dataset import Dataset, load
+from harness.errors import DataError
+from harness.fuse import Block
+from harness.plan import Cell, Setting, cuts, plan
+from harness.process import Limits, Processes
+from harness.rank import Comparison, Ending, compare
+from harness.score import answers, scores
+from harness.spec import nested
+from harness.store import Store
+from harness.suite import Suite
+from harness.table import TWIN, open_table
+
+MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part of every key
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line decides."""
+
+    output: Path = Path()
+    jobs: int = 1
+    threads: int = 0  # 0: as many as the machine has cores, at most MAX_THREADS
+    timeout: float = 6 * 3600.0  # seconds a cell
+    memory: float = 0.0  # GiB a cell; 0: four fifths of the machine's
+    device: str = "auto"
+    require_real: bool = False
+    twin_rows: int | None = None
+
+    @property
+    def limits(self) -> Limits:
+        memory = self.memory * 2**30 if self.memory else 0.8 * psutil.virtual_memory().total
+        return Limits(self.timeout, int(memory))
+
+    @property
+    def setting(self) -> Setting:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return Setting(_device(self.device), self.threads or min(cores, MAX_THREADS))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A suite with its data and its plan. Nothing has been made or run yet."""
+
+    suite: Suite
+    catalog: Catalog
+    options: Options
+    dataset: Dataset
+    recipes: dict[str, prepare.Recipe]
+    cells: list[Cell]
+    store: Store
+
+    @property
+    def simulated(self) -> bool:
+        return self.dataset.table.simulated
+
+    @property
+    def cache(self) -> Path:
+        return cache_of(self.options)
+
+    def missing_blocks(self) -> list[prepare.Recipe]:
+        """The blocks that cells still to run would need and that are not on disk."""
+        wanted = {name for cell in self.cells if not self.store.has(cell.key) for name in cell.blocks}
+        return [recipe for name, recipe in self.recipes.items() if name in wanted and not self.is_made(name)]
+
+    def is_made(self, name: str) -> bool:
+        return prepare.is_made(self.recipes[name], self.cache)
+
+
+def cache_of(options: Options) -> Path:
+    """The folder of everything that can be made again: blocks, twins, converted files, hashes."""
+    return options.output / "runs" / "cache"
+
+
+def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
+    """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
+    cache = cache_of(options)
+    when_missing = "error" if options.require_real else suite.data.when_missing
+    if options.require_real and suite.data.path == TWIN:
+        raise DataError(f"{suite.file}: data.path is {TWIN}, which is simulated, and --require-real was given")
+    if suite.data.path != TWIN and when_missing == "twin":
+        if not any((folder / suite.data.path).exists() for folder in suite.folders):
+            notice(f"SIMULATED DATA: {suite.data.path} is not there; running on the simulated twin instead")
+    elif suite.data.path == TWIN:
+        notice("SIMULATED DATA: this suite runs on the simulated twin")
+    table = open_table(suite.data.path, suite.folders, cache, when_missing, options.twin_rows)
+    dataset = load(suite.data, suite.population, table)
+    recipes = prepare.recipes(suite.blocks, dataset, catalog, cache / "digests")
+    cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.setting, cache / "digests")
+    store = Store(options.output / "runs" / suite.name)
+    return Run(suite, catalog, options, dataset, recipes, cells, store)
+
+
+def execute(run: Run, on_block: Callable[[prepare.Recipe, int], None], on_cell: Callable[[work.Outcome], None]) -> None:
+    """Make the missing blocks and run the unfinished cells. The caller holds the run's lock."""
+    run.store.open()
+    todo = [cell for cell in run.cells if not run.store.has(cell.key)]
+    if not todo:
+        return
+    processes = Processes(("harness.work", *_preload(todo)), run.options.setting.threads)
+    for recipe in run.missing_blocks():
+        on_block(recipe, 0)
+
+        def progress(rows: int, recipe: prepare.Recipe = recipe) -> None:
+            on_block(recipe, rows)
+
+        prepare.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress)
+    names = {name for cell in todo for name in cell.blocks}
+    blocks: dict[str, Block] = {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
+    work.run(
+        todo,
+        run.dataset,
+        blocks,
+        run.catalog,
+        run.store,
+        processes,
+        run.options.limits,
+        run.options.jobs,
+        on_cell,
+    )
+
+
+def endings(run: Run) -> Iterator[Ending]:
+    """Score every finished cell from the store; the others come with the reason why they are not."""
+    for cell in run.cells:
+        if run.store.has(cell.key):
+            truth = answers(run.dataset, cell.cut.split)
+            found = scores(run.store.read(cell.key), truth, run.dataset.n_classes, run.suite.metrics.primary)
+            yield Ending(cell, "ok", "", found)
+        else:
+            failure = run.store.failure(cell.key) or {"status": "not run", "reason": "not run yet"}
+            yield Ending(cell, failure["status"], failure["reason"])
+
+
+def rank(run: Run, ended: list[Ending]) -> list[Comparison]:
+    """Compare the cells under the suite's metrics and protocol."""
+    metrics = run.suite.metrics
+    return compare(ended, metrics.primary, metrics.baseline, run.suite.protocol == "record")
+
+
+def _preload(cells: list[Cell]) -> tuple[str, ...]:
+    wanted = [m for cell in cells for p in nested(cell.candidate.labeler) for m in getattr(p, "preload", ())]
+    return tuple(dict.fromkeys(wanted))
+
+
+def _device(asked: str) -> str:
+    if asked == "cpu":
+        return "cpu"
+    has_gpu = Path("/dev/nvidiactl").exists()
+    if asked == "cuda" and not has_gpu:
+        raise DataError("--device cuda: no NVIDIA device is there; use --device cpu")
+    return "cuda" if has_gpu else "cpu"

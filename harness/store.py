@@ -1,0 +1,136 @@
+"""Finished cells on disk. Only the parent writes here, one atomic rename a cell; what is not whole does not count."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.digest import canonical
+
+SCHEMA = 1
+"""Version of what a finished cell holds; part of every cell's key."""
+
+CELL = "cell.json"
+TIMING = "timing.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One finished cell, read back."""
+
+    labels: NDArray[np.uint8]  # (m,)
+    proba: NDArray[np.float32]  # (m, C)
+    facts: Mapping[str, Any]
+    checkpoints: Mapping[str, NDArray[np.uint8]]  # name -> (m,)
+    rows: Mapping[str, NDArray[Any]]  # name -> (m,)
+    timing: Mapping[str, Any]  # seconds, peak memory: never part of a board that must not change
+
+
+class Store:
+    """The folder of one suite's run: ``cells/<key>/`` finished, ``failed/<key>.json``, ``scratch/`` of workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = folder / "cells"
+        self.failed = folder / "failed"
+        self.scratch = folder / "scratch"
+
+    def open(self) -> None:
+        """Make the folders and clear what an interrupted run left in scratch. The caller holds the run's lock."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        for path in (self.cells, self.failed, self.scratch):
+            path.mkdir(parents=True, exist_ok=True)
+
+    def has(self, key: str) -> bool:
+        """Say whether the cell is finished and whole: every file as its record says."""
+        record = self._record(key)
+        if record is None:
+            return False
+        try:
+            return all(_sha256(self.cells / key / name) == sha for name, sha in record["files"].items())
+        except OSError:
+            return False
+
+    def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
+        """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
+        files = {path.name: _sha256(path) for path in sorted(folder.glob("*.np[yz]"))}
+        (folder / TIMING).write_text(canonical(timing))
+        (folder / CELL).write_text(canonical({"schema": SCHEMA, "key": key, "files": files, **record}))
+        for path in folder.iterdir():
+            _sync(path)
+        _sync(folder)
+        target = self.cells / key
+        if target.exists():  # there, but not whole
+            shutil.rmtree(target)
+        folder.rename(target)
+        _sync(self.cells)
+        with suppress(FileNotFoundError):
+            (self.failed / f"{key}.json").unlink()
+
+    def fail(self, key: str, record: Mapping[str, Any]) -> None:
+        """Remember why a cell has no result, until it has one."""
+        scratch = self.scratch / f"{key}.json"
+        scratch.write_text(canonical(record))
+        _sync(scratch)
+        scratch.rename(self.failed / f"{key}.json")
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """Return the record of a failed cell: {"status": ..., "reason": ...}."""
+        return _json(self.failed / f"{key}.json")
+
+    def read(self, key: str) -> Result:
+        """Read a finished cell."""
+        folder = self.cells / key
+        record = self._record(key) or {}
+        return Result(
+            np.load(folder / "labels.npy", allow_pickle=False),
+            np.load(folder / "proba.npy", allow_pickle=False, mmap_mode="r"),
+            record["facts"],
+            dict(zip(record["checkpoints"], _load(folder / "checkpoints.npy"), strict=True)),
+            _arrays(folder / "rows.npz"),
+            _json(folder / TIMING) or {},
+        )
+
+    def _record(self, key: str) -> dict[str, Any] | None:
+        record = _json(self.cells / key / CELL)
+        return record if record is not None and record.get("schema") == SCHEMA and record.get("key") == key else None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _load(path: Path) -> NDArray[Any]:
+    return np.load(path, allow_pickle=False) if path.exists() else np.empty((0, 0), np.uint8)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

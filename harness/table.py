@@ -1,0 +1,146 @@
+"""Any accepted file as one parquet file: parquet itself, JSON lines converted once, or the simulated twin."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness import twin
+from harness.digest import of_code, of_file
+from harness.errors import DataError
+from harness.lock import locked
+
+LINES = 4_096  # JSON lines converted at a time
+TWIN = "twin:tulu_300k"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A parquet file to read from, and what to call it."""
+
+    path: Path
+    shown: str  # as the user named it
+    sha256: str
+    simulated: bool
+
+    @property
+    def columns(self) -> list[str]:
+        return list(pq.read_schema(self.path).names)
+
+
+def open_table(path: str, folders: tuple[Path, ...], cache: Path, when_missing: str, twin_rows: int | None) -> Table:
+    """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do."""
+    if path == TWIN:
+        return _twin(cache, twin_rows)
+    if path.startswith(("twin:", "hub:")):
+        raise DataError(f"{path}: cannot be read; known are files (parquet, jsonl) and {TWIN}")
+    candidates = [folder / path for folder in folders]
+    file = next((c for c in candidates if c.exists()), None)
+    if file is None and when_missing == "twin":
+        return _twin(cache, twin_rows)
+    if file is None:
+        looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
+        raise DataError(f"{path}: no such file (looked in {looked})")
+    sha256 = of_file(file, cache / "digests")
+    if file.suffix in (".jsonl", ".ndjson", ".json"):
+        return Table(_converted(file, sha256, cache), path, sha256, simulated=False)
+    _readable(file)
+    return Table(file.absolute(), path, sha256, simulated=False)
+
+
+def _readable(file: Path) -> None:
+    try:
+        schema = pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: is not a readable parquet or .jsonl file: {_line(error)}") from None
+    if b"pandas" not in (schema.metadata or {}) and len(schema.names) != len(set(schema.names)):
+        raise DataError(f"{file}: two columns have the same name")
+
+
+def _twin(cache: Path, rows: int | None) -> Table:
+    rows = twin.POOL if rows is None else rows
+    code = of_code(sorted(Path(twin.__file__).parent.glob("twin*")))
+    file = cache / "twin" / f"tulu_300k-{rows}-{code[:12]}.parquet"
+    with locked(file.with_suffix(".lock")):
+        if not file.exists():
+            scratch = file.with_suffix(".partial")
+            twin.write(scratch, rows)
+            scratch.replace(file)
+    return Table(file.absolute(), f"{TWIN} ({rows:,} rows)", of_file(file, cache / "digests"), simulated=True)
+
+
+def _converted(file: Path, sha256: str, cache: Path) -> Path:
+    target = cache / "jsonl" / f"{sha256}.parquet"
+    with locked(target.with_suffix(".lock")):
+        if not target.exists():
+            scratch = target.with_suffix(".partial")
+            try:
+                _convert(file, scratch, target.with_suffix(".pieces"))
+            except pa.ArrowException as error:
+                raise DataError(f"{file}: its lines do not have the same columns and types: {_line(error)}") from None
+            scratch.replace(target)
+    return target.absolute()
+
+
+def _convert(file: Path, target: Path, pieces: Path) -> None:
+    """Convert JSON lines to parquet, piece by piece: first each piece by itself, then all under one schema."""
+    schemas, places = [], []
+    with pa.OSFile(str(pieces), "wb") as sink:
+        for piece in _pieces(file):
+            places.append(sink.tell())
+            schemas.append(piece.schema)
+            with pa.ipc.new_stream(sink, piece.schema) as writer:
+                writer.write_table(piece)
+    if not schemas:
+        raise DataError(f"{file}: has no rows")
+    schema = pa.unify_schemas(schemas, promote_options="permissive")
+    with pa.memory_map(str(pieces)) as source, pq.ParquetWriter(target, schema) as out:
+        for place in places:
+            source.seek(place)
+            out.write_table(_under(pa.ipc.open_stream(source).read_all(), schema))
+    pieces.unlink()
+
+
+def _pieces(file: Path) -> Iterator[pa.Table]:
+    with file.open("rb") as lines:
+        numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+        while batch := list(islice(numbered, LINES)):
+            records = [_record(line, f"{file}:{number}") for number, line in batch]
+            try:
+                yield pa.Table.from_pylist(records, _schema(records))
+            except (pa.ArrowException, ValueError, OverflowError) as error:
+                lines_shown = f"{batch[0][0]}-{batch[-1][0]}"
+                raise DataError(f"{file}:{lines_shown}: a column mixes types: {_line(error)}") from None
+
+
+def _record(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not JSON: {_line(error)}") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: must be an object {{...}}, is {type(record).__name__}")
+    return record
+
+
+def _schema(records: list[dict[str, Any]]) -> pa.Schema:
+    """Infer the columns of all records, not of the first alone."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return pa.schema([(name, pa.infer_type([record.get(name) for record in records])) for name in names])
+
+
+def _under(piece: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        piece[field.name].cast(field.type) if field.name in piece.column_names else pa.nulls(len(piece), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

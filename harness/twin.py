@@ -1,0 +1,293 @@
+"""The twin: a seeded simulation of the pool `tulu_300k`, for trying a suite where the pool itself is not at hand.
+
+Rows per source and the joint scores of the three raters are the pool's; texts and embeddings are invented. docs/twin.md
+says what they were fitted to and what they cannot show.
+"""
+
+import csv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+
+Reals = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+POOL = 300_932
+BLOCKS = {"flan_v2": 100_000, "oasst1": 33_919, "wizardlm": 100_000, "dolly": 15_011, "stanford_alpaca": 52_002}
+SHARES = Path(__file__).with_name("twin_shares.csv")  # rows of the pool per source and triple of scores
+CHUNK = 8_192  # rows drawn at a time, and written as one row group
+
+# What a text or an embedding knows of its row's quality: a mean of the raters plus noise, most of it common to both.
+RATER_WEIGHTS = np.array([0.8, 0.1, 0.1])  # GPT, Llama, Mistral
+MIDDLE = 2.45  # that mean over the pool
+COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.7, 0.2, 0.6
+
+DIMENSIONS, TOPICS, RANK = 1024, 150, 48
+SHARED, SOURCE, TOPIC, WITHIN, QUALITY, ISOTROPIC = 0.74, 0.2, 0.33, 0.38, 0.12, 0.34  # lengths before normalising
+TOPIC_QUALITY = 0.4  # correlation of a row's quality with the rank of its topic within its source
+
+GROWTH, SCATTER = 0.5, 0.4  # of an answer's length, in log sentences: per point of quality, and sd of the rest
+LONGEST = 60  # sentences in a turn
+# Per source, in the order of BLOCKS: sentences in a typical prompt and answer, the chance of one more exchange, and the
+# log-odds that an answer of middling quality uses lists, headers, code.
+PROMPT = np.array([6.0, 1.8, 3.0, 3.2, 1.0])
+ANSWER = np.array([2.2, 6.0, 10.0, 3.2, 2.8])
+EXCHANGE = np.array([0.0, 0.35, 0.03, 0.0, 0.0])
+DEVICES = {
+    "item": np.array([-4.0, -1.6, -0.8, -2.4, -2.2]),
+    "header": np.array([-6.0, -3.2, -2.2, -5.0, -5.0]),
+    "code": np.array([-5.0, -2.4, -1.6, -6.0, -3.8]),
+}
+
+PHRASES = 32  # of each kind and topic
+# kind: what stands before, typical number of words, share of rare words, openings, what stands after
+KINDS: dict[str, tuple[str, int, float, tuple[str, ...], str]] = {
+    "bare": (" ", 6, 0.02, ("", "", "i think ", "maybe "), ""),
+    "plain": (" ", 8, 0.05, ("", "", "It is ", "I guess "), "."),
+    "sound": (" ", 12, 0.14, ("", "", "However, ", "Also, ", "For example, "), "."),
+    "rich": (" ", 17, 0.26, ("", "Therefore, ", "In addition, ", "For instance, ", "As a result, "), "."),
+    "paragraph": ("\n\n", 13, 0.15, ("", "Finally, ", "Moreover, ", "Overall, "), "."),
+    "item": ("\n- ", 7, 0.15, ("", "**Note**: ", "First, "), "."),
+    "header": ("\n\n## ", 3, 0.3, ("", "Step: "), "\n"),
+    "code": ("\n```python\n", 6, 0.1, ("def f(x): return ", "for i in range(10): print ", "x = "), "()\n```\n"),
+    "refusal": (" ", 6, 0.02, ("I'm sorry, but I cannot help with ", "As an AI, I am unable to discuss "), "."),
+    "question": (" ", 7, 0.1, ("What is ", "How do you explain ", "Can you describe "), "?"),
+    "task": (" ", 8, 0.1, ("Write ", "Explain ", "List ", "Summarize ", "Create "), "."),
+    "limit": (" ", 6, 0.1, ("Use at least 3 of ", "Do not exceed 100 words on ", "Only include "), "."),
+}
+PLACE = {kind: place for place, kind in enumerate(KINDS)}  # the first four stand in order of quality
+FUNCTION_WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "a",
+    "in",
+    "that",
+    "is",
+    "it",
+    "for",
+    "as",
+    "with",
+    "on",
+    "be",
+    "by",
+    "this",
+    "are",
+    "or",
+    "from",
+    "at",
+    "an",
+    "not",
+    "can",
+    "which",
+]
+
+
+class World(NamedTuple):
+    """What all rows of one twin have in common."""
+
+    phrases: pa.Array  # (kinds * TOPICS * PHRASES,) strings
+    reach: Reals  # (sources * TOPICS,) source number + cumulated share of its topics, from the worst to the best
+    topics: Ints  # (sources, TOPICS) the topics in that order
+    centres: Floats  # (sources * TOPICS, d) mean embedding of a topic in a source
+    directions: Floats  # (TOPICS, d) what a point of quality adds to the embedding
+    basis: Floats  # (RANK, d) variation within a topic
+
+
+def write(path: Path, rows: int = POOL, seed: int = 0) -> None:
+    """Write the simulated pool as one parquet file, row group by row group; the same arguments give the same values.
+
+    Columns: id, source, messages, gpt_scores, llama_scores, mistral_scores, embeddings (1024 float32 of length 1).
+    `rows` outside 1 to POOL is a HarnessError. The file takes its name only once it is whole.
+    """
+    if not 1 <= rows <= POOL:
+        raise HarnessError(f"the twin of tulu_300k has 1 to {POOL} rows, asked for {rows}")
+    source, scores = _scores(rows, np.random.default_rng([seed, 0]))  # (N,), (N, 3)
+    world = _world(np.random.default_rng([seed, 1]))
+
+    def chunk(start: int) -> pa.Table:  # its own generator: no chunk depends on what was drawn before it
+        here, rng = slice(start, start + CHUNK), np.random.default_rng([seed, 2, start])
+        return _chunk(start, source[here], scores[here], world, rng)
+
+    part = path.with_name(path.name + ".part")
+    columns = {"use_dictionary": ["source", *RATERS], "write_statistics": ["id"], "compression": "none"}
+    try:
+        with pq.ParquetWriter(part, _schema(), **columns) as file, ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(chunk, 0)
+            for start in range(CHUNK, rows + CHUNK, CHUNK):
+                table = coming.result()
+                if start < rows:
+                    coming = ahead.submit(chunk, start)
+                file.write_table(table)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def block_sizes(rows: int) -> list[int]:
+    """Share `rows` among the sources in proportion to the pool's, by largest remainder; from 5 rows on, each has one.
+
+    >>> block_sizes(10)
+    [3, 1, 3, 1, 2]
+    """
+    exact = np.array(list(BLOCKS.values())) * rows / POOL
+    sizes = np.floor(exact).astype(np.int64)
+    sizes[np.argsort(sizes - exact, kind="stable")[: rows - sizes.sum()]] += 1
+    while rows >= len(sizes) and sizes.min() == 0:
+        sizes[sizes.argmax()] -= 1
+        sizes[sizes.argmin()] += 1
+    return [int(size) for size in sizes]
+
+
+def shares() -> Ints:
+    """Read the committed table: (5, 6, 6, 6) rows of the pool per source and GPT, Llama and Mistral score."""
+    counts = np.zeros((len(BLOCKS), 6, 6, 6), np.int64)
+    with SHARES.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            block = list(BLOCKS).index(row["source"])
+            counts[block, int(row["gpt"]), int(row["llama"]), int(row["mistral"])] = int(row["count"])
+    return counts
+
+
+RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
+
+
+def _schema() -> pa.Schema:
+    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
+    vector = pa.list_(pa.field("item", pa.float32(), nullable=False), DIMENSIONS)
+    return pa.schema(
+        [
+            ("id", pa.int64()),
+            ("source", pa.string()),
+            ("messages", pa.list_(turn)),
+            *[(rater, pa.int8()) for rater in RATERS],
+            pa.field("embeddings", vector, nullable=False),
+        ],
+        metadata={"simulated": "twin:tulu_300k"},
+    )
+
+
+def _scores(rows: int, rng: np.random.Generator) -> tuple[Ints, NDArray[np.int8]]:
+    # Drawn from the pool's own rows without repetition: the whole pool has exactly the table's counts.
+    drawn = []
+    for size, counts in zip(block_sizes(rows), shares(), strict=True):
+        taken = rng.multivariate_hypergeometric(counts.ravel(), size, method="marginals")
+        drawn.append(rng.permutation(np.repeat(np.arange(counts.size), taken)))
+    source = np.repeat(np.arange(len(BLOCKS)), [len(cells) for cells in drawn])
+    return source, np.stack(np.unravel_index(np.concatenate(drawn), (6, 6, 6)), axis=1).astype(np.int8)
+
+
+def _world(rng: np.random.Generator) -> World:
+    def directions(*shape: int) -> Floats:  # of length about 1
+        return rng.standard_normal((*shape, DIMENSIONS), dtype=np.float32) / np.float32(np.sqrt(DIMENSIONS))
+
+    popularity = rng.permuted(np.tile(1 / np.arange(1, TOPICS + 1), (len(BLOCKS), 1)), axis=1)
+    reach = np.cumsum(popularity, axis=1) / popularity.sum(axis=1, keepdims=True)
+    reach[:, -1] = 1  # whatever the rounding
+    centres = SHARED * directions(1, 1) + SOURCE * directions(len(BLOCKS), 1) + TOPIC * directions(1, TOPICS)
+    return World(
+        phrases=_phrases(rng),
+        reach=(reach + np.arange(len(BLOCKS))[:, None]).ravel(),
+        topics=rng.permuted(np.tile(np.arange(TOPICS), (len(BLOCKS), 1)), axis=1),
+        centres=centres.reshape(-1, DIMENSIONS),
+        directions=QUALITY * (0.8 * directions(1) + 0.6 * directions(TOPICS)),
+        basis=WITHIN / RANK**0.5 * directions(RANK),
+    )
+
+
+def _phrases(rng: np.random.Generator) -> pa.Array:
+    """Make the phrases that texts are put together from, of invented words: rare ones are long, each topic has its own."""
+    syllables = [first + rest for first in "bcdfglmnprstv" for rest in ("a", "e", "i", "o", "u", "an", "er", "ion")]
+
+    def words(count: int, lengths: list[int]) -> list[str]:
+        return ["".join(rng.choice(syllables, length)) for length in rng.choice(lengths, count)]
+
+    rare, topics = words(400, [4, 5]), [words(80, [1, 2, 2, 3]) for _ in range(TOPICS)]
+    made = []
+    for before, typical, rarity, openings, after in KINDS.values():
+        lengths = np.maximum(2, typical * rng.lognormal(-0.05, 0.35, (TOPICS, PHRASES))).astype(np.int64)
+        for own, row in zip(topics, lengths, strict=True):
+            for length in row:
+                lists = rng.choice(3, length, p=(rarity, 0.4, 0.6 - rarity))
+                picks = rng.random(length)
+                body = [(rare, FUNCTION_WORDS, own)[i] for i in lists]
+                text = " ".join(words[int(u * len(words))] for words, u in zip(body, picks, strict=True))
+                text = openings[int(rng.integers(len(openings)))] + text
+                made.append(before + (text if before + after == " " else text[0].upper() + text[1:]) + after)
+    return pa.array(made)
+
+
+def _chunk(start: int, source: Ints, scores: NDArray[np.int8], world: World, rng: np.random.Generator) -> pa.Table:
+    n = len(source)
+    known = scores @ RATER_WEIGHTS - MIDDLE + COMMON_NOISE * rng.standard_normal(n)  # (n,)
+    told, felt = (known + noise * rng.standard_normal(n) for noise in (TEXT_NOISE, EMBEDDING_NOISE))
+    pull = TOPIC_QUALITY * felt + np.sqrt(1 - TOPIC_QUALITY**2) * rng.standard_normal(n)
+    rank = np.searchsorted(
+        world.reach, source + 1 / (1 + np.exp(-1.7 * pull))
+    )  # (n,) source * TOPICS + rank of the topic
+    topic = world.topics.ravel()[rank]
+
+    X = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
+    X *= np.float32(ISOTROPIC / DIMENSIONS**0.5)
+    X += world.centres[source * TOPICS + topic]
+    X += felt.astype(np.float32)[:, None] * world.directions[topic]
+    X += rng.standard_normal((n, RANK), dtype=np.float32) @ world.basis
+    X /= np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
+
+    schema = _schema()
+    columns = [
+        pa.array(np.arange(start, start + n)),
+        pa.array(list(BLOCKS)).take(pa.array(source)),
+        _messages(source, told, topic, world.phrases, rng),
+        *[pa.array(np.ascontiguousarray(rater)) for rater in scores.T],
+        pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), type=schema.field("embeddings").type),
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _messages(source: Ints, told: Reals, topic: Ints, phrases: pa.Array, rng: np.random.Generator) -> pa.Array:
+    turns = 2 * rng.geometric(1 - EXCHANGE[source])  # (n,) user and assistant in turn
+    row, turn = _places(turns)  # (t,)
+    answer = turn % 2 == 1
+    typical = np.where(answer, np.log(ANSWER[source[row]]), np.log(PROMPT[source[row]]))
+    quality = np.where(answer, GROWTH, 0.1) * told[row]
+    length = np.exp(typical + quality + SCATTER * rng.standard_normal(len(row)))
+    length = np.clip(np.rint(length), 1, LONGEST).astype(np.int64)  # (t,) sentences
+
+    owner, place = _places(length)  # (p,) the turn of every phrase, and its place there
+    heard, user, s = told[row][owner], ~answer[owner], len(owner)
+    kind = np.clip(np.floor(1.6 + 0.6 * heard + 0.9 * rng.standard_normal(s)), 0, 3).astype(np.int64)
+    kind[rng.random(s) < np.where(user, 0.05, 0.12)] = PLACE["paragraph"]
+    for device, odds in DEVICES.items():
+        uses = rng.random(len(told)) < 1 / (1 + np.exp(-odds[source] - 0.7 * told))  # (n,)
+        share = 0.5 if device == "item" else 0.12
+        kind[uses[row][owner] & ~user & (place > 0) & (rng.random(s) < share)] = PLACE[device]
+    first = place == 0
+    kind[first & ~user & (rng.random(s) < 1 / (1 + np.exp(5 + 1.5 * heard)))] = PLACE["refusal"]
+    kind[first & user] = np.where(rng.random(np.count_nonzero(first & user)) < 0.4, PLACE["question"], PLACE["task"])
+    kind[~first & user & (rng.random(s) < 0.1)] = PLACE["limit"]
+
+    chosen = phrases.take(pa.array((kind * TOPICS + topic[row][owner]) * PHRASES + rng.integers(PHRASES, size=s)))
+    contents = pc.utf8_ltrim_whitespace(pc.binary_join(pa.ListArray.from_arrays(_offsets(length), chosen), ""))
+    roles = pa.array(["user", "assistant"]).take(pa.array(answer.astype(np.int64)))
+    return pa.ListArray.from_arrays(_offsets(turns), pa.StructArray.from_arrays([roles, contents], ["role", "content"]))
+
+
+def _places(lengths: Ints) -> tuple[Ints, Ints]:
+    """Lay lists of these lengths end to end: the list of every element, and its place there."""
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _offsets(lengths: Ints) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())

@@ -1,0 +1,204 @@
+"""Phase one: every cell in a process of its own that is handed a spec and a Task, and never a hidden label."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import spec
+from harness.catalog import Catalog, resolve
+from harness.dataset import Dataset
+from harness.digest import canonical
+from harness.errors import NotApplicable
+from harness.fuse import Block
+from harness.plan import Cell
+from harness.prepare import ask
+from harness.process import LOG, Child, Limits, Processes
+from harness.store import Store
+from harness.task import Predictions, Task, flaw
+
+ANSWER = "answer.json"
+MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
+
+References = dict[str, tuple[str, str, str | None]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one cell ended: "ok", "failed" or "not applicable", and why."""
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def run(
+    cells: list[Cell],
+    dataset: Dataset,
+    blocks: Mapping[str, Block],
+    catalog: Catalog,
+    store: Store,
+    processes: Processes,
+    limits: Limits,
+    jobs: int,
+    report: Callable[[Outcome], None],
+) -> None:
+    """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on."""
+    waiting, running = deque(cells), dict[Any, tuple[Cell, Child]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                cell = waiting.popleft()
+                child = _start(cell, dataset, blocks, catalog, store, processes)
+                running[child.process.sentinel] = cell, child
+            wait(list(running), timeout=0.05)
+            for sentinel, (cell, child) in list(running.items()):
+                stopped = child.over(limits) if child.process.is_alive() else None
+                if stopped is not None or not child.process.is_alive():
+                    del running[sentinel]
+                    child.kill()
+                    report(_finish(cell, child, stopped, dataset.n_classes, store))
+    finally:
+        for _, child in running.values():
+            child.kill()
+
+
+def _start(
+    cell: Cell,
+    dataset: Dataset,
+    blocks: Mapping[str, Block],
+    catalog: Catalog,
+    store: Store,
+    processes: Processes,
+) -> Child:
+    folder = store.scratch / cell.key
+    folder.mkdir()
+    labeler = cell.candidate.labeler
+    references: References = {plugin.name: catalog.of(plugin).reference() for plugin in spec.nested(labeler)}
+    task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
+    return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
+
+
+def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store: Store) -> Outcome:
+    """Check what the worker left and commit it, or remember why there is nothing."""
+    seconds = child.seconds
+    answer = None if stopped else _read(child.folder)
+    if answer is None:
+        status, reason = "failed", stopped or child.ending()
+    else:
+        status, reason = answer["status"], answer["reason"]
+    if status == "ok" and answer is not None:
+        reason = _seal(child.folder, len(cell.cut.split.test), n_classes, answer["checkpoints"]) or ""
+        status = "failed" if reason else "ok"
+    _shorten(child.folder / LOG)
+    if status != "ok" or answer is None:
+        _keep_log(child.folder / LOG, store, cell.key)
+        store.fail(cell.key, {"status": status, "reason": reason, "seconds": seconds})
+        return Outcome(cell, status, reason, seconds)
+    (child.folder / ANSWER).unlink()
+    record = {
+        "spec": spec.unbuild(cell.candidate.labeler),
+        "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
+        "facts": answer["facts"],
+        "checkpoints": answer["checkpoints"],
+    }
+    memory = max(child.peak, answer["memory"])
+    store.commit(cell.key, child.folder, record, {"seconds": answer["seconds"], "wall": seconds, "memory": memory})
+    return Outcome(cell, "ok", "", seconds)
+
+
+def _seal(folder: Path, m: int, n_classes: int, checkpoints: list[str]) -> str | None:
+    """Check the arrays a worker left, by the parent's own eyes, and add the labels they imply."""
+    try:
+        proba = np.load(folder / "proba.npy", allow_pickle=False)
+        states = np.load(folder / "checkpoints.npy", allow_pickle=False) if checkpoints else []
+        predictions = Predictions(proba, checkpoints=dict(zip(checkpoints, states, strict=True)))
+    except (OSError, ValueError) as error:
+        return f"left an unreadable answer: {error}"
+    fault = flaw(predictions, m, n_classes)
+    if fault is None:
+        np.save(folder / "labels.npy", proba.argmax(axis=1).astype(np.uint8), allow_pickle=False)
+    return fault
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    try:
+        answer: dict[str, Any] = json.loads((folder / ANSWER).read_text())
+    except (OSError, ValueError):
+        return None
+    return answer
+
+
+def _shorten(log: Path) -> None:
+    if log.exists() and log.stat().st_size > MAX_KEPT_LOG:
+        with log.open("r+b") as file:
+            file.seek(-MAX_KEPT_LOG, 2)
+            tail = file.read()
+            file.seek(0)
+            file.write(b"... (shortened)\n" + tail)
+            file.truncate()
+
+
+def _keep_log(log: Path, store: Store, key: str) -> None:
+    if log.exists():
+        log.rename(store.failed / f"{key}.log")
+
+
+# What follows runs in the worker.
+
+
+def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
+    answer: dict[str, Any] = {"status": "failed", "reason": ""}
+    try:
+        labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
+        started = time.perf_counter()
+        result = labeler.label(task)
+        seconds = time.perf_counter() - started
+        fault = flaw(result, len(task.to_label), task.n_classes)
+        if fault is not None:
+            answer["reason"] = fault
+        else:
+            predictions = result if isinstance(result, Predictions) else Predictions(result)
+            answer = _save(predictions) | {"status": "ok", "reason": "", "seconds": seconds, "memory": _peak()}
+    except NotApplicable as error:
+        answer = {"status": "not applicable", "reason": str(error)}
+    except MemoryError:
+        answer["reason"] = "MemoryError: out of memory"
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
+    Path("answer.part").write_text(canonical(answer))
+    Path("answer.part").rename(ANSWER)
+
+
+def _save(predictions: Predictions) -> dict[str, Any]:
+    facts = json.loads(json.dumps(dict(predictions.facts), default=_jsonable, allow_nan=False))
+    np.save("proba.npy", predictions.proba.astype(np.float32), allow_pickle=False)
+    if predictions.checkpoints:
+        np.save("checkpoints.npy", np.stack(list(predictions.checkpoints.values())), allow_pickle=False)
+    if predictions.rows:
+        np.savez("rows.npz", allow_pickle=False, **dict(predictions.rows))
+    return {"facts": facts, "checkpoints": list(predictions.checkpoints)}
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"facts must be JSON values, got {type(value).__name__}")
+
+
+def _peak() -> int:
+    import os
+
+    from harness.process import memory_of
+
+    return memory_of(os.getpid())

@@ -1,0 +1,97 @@
+"""Latent semantic analysis of the texts: hashed word n-grams, weighted by tf-idf, reduced by a truncated SVD.
+
+It needs no model and no network. It is fitted on all texts of the population and sees no label, so that it is the
+same for every labeler and every split.
+
+Source: Deerwester et al. 1990, Indexing by latent semantic analysis; Halko, Martinsson and Tropp 2011 for the
+randomised SVD.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from harness import DataError, Items, hookimpl
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+CHUNK = 8_192  # rows at a time
+NOTHING = 1e-6  # a projection shorter than this, of a text of length 1, is rounding error in float32
+
+
+@dataclass(frozen=True)
+class HashingSVD:
+    """Unit vectors of `dim` columns. A text without a word counts as the one token <empty>."""
+
+    name: ClassVar[str] = "hashing_svd"
+    resumable: ClassVar[bool] = False
+
+    dim: int = 256
+    n_features: int = 2**18  # buckets of the hash
+    ngram_max: int = 2  # words of the longest n-gram; the shortest has one
+    seed: int = 0  # of the randomised SVD
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "n_features", "ngram_max"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.dim > self.n_features:
+            raise ValueError(f"dim must be at most n_features, got {self.dim} and {self.n_features}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be in 0..2**32-1, got {self.seed}")
+
+    def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
+        """Yield (rows, dim) float32 arrays. Raises DataError where the texts cannot give `dim` dimensions."""
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        counts = self._counts(items)  # (N, buckets in use)
+        most = min(counts.shape)
+        if self.dim > most:
+            raise DataError(
+                f"{items.path}: {counts.shape[0]:,} texts with {counts.shape[1]:,} distinct n-grams cannot give "
+                f"{self.dim:,} dimensions; set 'dim: {most}' or less"
+            )
+        weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
+        svd = TruncatedSVD(self.dim, algorithm="randomized", random_state=self.seed)
+        with np.errstate(divide="ignore", invalid="ignore"):  # its share of explained variance, where there is none
+            projected = svd.fit_transform(weighted)  # (N, dim)
+        length = np.linalg.norm(projected, axis=1, keepdims=True)
+        # A text that shares nothing with the leading directions projects to nothing; all such texts are alike.
+        lost = length[:, 0] < NOTHING
+        projected[lost] = 1.0
+        length[lost] = np.sqrt(self.dim)
+        vectors = (projected / length).astype(np.float32)
+        for low in range(start, len(vectors), CHUNK):
+            yield vectors[low : low + CHUNK]
+
+    def _counts(self, items: Items) -> "csr_matrix":
+        import scipy.sparse
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        vectoriser = HashingVectorizer(
+            n_features=self.n_features,
+            ngram_range=(1, self.ngram_max),
+            token_pattern=r"\w+|<empty>",
+            alternate_sign=False,
+            norm=None,
+            dtype=np.float32,
+        )
+        texts = (text if any(map(str.isalnum, text)) else "<empty>" for text in items.texts())
+        parts = []
+        while chunk := list(islice(texts, CHUNK)):
+            parts.append(vectoriser.transform(chunk))
+        if not parts:
+            raise DataError(f"{items.path}: there is no text to embed")
+        counts = scipy.sparse.vstack(parts, format="csr")
+        used = np.bincount(counts.indices, minlength=self.n_features) > 0
+        return counts[:, used]
+
+
+@hookimpl
+def harness_embedders():
+    return [HashingSVD]

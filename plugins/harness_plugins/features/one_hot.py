@@ -1,0 +1,78 @@
+"""Categories as columns of 0 and 1: one for each value that a column of the data takes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness import DataError, Items, hookimpl
+
+MOST = 1_000  # distinct values of a column; 300,000 rows of as many columns are 1.2 GB
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """For each of `columns` one column per distinct value, in sorted order, null last, named like "source=dolly".
+
+    Takes integer, boolean, string and dictionary columns. Null is a category of its own, "source=null"; should the
+    text "null" stand beside nulls, it is written in quotes.
+    """
+
+    name: ClassVar[str] = "one_hot"
+
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("columns must name at least one column")
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns names a column twice: {', '.join(self.columns)}")
+
+    def features(self, items: Items) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return (rows, d) zeros and ones, float32, and the d names.
+
+        Raises DataError for a column that does not hold categories or holds more than a thousand.
+        """
+        coded = [_code(items, column) for column in self.columns]
+        names = tuple(name for _, names in coded for name in names)
+        array = np.zeros((len(items), len(names)), np.float32)
+        left = 0
+        for code, own in coded:
+            array[np.arange(len(items)), left + code] = 1
+            left += len(own)
+        return array, names
+
+
+def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
+    """Return (rows,) the number of each row's category, and the categories' names."""
+    values = items.values(column)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if not _is_category(values.type):
+        raise DataError(
+            f"{items.path}: column {column!r} holds {values.type}; one-hot needs categories: integers, booleans or text"
+        )
+    distinct = pc.unique(values).to_pylist()
+    if len(distinct) > MOST:
+        raise DataError(
+            f"{items.path}: column {column!r} has {len(distinct):,} distinct values, one-hot takes at most {MOST:,}; "
+            "group them, or leave the column out"
+        )
+    known = sorted(value for value in distinct if value is not None)
+    nulls = len(known) < len(distinct)
+    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in known]
+    names = [f"{column}={text!r}" if nulls and text == "null" else f"{column}={text}" for text in texts]
+    code = pc.fill_null(pc.index_in(values, pa.array(known, values.type)), len(known))  # null comes last
+    return code.to_numpy(zero_copy_only=False), names + [f"{column}=null"] * nulls
+
+
+def _is_category(kind: pa.DataType) -> bool:
+    checks = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    return any(check(kind) for check in checks)
+
+
+@hookimpl
+def harness_features():
+    return [OneHot]

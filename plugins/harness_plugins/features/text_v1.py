@@ -1,0 +1,168 @@
+"""Thirty-five surface features of a conversation: how long it is, how it is laid out, how it speaks.
+
+`FEATURES` holds every name with its definition. Throughout:
+
+- the assistant's turns are joined by a blank, and so are the user's; other roles count as turns only;
+- all features are of the assistant's text, save those with "user" in the name and the counts of turns;
+- a word is what stands between whitespace; a sentence is a piece between runs of ``.!?`` that is not blank;
+  a paragraph is a piece between blank lines;
+- a ratio or a density divides by max(count, 1), so that all are finite on any text.
+
+The names are those of an experiment record that does not define all of them; the definitions are this project's.
+Every step is linear in the length of the text, whatever it holds.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log1p
+from typing import ClassVar
+
+import numpy as np
+
+from harness import Items, hookimpl
+
+FEATURES = (
+    ("user_char_len", "characters (Unicode code points) of the user's text"),
+    ("asst_char_len", "characters"),
+    ("total_char_len", "user_char_len + asst_char_len"),
+    ("len_ratio", "asst_char_len / max(user_char_len, 1)"),
+    ("user_word_count", "words of the user's text"),
+    ("asst_word_count", "words"),
+    ("log_asst_len", "ln(1 + asst_char_len)"),
+    ("log_user_len", "ln(1 + user_char_len)"),
+    ("num_turns", "turns of any role"),
+    ("num_user_turns", "turns of role user"),
+    ("num_asst_turns", "turns of role assistant"),
+    ("asst_sentences", "sentences"),
+    ("user_sentences", "sentences of the user's text"),
+    ("asst_paragraphs", "paragraphs"),
+    ("avg_word_len_asst", "characters that are not whitespace / max(words, 1)"),
+    ("avg_word_len_user", "the same of the user's text"),
+    ("avg_sent_len_asst", "words / max(sentences, 1)"),
+    ("vocab_diversity_asst", "distinct words / max(words, 1), case ignored"),
+    ("vocab_diversity_user", "the same of the user's text"),
+    ("has_code", "1 if there is a code fence (three backticks), else 0"),
+    ("code_block_pairs", "code fences // 2"),
+    ("has_list", "1 if there are list items, else 0"),
+    ("list_items", "lines that begin, after blanks, with -, *, +, • or up to three digits and . or ), then a blank"),
+    ("header_count", "lines that begin with one to six # and a blank"),
+    ("url_count", "occurrences of http:// and https://"),
+    ("special_density", "characters neither alphanumeric nor whitespace / max(characters, 1)"),
+    ("newline_density", "newlines / max(characters, 1)"),
+    ("newline_count", "newlines"),
+    ("question_marks", "question marks"),
+    ("has_question", "1 if there is a question mark, else 0"),
+    ("instruction_keywords", "words in INSTRUCTION_WORDS, case and surrounding punctuation ignored"),
+    ("starts_capital", "1 if the first character that is not whitespace is an upper-case letter, else 0"),
+    ("ends_punct", "1 if the last character that is not whitespace is . ! or ?, else 0"),
+    ("bigram_repeat_ratio", "pairs of neighbouring words that occurred before / max(pairs, 1), case ignored"),
+    ("i_density", "I on its own or before an apostrophe, as in I'm / max(words, 1)"),
+)
+"""(name, definition) in column order."""
+
+INSTRUCTION_WORDS = frozenset(
+    "write explain list describe create generate summarize translate compare identify "  # noqa: SIM905 - reads as words
+    "classify calculate provide suggest rewrite answer".split()
+)
+
+_PUNCTUATION = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~“”‘’…"""
+# The next four begin with a literal, which lets the matcher jump from one candidate to the next.
+_LIST_ITEM = re.compile(r"\n[ \t]*(?:[-*+•]|[0-9]{1,3}[.)])[ \t]")
+_HEADER = re.compile(r"\n#{1,6}[ \t]")
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_PRONOUN_I = re.compile(r"I(?<!\wI)(?!\w)")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_NOT_SPECIAL = bytes(c for c in range(256) if c > 127 or chr(c).isalnum() or chr(c).isspace())
+
+
+@dataclass(frozen=True)
+class TextV1:
+    """The 35 features of `FEATURES`: lengths, structure, vocabulary, content, style."""
+
+    name: ClassVar[str] = "text_v1"
+    names: ClassVar[tuple[str, ...]] = tuple(name for name, _ in FEATURES)
+    rowwise: ClassVar[bool] = True
+
+    def features(self, items: Items) -> np.ndarray:
+        row = np.dtype((np.float32, len(FEATURES)))
+        return np.fromiter(map(measure, items.conversations()), row, len(items))  # (rows, 35)
+
+
+def measure(conversation: list[tuple[str, str]]) -> tuple[float, ...]:
+    """Return the 35 numbers of one conversation, a list of (role, content), in the order of `FEATURES`."""
+    asked = [content for role, content in conversation if role == "user"]
+    answered = [content for role, content in conversation if role == "assistant"]
+    user, text = " ".join(asked), " ".join(answered)
+    user_words, words = user.lower().split(), text.lower().split()
+    user_vocabulary, vocabulary = set(user_words), Counter(words)
+
+    n_user, n, n_user_words, n_words = len(user), len(text), len(user_words), len(words)
+    chars, some_user_words, some_words = max(n, 1), max(n_user_words, 1), max(n_words, 1)
+    sentences = _sentences(text)
+    stripped = text.strip()
+    lines = "\n" + text  # so that every line begins after a newline
+    fences = text.count("```")
+    items = len(_LIST_ITEM.findall(lines))
+    newlines = text.count("\n")
+    questions = text.count("?")
+    pairs = max(n_words - 1, 0)
+
+    return (
+        n_user,
+        n,
+        n_user + n,
+        n / max(n_user, 1),
+        n_user_words,
+        n_words,
+        log1p(n),
+        log1p(n_user),
+        len(conversation),
+        len(asked),
+        len(answered),
+        sentences,
+        _sentences(user),
+        # between the first and the last character that is not whitespace, blank lines only separate
+        len(_BLANK_LINES.findall(stripped)) + 1 if stripped else 0,
+        len("".join(text.split())) / some_words,
+        len("".join(user.split())) / some_user_words,
+        n_words / max(sentences, 1),
+        len(vocabulary) / some_words,
+        len(user_vocabulary) / some_user_words,
+        fences > 0,
+        fences // 2,
+        items > 0,
+        items,
+        len(_HEADER.findall(lines)),
+        text.count("http://") + text.count("https://"),
+        _special(text) / chars,
+        newlines / chars,
+        newlines,
+        questions,
+        questions > 0,
+        sum(count for word, count in vocabulary.items() if word.strip(_PUNCTUATION) in INSTRUCTION_WORDS),
+        stripped[:1].isupper(),
+        stripped.endswith((".", "!", "?")),
+        (pairs - len(set(pairwise(words)))) / max(pairs, 1),
+        len(_PRONOUN_I.findall(text)) / some_words,
+    )
+
+
+def _sentences(text: str) -> int:
+    pieces = text.replace("!", ".").replace("?", ".").split(".")
+    return sum(1 for piece in pieces if piece and not piece.isspace())
+
+
+def _special(text: str) -> int:
+    """Count the characters that are neither alphanumeric nor whitespace: ASCII as bytes, the rest one by one."""
+    ascii_ones = len(text.encode("utf-8", "surrogatepass").translate(None, _NOT_SPECIAL))
+    if text.isascii():
+        return ascii_ones
+    rest = Counter("".join(_BEYOND_ASCII.findall(text)))
+    return ascii_ones + sum(count for char, count in rest.items() if not (char.isalnum() or char.isspace()))
+
+
+@hookimpl
+def harness_features():
+    return [TextV1]
