@@ -1,26 +1,24 @@
 """Ranked comparisons as Markdown, CSV and a table on the terminal. The Markdown holds only values that do not change
 when the same suite runs again: no time, no host, no count of reused cells."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import harness
 from harness.digest import versions
 from harness.rank import DECIMALS, Comparison, Ending, Line, Spread
 from harness.run import Run
-from harness.score import LOWER_IS_BETTER, Value
+from harness.score import LOWER_IS_BETTER
+from harness.tables import score_rows, timing_rows, to_csv, write_tables
 
 SHOWN = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "mae": "MAE", "log_loss": "Log loss"}
+WIDE = 150  # columns of a terminal that has room for the classes
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
@@ -29,11 +27,11 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
     folder = run.options.output / "leaderboards" / run.suite.name
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "scores.csv", _csv(_score_rows(run, ended)))
-    _replace(folder / "timings.csv", _csv(_timing_rows(run, ended)))
+    _replace(folder / "scores.csv", to_csv(score_rows(ended)))
+    _replace(folder / "timings.csv", to_csv(timing_rows(run, ended)))
     board = folder / "README.md"
     _replace(board, markdown(run, comparisons))
-    _write_tables(run, ended)
+    write_tables(run, ended)
     return board
 
 
@@ -54,11 +52,13 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         console.print(warning.strip("> *"), style="bold yellow", markup=False)
     for comparison in comparisons:
         table = Table(title=comparison.title, title_justify="left", header_style="bold")
-        rows = list(_rows(run, comparison))
-        for i, name in enumerate(rows[0]):
-            table.add_column(name, justify="left" if i == 1 else "right", no_wrap=i != 1)
-        for row in rows[1:]:
-            table.add_row(*(text.replace("[", r"\[") for text in row))
+        header, *rows = _rows(run, comparison)
+        room = console.width >= WIDE
+        kept = [i for i, name in enumerate(header) if room or "(n=" not in name]
+        for i in kept:
+            table.add_column(header[i], justify="left" if header[i] == "Labeler" else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(row[i]) for i in kept))
         console.print(table)
 
 
@@ -66,7 +66,8 @@ def escape(text: str) -> str:
     """Make a name or a message harmless inside a Markdown table: no markup, no HTML, no new cell, one line."""
     flat = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
     cut = flat if len(flat) <= 160 else flat[:157] + "..."
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", lambda found: f"&#{ord(found[1])};", cut)
+    # An underscore or a hash inside a word marks nothing up; everything else that may is written as its code.
+    return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<!\w)[_#]|[_#](?!\w)", lambda found: f"&#{ord(found[0])};", cut)
 
 
 def _warnings(run: Run) -> list[str]:
@@ -177,7 +178,7 @@ def _shown(file: Path) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    align = ["---" if i == 1 or (i == 0 and header[0] == "Labeler") else "--:" for i in range(len(header))]
+    align = ["---" if name == "Labeler" else "--:" for name in header]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *rows))
 
 
@@ -194,120 +195,6 @@ def _number(value: float | None, decimals: int = DECIMALS, signed: bool = False)
 def _range(counts: Iterable[int]) -> str:
     low, high = min(counts := tuple(counts)), max(counts)
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
-
-
-Row = dict[str, Any]
-
-
-def _score_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
-    for ending in ended:
-        about = _about_cell(ending)
-        if ending.scores is None:
-            yield about | {"status": ending.status}
-            continue
-        named = ((False, ending.scores.honest), (True, ending.scores.oracle))
-        for is_oracle, found in named:
-            for (metric, label_class, source), value in found.items():
-                yield about | _score_row(metric, value, label_class, source, None, is_oracle)
-        for rows, value in ending.scores.rows.items():
-            yield about | _score_row("accuracy", value, None, None, rows, False)
-
-
-def _score_row(
-    metric: str, value: Value, label_class: int | None, source: str | None, rows: str | None, oracle: bool
-) -> Row:
-    return {
-        "status": "ok",
-        "metric": metric,
-        "class": label_class,
-        "source": source,
-        "rows": rows,
-        "oracle": oracle,
-        "value": value.value,
-        "n": value.n,
-    }
-
-
-SCORE_COLUMNS = {
-    "comparison": pa.string(),
-    "labeler": pa.string(),
-    "seed": pa.int64(),
-    "ratio": pa.float64(),
-    "fold": pa.int64(),
-    "status": pa.string(),
-    "metric": pa.string(),
-    "class": pa.int64(),
-    "source": pa.string(),
-    "rows": pa.string(),
-    "oracle": pa.bool_(),
-    "value": pa.float64(),
-    "n": pa.int64(),
-}
-
-
-def _about_cell(ending: Ending) -> Row:
-    split = ending.cell.cut.split
-    return {
-        "comparison": ending.cell.cut.comparison,
-        "labeler": ending.cell.candidate.title,
-        "seed": split.seed,
-        "ratio": split.ratio,
-        "fold": split.fold,
-    }
-
-
-def _timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
-    for ending in ended:
-        timing, parameters = {}, None
-        if ending.status == "ok":
-            result = run.store.read(ending.cell.key)
-            timing, parameters = dict(result.timing), result.facts.get("parameters")
-        yield _about_cell(ending) | {
-            "status": ending.status,
-            "seconds": timing.get("seconds"),
-            "peak_memory_mib": None if not timing else round(timing["memory"] / 2**20, 1),
-            "parameters": parameters,
-        }
-
-
-def _csv(rows: Iterator[Row]) -> str:
-    listed = list(rows)
-    columns = list(dict.fromkeys(key for row in listed for key in row))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in listed:
-        writer.writerow([_csv_cell(row.get(column)) for column in columns])
-    return out.getvalue()
-
-
-def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = repr(value) if isinstance(value, float) else str(value)
-    # A spreadsheet would run a text cell that begins like a formula.
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@" and text else text
-
-
-def _write_tables(run: Run, ended: list[Ending]) -> None:
-    """Write the derived tables of the run; they can be made again from the cells at any time."""
-    folder = run.store.folder / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    keys = {id(ending): ending.cell.key for ending in ended}
-    cells = [_about_cell(e) | {"cell": keys[id(e)], "status": e.status, "reason": e.reason} for e in ended]
-    _parquet(folder / "cells.parquet", cells, {"cell": pa.string(), **_first(SCORE_COLUMNS, 6), "reason": pa.string()})
-    metrics = [row | {"cell": keys[id(e)]} for e in ended if e.scores for row in _score_rows(run, [e])]
-    _parquet(folder / "metrics.parquet", metrics, {"cell": pa.string(), **SCORE_COLUMNS})
-
-
-def _first(columns: dict[str, pa.DataType], n: int) -> dict[str, pa.DataType]:
-    return dict(list(columns.items())[:n])
-
-
-def _parquet(file: Path, rows: list[Row], columns: dict[str, pa.DataType]) -> None:
-    scratch = file.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(rows, pa.schema(list(columns.items()))), scratch)
-    scratch.replace(file)
 
 
 def _replace(file: Path, text: str) -> None:

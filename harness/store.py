@@ -42,6 +42,7 @@ class Store:
         self.cells = folder / "cells"
         self.failed = folder / "failed"
         self.scratch = folder / "scratch"
+        self._whole: set[str] = set()  # cells whose files have been read through once by this process
 
     def open(self) -> None:
         """Make the folders and clear what an interrupted run left in scratch. The caller holds the run's lock."""
@@ -51,13 +52,9 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Say whether the cell is finished and whole: every file as its record says."""
-        record = self._record(key)
-        if record is None:
-            return False
-        try:
-            return all(_sha256(self.cells / key / name) == sha for name, sha in record["files"].items())
-        except OSError:
-            return False
+        if key not in self._whole and self._is_whole(key):
+            self._whole.add(key)
+        return key in self._whole
 
     def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
@@ -98,6 +95,15 @@ class Store:
             _arrays(folder / "rows.npz"),
             _json(folder / TIMING) or {},
         )
+
+    def _is_whole(self, key: str) -> bool:
+        record = self._record(key)
+        if record is None:
+            return False
+        try:
+            return all(_sha256(self.cells / key / name) == sha for name, sha in record["files"].items())
+        except OSError:
+            return False
 
     def _record(self, key: str) -> dict[str, Any] | None:
         record = _json(self.cells / key / CELL)

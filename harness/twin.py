@@ -17,23 +17,22 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 
-Reals = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+Reals, Floats, Ints = NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]
 
 POOL = 300_932
 BLOCKS = {"flan_v2": 100_000, "oasst1": 33_919, "wizardlm": 100_000, "dolly": 15_011, "stanford_alpaca": 52_002}
 SHARES = Path(__file__).with_name("twin_shares.csv")  # rows of the pool per source and triple of scores
+RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
 CHUNK = 8_192  # rows drawn at a time, and written as one row group
 
 # What a text or an embedding knows of its row's quality: a mean of the raters plus noise, most of it common to both.
 RATER_WEIGHTS = np.array([0.8, 0.1, 0.1])  # GPT, Llama, Mistral
 MIDDLE = 2.45  # that mean over the pool
-COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.7, 0.2, 0.6
+COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.7, 0.15, 0.7
 
 DIMENSIONS, TOPICS, RANK = 1024, 150, 48
 SHARED, SOURCE, TOPIC, WITHIN, QUALITY, ISOTROPIC = 0.74, 0.2, 0.33, 0.38, 0.12, 0.34  # lengths before normalising
-TOPIC_QUALITY = 0.4  # correlation of a row's quality with the rank of its topic within its source
+TOPIC_QUALITY = 0.45  # correlation of a row's quality with the rank of its topic within its source
 
 GROWTH, SCATTER = 0.5, 0.4  # of an answer's length, in log sentences: per point of quality, and sd of the rest
 LONGEST = 60  # sentences in a turn
@@ -64,8 +63,17 @@ KINDS: dict[str, tuple[str, int, float, tuple[str, ...], str]] = {
     "task": (" ", 8, 0.1, ("Write ", "Explain ", "List ", "Summarize ", "Create "), "."),
     "limit": (" ", 6, 0.1, ("Use at least 3 of ", "Do not exceed 100 words on ", "Only include "), "."),
 }
-PLACE = {kind: place for place, kind in enumerate(KINDS)}  # the first four stand in order of quality
 FUNCTION_WORDS = [
+PLACE = {kind: place for place, kind in enumerate(KINDS)}  # the first four stand in order of quality
+
+VECTOR = pa.list_(pa.field("item", pa.float32(), nullable=False), DIMENSIONS)
+SCHEMA = pa.schema(
+    [("id", pa.int64()), ("source", pa.string())]
+    + [("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])))]
+    + [(rater, pa.int8()) for rater in RATERS]
+    + [pa.field("embeddings", VECTOR, nullable=False)],
+    metadata={"simulated": "twin:tulu_300k"},
+)
     "the",
     "of",
     "and",
@@ -122,7 +130,7 @@ def write(path: Path, rows: int = POOL, seed: int = 0) -> None:
     part = path.with_name(path.name + ".part")
     columns = {"use_dictionary": ["source", *RATERS], "write_statistics": ["id"], "compression": "none"}
     try:
-        with pq.ParquetWriter(part, _schema(), **columns) as file, ThreadPoolExecutor(1) as ahead:
+        with pq.ParquetWriter(part, SCHEMA, **columns) as file, ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(chunk, 0)
             for start in range(CHUNK, rows + CHUNK, CHUNK):
                 table = coming.result()
@@ -157,24 +165,6 @@ def shares() -> Ints:
             block = list(BLOCKS).index(row["source"])
             counts[block, int(row["gpt"]), int(row["llama"]), int(row["mistral"])] = int(row["count"])
     return counts
-
-
-RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
-
-
-def _schema() -> pa.Schema:
-    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
-    vector = pa.list_(pa.field("item", pa.float32(), nullable=False), DIMENSIONS)
-    return pa.schema(
-        [
-            ("id", pa.int64()),
-            ("source", pa.string()),
-            ("messages", pa.list_(turn)),
-            *[(rater, pa.int8()) for rater in RATERS],
-            pa.field("embeddings", vector, nullable=False),
-        ],
-        metadata={"simulated": "twin:tulu_300k"},
-    )
 
 
 def _scores(rows: int, rng: np.random.Generator) -> tuple[Ints, NDArray[np.int8]]:
@@ -244,15 +234,14 @@ def _chunk(start: int, source: Ints, scores: NDArray[np.int8], world: World, rng
     X += rng.standard_normal((n, RANK), dtype=np.float32) @ world.basis
     X /= np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
 
-    schema = _schema()
     columns = [
         pa.array(np.arange(start, start + n)),
         pa.array(list(BLOCKS)).take(pa.array(source)),
         _messages(source, told, topic, world.phrases, rng),
         *[pa.array(np.ascontiguousarray(rater)) for rater in scores.T],
-        pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), type=schema.field("embeddings").type),
+        pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), type=VECTOR),
     ]
-    return pa.table(columns, schema=schema)
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _messages(source: Ints, told: Reals, topic: Ints, phrases: pa.Array, rng: np.random.Generator) -> pa.Array:
