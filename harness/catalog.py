@@ -127,7 +127,11 @@ def load_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None or not file.is_file():
         raise PluginError("is not a Python file")
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half loaded, it would be taken for the plugin the next time
+        raise
     return module
 
 

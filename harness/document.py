@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from harness.errors import SuiteError
@@ -17,6 +17,7 @@ Place = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
+MAX_EVENTS = 20_000  # one per value, two per list or mapping: about a second of parsing
 TAG = "tag:yaml.org,2002:"
 
 
@@ -48,7 +49,8 @@ def load(path: Path) -> Document:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SuiteError(f"{path}: is not UTF-8 (byte {error.start} is {raw[error.start]:#04x})") from None
+        line = raw[: error.start].count(b"\n") + 1
+        raise SuiteError(f"{path}:{line}: is not UTF-8 (byte {error.start} is {raw[error.start]:#04x})") from None
     return parse(text, str(path))
 
 
@@ -62,7 +64,8 @@ def parse(text: str, file: str) -> Document:
         raise SuiteError(f"{file}:{line}: not valid YAML: {error.problem or error.context}") from None
     except YAMLError as error:
         reason = str(error).strip().splitlines()[0]
-        raise SuiteError(f"{file}: not valid YAML: {reason}") from None
+        line = text[: getattr(error, "position", 0)].count("\n") + 1
+        raise SuiteError(f"{file}:{line}: not valid YAML: {reason}") from None
     if node is None:
         raise SuiteError(f"{file}: is empty")
     lines: dict[Place, int] = {}
@@ -72,13 +75,19 @@ def parse(text: str, file: str) -> Document:
 def _refuse_bombs(text: str, file: str) -> None:
     depth = 0
     events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
-    for event in events:
+    for count, event in enumerate(events):
+        where = f"{file}:{event.start_mark.line + 1}"
         if isinstance(event, AliasEvent):
-            line = event.start_mark.line + 1
-            raise SuiteError(f"{file}:{line}: anchors and aliases are not supported; write the value out again")
+            raise SuiteError(f"{where}: anchors and aliases are not supported; write the value out again")
+        if isinstance(event, CollectionStartEvent | ScalarEvent) and event.tag is not None:
+            raise SuiteError(f"{where}: tags such as {event.tag!r} are not supported; write a plain value")
+        if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
+            raise SuiteError(f"{where}: only YAML 1.2 is supported; leave the %YAML line out")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise SuiteError(f"{file}:{event.start_mark.line + 1}: nested more than {MAX_DEPTH} deep")
+            raise SuiteError(f"{where}: nested more than {MAX_DEPTH} deep")
+        if count > MAX_EVENTS:
+            raise SuiteError(f"{where}: holds too many values; a suite file has at most some {MAX_EVENTS:,}")
 
 
 def _value(node: Node, place: Place, lines: dict[Place, int], file: str) -> Any:
@@ -118,7 +127,7 @@ def _scalar(node: Node, where: str) -> Any:
             digits = text.replace("_", "")
             if len(digits) > 20:
                 raise SuiteError(f"{where}: the number {text[:20]}... is too long")
-            return int(digits, 0 if digits.lstrip("+-").lower().startswith(("0x", "0o")) else 10)
+            return int(digits, 0 if digits.lstrip("+-").lower().startswith(("0x", "0o", "0b")) else 10)
         case "float":
             number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
             if number - number != 0:

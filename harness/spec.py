@@ -29,8 +29,9 @@ class Reader:
         self.problems: list[str] = []
 
     def problem(self, place: Place, message: str) -> Any:
-        """Note a problem; returns INVALID."""
-        self.problems.append(f"{self.document.at(place)}: {message}")
+        """Note a problem, in one line fit for a terminal; returns INVALID."""
+        line = f"{self.document.at(place)}: {message}"
+        self.problems.append("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
         return INVALID
 
     def finish(self) -> None:
@@ -78,7 +79,7 @@ class Reader:
             if key in fields:
                 given[key] = self.read(hints[key], item, (*place, key))
             elif key not in without:
-                self.problem((*place, key), f"unknown key {key!r}{nearest(key, fields)}")
+                self.problem((*place, key), f"unknown key {key!r}{nearest(key, (*fields, *without))}")
         for name, field in fields.items():
             missing = field.default is field.default_factory is dataclasses.MISSING
             if missing and name not in given:

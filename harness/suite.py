@@ -157,14 +157,16 @@ def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candi
         reader.problem(("labelers",), "must be a list of labelers, as '- majority: {}'")
         return []
     candidates: list[Candidate] = []
+    titles: set[str] = set()
     for i, value in enumerate(section):
         for candidate in _candidates(value, ("labelers", i), reader):
             for missing in [name for name in spec.blocks_of(candidate.labeler) if name not in blocks]:
                 reader.problem(("labelers", i), f"no block is called {missing!r}{nearest(missing, blocks)}")
-            if any(candidate.title == other.title for other in candidates):
+            if candidate.title in titles:
                 reader.problem(
                     ("labelers", i), f"two labelers are called {candidate.title!r}; give one a name with 'as'"
                 )
+            titles.add(candidate.title)
             candidates.append(candidate)
     return candidates
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 
-Reals, Floats, Ints = NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]
+Reals = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 POOL = 300_932
 BLOCKS = {"flan_v2": 100_000, "oasst1": 33_919, "wizardlm": 100_000, "dolly": 15_011, "stanford_alpaca": 52_002}
@@ -28,25 +30,20 @@ CHUNK = 8_192  # rows drawn at a time, and written as one row group
 # What a text or an embedding knows of its row's quality: a mean of the raters plus noise, most of it common to both.
 RATER_WEIGHTS = np.array([0.8, 0.1, 0.1])  # GPT, Llama, Mistral
 MIDDLE = 2.45  # that mean over the pool
-COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.7, 0.15, 0.7
+COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.65, 0.2, 0.75
 
 DIMENSIONS, TOPICS, RANK = 1024, 150, 48
 SHARED, SOURCE, TOPIC, WITHIN, QUALITY, ISOTROPIC = 0.74, 0.2, 0.33, 0.38, 0.12, 0.34  # lengths before normalising
-TOPIC_QUALITY = 0.45  # correlation of a row's quality with the rank of its topic within its source
+TOPIC_QUALITY = 0.5  # correlation of a row's quality with the rank of its topic within its source
 
 GROWTH, SCATTER = 0.5, 0.4  # of an answer's length, in log sentences: per point of quality, and sd of the rest
 LONGEST = 60  # sentences in a turn
 # Per source, in the order of BLOCKS: sentences in a typical prompt and answer, the chance of one more exchange, and the
-# log-odds that an answer of middling quality uses lists, headers, code.
+# log-odds that an answer of middling quality uses lists; headers and code are rarer.
 PROMPT = np.array([6.0, 1.8, 3.0, 3.2, 1.0])
 ANSWER = np.array([2.2, 6.0, 10.0, 3.2, 2.8])
 EXCHANGE = np.array([0.0, 0.35, 0.03, 0.0, 0.0])
-DEVICES = {
-    "item": np.array([-4.0, -1.6, -0.8, -2.4, -2.2]),
-    "header": np.array([-6.0, -3.2, -2.2, -5.0, -5.0]),
-    "code": np.array([-5.0, -2.4, -1.6, -6.0, -3.8]),
-}
-
+DEVICES = np.array([-4.2, -1.8, -0.9, -3.0, -2.4])
 PHRASES = 32  # of each kind and topic
 # kind: what stands before, typical number of words, share of rare words, openings, what stands after
 KINDS: dict[str, tuple[str, int, float, tuple[str, ...], str]] = {
@@ -63,42 +60,12 @@ KINDS: dict[str, tuple[str, int, float, tuple[str, ...], str]] = {
     "task": (" ", 8, 0.1, ("Write ", "Explain ", "List ", "Summarize ", "Create "), "."),
     "limit": (" ", 6, 0.1, ("Use at least 3 of ", "Do not exceed 100 words on ", "Only include "), "."),
 }
-FUNCTION_WORDS = [
+FUNCTION_WORDS = ("the", "of", "and", "to", "a", "in", "is", "it", "for", "as", "with", "on", "be", "by", "this", "are")
 PLACE = {kind: place for place, kind in enumerate(KINDS)}  # the first four stand in order of quality
-
 VECTOR = pa.list_(pa.field("item", pa.float32(), nullable=False), DIMENSIONS)
-SCHEMA = pa.schema(
-    [("id", pa.int64()), ("source", pa.string())]
-    + [("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])))]
-    + [(rater, pa.int8()) for rater in RATERS]
-    + [pa.field("embeddings", VECTOR, nullable=False)],
-    metadata={"simulated": "twin:tulu_300k"},
-)
-    "the",
-    "of",
-    "and",
-    "to",
-    "a",
-    "in",
-    "that",
-    "is",
-    "it",
-    "for",
-    "as",
-    "with",
-    "on",
-    "be",
-    "by",
-    "this",
-    "are",
-    "or",
-    "from",
-    "at",
-    "an",
-    "not",
-    "can",
-    "which",
-]
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+COLUMNS = {"id": pa.int64(), "source": pa.string(), "messages": MESSAGES, **dict.fromkeys(RATERS, pa.int8())}
+SCHEMA = pa.schema({**COLUMNS, "embeddings": VECTOR}, metadata={"simulated": "twin:tulu_300k"})
 
 
 class World(NamedTuple):
@@ -196,24 +163,26 @@ def _world(rng: np.random.Generator) -> World:
 
 
 def _phrases(rng: np.random.Generator) -> pa.Array:
-    """Make the phrases that texts are put together from, of invented words: rare ones are long, each topic has its own."""
+    """Make the phrases that texts are put together from, of invented words: rare ones are long."""
     syllables = [first + rest for first in "bcdfglmnprstv" for rest in ("a", "e", "i", "o", "u", "an", "er", "ion")]
 
     def words(count: int, lengths: list[int]) -> list[str]:
-        return ["".join(rng.choice(syllables, length)) for length in rng.choice(lengths, count)]
+        drawn = zip(rng.choice(syllables, (count, max(lengths))), rng.choice(lengths, count), strict=True)
+        return ["".join(parts[:length]) for parts, length in drawn]
 
-    rare, topics = words(400, [4, 5]), [words(80, [1, 2, 2, 3]) for _ in range(TOPICS)]
+    rare, own = words(400, [4, 5]), words(80 * TOPICS, [1, 2, 2, 3])
+    vocabulary = np.array([*rare, *FUNCTION_WORDS, *own], object)
     made = []
     for before, typical, rarity, openings, after in KINDS.values():
-        lengths = np.maximum(2, typical * rng.lognormal(-0.05, 0.35, (TOPICS, PHRASES))).astype(np.int64)
-        for own, row in zip(topics, lengths, strict=True):
-            for length in row:
-                lists = rng.choice(3, length, p=(rarity, 0.4, 0.6 - rarity))
-                picks = rng.random(length)
-                body = [(rare, FUNCTION_WORDS, own)[i] for i in lists]
-                text = " ".join(words[int(u * len(words))] for words, u in zip(body, picks, strict=True))
-                text = openings[int(rng.integers(len(openings)))] + text
-                made.append(before + (text if before + after == " " else text[0].upper() + text[1:]) + after)
+        lengths = np.maximum(2, typical * rng.lognormal(-0.05, 0.35, TOPICS * PHRASES)).astype(np.int64)
+        phrase, _ = _places(lengths)  # (words,) the phrase of every word
+        group = rng.choice(3, len(phrase), p=(rarity, 0.4, 0.6 - rarity))
+        size = np.array([len(rare), len(FUNCTION_WORDS), 80])[group]
+        low = np.choose(group, (0, len(rare), len(rare) + len(FUNCTION_WORDS) + 80 * (phrase // PHRASES)))
+        texts = np.split(vocabulary[low + (rng.random(len(phrase)) * size).astype(np.int64)], np.cumsum(lengths)[:-1])
+        for opening, text in zip(rng.choice(openings, len(texts)), texts, strict=True):
+            body = opening + " ".join(text)
+            made.append(before + (body[0].upper() + body[1:] if after else body) + after)
     return pa.array(made)
 
 
@@ -222,9 +191,7 @@ def _chunk(start: int, source: Ints, scores: NDArray[np.int8], world: World, rng
     known = scores @ RATER_WEIGHTS - MIDDLE + COMMON_NOISE * rng.standard_normal(n)  # (n,)
     told, felt = (known + noise * rng.standard_normal(n) for noise in (TEXT_NOISE, EMBEDDING_NOISE))
     pull = TOPIC_QUALITY * felt + np.sqrt(1 - TOPIC_QUALITY**2) * rng.standard_normal(n)
-    rank = np.searchsorted(
-        world.reach, source + 1 / (1 + np.exp(-1.7 * pull))
-    )  # (n,) source * TOPICS + rank of the topic
+    rank = np.searchsorted(world.reach, source + _share(1.7 * pull))  # (n,) source * TOPICS + the topic's rank there
     topic = world.topics.ravel()[rank]
 
     X = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
@@ -257,12 +224,11 @@ def _messages(source: Ints, told: Reals, topic: Ints, phrases: pa.Array, rng: np
     heard, user, s = told[row][owner], ~answer[owner], len(owner)
     kind = np.clip(np.floor(1.6 + 0.6 * heard + 0.9 * rng.standard_normal(s)), 0, 3).astype(np.int64)
     kind[rng.random(s) < np.where(user, 0.05, 0.12)] = PLACE["paragraph"]
-    for device, odds in DEVICES.items():
-        uses = rng.random(len(told)) < 1 / (1 + np.exp(-odds[source] - 0.7 * told))  # (n,)
-        share = 0.5 if device == "item" else 0.12
-        kind[uses[row][owner] & ~user & (place > 0) & (rng.random(s) < share)] = PLACE[device]
     first = place == 0
-    kind[first & ~user & (rng.random(s) < 1 / (1 + np.exp(5 + 1.5 * heard)))] = PLACE["refusal"]
+    for device, rarity, share in (("item", 0, 0.5), ("header", 1.6, 0.12), ("code", 1.4, 0.12)):
+        uses = rng.random(len(told)) < _share(DEVICES[source] - rarity + 0.7 * told)  # (n,)
+        kind[uses[row][owner] & ~user & ~first & (rng.random(s) < share)] = PLACE[device]
+    kind[first & ~user & (rng.random(s) < _share(-5 - 1.5 * heard))] = PLACE["refusal"]
     kind[first & user] = np.where(rng.random(np.count_nonzero(first & user)) < 0.4, PLACE["question"], PLACE["task"])
     kind[~first & user & (rng.random(s) < 0.1)] = PLACE["limit"]
 
@@ -276,6 +242,10 @@ def _places(lengths: Ints) -> tuple[Ints, Ints]:
     """Lay lists of these lengths end to end: the list of every element, and its place there."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
     return owner, np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _share(log_odds: Reals) -> Reals:
+    return 1 / (1 + np.exp(-log_odds))
 
 
 def _offsets(lengths: Ints) -> pa.Array:

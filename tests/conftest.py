@@ -1,0 +1,38 @@
+"""What several test files need: the plugins, a table made from columns, and the real scores where they lie around."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness.catalog import discover
+from harness.table import open_table
+
+SCORES = Path(__file__).parent.parent / "raw_data" / "tulu_300k_scores.parquet"
+
+
+@pytest.fixture(scope="session")
+def catalog():
+    """The plugins that are installed."""
+    return discover()
+
+
+@pytest.fixture
+def table_of(tmp_path):
+    """A function that writes columns (or an Arrow table) to a parquet file and opens it as the harness does."""
+
+    def write(columns, name="data.parquet", **options):
+        written = columns if isinstance(columns, pa.Table) else pa.table(columns)
+        pq.write_table(written, tmp_path / name, **options)
+        return open_table(name, (tmp_path,), tmp_path / "cache", "error", None)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def scores():
+    """The public scores of the three raters for all 300,932 rows."""
+    if not SCORES.exists():
+        pytest.skip(f"needs {SCORES.name} in raw_data/: the real scores of the pool, which are not in the repository")
+    return pq.read_table(SCORES)
