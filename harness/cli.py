@@ -4,10 +4,7 @@ import json
 import os
 import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +15,7 @@ from rich.table import Table
 from harness import __version__, catalog
 from harness.errors import HarnessError, InUse
 
-OK, SOME_FAILED, BAD_INPUT, GATE_FAILED, IN_USE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, SOME_FAILED, BAD_INPUT, IN_USE = 0, 1, 2, 4
 
 app = typer.Typer(
     name="harness",
@@ -63,7 +60,7 @@ def run(
     from harness import run as runs
     from harness.lock import locked
 
-    talk = Talk(as_json)
+    talk = _talk(as_json)
     ready = _ready(
         talk, suite, plugin, runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
     )
@@ -96,7 +93,7 @@ def plan(
     from harness import run as runs
     from harness.plan import sizes
 
-    talk = Talk(as_json)
+    talk = _talk(as_json)
     options = runs.Options(output, 1, threads, device=device, require_real=require_real, twin_rows=twin_rows)
     ready = _ready(talk, suite, plugin, options)
     finished = {cell.key for cell in ready.cells if ready.store.has(cell.key)}
@@ -143,7 +140,7 @@ def status(
     """Say how far a run is: finished, failed (with the reason) and missing cells."""
     from harness import run as runs
 
-    talk = Talk(as_json)
+    talk = _talk(as_json)
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
     ready = _ready(talk, suite, plugin, options)
     counts: Counter[str] = Counter()
@@ -173,7 +170,7 @@ def leaderboard(
     from harness import render
     from harness import run as runs
 
-    talk = Talk(as_json)
+    talk = _talk(as_json)
     ready = _ready(talk, suite, plugin, runs.Options(output, 1, threads, device=device, twin_rows=twin_rows))
     ended = list(runs.endings(ready))
     comparisons = runs.rank(ready, ended)
@@ -247,130 +244,18 @@ def _labeler(text: str, found: catalog.Catalog) -> Any:
     return labeler
 
 
-def _ready(talk: "Talk", suite: Path, plugin: list[Path] | None, options: Any) -> Any:
+def _talk(as_json: bool) -> Any:
+    from harness.console import Talk
+
+    return Talk(as_json)
+
+
+def _ready(talk: Any, suite: Path, plugin: list[Path] | None, options: Any) -> Any:
     from harness import run as runs
     from harness.suite import load_suite
 
     found = catalog.discover(tuple(plugin or ()))
     return runs.make_ready(load_suite(suite, found), found, options, talk.notice)
-
-
-class Talk:
-    """What the user sees: JSON events, or lines and progress for people. Results on stdout, the rest on stderr."""
-
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
-        self.console = Console(width=None if sys.stdout.isatty() else 200)
-        self.aside = Console(stderr=True, soft_wrap=True, highlight=False)
-
-    def event(self, name: str, simulated: bool, **values: Any) -> None:
-        """Print one JSON line."""
-        print(json.dumps({"event": name, "simulated": simulated, **values}), flush=True)
-
-    def line(self, text: str) -> None:
-        """Print one unwrapped line for people."""
-        if not self.as_json:
-            print(text, flush=True)
-
-    def notice(self, text: str) -> None:
-        """Say something before anything starts."""
-        self.aside.print(text, style="bold yellow", markup=False)
-
-    def start(self, ready: Any, done: int) -> None:
-        """Say what is about to happen."""
-        if self.as_json:
-            self.event("start", ready.simulated, suite=ready.suite.name, cells=len(ready.cells), reused=done)
-        else:
-            self.aside.print(f"{ready.suite.name}: {len(ready.cells)} cells, {done} of them finished before")
-
-    @contextmanager
-    def progress(self, total: int, done: int) -> Iterator["Reporter"]:
-        """Follow a run: a live bar on a terminal, a line a cell elsewhere, events under --json."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        bar = Progress(*columns, console=self.aside, disable=self.as_json or not self.aside.is_terminal)
-        with bar:
-            yield Reporter(self, bar, total, done)
-
-    def board(self, ready: Any, comparisons: Any, board: Path, counts: Counter[str], seconds: float | None) -> None:
-        """Show the outcome."""
-        from harness import render
-
-        if self.as_json:
-            for comparison in comparisons:
-                for line in comparison.lines:
-                    metrics = {name: spread.mean for name, spread in line.values.items()}
-                    self.event(
-                        "line",
-                        ready.simulated,
-                        comparison=comparison.title,
-                        rank=line.rank,
-                        labeler=line.title,
-                        metrics=metrics,
-                        ok=line.ok,
-                        total=line.total,
-                    )
-            self.event("done", ready.simulated, leaderboard=str(board), **counts)
-            return
-        render.terminal(ready, comparisons, self.console)
-        for comparison in comparisons:
-            for line in comparison.lines:
-                for reason in line.failures:
-                    self.aside.print(f"failed: {line.title} ({comparison.title}): {reason}", markup=False)
-        tally = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-        took = "" if seconds is None else f" in {seconds:.1f} s"
-        self.line(f"{tally}{took}; leaderboard: {board}")
-
-
-class Reporter:
-    """Turns what happens in a run into progress."""
-
-    def __init__(self, talk: Talk, bar: Any, total: int, done: int) -> None:
-        self.talk, self.bar, self.total = talk, bar, total
-        self.done, self.failed, self.reused = done, 0, done
-        self.started = time.monotonic()
-        self.cells = bar.add_task(self._tally(), total=total, completed=done)
-        self.blocks: dict[str, Any] = {}
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the run began."""
-        return time.monotonic() - self.started
-
-    def block(self, recipe: Any, rows: int) -> None:
-        """Some rows of a block are there."""
-        if recipe.name not in self.blocks:
-            self.blocks[recipe.name] = self.bar.add_task(f"block {recipe.name}", total=None)
-            if self.talk.as_json:
-                self.talk.event("block", False, block=recipe.name, maker=recipe.maker.name)
-            elif self.bar.disable:
-                self.talk.aside.print(f"making block {recipe.name} ({recipe.maker.name})")
-        self.bar.update(self.blocks[recipe.name], completed=rows)
-
-    def cell(self, outcome: Any) -> None:
-        """A cell has ended."""
-        self.done += 1
-        self.failed += outcome.status == "failed"
-        self.bar.update(self.cells, completed=self.done, description=self._tally())
-        if self.talk.as_json:
-            self.talk.event(
-                "cell",
-                False,
-                cell=outcome.cell.key,
-                labeler=outcome.cell.candidate.title,
-                split=str(outcome.cell.cut),
-                status=outcome.status,
-                reason=outcome.reason,
-                seconds=round(outcome.seconds, 3),
-            )
-        elif self.bar.disable:
-            why = f": {outcome.reason}" if outcome.reason else ""
-            state = f"[{self.done}/{self.total}] {outcome.status:<6} {outcome.seconds:8.2f} s"
-            self.talk.aside.print(f"{state}  {outcome.cell}{why}", markup=False)
-
-    def _tally(self) -> str:
-        return f"cells ({self.failed} failed, {self.reused} reused)"
 
 
 def _version(shown: bool) -> None:

@@ -165,8 +165,14 @@ class _Columns:
 
     def read(self, name: str, role: str) -> pa.Array:
         self.require(name, role)
-        column = pq.read_table(self.table.path, columns=[name]).column(0)
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        try:
+            column = pq.read_table(self.table.path, columns=[name]).column(0)
+            array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+            array.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            advice = "the file is damaged or its text is not UTF-8; write it again"
+            raise DataError(f"{self.table.shown}: column {name!r} cannot be read: {reason}; {advice}") from None
         return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
     def fail(self, name: str, rows: NDArray[np.intp], what: str, advice: str) -> DataError:
@@ -178,7 +184,7 @@ class _Columns:
         if not (pa.types.is_integer(array.type) or _is_text(array.type)):
             raise DataError(f"{self.table.shown}: column {name!r}: ids must be integers or strings, are {array.type}")
         self._refuse_nulls(name, array, "every row needs an id")
-        ids = _numpy(array)
+        ids = self._numpy(name, array)
         order = np.argsort(ids, kind="stable")
         twice = order[1:][ids[order[1:]] == ids[order[:-1]]]
         if len(twice):
@@ -190,7 +196,7 @@ class _Columns:
         if not (pa.types.is_integer(array.type) or _is_text(array.type)):
             raise DataError(f"{self.table.shown}: column {name!r}: must be strings or integers, is {array.type}")
         self._refuse_nulls(name, array, "give every row a value")
-        return _numpy(array)
+        return self._numpy(name, array)
 
     def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return (N,) labels and (N,) whether there is one. Null is unlabelled; nothing else is."""
@@ -224,6 +230,15 @@ class _Columns:
             raise self.fail(name, missing, "no label of this rater", "leave the rater out, or unlabel the rows")
         return values[rows]
 
+    def _numpy(self, name: str, array: pa.Array) -> NDArray[Any]:
+        if _is_text(array.type):
+            return np.array(array.to_pylist(), dtype=np.dtypes.StringDType())
+        if pa.types.is_uint64(array.type):
+            large = np.flatnonzero(array.to_numpy(zero_copy_only=False) > np.iinfo(np.int64).max)
+            if len(large):
+                raise self.fail(name, large, "an integer of 2^63 or more", "write such numbers as text")
+        return np.asarray(array.to_numpy(zero_copy_only=False), np.int64)
+
     def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
         missing = np.flatnonzero(~np.asarray(array.is_valid()))
         if len(missing):
@@ -232,9 +247,3 @@ class _Columns:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _numpy(array: pa.Array) -> NDArray[Any]:
-    if _is_text(array.type):
-        return np.array(array.to_pylist(), dtype=np.dtypes.StringDType())
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.int64)

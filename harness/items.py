@@ -69,8 +69,13 @@ class Items:
         if self.loaded is not None:
             yield from self.loaded[start:]
             return
+        where = f"{self.path}: column {self.text!r}"
         for batch in self.batches(self._text_column(), start):
-            yield from _conversations(batch, f"{self.path}: column {self.text!r}")
+            try:
+                conversations = _conversations(batch, where)
+            except UnicodeDecodeError as error:
+                raise DataError(f"{where} holds text that is not UTF-8: {error.object!r:.60}; mend it") from None
+            yield from conversations
 
     def texts(self, start: int = 0) -> Iterator[str]:
         """Yield each row's conversation as one text: a line ``###role: content`` per turn."""

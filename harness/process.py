@@ -44,7 +44,7 @@ class Processes:
         # Read by the server, and so by every child, when the numeric libraries are loaded.
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(threads)
-        # Threads that wait by spinning take the cores from those that work, as soon as there are more threads than cores.
+        # Threads that wait by spinning take the cores from those that work, once there are more threads than cores.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 

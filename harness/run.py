@@ -10,7 +10,7 @@ import psutil
 from harness import prepare, work
 from harness.catalog import Catalog
 from harness.dataset import Dataset, load
-from harness.errors import DataError
+from harness.errors import DataError, HarnessError
 from harness.fuse import Block
 from harness.plan import Cell, Setting, cuts, plan
 from harness.process import Limits, Processes
@@ -154,6 +154,8 @@ def _preload(cells: list[Cell]) -> tuple[str, ...]:
 
 
 def _device(asked: str) -> str:
+    if asked not in ("auto", "cpu", "cuda"):
+        raise HarnessError(f"--device {asked}: must be auto, cpu or cuda")
     if asked == "cpu":
         return "cpu"
     has_gpu = Path("/dev/nvidiactl").exists()

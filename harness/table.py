@@ -111,11 +111,7 @@ def _pieces(file: Path) -> Iterator[pa.Table]:
         numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
         while batch := list(islice(numbered, LINES)):
             records = [_record(line, f"{file}:{number}") for number, line in batch]
-            try:
-                yield pa.Table.from_pylist(records, _schema(records))
-            except (pa.ArrowException, ValueError, OverflowError) as error:
-                lines_shown = f"{batch[0][0]}-{batch[-1][0]}"
-                raise DataError(f"{file}:{lines_shown}: a column mixes types: {_line(error)}") from None
+            yield _piece(records, f"{file}:{batch[0][0]}-{batch[-1][0]}")
 
 
 def _record(line: bytes, where: str) -> dict[str, Any]:
@@ -128,10 +124,15 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
     return record
 
 
-def _schema(records: list[dict[str, Any]]) -> pa.Schema:
-    """Infer the columns of all records, not of the first alone."""
-    names = list(dict.fromkeys(name for record in records for name in record))
-    return pa.schema([(name, pa.infer_type([record.get(name) for record in records])) for name in names])
+def _piece(records: list[dict[str, Any]], where: str) -> pa.Table:
+    """Make columns of the names in all records, not in the first alone."""
+    columns = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        try:
+            columns[name] = pa.array([record.get(name) for record in records])
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise DataError(f"{where}: column {name!r} cannot be of one type: {_line(error)}") from None
+    return pa.table(columns)
 
 
 def _under(piece: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -104,7 +104,7 @@ def harness(*arguments, cwd, env=None):
 
 
 def start(*arguments, cwd, env=None):
-    """Start a command and leave it running, its output in cwd/output.txt."""
+    """Start a command in a process group of its own and leave it running, its output in cwd/output.txt."""
     with (cwd / "output.txt").open("w") as output:
         return subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
@@ -113,6 +113,7 @@ def start(*arguments, cwd, env=None):
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            process_group=0,
         )
 
 

@@ -1,0 +1,181 @@
+"""The simulated pool: right where it copies the pool, plausible where it invents, the same on every run."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from harness import twin
+from harness.errors import HarnessError
+
+ROWS = 9_000  # more than one chunk
+REAL = Path(__file__).parents[1] / "raw_data" / "tulu_300k_scores.parquet"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("twin") / "twin.parquet"
+    twin.write(path, ROWS)
+    assert [file.name for file in path.parent.iterdir()] == ["twin.parquet"]
+    return pq.read_table(path)
+
+
+@pytest.fixture(scope="module")
+def X(table):
+    return table["embeddings"].combine_chunks().flatten().to_numpy().reshape(ROWS, 1024)
+
+
+def test_blocks_of_the_whole_pool_start_where_the_record_says():
+    assert np.cumsum([0, *twin.block_sizes(twin.POOL)]).tolist() == [0, 100_000, 133_919, 233_919, 248_930, 300_932]
+
+
+@given(st.integers(1, twin.POOL))
+def test_blocks_are_proportional(rows):
+    sizes = np.array(twin.block_sizes(rows))
+    assert sizes.sum() == rows
+    exact = np.array([100_000, 33_919, 100_000, 15_011, 52_002]) * rows / 300_932
+    assert sizes.min() >= (rows >= 5)
+    if rows >= 50:  # below, a source may have been lifted to its one row
+        assert np.abs(sizes - exact).max() < 1
+
+
+@pytest.mark.parametrize("rows", [1, 5, 200])
+def test_rows_stand_in_source_blocks(tmp_path, rows):
+    twin.write(tmp_path / "t.parquet", rows)
+    table = pq.read_table(tmp_path / "t.parquet")
+    names = ["flan_v2", "oasst1", "wizardlm", "dolly", "stanford_alpaca"]
+    expected = [name for name, size in zip(names, twin.block_sizes(rows), strict=True) for _ in range(size)]
+    assert table["source"].to_pylist() == expected
+    assert table["id"].to_pylist() == list(range(rows))
+
+
+def test_the_file_says_that_it_is_simulated(table):
+    assert table.schema.metadata[b"simulated"] == b"twin:tulu_300k"
+
+
+def test_table_of_shares_agrees_with_the_record():
+    counts = twin.shares()
+    assert counts.sum(axis=(1, 2, 3)).tolist() == twin.block_sizes(twin.POOL)
+    by_class = counts.sum(axis=(0, 2, 3)) / twin.POOL
+    assert (100 * by_class).round(2).tolist() == [6.19, 14.75, 28.62, 29.23, 19.93, 1.27]
+    # The record's agreement rates are of the first 30,000 rows, all flan_v2; the table's of all its 100,000.
+    gpt, llama, mistral = np.indices((6, 6, 6))
+    same = [gpt == llama, gpt == mistral, (gpt == llama) & (gpt == mistral)]
+    some = (gpt == llama) | (gpt == mistral) | (llama == mistral)
+    rates = [counts[0][which].sum() / counts[0].sum() for which in [*same, some]]
+    assert rates == pytest.approx([0.2827, 0.3363, 0.1059, 0.6946], abs=0.015)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"{REAL.name} holds the real scores and is not part of the project")
+def test_table_of_shares_is_the_count_of_the_real_scores():
+    real = pq.read_table(REAL)
+    counts = np.zeros((5, 6, 6, 6), int)
+    order = {name: place for place, name in enumerate(twin.BLOCKS)}
+    columns = [real[name].to_pylist() for name in ("source", "gpt_scores", "llama_scores", "mistral_scores")]
+    for source, *scores in zip(*columns, strict=True):
+        counts[(order[source], *scores)] += 1
+    np.testing.assert_array_equal(twin.shares(), counts)
+
+
+def test_whole_pool_has_exactly_the_scores_of_the_table():
+    source, scores = twin._scores(twin.POOL, np.random.default_rng(7))
+    counts = np.zeros((5, 6, 6, 6), int)
+    np.add.at(counts, (source, *scores.T), 1)
+    np.testing.assert_array_equal(counts, twin.shares())
+    halves = [
+        np.bincount(scores[:100_000, 0][half], minlength=6) / 50_000 for half in (slice(50_000), slice(50_000, None))
+    ]
+    np.testing.assert_allclose(*halves, atol=0.015)  # shuffled within the source, not sorted
+
+
+def test_part_of_the_pool_is_a_sample_of_the_table(table):
+    """Every class of every rater and every agreement in every source, within 4.5 standard errors."""
+    source, gpt = np.array(table["source"]), np.array(table["gpt_scores"])
+    llama, mistral = np.array(table["llama_scores"]), np.array(table["mistral_scores"])
+    a, b, c = np.indices((6, 6, 6))
+    for block, counts in zip(twin.BLOCKS, twin.shares(), strict=True):
+        here = source == block
+        checks = [(gpt == k, a == k) for k in range(6)] + [(llama == k, b == k) for k in range(6)]
+        checks += [(mistral == k, c == k) for k in range(6)]
+        checks += [(gpt == llama, a == b), (gpt == mistral, a == c), (llama == mistral, b == c)]
+        for rows, cells in checks:
+            expected = counts[cells].sum() / counts.sum()
+            error = np.sqrt(expected * (1 - expected) / here.sum())
+            assert abs(rows[here].mean() - expected) <= 4.5 * error + 1 / here.sum()
+
+
+def test_same_arguments_same_values_other_seed_other_values(table, tmp_path):
+    twin.write(tmp_path / "again.parquet", ROWS, seed=0)
+    assert pq.read_table(tmp_path / "again.parquet").equals(table)
+    twin.write(tmp_path / "other.parquet", 50, seed=1)
+    twin.write(tmp_path / "small.parquet", 50)
+    other, small = pq.read_table(tmp_path / "other.parquet"), pq.read_table(tmp_path / "small.parquet")
+    for column in ("gpt_scores", "messages", "embeddings"):
+        assert not other[column].equals(small[column])
+
+
+@pytest.mark.parametrize("rows", [0, -3, twin.POOL + 1])
+def test_rows_out_of_range_are_refused_in_one_line(tmp_path, rows):
+    with pytest.raises(HarnessError, match=rf"1 to 300932 rows, asked for {rows}$"):
+        twin.write(tmp_path / "t.parquet", rows)
+    assert not list(tmp_path.iterdir())
+
+
+def test_embeddings_are_float32_of_unit_length(X):
+    assert X.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(X.astype(np.float64), axis=1), 1, atol=1e-5)
+
+
+def test_neighbours_share_topics_far_more_than_labels(table, X):
+    y, queries = np.array(table["gpt_scores"]), np.random.default_rng(0).permutation(ROWS)[:1_500]
+    similarity = X[queries] @ X.T  # (1500, N)
+    similarity[np.arange(len(queries)), queries] = -1
+    nearest = np.argpartition(-similarity, 50, axis=1)[:, :50]
+    match = (y[nearest] == y[queries, None]).mean()
+    chance = ((np.bincount(y) / ROWS) ** 2).sum()
+    assert 1.2 * chance < match < 2 * chance
+    assert 0.7 < np.take_along_axis(similarity, nearest, 1).mean() < 0.8
+    assert similarity.mean() < 0.65
+
+
+def test_quality_shows_in_the_embedding_within_every_source(table, X):
+    """A ridge regression on half of a source predicts the scores of the other half: more than chance, far from all."""
+    source, gpt = np.array(table["source"]), np.array(table["gpt_scores"], float)
+    for block in ("flan_v2", "wizardlm", "stanford_alpaca"):
+        rows = np.flatnonzero(source == block)
+        train, test = rows[::2], rows[1::2]
+        A = X[train] - X[train].mean(axis=0)
+        weight = np.linalg.solve(A.T @ A + 3 * np.eye(1024), A.T @ (gpt[train] - gpt[train].mean()))
+        assert 0.2 < np.corrcoef(X[test] @ weight, gpt[test])[0, 1] < 0.8
+
+
+def test_conversations_alternate_and_say_something(table):
+    source, conversations = table["source"].to_pylist(), table["messages"].to_pylist()
+    for conversation in conversations:
+        assert len(conversation) % 2 == 0
+        assert [turn["role"] for turn in conversation] == ["user", "assistant"] * (len(conversation) // 2)
+        assert all(turn["content"] and turn["content"] == turn["content"].lstrip() for turn in conversation)
+    assert {name for name, turns in zip(source, conversations, strict=True) if len(turns) > 2} == {"oasst1", "wizardlm"}
+    lengths = [sum(len(turn["content"]) for turn in turns) for turns in conversations]
+    assert 400 < np.mean(lengths) < 2_000
+    assert np.mean(lengths) > 1.3 * np.median(lengths)  # heavy-tailed
+
+
+def test_quality_shows_in_the_answer_but_not_all_of_it(table):
+    source, gpt = np.array(table["source"]), np.array(table["gpt_scores"])
+    answers = [
+        "".join(t["content"] for t in turns if t["role"] == "assistant") for turns in table["messages"].to_pylist()
+    ]
+    length = np.array([len(answer) for answer in answers])
+    for block in twin.BLOCKS:
+        here = source == block
+        assert 0.4 < spearmanr(length[here], gpt[here]).statistic < 0.85
+    for mark in ("\n- ", "## ", "```"):  # devices are commoner in better answers of the same source
+        uses, here = np.array([mark in answer for answer in answers]), source == "wizardlm"
+        assert uses[here & (gpt >= 4)].mean() > uses[here & (gpt <= 2)].mean() > 0
+    guesses = np.array(["guess" in a or "maybe" in a or "i think" in a for a in answers]) / np.sqrt(length)
+    assert spearmanr(guesses, gpt).statistic < -0.2
