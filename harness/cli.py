@@ -68,7 +68,11 @@ def run(
         done = sum(ready.store.has(cell.key) for cell in ready.cells)
         talk.start(ready, done)
         with talk.progress(len(ready.cells), done) as reporter:
-            runs.execute(ready, reporter.block, reporter.cell)
+            try:
+                runs.execute(ready, reporter.block, reporter.cell)
+            except KeyboardInterrupt:
+                talk.notice(f"interrupted: {reporter.done} cells are finished; the same command goes on from there")
+                raise
         ended = list(runs.endings(ready))
         comparisons = runs.rank(ready, ended)
         board = render.write(ready, ended, comparisons)
@@ -101,7 +105,6 @@ def plan(
         for cell in ready.cells:
             talk.event(
                 "cell",
-                ready.simulated,
                 cell=cell.key,
                 labeler=cell.candidate.title,
                 split=str(cell.cut),
@@ -151,7 +154,7 @@ def status(
         if failure and state != "finished":
             talk.line(f"{state}: {cell}: {failure['reason']}")
     if as_json:
-        talk.event("status", ready.simulated, total=len(ready.cells), **counts)
+        talk.event("status", total=len(ready.cells), **counts)
     else:
         talk.line(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
 
@@ -255,7 +258,9 @@ def _ready(talk: Any, suite: Path, plugin: list[Path] | None, options: Any) -> A
     from harness.suite import load_suite
 
     found = catalog.discover(tuple(plugin or ()))
-    return runs.make_ready(load_suite(suite, found), found, options, talk.notice)
+    ready = runs.make_ready(load_suite(suite, found), found, options, talk.notice)
+    talk.simulated = ready.simulated
+    return ready
 
 
 def _version(shown: bool) -> None:

@@ -24,12 +24,13 @@ class Talk:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+        self.simulated = False
         self.console = Console(width=None if sys.stdout.isatty() else 200)
         self.aside = Console(stderr=True, soft_wrap=True, highlight=False)
 
-    def event(self, name: str, simulated: bool, **values: Any) -> None:
-        """Print one JSON line."""
-        print(json.dumps({"event": name, "simulated": simulated, **values}), flush=True)
+    def event(self, name: str, **values: Any) -> None:
+        """Print one JSON line; each says whether the data are simulated."""
+        print(json.dumps({"event": name, "simulated": self.simulated, **values}), flush=True)
 
     def line(self, text: str) -> None:
         """Print one unwrapped line for people."""
@@ -43,7 +44,7 @@ class Talk:
     def start(self, ready: Run, done: int) -> None:
         """Say what is about to happen."""
         if self.as_json:
-            self.event("start", ready.simulated, suite=ready.suite.name, cells=len(ready.cells), reused=done)
+            self.event("start", suite=ready.suite.name, cells=len(ready.cells), reused=done)
         else:
             self.aside.print(f"{ready.suite.name}: {len(ready.cells)} cells, {done} of them finished before")
 
@@ -65,7 +66,6 @@ class Talk:
                     metrics = {name: spread.mean for name, spread in line.values.items()}
                     self.event(
                         "line",
-                        ready.simulated,
                         comparison=comparison.title,
                         rank=line.rank,
                         labeler=line.title,
@@ -73,7 +73,7 @@ class Talk:
                         ok=line.ok,
                         total=line.total,
                     )
-            self.event("done", ready.simulated, leaderboard=str(board), **counts)
+            self.event("done", leaderboard=str(board), **counts)
             return
         render.terminal(ready, comparisons, self.console)
         for comparison in comparisons:
@@ -100,12 +100,12 @@ class Reporter:
         """Seconds since the run began."""
         return time.monotonic() - self.started
 
-    def block(self, recipe: Recipe, rows: int) -> None:
+    def block(self, recipe: Recipe, rows: int, total: int) -> None:
         """Some rows of a block are there."""
         if recipe.name not in self.blocks:
-            self.blocks[recipe.name] = self.bar.add_task(f"block {recipe.name}", total=None)
+            self.blocks[recipe.name] = self.bar.add_task(f"rows of block {recipe.name}", total=total)
             if self.talk.as_json:
-                self.talk.event("block", False, block=recipe.name, maker=recipe.maker.name)
+                self.talk.event("block", block=recipe.name, maker=recipe.maker.name)
             elif self.bar.disable:
                 self.talk.aside.print(f"making block {recipe.name} ({recipe.maker.name})")
         self.bar.update(self.blocks[recipe.name], completed=rows)
@@ -118,7 +118,6 @@ class Reporter:
         if self.talk.as_json:
             self.talk.event(
                 "cell",
-                False,
                 cell=outcome.cell.key,
                 labeler=outcome.cell.candidate.title,
                 split=str(outcome.cell.cut),

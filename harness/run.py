@@ -101,7 +101,9 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
     return Run(suite, catalog, options, dataset, recipes, cells, store)
 
 
-def execute(run: Run, on_block: Callable[[prepare.Recipe, int], None], on_cell: Callable[[work.Outcome], None]) -> None:
+def execute(
+    run: Run, on_block: Callable[[prepare.Recipe, int, int], None], on_cell: Callable[[work.Outcome], None]
+) -> None:
     """Make the missing blocks and run the unfinished cells. The caller holds the run's lock."""
     run.store.open()
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
@@ -109,10 +111,10 @@ def execute(run: Run, on_block: Callable[[prepare.Recipe, int], None], on_cell: 
         return
     processes = Processes(("harness.work", *_preload(todo)), run.options.setting.threads)
     for recipe in run.missing_blocks():
-        on_block(recipe, 0)
+        on_block(recipe, 0, len(run.dataset))
 
         def progress(rows: int, recipe: prepare.Recipe = recipe) -> None:
-            on_block(recipe, rows)
+            on_block(recipe, rows, len(run.dataset))
 
         prepare.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress)
     names = {name for cell in todo for name in cell.blocks}
