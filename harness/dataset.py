@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.contracts import Labelled
 from harness.digest import digest, of_array
-from harness.errors import DataError, nearest, some
+from harness.errors import DataError, nearest, printable, some
 from harness.fuse import Rows
 from harness.items import Items
 from harness.population import Population, consensus, fused, select
@@ -170,7 +170,7 @@ class _Columns:
             array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
             array.validate(full=True)
         except (pa.ArrowException, OSError) as error:
-            reason = str(error).strip().partition("\n")[0]
+            reason = printable(str(error).strip().partition("\n")[0])
             advice = "the file is damaged or its text is not UTF-8; write it again"
             raise DataError(f"{self.table.shown}: column {name!r} cannot be read: {reason}; {advice}") from None
         return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

@@ -43,6 +43,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
+def printable(text: str) -> str:
+    """Return `text` as one line fit for a terminal.
+
+    >>> printable("a\\x1b[31m")
+    'a\\\\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def some(rows: Iterable[object], limit: int = 3) -> str:
     """Name the first few of many: ``some([4, 7, 9, 11])`` is '4, 7, 9, ...'."""
     first = [str(row) for _, row in zip(range(limit + 1), rows, strict=False)]

@@ -34,6 +34,8 @@ class Population:
                 raise ValueError(f"take: {self.take} has no use for {name!r}")
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {self.seed}")
 
     def __str__(self) -> str:
         size = {"first": self.n, "random": self.n, "stratified": self.n, "source": self.source}.get(self.take)

@@ -82,7 +82,10 @@ class Child:
         return None
 
     def kill(self) -> None:
-        """End the child and everything it has started."""
+        """End the child and everything it has started, in sessions of their own too."""
+        for process in descendants(self.process.pid):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.kill()
@@ -98,12 +101,19 @@ class Child:
 
 def memory_of(pid: int | None) -> int:
     """Return the anonymous memory, in bytes, of a process and its descendants; 0 where it is gone."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
+    try:
         root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            total += _anonymous(process)
-    return total
+    except psutil.Error:
+        return 0
+    return sum(map(_anonymous, (root, *descendants(pid))))
+
+
+def descendants(pid: int | None) -> list[psutil.Process]:
+    """Return the processes that a process has started, and those that they have; none where it is gone."""
+    try:
+        return psutil.Process(pid).children(recursive=True)  # type: ignore[no-any-return]
+    except psutil.Error:
+        return []
 
 
 def _anonymous(process: psutil.Process) -> int:

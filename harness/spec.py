@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from harness.contracts import Labeler
 from harness.digest import of_file
 from harness.document import Document, Place
-from harness.errors import PluginError, SuiteError, nearest
+from harness.errors import PluginError, SuiteError, nearest, printable
 
 T = TypeVar("T")
 Find = Callable[[str, str], type[Any]]
@@ -30,8 +30,7 @@ class Reader:
 
     def problem(self, place: Place, message: str) -> Any:
         """Note a problem, in one line fit for a terminal; returns INVALID."""
-        line = f"{self.document.at(place)}: {message}"
-        self.problems.append("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
+        self.problems.append(printable(f"{self.document.at(place)}: {message}"))
         return INVALID
 
     def finish(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.digest import canonical
+from harness.digest import canonical, digest
 
 SCHEMA = 1
 """Version of what a finished cell holds; part of every cell's key."""
@@ -51,16 +51,17 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
 
     def has(self, key: str) -> bool:
-        """Say whether the cell is finished and whole: every file as its record says."""
+        """Say whether the cell is finished and whole: every array as its record says, and no other."""
         if key not in self._whole and self._is_whole(key):
             self._whole.add(key)
         return key in self._whole
 
     def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
-        files = {path.name: _sha256(path) for path in sorted(folder.glob("*.np[yz]"))}
+        files = _arrays_in(folder)
         (folder / TIMING).write_text(canonical(timing))
-        (folder / CELL).write_text(canonical({"schema": SCHEMA, "key": key, "files": files, **record}))
+        whole = {"schema": SCHEMA, "key": key, "files": files, **record}
+        (folder / CELL).write_text(canonical(whole | {"sha256": digest(whole)}))
         for path in folder.iterdir():
             _sync(path)
         _sync(folder)
@@ -101,13 +102,15 @@ class Store:
         if record is None:
             return False
         try:
-            return all(_sha256(self.cells / key / name) == sha for name, sha in record["files"].items())
+            return bool(_arrays_in(self.cells / key) == record["files"])
         except OSError:
             return False
 
     def _record(self, key: str) -> dict[str, Any] | None:
-        record = _json(self.cells / key / CELL)
-        return record if record is not None and record.get("schema") == SCHEMA and record.get("key") == key else None
+        record = _json(self.cells / key / CELL) or {}
+        sha256 = record.pop("sha256", None)
+        whole = record.get("schema") == SCHEMA and record.get("key") == key and digest(record) == sha256
+        return record if whole else None
 
 
 def _json(path: Path) -> dict[str, Any] | None:
@@ -116,6 +119,11 @@ def _json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _arrays_in(folder: Path) -> dict[str, str]:
+    """Return {name: SHA-256} of the arrays in a folder."""
+    return {path.name: _sha256(path) for path in sorted(folder.glob("*.np[yz]"))}
 
 
 def _load(path: Path) -> NDArray[Any]:

@@ -27,9 +27,9 @@ SHARES = Path(__file__).with_name("twin_shares.csv")  # rows of the pool per sou
 RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
 CHUNK = 8_192  # rows drawn at a time, and written as one row group
 
-# What a text or an embedding knows of its row's quality: a mean of the raters plus noise, most of it common to both.
+# What a text or an embedding knows of its row's quality: a mean of the raters plus noise, partly common to both.
 RATER_WEIGHTS = np.array([0.8, 0.1, 0.1])  # GPT, Llama, Mistral
-MIDDLE = 2.45  # that mean over the pool
+MIDDLE = 2.45  # about its mean over the pool: what counts as middling quality
 COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.65, 0.2, 0.75
 
 DIMENSIONS, TOPICS, RANK = 1024, 150, 48
@@ -83,7 +83,7 @@ def write(path: Path, rows: int = POOL, seed: int = 0) -> None:
     """Write the simulated pool as one parquet file, row group by row group; the same arguments give the same values.
 
     Columns: id, source, messages, gpt_scores, llama_scores, mistral_scores, embeddings (1024 float32 of length 1).
-    `rows` outside 1 to POOL is a HarnessError. The file takes its name only once it is whole.
+    `rows` outside 1 to POOL is a HarnessError.
     """
     if not 1 <= rows <= POOL:
         raise HarnessError(f"the twin of tulu_300k has 1 to {POOL} rows, asked for {rows}")
@@ -94,19 +94,14 @@ def write(path: Path, rows: int = POOL, seed: int = 0) -> None:
         here, rng = slice(start, start + CHUNK), np.random.default_rng([seed, 2, start])
         return _chunk(start, source[here], scores[here], world, rng)
 
-    part = path.with_name(path.name + ".part")
     columns = {"use_dictionary": ["source", *RATERS], "write_statistics": ["id"], "compression": "none"}
-    try:
-        with pq.ParquetWriter(part, SCHEMA, **columns) as file, ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(chunk, 0)
-            for start in range(CHUNK, rows + CHUNK, CHUNK):
-                table = coming.result()
-                if start < rows:
-                    coming = ahead.submit(chunk, start)
-                file.write_table(table)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with pq.ParquetWriter(path, SCHEMA, **columns) as file, ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(chunk, 0)
+        for start in range(CHUNK, rows + CHUNK, CHUNK):
+            table = coming.result()
+            if start < rows:
+                coming = ahead.submit(chunk, start)
+            file.write_table(table)
 
 
 def block_sizes(rows: int) -> list[int]:
@@ -157,7 +152,7 @@ def _world(rng: np.random.Generator) -> World:
         reach=(reach + np.arange(len(BLOCKS))[:, None]).ravel(),
         topics=rng.permuted(np.tile(np.arange(TOPICS), (len(BLOCKS), 1)), axis=1),
         centres=centres.reshape(-1, DIMENSIONS),
-        directions=QUALITY * (0.8 * directions(1) + 0.6 * directions(TOPICS)),
+        directions=np.float32(QUALITY) * (np.float32(0.8) * directions(1) + np.float32(0.6) * directions(TOPICS)),
         basis=WITHIN / RANK**0.5 * directions(RANK),
     )
 
@@ -172,17 +167,18 @@ def _phrases(rng: np.random.Generator) -> pa.Array:
 
     rare, own = words(400, [4, 5]), words(80 * TOPICS, [1, 2, 2, 3])
     vocabulary = np.array([*rare, *FUNCTION_WORDS, *own], object)
+    sizes = np.array([len(rare), len(FUNCTION_WORDS), 80])
     made = []
-    for before, typical, rarity, openings, after in KINDS.values():
+    for kind, (before, typical, rarity, openings, after) in KINDS.items():
         lengths = np.maximum(2, typical * rng.lognormal(-0.05, 0.35, TOPICS * PHRASES)).astype(np.int64)
-        phrase, _ = _places(lengths)  # (words,) the phrase of every word
+        phrase, _ = _places(lengths)  # (w,) the phrase of every word
         group = rng.choice(3, len(phrase), p=(rarity, 0.4, 0.6 - rarity))
-        size = np.array([len(rare), len(FUNCTION_WORDS), 80])[group]
-        low = np.choose(group, (0, len(rare), len(rare) + len(FUNCTION_WORDS) + 80 * (phrase // PHRASES)))
-        texts = np.split(vocabulary[low + (rng.random(len(phrase)) * size).astype(np.int64)], np.cumsum(lengths)[:-1])
+        word = (np.cumsum(sizes) - sizes)[group] + (rng.random(len(phrase)) * sizes[group]).astype(np.int64)
+        word[group == 2] += 80 * (phrase[group == 2] // PHRASES)
+        texts = np.split(vocabulary[word], np.cumsum(lengths)[:-1])
         for opening, text in zip(rng.choice(openings, len(texts)), texts, strict=True):
             body = opening + " ".join(text)
-            made.append(before + (body[0].upper() + body[1:] if after else body) + after)
+            made.append(before + (body if kind in ("bare", "code") else body[0].upper() + body[1:]) + after)
     return pa.array(made)
 
 

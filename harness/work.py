@@ -1,6 +1,8 @@
 """Phase one: every cell in a process of its own that is handed a spec and a Task, and never a hidden label."""
 
 import json
+import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -51,7 +54,8 @@ def run(
     report: Callable[[Outcome], None],
 ) -> None:
     """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on."""
-    waiting, running = deque(cells), dict[Any, tuple[Cell, Child]]()
+    # Labelers that differ in name alone have one key, and so one cell.
+    waiting, running = deque({cell.key: cell for cell in cells}.values()), dict[Any, tuple[Cell, Child]]()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -95,14 +99,14 @@ def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store
     else:
         status, reason = answer["status"], answer["reason"]
     if status == "ok" and answer is not None:
-        reason = _seal(child.folder, len(cell.cut.split.test), n_classes, answer["checkpoints"]) or ""
+        reason = _seal(child.folder, len(cell.cut.split.test), n_classes, answer) or ""
         status = "failed" if reason else "ok"
     _shorten(child.folder / LOG)
     if status != "ok" or answer is None:
         _keep_log(child.folder / LOG, store, cell.key)
+        shutil.rmtree(child.folder, ignore_errors=True)
         store.fail(cell.key, {"status": status, "reason": reason, "seconds": seconds})
         return Outcome(cell, status, reason, seconds)
-    (child.folder / ANSWER).unlink()
     record = {
         "spec": spec.unbuild(cell.candidate.labeler),
         "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
@@ -114,13 +118,16 @@ def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store
     return Outcome(cell, "ok", "", seconds)
 
 
-def _seal(folder: Path, m: int, n_classes: int, checkpoints: list[str]) -> str | None:
+def _seal(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
     """Check the arrays a worker left, by the parent's own eyes, and add the labels they imply."""
+    checkpoints, files = answer["checkpoints"], answer["files"]
+    _tidy(folder, {LOG, *files})
     try:
         proba = np.load(folder / "proba.npy", allow_pickle=False)
         states = np.load(folder / "checkpoints.npy", allow_pickle=False) if checkpoints else []
-        predictions = Predictions(proba, checkpoints=dict(zip(checkpoints, states, strict=True)))
-    except (OSError, ValueError) as error:
+        rows = dict(np.load(folder / "rows.npz", allow_pickle=False)) if "rows.npz" in files else {}
+        predictions = Predictions(proba, {}, dict(zip(checkpoints, states, strict=True)), rows)
+    except (OSError, ValueError, BadZipFile) as error:
         return f"left an unreadable answer: {error}"
     fault = flaw(predictions, m, n_classes)
     if fault is None:
@@ -128,12 +135,22 @@ def _seal(folder: Path, m: int, n_classes: int, checkpoints: list[str]) -> str |
     return fault
 
 
+def _tidy(folder: Path, kept: set[str]) -> None:
+    """Remove whatever a labeler has left in its working folder beside its answer."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in kept or path.is_symlink() or not path.is_file():
+            path.unlink()
+
+
 def _read(folder: Path) -> dict[str, Any] | None:
     try:
-        answer: dict[str, Any] = json.loads((folder / ANSWER).read_text())
+        answer = json.loads((folder / ANSWER).read_text())
     except (OSError, ValueError):
         return None
-    return answer
+    whole = isinstance(answer, dict) and {"status", "reason"} <= answer.keys()
+    return answer if whole else None
 
 
 def _shorten(log: Path) -> None:
@@ -156,10 +173,14 @@ def _keep_log(log: Path, store: Store, key: str) -> None:
 
 def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
+    folder = Path.cwd()
     try:
         labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
         started = time.perf_counter()
-        result = labeler.label(task)
+        try:
+            result = labeler.label(task)
+        finally:
+            os.chdir(folder)
         seconds = time.perf_counter() - started
         fault = flaw(result, len(task.to_label), task.n_classes)
         if fault is not None:
@@ -183,11 +204,14 @@ def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
 def _save(predictions: Predictions) -> dict[str, Any]:
     facts = json.loads(json.dumps(dict(predictions.facts), default=_jsonable, allow_nan=False))
     np.save("proba.npy", predictions.proba.astype(np.float32), allow_pickle=False)
+    files = ["proba.npy"]
     if predictions.checkpoints:
         np.save("checkpoints.npy", np.stack(list(predictions.checkpoints.values())), allow_pickle=False)
+        files.append("checkpoints.npy")
     if predictions.rows:
         np.savez("rows.npz", allow_pickle=False, **dict(predictions.rows))
-    return {"facts": facts, "checkpoints": list(predictions.checkpoints)}
+        files.append("rows.npz")
+    return {"facts": facts, "checkpoints": list(predictions.checkpoints), "files": files}
 
 
 def _jsonable(value: object) -> Any:
@@ -197,8 +221,6 @@ def _jsonable(value: object) -> Any:
 
 
 def _peak() -> int:
-    import os
-
     from harness.process import memory_of
 
     return memory_of(os.getpid())

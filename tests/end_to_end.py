@@ -81,12 +81,12 @@ def write_suite(folder, labelers, rows=None, **sections):
 def write_labelers(file, **bodies):
     """Write a one-off plugin with one labeler a keyword: its name, and the body of its `label`. Each has a field k."""
     source = PREAMBLE
+    names = {name: f"{name.title().replace('_', '')}Labeler" for name in bodies}
     for name, body in bodies.items():
-        source += f"\n\n@dataclass(frozen=True)\nclass {name.title().replace('_', '')}:\n"
+        source += f"\n\n@dataclass(frozen=True)\nclass {names[name]}:\n"
         source += f'    name: ClassVar[str] = "{name}"\n    k: int = 0\n\n    def label(self, task):\n'
         source += textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8) + "\n"
-    classes = ", ".join(name.title().replace("_", "") for name in bodies)
-    file.write_text(f"{source}\n\n@hookimpl\ndef harness_labelers():\n    return [{classes}]\n")
+    file.write_text(f"{source}\n\n@hookimpl\ndef harness_labelers():\n    return [{', '.join(names.values())}]\n")
     return file
 
 

@@ -83,7 +83,9 @@ found = dict(
 print(json.dumps(found))
 """
     environment = os.environ | {"PYTHONPATH": str(folder)}
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -104,7 +106,9 @@ def test_the_bundled_plugins_enter_by_entry_points(catalog):
 def test_every_bundled_plugin_file_is_an_entry_point(catalog):
     folder = Path(__file__).parent.parent / "plugins" / "harness_plugins"
     offering = {
-        f"harness_plugins.{file.parent.name}.{file.stem}" for file in folder.glob("*/*.py") if "@hookimpl" in file.read_text()
+        f"harness_plugins.{file.parent.name}.{file.stem}"
+        for file in folder.glob("*/*.py")
+        if "@hookimpl" in file.read_text()
     }
     assert offering == {entry.cls.__module__ for entry in catalog.entries}
 
@@ -172,7 +176,9 @@ def test_a_module_that_two_entry_points_name_is_read_once(tmp_path):
 
 def test_a_name_offered_twice_is_refused_only_when_used(tmp_path):
     distribution(tmp_path, "acme", GOOD)
-    distribution(tmp_path, "other", GOOD.replace('"flat"', '"knn"').replace('    """The same', '    """Another', 1), "3.1")
+    distribution(
+        tmp_path, "other", GOOD.replace('"flat"', '"knn"').replace('    """The same', '    """Another', 1), "3.1"
+    )
     code = """
 found["majority"] = catalog.find("labelers", "majority").__name__
 try:
@@ -184,7 +190,10 @@ except PluginError as error:
     assert found["broken"] == {}
     assert found["majority"] == "Majority"
     version = next(entry[3] for entry in found["entries"] if entry[2] == "labelharness")
-    assert found["twice"] == f"labeler 'knn' is offered twice, by labelharness {version} and other 3.1; uninstall one of them"
+    assert (
+        found["twice"]
+        == f"labeler 'knn' is offered twice, by labelharness {version} and other 3.1; uninstall one of them"
+    )
 
 
 def test_the_hash_of_the_code_follows_the_code(tmp_path):
@@ -243,7 +252,9 @@ def test_one_off_plugins_of_the_same_file_name_keep_apart(tmp_path):
 
 def test_a_missing_requirement_is_named_when_the_plugin_is_used(tmp_path):
     file = tmp_path / "one_off_needy.py"
-    file.write_text(GOOD.replace('= "flat"\n', '= "flat"\n    requires: ClassVar[tuple[str, ...]] = ("no_such_pkg",)\n'))
+    file.write_text(
+        GOOD.replace('= "flat"\n', '= "flat"\n    requires: ClassVar[tuple[str, ...]] = ("no_such_pkg",)\n')
+    )
     catalog = discover((file,))
     with pytest.raises(PluginError, match="'flat' needs the package 'no_such_pkg', which is not installed"):
         catalog.find("labelers", "flat")
@@ -251,7 +262,12 @@ def test_a_missing_requirement_is_named_when_the_plugin_is_used(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("labelers", "no labeler"), ("embedders", "no embedder"), ("features", "no feature set"), ("splitters", "no splitter")],
+    [
+        ("labelers", "no labeler"),
+        ("embedders", "no embedder"),
+        ("features", "no feature set"),
+        ("splitters", "no splitter"),
+    ],
 )
 def test_an_unknown_name_is_called_by_its_kind(catalog, kind, words):
     with pytest.raises(PluginError, match=f"{words} is called 'zzz'; known: "):

@@ -1,4 +1,4 @@
-"""Runs that are killed: nothing finished is lost or done again, nothing is left running, and the board does not tell."""
+"""Runs that are killed: nothing finished is lost or done twice, nothing is left running, and no board tells."""
 
 import os
 import random
@@ -67,9 +67,9 @@ def test_killed_at_ten_random_moments_it_ends_as_if_nothing_had_happened(uninter
     for attempt in range(10):
         mark = f"HARNESS_TEST_{fresh.name}_{attempt}"
         run = start(*RUN, "-j", 1 + attempt % 2, cwd=fresh, env={mark: "1"})
-        logged = (uninterrupted / "log").stat().st_size
         if attempt % 3:  # else it is killed while it starts
-            until(lambda at=logged: (uninterrupted / "log").stat().st_size > at or run.poll() is not None)
+            logged = (uninterrupted / "log").stat().st_size
+            until(lambda run=run, at=logged: run.poll() is not None or (uninterrupted / "log").stat().st_size > at)
         time.sleep(chance.uniform(0, 0.4))
         run.kill()
         run.wait()
@@ -152,9 +152,9 @@ def test_a_block_goes_on_where_its_making_was_killed(tmp_path):
         return next((output / "runs" / "cache" / "blocks").glob("*/array.npy")).read_bytes()
 
     assert harness(*RUN, "-o", "whole", cwd=tmp_path).returncode == 0
+    partial = tmp_path / "killed" / "runs" / "cache" / "blocks"
     for least in (10_000, 20_000):  # bytes of 240 rows of 32 numbers, 30,848 in all
         run = start(*RUN, "-o", "killed", cwd=tmp_path, env={f"HARNESS_TEST_{tmp_path.name}": "1"})
-        partial = tmp_path / "killed" / "runs" / "cache" / "blocks"
         until(lambda size=least: any(file.stat().st_size > size for file in partial.glob("*.partial/array.npy")))
         run.kill()
         run.wait()

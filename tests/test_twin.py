@@ -20,12 +20,11 @@ REAL = Path(__file__).parents[1] / "raw_data" / "tulu_300k_scores.parquet"
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("twin") / "twin.parquet"
     twin.write(path, ROWS)
-    assert [file.name for file in path.parent.iterdir()] == ["twin.parquet"]
     return pq.read_table(path)
 
 
 @pytest.fixture(scope="module")
-def X(table):
+def vectors(table):
     return table["embeddings"].combine_chunks().flatten().to_numpy().reshape(ROWS, 1024)
 
 
@@ -125,14 +124,14 @@ def test_rows_out_of_range_are_refused_in_one_line(tmp_path, rows):
     assert not list(tmp_path.iterdir())
 
 
-def test_embeddings_are_float32_of_unit_length(X):
-    assert X.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(X.astype(np.float64), axis=1), 1, atol=1e-5)
+def test_embeddings_are_float32_of_unit_length(vectors):
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float64), axis=1), 1, atol=1e-5)
 
 
-def test_neighbours_share_topics_far_more_than_labels(table, X):
+def test_neighbours_share_topics_far_more_than_labels(table, vectors):
     y, queries = np.array(table["gpt_scores"]), np.random.default_rng(0).permutation(ROWS)[:1_500]
-    similarity = X[queries] @ X.T  # (1500, N)
+    similarity = vectors[queries] @ vectors.T  # (1500, N)
     similarity[np.arange(len(queries)), queries] = -1
     nearest = np.argpartition(-similarity, 50, axis=1)[:, :50]
     match = (y[nearest] == y[queries, None]).mean()
@@ -142,15 +141,15 @@ def test_neighbours_share_topics_far_more_than_labels(table, X):
     assert similarity.mean() < 0.65
 
 
-def test_quality_shows_in_the_embedding_within_every_source(table, X):
+def test_quality_shows_in_the_embedding_within_every_source(table, vectors):
     """A ridge regression on half of a source predicts the scores of the other half: more than chance, far from all."""
     source, gpt = np.array(table["source"]), np.array(table["gpt_scores"], float)
     for block in ("flan_v2", "wizardlm", "stanford_alpaca"):
         rows = np.flatnonzero(source == block)
         train, test = rows[::2], rows[1::2]
-        A = X[train] - X[train].mean(axis=0)
+        A = vectors[train] - vectors[train].mean(axis=0)
         weight = np.linalg.solve(A.T @ A + 3 * np.eye(1024), A.T @ (gpt[train] - gpt[train].mean()))
-        assert 0.2 < np.corrcoef(X[test] @ weight, gpt[test])[0, 1] < 0.8
+        assert 0.2 < np.corrcoef(vectors[test] @ weight, gpt[test])[0, 1] < 0.8
 
 
 def test_conversations_alternate_and_say_something(table):
@@ -177,5 +176,6 @@ def test_quality_shows_in_the_answer_but_not_all_of_it(table):
     for mark in ("\n- ", "## ", "```"):  # devices are commoner in better answers of the same source
         uses, here = np.array([mark in answer for answer in answers]), source == "wizardlm"
         assert uses[here & (gpt >= 4)].mean() > uses[here & (gpt <= 2)].mean() > 0
-    guesses = np.array(["guess" in a or "maybe" in a or "i think" in a for a in answers]) / np.sqrt(length)
-    assert spearmanr(guesses, gpt).statistic < -0.2
+    word_length = np.array([np.mean([len(word) for word in answer.split()]) for answer in answers])
+    here = source == "wizardlm"
+    assert 0.2 < spearmanr(word_length[here], gpt[here]).statistic < 0.8  # better answers use rarer, longer words

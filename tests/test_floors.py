@@ -1,0 +1,141 @@
+"""The house stands on floors: a module imports only what lies below it, and a few other habits that keep it small."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import harness
+
+ROOT = Path(__file__).parent.parent
+CORE = {file.stem: file for file in sorted((ROOT / "harness").glob("*.py"))}
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+FILES = [*CORE.values(), *PLUGINS]
+
+FLOORS = (
+    *(
+        "errors",
+        "fuse",
+        "task",
+        "items",
+        "contracts",
+        "hookspecs",
+        "folds",
+        "neighbors",
+    ),  # what plugins are written with
+    "__init__",
+    *("digest", "lock", "document", "spec", "catalog", "example", "testing"),
+    *("twin", "table", "population", "dataset", "suite"),  # what is asked
+    *("process", "store", "prepare", "plan", "work", "score", "rank", "run"),  # what is done
+    *("tables", "render", "console", "cli"),  # what is shown
+)
+MOST_LINES = 320
+MOST_METHODS = 10
+
+
+def shown(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def tree(file):
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def running(node):
+    """Yield every node of a module that runs: all but what is for type checkers only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            continue
+        yield child
+        yield from running(child)
+
+
+def imports(nodes):
+    """Yield (module, name or None, level) of every import, `import a.b` being ("a.b", None, 0)."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, None, 0
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield node.module or "", alias.name, node.level
+
+
+def core_modules(file):
+    """Return the modules of the core that a file imports; names of the package itself count as __init__."""
+    found = set()
+    for module, name, _ in imports(running(tree(file))):
+        if module == "harness":
+            found.add(name if name in CORE else "__init__")
+        elif module.startswith("harness."):
+            found.add(module.split(".")[1])
+    return found
+
+
+def test_every_module_has_its_floor():
+    assert sorted(FLOORS) == sorted(CORE), "add a new module to FLOORS, above all that it imports"
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_a_module_imports_only_what_lies_below(name):
+    below = FLOORS[: FLOORS.index(name)]
+    assert core_modules(CORE[name]) <= set(below)
+
+
+def test_imports_are_seen():
+    assert {"score", "plan", "dataset"} <= core_modules(CORE["run"])
+    assert "contracts" not in core_modules(CORE["folds"])  # for type checkers only
+    assert len(PLUGINS) > 10
+
+
+def test_the_core_knows_no_plugin():
+    for file in CORE.values():
+        modules = {module.partition(".")[0] for module, _, level in imports(ast.walk(tree(file))) if level == 0}
+        assert "harness_plugins" not in modules, shown(file)
+
+
+def test_plugins_import_only_the_package_and_their_siblings():
+    for file in PLUGINS:
+        siblings = "harness_plugins." + file.parent.name
+        for module, name, level in imports(ast.walk(tree(file))):
+            if level == 0 and module.partition(".")[0] == "harness":
+                assert (module, name in harness.__all__) == ("harness", True), f"{shown(file)}: {module} {name}"
+            if level == 0 and module.partition(".")[0] == "harness_plugins":
+                assert module.startswith(siblings), f"{shown(file)}: {module}"
+            assert level <= 1, f"{shown(file)}: {module}"
+
+
+def test_what_is_for_plugin_authors_is_there():
+    assert sorted(harness.__all__) == harness.__all__
+    assert all(hasattr(harness, name) for name in harness.__all__)
+
+
+def test_only_the_run_asks_for_the_answers():
+    asking = {
+        shown(file)
+        for file in FILES
+        for module, name, _ in imports(ast.walk(tree(file)))
+        if (module, name) in (("harness.score", "answers"), ("harness.score", "*"), ("harness", "score"))
+        or (module, name) == ("harness.score", None)
+    }
+    assert asking == {"harness/run.py"}
+
+
+def test_only_the_command_line_prints():
+    printing = {
+        shown(file)
+        for file in FILES
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert printing <= {"harness/cli.py", "harness/console.py"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=shown)
+def test_files_and_classes_stay_small(file):
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ClassDef):
+            methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
+            public = [name for name in methods if not name.startswith("_")]
+            assert len(public) <= MOST_METHODS, node.name
