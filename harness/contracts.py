@@ -11,7 +11,7 @@ defaults are its parameters. It may also carry, as class attributes:
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -90,3 +90,22 @@ class Splitter(Protocol):
     def splits(self, dataset: Labelled, seed: int) -> Iterable[Split]:
         """Yield the splits of `seed`; a group must not stand on both sides of one."""
         ...
+
+
+def nested(plugin: Any) -> Iterator[Any]:
+    """Yield a plugin and every plugin it holds, outermost first."""
+    yield plugin
+    for field in fields(plugin) if is_dataclass(plugin) else ():
+        value = getattr(plugin, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(item) and hasattr(item, "name"):
+                yield from nested(item)
+
+
+def blocks_of(labeler: Any) -> tuple[str, ...]:
+    """Return the names of the blocks that the `on` fields of a labeler, and of those it holds, speak of."""
+    names: list[str] = []
+    for plugin in nested(labeler):
+        on = getattr(plugin, "on", ())
+        names += [on] if isinstance(on, str) else on
+    return tuple(dict.fromkeys(names))

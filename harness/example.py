@@ -1,13 +1,14 @@
 """Small tasks to try a labeler on, made from nothing."""
 
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contracts import blocks_of
 from harness.fuse import Block, Rows
 from harness.task import Task
 
@@ -52,17 +53,6 @@ def keep(task: Task, positions: NDArray[Any]) -> Task:
 def in_pairs(task: Task) -> Task:
     """Return the task with rows 0 and 1, 2 and 3, ... as groups."""
     return replace(task, groups=np.arange(len(next(iter(task.blocks.values())).array)) // 2)
-
-
-def blocks_of(labeler: object) -> Iterator[str]:
-    """Yield the blocks that a labeler, and every labeler it holds, names in its field ``on``."""
-    for parameter in fields(labeler) if is_dataclass(labeler) else ():
-        value = getattr(labeler, parameter.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if parameter.name == "on" and isinstance(part, str):
-                yield part
-            else:
-                yield from blocks_of(part)
 
 
 def _block(name: str, truth: Rows, n_classes: int, seed: int) -> Block:

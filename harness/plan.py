@@ -9,7 +9,7 @@ import numpy as np
 
 from harness import spec
 from harness.catalog import Catalog
-from harness.contracts import Split
+from harness.contracts import Split, blocks_of, nested
 from harness.dataset import Dataset
 from harness.digest import digest, of_array, of_code, versions
 from harness.errors import DataError
@@ -87,14 +87,14 @@ def plan(
     for cut in cuts:
         seen = _content(ask(dataset, cut.split, {}))
         for candidate, identity in zip(suite.labelers, identities, strict=True):
-            names = spec.blocks_of(candidate.labeler) or tuple(recipes)
+            names = blocks_of(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
             cells.append(Cell(digest(around, identity, seen, blocks), candidate, cut, names))
     return cells
 
 
 def _identity(labeler: Any, catalog: Catalog, memo: Path) -> list[Any]:
-    code = sorted({tuple(catalog.of(plugin).identity()) for plugin in spec.nested(labeler)})
+    code = sorted({tuple(catalog.of(plugin).identity()) for plugin in nested(labeler)})
     return [spec.identity(labeler, memo), code]
 
 

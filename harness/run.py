@@ -9,6 +9,7 @@ import psutil
 
 from harness import prepare, work
 from harness.catalog import Catalog
+from harness.contracts import nested
 from harness.dataset import Dataset, load
 from harness.errors import DataError, HarnessError
 from harness.fuse import Block
@@ -16,7 +17,6 @@ from harness.plan import Cell, Setting, cuts, plan
 from harness.process import Limits, Processes
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
-from harness.spec import nested
 from harness.store import Store
 from harness.suite import Suite
 from harness.table import TWIN, open_table

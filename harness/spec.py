@@ -3,7 +3,7 @@ ranges are problems with a place, and all of them are found at once."""
 
 import dataclasses
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -189,25 +189,6 @@ def _short(value: Any, name: str) -> str:
         joined = ("+" if name == "on" else ", ").join(_short(item, name) for item in value)
         return joined if name == "on" else f"[{joined}]"
     return value.name if isinstance(value, Path) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def nested(plugin: Any) -> Iterator[Any]:
-    """Yield a plugin and every plugin it holds, outermost first."""
-    yield plugin
-    for field in dataclasses.fields(plugin):
-        value = getattr(plugin, field.name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if dataclasses.is_dataclass(item) and hasattr(item, "name"):
-                yield from nested(item)
-
-
-def blocks_of(labeler: Any) -> tuple[str, ...]:
-    """Return the names of the blocks that the `on` fields of a labeler, and of those it holds, speak of."""
-    names: list[str] = []
-    for plugin in nested(labeler):
-        on = getattr(plugin, "on", ())
-        names += [on] if isinstance(on, str) else on
-    return tuple(dict.fromkeys(names))
 
 
 def rebuild(spec: Mapping[str, Any], find: Find) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from harness import spec
 from harness.catalog import Catalog
+from harness.contracts import blocks_of
 from harness.dataset import Data
 from harness.document import Document, Place, load
 from harness.errors import nearest
@@ -160,7 +161,7 @@ def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candi
     titles: set[str] = set()
     for i, value in enumerate(section):
         for candidate in _candidates(value, ("labelers", i), reader):
-            for missing in [name for name in spec.blocks_of(candidate.labeler) if name not in blocks]:
+            for missing in [name for name in blocks_of(candidate.labeler) if name not in blocks]:
                 reader.problem(("labelers", i), f"no block is called {missing!r}{nearest(missing, blocks)}")
             if candidate.title in titles:
                 reader.problem(

@@ -22,9 +22,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts import Labeler
+from harness.contracts import Labeler, blocks_of
 from harness.errors import NotApplicable
-from harness.example import ONE_HOT, blocks_of, example, example_task, in_pairs, keep, task_for
+from harness.example import ONE_HOT, example, example_task, in_pairs, keep, task_for
 from harness.task import Predictions, Task, flaw
 
 __all__ = ["Finding", "check_labeler", "example_task", "labeler_checks"]

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness import spec
 from harness.catalog import Catalog, resolve
+from harness.contracts import nested
 from harness.dataset import Dataset
 from harness.digest import canonical
 from harness.errors import NotApplicable
@@ -85,7 +86,7 @@ def _start(
     folder = store.scratch / cell.key
     folder.mkdir()
     labeler = cell.candidate.labeler
-    references: References = {plugin.name: catalog.of(plugin).reference() for plugin in spec.nested(labeler)}
+    references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
     task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness import NotApplicable, On, Predictions, Task
-from harness.example import blocks_of
+from harness.contracts import blocks_of
 from harness.testing import check_labeler, example_task, labeler_checks
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.majority import Majority, Prior

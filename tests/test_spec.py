@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from harness import Labeler, On
 from harness.catalog import discover
+from harness.contracts import blocks_of, nested
 from harness.digest import canonical
 from harness.document import Document
 from harness.errors import PluginError, SuiteError, nearest
-from harness.spec import Reader, blocks_of, identity, nested, rebuild, title, unbuild
+from harness.spec import Reader, identity, rebuild, title, unbuild
 from harness_plugins.embedders.column import Column
 from harness_plugins.embedders.npy import Npy
 from harness_plugins.labelers.knn import KNN
