@@ -107,5 +107,5 @@ def blocks_of(labeler: Any) -> tuple[str, ...]:
     names: list[str] = []
     for plugin in nested(labeler):
         on = getattr(plugin, "on", ())
-        names += [on] if isinstance(on, str) else on
+        names += [on] if isinstance(on, str) else on or ()
     return tuple(dict.fromkeys(names))
