@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 LOG = "log.txt"
+LOOK_EVERY = 0.25  # seconds between looks at a child's memory: each costs a walk through the process table
 MAX_LOG = 100_000_000  # bytes a child may print before it is stopped
 
 
@@ -64,6 +65,7 @@ class Child:
     folder: Path
     started: float = field(default_factory=time.monotonic)
     peak: int = 0  # bytes of anonymous memory seen
+    _next_look: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -71,7 +73,9 @@ class Child:
 
     def over(self, limits: Limits) -> str | None:
         """Return what limit the child has passed, if any."""
-        self.peak = max(self.peak, memory_of(self.process.pid))
+        if self.seconds >= self._next_look:
+            self._next_look = self.seconds + LOOK_EVERY
+            self.peak = max(self.peak, memory_of(self.process.pid))
         if self.seconds > limits.timeout:
             return f"timeout: not done after {limits.timeout:g} s"
         if self.peak > limits.memory:

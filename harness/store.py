@@ -88,13 +88,14 @@ class Store:
         """Read a finished cell."""
         folder = self.cells / key
         record = self._record(key) or {}
+        timing = _json(folder / TIMING) or {}
         return Result(
             np.load(folder / "labels.npy", allow_pickle=False),
             np.load(folder / "proba.npy", allow_pickle=False, mmap_mode="r"),
             record["facts"],
             dict(zip(record["checkpoints"], _load(folder / "checkpoints.npy"), strict=True)),
             _arrays(folder / "rows.npz"),
-            _json(folder / TIMING) or {},
+            timing if {"seconds", "memory"} <= timing.keys() else {},
         )
 
     def _is_whole(self, key: str) -> bool:

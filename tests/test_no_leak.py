@@ -33,7 +33,7 @@ def with_hidden_labels_permuted():
 
 def test_every_bundled_labeler_is_tried():
     names = {entry.name for entry in discover().entries if entry.kind == "labelers"}
-    assert names == PARAMETERS.keys()
+    assert names == PARAMETERS.keys(), "name cheap parameters of a new labeler above"
 
 
 def test_other_hidden_labels_change_no_byte_of_any_answer(tmp_path):
