@@ -77,7 +77,7 @@ def _refuse_bombs(text: str, file: str) -> None:
     events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
     for count, event in enumerate(events):
         where = f"{file}:{event.start_mark.line + 1}"
-        if isinstance(event, AliasEvent):
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
             raise SuiteError(f"{where}: anchors and aliases are not supported; write the value out again")
         if isinstance(event, CollectionStartEvent | ScalarEvent) and event.tag is not None:
             raise SuiteError(f"{where}: tags such as {event.tag!r} are not supported; write a plain value")
@@ -127,7 +127,10 @@ def _scalar(node: Node, where: str) -> Any:
             digits = text.replace("_", "")
             if len(digits) > 20:
                 raise SuiteError(f"{where}: the number {text[:20]}... is too long")
-            return int(digits, 0 if digits.lstrip("+-").lower().startswith(("0x", "0o", "0b")) else 10)
+            try:
+                return int(digits, 0 if digits.lstrip("+-").lower().startswith(("0x", "0o", "0b")) else 10)
+            except ValueError:
+                raise SuiteError(f"{where}: {text} is not a whole number") from None
         case "float":
             number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
             if number - number != 0:

@@ -42,11 +42,7 @@ class Processes:
         self._context: Any = multiprocessing.get_context(method)
         if method == "forkserver":
             self._context.set_forkserver_preload(list(preload))
-        # Read by the server, and so by every child, when the numeric libraries are loaded.
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = str(threads)
-        # Threads that wait by spinning take the cores from those that work, once there are more threads than cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _set_numeric_environment(threads)
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
@@ -130,6 +126,19 @@ def _anonymous(process: psutil.Process) -> int:
             return 0
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return int(lines.get("RssAnon", "0 kB").split()[0]) * 1024
+
+
+def _set_numeric_environment(threads: int) -> None:
+    """Set what the server, and so every child, reads when it loads the numeric libraries."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    # Threads that wait by spinning take the cores from those that work, once there are more threads than cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # The OpenBLAS inside faiss does not know newer CPUs and falls back to its slowest kernels.
+    with contextlib.suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+        if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= set(flags):
+            os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
 
 
 @contextlib.contextmanager

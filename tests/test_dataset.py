@@ -274,7 +274,7 @@ def test_of_four_raters_the_lower_middle_is_the_median_and_a_tie_takes_the_first
 
 
 def test_a_row_that_one_of_the_fused_raters_left_out_is_unlabelled(read):
-    columns = {"a": [3, None, 5], "b": [3, 1, 1], "c": [1, 1, 0]}
+    columns = {"a": [3, None, 5], "b": [3, 1, 1], "c": [1, 2, 0]}
     assert read(columns, target=Fused("majority", tuple("abc"))).labelled.tolist() == [0, 2]
     consensus = read(columns, target=Fused("consensus", tuple("abc")))
     assert consensus.items.rows.tolist() == [0, 1]  # unlabelled rows stay; labelled ones need agreement

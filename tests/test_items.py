@@ -1,5 +1,7 @@
 """Items: any rows of any file, streamed in any pieces, are the rows that were asked for."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +13,7 @@ from harness import DataError, Items
 from harness import items as module
 
 N = 61
-GROUPS = (1, 2, 3, 7, 20, 100)  # rows per row group
+GROUPS = (1, 2, 3, 7, 20, 100, "uneven")  # rows per row group
 TALKS = [
     [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}][: i % 4] if i % 5 else None
     for i in range(N)
@@ -29,8 +31,12 @@ COLUMNS = {
 def files(tmp_path_factory):
     """The same table in files of many row-group sizes."""
     folder = tmp_path_factory.mktemp("items")
-    for size in GROUPS:
+    for size in GROUPS[:-1]:
         pq.write_table(pa.table(COLUMNS), folder / f"{size}.parquet", row_group_size=size)
+    table = pa.table(COLUMNS)
+    with pq.ParquetWriter(folder / "uneven.parquet", table.schema) as writer:
+        for first, last in pairwise((0, 2, 25, 26, 60, N)):
+            writer.write_table(table.slice(first, last - first))
     return folder
 
 

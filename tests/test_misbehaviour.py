@@ -66,7 +66,7 @@ BAD = {
         """
         eaten = []
         while True:
-            eaten.append(np.ones(4_000_000))
+            eaten.append(np.ones(1_000_000))
             time.sleep(0.02)
         """,
         "memory: used 0.",

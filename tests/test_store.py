@@ -57,6 +57,11 @@ def test_a_finished_cell_is_read_as_it_was_written(finished):
     assert not list(finished.scratch.iterdir())
 
 
+def is_finished(store, key=KEY):
+    """Ask as another process would: a store reads the files of a cell once."""
+    return Store(store.folder).has(key)
+
+
 def flip(chance, data):
     place = chance.randrange(len(data))
     return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
@@ -80,14 +85,14 @@ def test_a_damaged_cell_is_not_finished(finished, name, damage):
     for _ in range(40):
         data = DAMAGE[damage](chance, whole)
         file.unlink() if data is None else file.write_bytes(data)
-        assert not finished.has(KEY)
+        assert not is_finished(finished)
         file.write_bytes(whole)
-        assert finished.has(KEY)
+        assert is_finished(finished)
 
 
 def test_an_array_too_many_is_damage_too(finished):
     np.save(finished.cells / KEY / "more.npy", STATES)
-    assert not finished.has(KEY)
+    assert not is_finished(finished)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"seconds": 1}', "[]", None])
@@ -131,10 +136,10 @@ def test_a_commit_that_is_cut_short_leaves_nothing(store, monkeypatch):
         else:
             break
         if (store.cells / KEY).exists():  # cut after the rename: all of it is there
-            assert store.has(KEY)
+            assert is_finished(store)
             assert store.read(KEY).proba.tobytes() == PROBA.tobytes()
         else:
-            assert not store.has(KEY)
+            assert not is_finished(store)
             assert not list(store.cells.iterdir())
     assert cuts == 9, "seven files, their folder, and the folder of cells"
     assert store.has(KEY)
@@ -142,8 +147,9 @@ def test_a_commit_that_is_cut_short_leaves_nothing(store, monkeypatch):
 
 def test_a_damaged_cell_is_replaced(finished):
     (finished.cells / KEY / "proba.npy").write_bytes(b"")
+    assert not is_finished(finished)
     finished.commit(KEY, worked(finished), RECORD, TIMING)
-    assert finished.has(KEY)
+    assert is_finished(finished)
     assert [path.name for path in finished.cells.iterdir()] == [KEY]
 
 

@@ -440,6 +440,11 @@ def test_a_huge_grid_is_refused_before_it_is_made(problems):
     ]
 
 
+def test_a_grid_just_over_the_limit_is_refused(problems):
+    (found,) = problems(changed(("k: 5", f"grid: {{k: {list(range(1, 202))}, tau: {list(range(1, 101))}}}")))
+    assert found.endswith("more than 20,000 combinations (k 201 x tau 100)")
+
+
 def test_the_largest_grid_allowed_is_made_quickly(read):
     start = time.perf_counter()
     suite = read(changed(("k: 5", f"grid: {{k: {list(range(1, 201))}, tau: {list(range(1, 101))}}}")))
