@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from harness import spec
 from harness.catalog import Catalog
-from harness.contracts import blocks_of
+from harness.contracts import blocks_of, nested
 from harness.dataset import Data
 from harness.document import Document, Place, load
 from harness.errors import nearest
@@ -161,6 +161,8 @@ def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candi
     titles: set[str] = set()
     for i, value in enumerate(section):
         for candidate in _candidates(value, ("labelers", i), reader):
+            if any(getattr(plugin, "on", None) == () for plugin in nested(candidate.labeler)):
+                reader.problem(("labelers", i), "'on' must name at least one block")
             for missing in [name for name in blocks_of(candidate.labeler) if name not in blocks]:
                 reader.problem(("labelers", i), f"no block is called {missing!r}{nearest(missing, blocks)}")
             if candidate.title in titles:

@@ -190,6 +190,17 @@ def test_neither_embeddings_nor_texts_nor_blocks_are_needed(tmp_path):
     assert ranks(tmp_path) == {"majority": "1=", "prior": "1="}
 
 
+def test_one_cell_under_two_names_is_run_once(tmp_path):
+    write_labelers(tmp_path / "plugin.py", mine="time.sleep(0.5); return uniform(task)")
+    write_suite(tmp_path, ["mine", {"mine": {"k": 0}, "as": "the same"}])
+    result = harness(*RUN, "-j", 3, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert run_labelers(result) == ({"majority": 1, "mine": 1}, 0)
+    found = {key[0]: row for key, row in cells(tmp_path).items()}
+    assert found["mine"]["cell"] == found["the same"]["cell"]
+    assert ranks(tmp_path)["mine"] == ranks(tmp_path)["the same"]
+
+
 def test_failed_and_refused_cells_are_shown_and_not_ranked(tmp_path):
     train = {seed: set(np.random.default_rng(seed).permutation(240)[:120].tolist()) for seed in (3, 4)}
     row = min(train[4] - train[3])
