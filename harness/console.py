@@ -25,7 +25,7 @@ class Talk:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.simulated = False
-        self.console = Console(width=None if sys.stdout.isatty() else 200)
+        self.console = Console(width=None if sys.stdout.isatty() else 400)
         self.aside = Console(stderr=True, soft_wrap=True, highlight=False)
 
     def event(self, name: str, **values: Any) -> None:

@@ -18,7 +18,6 @@ from harness.score import LOWER_IS_BETTER
 from harness.tables import score_rows, timing_rows, to_csv, write_tables
 
 SHOWN = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "mae": "MAE", "log_loss": "Log loss"}
-WIDE = 150  # columns of a terminal that has room for the classes
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
@@ -51,14 +50,16 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
     for warning in _warnings(run):
         console.print(warning.strip("> *"), style="bold yellow", markup=False)
     for comparison in comparisons:
+        columns = list(zip(*_rows(run, comparison), strict=True))
+        widths = [max(map(len, column)) + 3 for column in columns]
+        # Where the terminal is narrow, the classes go first, then what stands furthest to the right.
+        order = sorted(range(len(columns)), key=lambda i: ("(n=" in columns[i][0], i))
+        kept = sorted(i for place, i in enumerate(order) if sum(widths[j] for j in order[: place + 1]) < console.width)
         table = Table(title=comparison.title, title_justify="left", header_style="bold")
-        header, *rows = _rows(run, comparison)
-        room = console.width >= WIDE
-        kept = [i for i, name in enumerate(header) if room or "(n=" not in name]
         for i in kept:
-            table.add_column(header[i], justify="left" if header[i] == "Labeler" else "right", no_wrap=True)
-        for row in rows:
-            table.add_row(*(Text(row[i]) for i in kept))
+            table.add_column(columns[i][0], justify="left" if columns[i][0] == "Labeler" else "right", no_wrap=True)
+        for row in zip(*(columns[i][1:] for i in kept), strict=True):
+            table.add_row(*map(Text, row))
         console.print(table)
 
 

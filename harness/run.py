@@ -19,7 +19,7 @@ from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
 from harness.store import Store
 from harness.suite import Suite
-from harness.table import TWIN, open_table
+from harness.table import is_twin, open_table
 
 MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part of every key
 
@@ -86,14 +86,14 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
     """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
     cache = cache_of(options)
     when_missing = "error" if options.require_real else suite.data.when_missing
-    if options.require_real and suite.data.path == TWIN:
-        raise DataError(f"{suite.file}: data.path is {TWIN}, which is simulated, and --require-real was given")
-    if suite.data.path != TWIN and when_missing == "twin":
-        if not any((folder / suite.data.path).exists() for folder in suite.folders):
-            notice(f"SIMULATED DATA: {suite.data.path} is not there; running on the simulated twin instead")
-    elif suite.data.path == TWIN:
+    path = suite.data.path
+    if is_twin(path):
+        if options.require_real:
+            raise DataError(f"{suite.file}: data.path is {path}, which is simulated, and --require-real was given")
         notice("SIMULATED DATA: this suite runs on the simulated twin")
-    table = open_table(suite.data.path, suite.folders, cache, when_missing, options.twin_rows)
+    elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
+        notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
+    table = open_table(path, suite.folders, cache, when_missing, options.twin_rows)
     dataset = load(suite.data, suite.population, table)
     recipes = prepare.recipes(suite.blocks, dataset, catalog, cache / "digests")
     cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.setting, cache / "digests")

@@ -35,14 +35,14 @@ class Table:
 
 def open_table(path: str, folders: tuple[Path, ...], cache: Path, when_missing: str, twin_rows: int | None) -> Table:
     """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do."""
-    if path == TWIN:
-        return _twin(cache, twin_rows)
+    if is_twin(path):
+        return _twin(cache, twin_rows or _rows_asked(path))
     if path.startswith(("twin:", "hub:")):
-        raise DataError(f"{path}: cannot be read; known are files (parquet, jsonl) and {TWIN}")
+        raise DataError(f"{path}: cannot be read; known are files (parquet, jsonl) and {TWIN}, {TWIN}:ROWS")
     candidates = [folder / path for folder in folders]
     file = next((c for c in candidates if c.exists()), None)
     if file is None and when_missing == "twin":
-        return _twin(cache, twin_rows)
+        return _twin(cache, twin_rows or twin.POOL)
     if file is None:
         looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
         raise DataError(f"{path}: no such file (looked in {looked})")
@@ -51,6 +51,20 @@ def open_table(path: str, folders: tuple[Path, ...], cache: Path, when_missing: 
         return Table(_converted(file, sha256, cache), path, sha256, simulated=False)
     _readable(file)
     return Table(file.absolute(), path, sha256, simulated=False)
+
+
+def is_twin(path: str) -> bool:
+    """Say whether a suite names the simulated twin, at full size or as twin:tulu_300k:ROWS."""
+    return path == TWIN or path.startswith(f"{TWIN}:")
+
+
+def _rows_asked(path: str) -> int:
+    if path == TWIN:
+        return twin.POOL
+    rows = path.removeprefix(f"{TWIN}:")
+    if not rows.isdecimal():
+        raise DataError(f"{path}: must be {TWIN} or {TWIN}:ROWS, got {rows!r} for the rows")
+    return int(rows)
 
 
 def _readable(file: Path) -> None:
@@ -62,8 +76,7 @@ def _readable(file: Path) -> None:
         raise DataError(f"{file}: two columns have the same name")
 
 
-def _twin(cache: Path, rows: int | None) -> Table:
-    rows = twin.POOL if rows is None else rows
+def _twin(cache: Path, rows: int) -> Table:
     code = of_code(sorted(Path(twin.__file__).parent.glob("twin*")))
     file = cache / "twin" / f"tulu_300k-{rows}-{code[:12]}.parquet"
     with locked(file.with_suffix(".lock")):
