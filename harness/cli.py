@@ -258,7 +258,12 @@ def _ready(talk: Any, suite: Path, plugin: list[Path] | None, options: Any) -> A
     from harness.suite import load_suite
 
     found = catalog.discover(tuple(plugin or ()))
-    ready = runs.make_ready(load_suite(suite, found), found, options, talk.notice)
+    loaded = load_suite(suite, found)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"--output {options.output}: {error.strerror}") from None
+    ready = runs.make_ready(loaded, found, options, talk.notice)
     talk.simulated = ready.simulated
     return ready
 
@@ -290,6 +295,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(OK)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error.filename or 'cannot go on'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":

@@ -107,9 +107,11 @@ def to_csv(rows: Iterator[Row]) -> str:
 def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
-    text = repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(value)
+    text = str(value).replace("\r", " ").replace("\t", " ")
     # A spreadsheet would run a text cell that begins like a formula.
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@" and text else text
+    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@")) else text
 
 
 def write_tables(run: Run, ended: list[Ending]) -> None:
