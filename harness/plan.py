@@ -106,7 +106,7 @@ def _content(task: Task) -> list[Any]:
 
 def _comparison(splits: Splits, split: Split) -> str:
     shown = spec.title(splits.splitter, without=("ratios",))
-    return shown if split.ratio is None else f"{shown}, {split.ratio * 100:g} % labelled"
+    return shown if split.ratio is None else f"{shown}, {split.ratio * 100:.4g} % labelled"
 
 
 def _fault(split: Split, dataset: Dataset) -> str | None:

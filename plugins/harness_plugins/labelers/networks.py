@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness import Predictions, Task, hookimpl
-from harness_plugins.labelers.training import Recipe, learn
+from harness_plugins.labelers.training import PRELOAD, Recipe, learn
 
 if TYPE_CHECKING:
     from torch.nn import Sequential
@@ -15,7 +15,7 @@ class Linear(Recipe):
     """Multinomial logistic regression with dropout on its inputs."""
 
     name: ClassVar[str] = "linear"
-    preload: ClassVar[tuple[str, ...]] = ("torch",)
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
 
     def network(self, d: int, n_classes: int) -> "Sequential":
         from torch.nn import Dropout, Linear, Sequential
@@ -31,7 +31,7 @@ class MLP(Recipe):
     """Two hidden layers of equal width, ReLU and dropout after each."""
 
     name: ClassVar[str] = "mlp"
-    preload: ClassVar[tuple[str, ...]] = ("torch",)
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
 
     hidden: int = 256  # width of both hidden layers
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 CHUNK = 8_192  # rows answered at a time
+PRELOAD = ("torch", "torch._dynamo")  # an optimiser's first step imports the second: a second for every cell
 
 
 @dataclass(frozen=True)
