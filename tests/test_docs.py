@@ -156,3 +156,13 @@ def test_every_yaml_example_is_yaml_that_a_suite_may_hold() -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_suite_of_the_project_is_valid_and_named_as_its_file(file: Path) -> None:
     assert suite.load_suite(file, catalog.discover()).name == file.stem
+
+
+def test_the_leak_of_the_judged_responses_is_quoted_from_the_boards() -> None:
+    rows = re.findall(r"^\| (\S+) \| (0\.\d+) \| (0\.\d+) \|$", PAGES["data.md"], re.MULTILINE)
+    assert len(rows) == 5
+    for labeler, *quoted in rows:
+        for suite_name, value in zip(("judged_random", "judged_by_prompt"), quoted, strict=True):
+            page = (ROOT / "leaderboards" / suite_name / "README.md").read_text()
+            board = page.split("\n## nested(test=0.3), 50 % labelled")[1].split("\n## ")[0]
+            assert re.search(rf"^\| \d=? \| {re.escape(labeler)} \| {value} ", board, re.MULTILINE), labeler

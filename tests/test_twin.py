@@ -1,7 +1,5 @@
 """The simulated pool: right where it copies the pool, plausible where it invents, the same on every run."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +11,6 @@ from harness import twin
 from harness.errors import HarnessError
 
 ROWS = 9_000  # more than one chunk
-REAL = Path(__file__).parents[1] / "raw_data" / "tulu_300k_scores.parquet"
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +66,12 @@ def test_table_of_shares_agrees_with_the_record():
     assert rates == pytest.approx([0.2827, 0.3363, 0.1059, 0.6946], abs=0.015)
 
 
-@pytest.mark.skipif(not REAL.exists(), reason=f"{REAL.name} holds the real scores and is not part of the project")
-def test_table_of_shares_is_the_count_of_the_real_scores():
-    real = pq.read_table(REAL)
+def test_table_of_shares_is_the_count_of_the_real_scores(scores):
     counts = np.zeros((5, 6, 6, 6), int)
     order = {name: place for place, name in enumerate(twin.BLOCKS)}
-    columns = [real[name].to_pylist() for name in ("source", "gpt_scores", "llama_scores", "mistral_scores")]
-    for source, *scores in zip(*columns, strict=True):
-        counts[(order[source], *scores)] += 1
+    columns = [scores[name].to_pylist() for name in ("source", "gpt_scores", "llama_scores", "mistral_scores")]
+    for source, *marks in zip(*columns, strict=True):
+        counts[(order[source], *marks)] += 1
     np.testing.assert_array_equal(twin.shares(), counts)
 
 
