@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,9 @@ def _csv_cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return repr(value)
-    text = str(value).replace("\r", " ").replace("\t", " ")
+    text = re.sub("\r(?!\n)", "\n", str(value))  # the writer quotes \n, but not a lone \r
     # A spreadsheet would run a text cell that begins like a formula.
-    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def write_tables(run: Run, ended: list[Ending]) -> None:
