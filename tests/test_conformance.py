@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from harness import NotApplicable, On, Predictions, Task
+from harness.catalog import discover
 from harness.contracts import blocks_of
 from harness.testing import check_labeler, example_task, labeler_checks
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.majority import Majority, Prior
+from harness_plugins.labelers.networks import MLP, Linear
 from harness_plugins.labelers.table_prior import SourcePrior, TablePrior
 
 LABELERS = [
@@ -24,7 +26,15 @@ LABELERS = [
     KNN(on="embedding"),
     KNN(on=("text", "bge"), k=5, weights="power", prior_calibration=True),
     KNN(on="text", mode="regression", sim_threshold=0.5),
+    Linear(on="embedding", epochs=3),
+    MLP(on=("text", "embedding"), hidden=16, epochs=3, patience=1),
+    MLP(on="text", hidden=16, epochs=2, validation=0.0),
 ]
+
+
+def test_no_bundled_labeler_is_left_out():
+    bundled = {e.name for e in discover().entries if (e.kind, e.distribution) == ("labelers", "labelharness")}
+    assert {labeler.name for labeler in LABELERS} == bundled
 
 
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
