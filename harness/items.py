@@ -97,12 +97,15 @@ class Items:
 
 
 def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
+    if pa.types.is_dictionary(batch.type):
+        batch = batch.dictionary_decode()
     kind = batch.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         return [[] if text is None else [("assistant", text)] for text in batch.to_pylist()]
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         turn = kind.value_type
-        if pa.types.is_struct(turn) and {"role", "content"} <= {field.name for field in turn}:
+        parts = {field.name: field.type for field in turn} if pa.types.is_struct(turn) else {}
+        if all(name in parts and _is_text(parts[name]) for name in ("role", "content")):
             turns = batch.flatten()
             roles = pc.fill_null(pc.struct_field(turns, "role"), "").to_pylist()
             contents = pc.fill_null(pc.struct_field(turns, "content"), "").to_pylist()
@@ -110,3 +113,7 @@ def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
             lengths = pc.fill_null(batch.value_lengths(), 0).to_pylist()
             return [list(islice(pairs, length)) for length in lengths]
     raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {kind}")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -100,6 +100,16 @@ def test_messages_of_any_arrow_type(tmp_path, kind, many):
     assert list(items.texts()) == ["###user: a\nb\n###: ", "", "", "###: "]
 
 
+def test_a_dictionary_of_texts_is_text_and_content_that_is_no_text_is_refused(tmp_path):
+    texts = pa.array(["a", "b", "a"]).dictionary_encode()
+    parts = pa.array([[{"role": "user", "content": [{"type": "text"}]}]] * 3)
+    pq.write_table(pa.table({"t": texts, "m": parts}), tmp_path / "m.parquet")
+    items = Items(str(tmp_path / "m.parquet"), np.arange(3), np.arange(3), ("t", "m"), text="t")
+    assert list(items.texts()) == ["###assistant: a", "###assistant: b", "###assistant: a"]
+    with pytest.raises(DataError, match=r"column 'm' must hold lists of \{role, content\} or strings, holds list"):
+        list(Items(str(tmp_path / "m.parquet"), np.arange(3), np.arange(3), ("t", "m"), text="m").texts())
+
+
 def test_what_is_no_text_is_refused(files, tmp_path):
     with pytest.raises(
         DataError, match=r"column 'number' must hold lists of \{role, content\} or strings, holds int64"
