@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.metrics import LOWER_IS_BETTER
 from harness.plan import Cell
-from harness.score import LOWER_IS_BETTER, Key, Scores, Value
+from harness.score import Key, Scores, Value
 
 DECIMALS = 4  # what a board prints; values that are equal to this precision are tied
 

@@ -12,12 +12,21 @@ from rich.text import Text
 
 import harness
 from harness.digest import versions
+from harness.metrics import LOWER_IS_BETTER
 from harness.rank import DECIMALS, Comparison, Ending, Line, Spread
 from harness.run import Run
-from harness.score import LOWER_IS_BETTER
 from harness.tables import score_rows, timing_rows, to_csv, write_tables
 
-SHOWN = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "mae": "MAE", "log_loss": "Log loss"}
+SHOWN = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "mae": "MAE",
+    "qwk": "Quadratic kappa",
+    "log_loss": "Log loss",
+    "rps": "RPS",
+    "calibration_error": "Calibration error",
+    "spearman": "Spearman",
+}
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 

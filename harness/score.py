@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 
 from harness.contracts import Split
 from harness.dataset import Dataset
+from harness.metrics import (
+    LOWER_IS_BETTER,
+    OF_LABELS,
+    OF_PROBABILITIES,
+    TOP_SHARES,
+    auc,
+    confusion,
+    precision_at_top,
+)
 from harness.store import Result
-
-LOWER_IS_BETTER = frozenset({"mae", "log_loss"})
-
-SMALLEST = 1e-7  # a probability below this counts as this much in the log loss; float32 has no finer step near 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,8 @@ class Answers:
 
 
 Key = tuple[str, int | None, str | None]
-"""(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4."""
+"""(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4; for auc and
+precision_top_* the class is the least score that counts as good."""
 
 
 @dataclass(frozen=True)
@@ -52,49 +58,10 @@ def answers(dataset: Dataset, split: Split) -> Answers:
     return Answers(y, None if dataset.sources is None else dataset.sources[split.test])
 
 
-def confusion(y: NDArray[np.int64], labels: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
-    """Return (C, C) counts: row = true class, column = predicted class."""
-    pairs = y * n_classes + labels.astype(np.int64)
-    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def accuracy(table: NDArray[np.int64]) -> float:
-    """Share of rows labelled right."""
-    return float(np.trace(table) / table.sum())
-
-
-def macro_f1(table: NDArray[np.int64]) -> float:
-    """Mean over all C classes of F1 = 2 tp / (true + predicted); 0 for a class that neither side has.
-
-    The fixed set of classes keeps the number comparable between test sets: one stray prediction of an absent class does
-    not change the divisor.
-    """
-    true, predicted, hit = table.sum(axis=1), table.sum(axis=0), np.diag(table)
-    both = true + predicted
-    return float(np.divide(2 * hit, both, out=np.zeros(len(hit)), where=both > 0).mean())
-
-
-def mae(table: NDArray[np.int64]) -> float:
-    """Mean absolute difference of the class numbers."""
-    classes = np.arange(len(table))
-    return float((table * np.abs(classes[:, None] - classes)).sum() / table.sum())
-
-
-METRICS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae}
-
-
-def log_loss(proba: NDArray[Any], y: NDArray[np.int64]) -> float:
-    """Mean of -log p(true class), in nats."""
-    p = np.clip(proba[np.arange(len(y)), y].astype(np.float64), SMALLEST, 1.0)
-    return float(-np.log(p).mean())
-
-
 def scores(result: Result, truth: Answers, n_classes: int, primary: str) -> Scores:
     """Return every score of one cell."""
     honest = dict(_of_labels(result.labels, truth, n_classes))
-    for source, here in _slices(truth):
-        loss = log_loss(result.proba[here], truth.y[here])
-        honest["log_loss", None, source] = Value(loss, int(here.sum()))
+    honest |= dict(_of_probabilities(result.proba, truth, n_classes))
     rows = {}
     for name, mask in result.rows.items():
         if mask.dtype == np.bool_:
@@ -109,21 +76,37 @@ def _best_checkpoint(
     checkpoints: Mapping[str, NDArray[np.uint8]], truth: Answers, n_classes: int, primary: str
 ) -> str | None:
     """Return the first of the best checkpoints; None where labels alone cannot tell."""
-    if not checkpoints or primary not in METRICS:
+    if not checkpoints or primary not in OF_LABELS:
         return None
     sign = -1 if primary in LOWER_IS_BETTER else 1
-    tables = {name: confusion(truth.y, labels, n_classes) for name, labels in checkpoints.items()}
-    return max(tables, key=lambda name: sign * METRICS[primary](tables[name]))
+
+    def merit(name: str) -> float:
+        value = OF_LABELS[primary](confusion(truth.y, checkpoints[name], n_classes))
+        return -np.inf if value is None else sign * value
+
+    return max(checkpoints, key=merit)
 
 
 def _of_labels(labels: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
     for source, here in _slices(truth):
         table = confusion(truth.y[here], labels[here], n_classes)
-        for metric, measure in METRICS.items():
+        for metric, measure in OF_LABELS.items():
             yield (metric, None, source), Value(measure(table), int(table.sum()))
         for c in range(n_classes if source is None else 0):
             support = int(table[c].sum())
             yield ("accuracy", c, None), Value(float(table[c, c] / support) if support else None, support)
+
+
+def _of_probabilities(proba: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
+    for source, here in _slices(truth):
+        for metric, measure in OF_PROBABILITIES.items():
+            yield (metric, None, source), Value(measure(proba[here], truth.y[here]), int(here.sum()))
+    for threshold in range(1, n_classes):
+        yield ("auc", threshold, None), Value(auc(proba, truth.y, threshold), len(truth.y))
+    good = max(1, n_classes - 2)  # 4 of the scores 0 to 5
+    for per_cent in TOP_SHARES:
+        value = precision_at_top(proba, truth.y, good, per_cent)
+        yield (f"precision_top_{per_cent}", good, None), Value(value, len(truth.y))
 
 
 def _slices(truth: Answers) -> Iterator[tuple[str | None, NDArray[np.bool_]]]:

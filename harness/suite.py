@@ -22,7 +22,7 @@ BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_CELLS = 20_000
 SECTIONS = ("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol")
 
-Metric = Literal["accuracy", "macro_f1", "mae", "log_loss"]
+Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calibration_error", "spearman"]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ FLOORS = (
     "__init__",
     *("digest", "lock", "document", "spec", "catalog", "example", "testing"),
     *("twin", "table", "population", "dataset", "suite"),  # what is asked
-    *("process", "store", "prepare", "plan", "work", "score", "rank", "run"),  # what is done
+    *("process", "store", "prepare", "plan", "work", "metrics", "score", "rank", "run"),  # what is done
     *("tables", "render", "console", "cli"),  # what is shown
 )
 MOST_LINES = 320

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, recall_score
 
-from harness.score import SMALLEST, Answers, Value, confusion, scores
+from harness.metrics import SMALLEST, confusion
+from harness.score import Answers, Value, scores
 from harness.store import Result
 
 C = 6
@@ -62,7 +63,10 @@ def test_every_number_is_scikit_learns(case):
         value = found["accuracy", c, None]
         assert value.n == (y == c).sum()
         assert value.value == (pytest.approx(recalls[c]) if value.n else None)
-    named = {(metric, None, source) for metric in expected for source in (None, *np.unique(sources))}
+    everywhere = (*expected, "qwk", "rps", "calibration_error", "spearman")  # the last four: tests/test_metrics.py
+    named = {(metric, None, source) for metric in everywhere for source in (None, *np.unique(sources))}
+    named |= {("auc", threshold, None) for threshold in range(1, C)}
+    named |= {(f"precision_top_{per_cent}", 4, None) for per_cent in (1, 3, 10)}
     assert found.keys() == named | {("accuracy", c, None) for c in range(C)}
 
 

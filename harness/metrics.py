@@ -1,0 +1,112 @@
+"""What can be measured on labels and probabilities. A `table` is the (C, C) confusion: row true, column predicted."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Table = NDArray[np.int64]
+Numbers = NDArray[Any]
+
+SMALLEST = 1e-7  # a probability below this counts as this much in the log loss; float32 has no finer step near 1
+BINS = 15  # of the calibration error, equally wide (Guo et al. 2017)
+TOP_SHARES = (1, 3, 10)  # per cent
+
+LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error"})
+
+
+def confusion(y: Numbers, labels: Numbers, n_classes: int) -> Table:
+    """Return (C, C) counts of true y (m,) against labels (m,)."""
+    pairs = y * n_classes + labels.astype(np.int64)
+    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def accuracy(table: Table) -> float:
+    """Share of rows labelled right."""
+    return float(np.trace(table) / table.sum())
+
+
+def macro_f1(table: Table) -> float:
+    """Mean over all C classes of F1 = 2 tp / (true + predicted); 0 for a class that neither side has.
+
+    The fixed set of classes keeps the number comparable between test sets: one stray prediction of an absent class does
+    not change the divisor.
+    """
+    true, predicted, hit = table.sum(axis=1), table.sum(axis=0), np.diag(table)
+    both = true + predicted
+    return float(np.divide(2 * hit, both, out=np.zeros(len(hit)), where=both > 0).mean())
+
+
+def mae(table: Table) -> float:
+    """Mean absolute difference of the class numbers."""
+    classes = np.arange(len(table))
+    return float((table * np.abs(classes[:, None] - classes)).sum() / table.sum())
+
+
+def qwk(table: Table) -> float | None:
+    """Cohen's kappa with quadratic weights; None where both sides know one and the same class only (Cohen 1968)."""
+    classes = np.arange(len(table))
+    weight = (classes[:, None] - classes) ** 2
+    chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    expected = float((weight * chance).sum())
+    return 1 - float((weight * table).sum()) / expected if expected > 0 else None
+
+
+OF_LABELS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": qwk}
+
+
+def log_loss(proba: Numbers, y: Numbers) -> float:
+    """Mean of -log p(true class), in nats."""
+    p = np.clip(proba[np.arange(len(y)), y].astype(np.float64), SMALLEST, 1.0)
+    return float(-np.log(p).mean())
+
+
+def rps(proba: Numbers, y: Numbers) -> float:
+    """Ranked probability score: mean squared distance of the cumulative distributions, over C - 1 (Epstein 1969)."""
+    cumulative = proba.astype(np.float64).cumsum(axis=1)[:, :-1]  # (m, C - 1)
+    truth = y[:, None] <= np.arange(cumulative.shape[1])
+    return float(((cumulative - truth) ** 2).sum(axis=1).mean() / cumulative.shape[1])
+
+
+def calibration_error(proba: Numbers, y: Numbers) -> float:
+    """Expected calibration error of the winning class: |accuracy - confidence| of each bin, weighted by its rows."""
+    confidence, hit = proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == y
+    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    gap = np.bincount(place, hit - confidence, minlength=BINS)  # rows of the bin times (accuracy - confidence)
+    return float(np.abs(gap).sum() / len(y))
+
+
+def expected_score(proba: Numbers) -> NDArray[np.float64]:
+    """Return (m,) means of the class number under each row's probabilities."""
+    return np.asarray(proba.astype(np.float64) @ np.arange(proba.shape[1]))
+
+
+def spearman(proba: Numbers, y: Numbers) -> float | None:
+    """Rank correlation of the expected score with the truth, ties at their mean rank; None where either is constant."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(values) - (len(y) + 1) / 2 for values in (expected_score(proba), y)]
+    scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
+    return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0 else None
+
+
+OF_PROBABILITIES = {"log_loss": log_loss, "rps": rps, "calibration_error": calibration_error, "spearman": spearman}
+
+
+def auc(proba: Numbers, y: Numbers, threshold: int) -> float | None:
+    """Chance that a row with score >= `threshold` has more probability there than one without; ties count half."""
+    from scipy.stats import rankdata
+
+    positive = y >= threshold
+    n, rest = int(positive.sum()), int((~positive).sum())
+    if n == 0 or rest == 0:
+        return None
+    ranks = rankdata(proba[:, threshold:].astype(np.float64).sum(axis=1))
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * rest))
+
+
+def precision_at_top(proba: Numbers, y: Numbers, threshold: int, per_cent: int) -> float:
+    """Share of rows with score >= `threshold` among the `per_cent` of highest expected score; ties to earlier rows."""
+    taken = max(1, len(y) * per_cent // 100)
+    best = np.argsort(-expected_score(proba), kind="stable")[:taken]
+    return float((y[best] >= threshold).mean())
