@@ -107,7 +107,11 @@ def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as
         "",
         values,
         values[primary].mean - base.mean if base and primary in values and len(found) == len(cells) else None,
-        {c: _mean(_pick(found, ("accuracy", c, None))) for _, c, _ in keys if c is not None},
+        {
+            c: _mean(_pick(found, ("accuracy", c, None)))
+            for metric, c, _ in keys
+            if metric == "accuracy" and c is not None
+        },
         {s: _mean(_pick(found, ("accuracy", None, s))) for _, _, s in keys if s is not None},
         _gap([ending.scores for ending in cells if ending.scores is not None], primary),
         len(found),
@@ -156,8 +160,8 @@ def _support(endings: list[Ending]) -> dict[int, tuple[int, ...]]:
     first = {ending.cell.cut: ending.scores for ending in reversed(endings) if ending.scores is not None}
     found: dict[int, list[int]] = {}
     for scores in first.values():
-        for (_, label_class, _), value in scores.honest.items():
-            if label_class is not None:
+        for (metric, label_class, _), value in scores.honest.items():
+            if metric == "accuracy" and label_class is not None:
                 found.setdefault(label_class, []).append(value.n)
     return {c: tuple(counts) for c, counts in sorted(found.items())}
 

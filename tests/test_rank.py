@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from harness.contracts import Split
 from harness.plan import Cell, Cut
 from harness.rank import Ending, compare
-from harness.score import Scores, Value
+from harness.score import Answers, Scores, Value, scores
+from harness.store import Result
 from harness.suite import Candidate
 
 NONE = np.empty(0, np.int64)
@@ -118,6 +119,15 @@ def test_classes_and_sources_are_means_over_the_cells_that_have_them():
     assert comparison.lines[0].by_class == {5: 0.75}
     assert comparison.lines[0].by_source == {"flan": 0.5}
     assert {c: sorted(counts) for c, counts in comparison.support.items()} == {5: [0, 2, 4]}
+
+
+def test_the_supports_are_the_test_rows_of_each_class_whatever_else_is_scored():
+    y = np.array([0, 0, 1, 2, 2, 2])
+    proba = np.eye(3, dtype=np.float32)[y]
+    every = scores(Result(y.astype(np.uint8), proba, {}, {}, {}, {}), Answers(y, None), 3, "accuracy")
+    (comparison,) = compare(list(cells("only", every, cuts=CUTS[:1])), "accuracy", "none", as_record=False)
+    assert comparison.support == {0: (2,), 1: (1,), 2: (3,)}
+    assert comparison.lines[0].by_class == {0: 1.0, 1: 1.0, 2: 1.0}
 
 
 def with_oracle(honest, best):
