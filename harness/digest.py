@@ -72,7 +72,7 @@ def of_code(files: Iterable[Path]) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of the installed libraries that can change a number."""
     found = {}
-    for name in ("numpy", "scipy", "torch", "faiss-cpu", "scikit-learn", "lightgbm", "cleanlab", "pyarrow"):
+    for name in ("numpy", "scipy", "torch", "faiss-cpu", "scikit-learn", "lightgbm", "xgboost", "cleanlab", "pyarrow"):
         try:
             found[name] = version(name).partition("+")[0]
         except PackageNotFoundError:

@@ -57,6 +57,11 @@ class Reader:
                 return self.problem(place, f"must be {_describe(hint)}, got {value!r}")
             items = [self.read(get_args(hint)[0], item, (*place, i)) for i, item in enumerate(value)]
             return INVALID if any(item is INVALID for item in items) else tuple(items)
+        if origin is dict:
+            if not isinstance(value, dict):
+                return self.problem(place, f"must be {_describe(hint)}, got {value!r}")
+            given = {key: self.read(get_args(hint)[1], item, (*place, key)) for key, item in value.items()}
+            return INVALID if any(item is INVALID for item in given.values()) else given
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if hint is Path and isinstance(value, str):
@@ -131,7 +136,8 @@ class Reader:
 def _fits(hint: Any, value: Any) -> bool:
     if get_origin(hint) is tuple:
         return isinstance(value, list)
-    return isinstance(value, dict) and (hint is Labeler or dataclasses.is_dataclass(hint))
+    mapping = hint is Labeler or dataclasses.is_dataclass(hint) or get_origin(hint) is dict
+    return mapping and isinstance(value, dict)
 
 
 def _describe(hint: Any) -> str:
@@ -169,6 +175,8 @@ def _plain(value: Any, paths: Callable[[Path], Any]) -> Any:
         return unbuild(value, paths)
     if isinstance(value, tuple):
         return [_plain(item, paths) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, paths) for key, item in value.items()}
     return value
 
 
@@ -177,7 +185,8 @@ def title(plugin: Any, without: tuple[str, ...] = ()) -> str:
     shown = []
     for field in dataclasses.fields(plugin):
         value = getattr(plugin, field.name)
-        if value != field.default and field.name not in without:
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if value != default and field.name not in without:
             shown.append(f"{field.name}={_short(value, field.name)}")
     return f"{plugin.name}({', '.join(shown)})" if shown else str(plugin.name)
 
@@ -188,6 +197,8 @@ def _short(value: Any, name: str) -> str:
     if isinstance(value, tuple):
         joined = ("+" if name == "on" else ", ").join(_short(item, name) for item in value)
         return joined if name == "on" else f"[{joined}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_short(item, name)}' for key, item in value.items())}}}"
     return value.name if isinstance(value, Path) else str(value).lower() if isinstance(value, bool) else str(value)
 
 

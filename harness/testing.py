@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts import Labeler, blocks_of
+from harness.contracts import Labeler, blocks_of, nested
 from harness.errors import NotApplicable
 from harness.example import ONE_HOT, example, example_task, in_pairs, keep, task_for
 from harness.task import Predictions, Task, flaw
@@ -123,7 +123,8 @@ def check_rows_apart(labeler: Labeler) -> None:
         array[task.to_label[0]] = 1e6
         blocks[name] = replace(blocks[name], array=array)
     wild, tame = _answer(labeler, replace(task, blocks=blocks)), _answer(labeler, task)
-    apart = getattr(labeler, "transductive", False) or _alike(wild.proba[1:], tame.proba[1:])
+    transductive = any(getattr(plugin, "transductive", False) for plugin in nested(labeler))
+    apart = transductive or _alike(wild.proba[1:], tame.proba[1:])
     _demand(apart, "a row to label moved the others: fit on labelled rows only, or declare transductive = True")
 
 

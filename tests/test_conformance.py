@@ -13,10 +13,21 @@ from harness import NotApplicable, On, Predictions, Task
 from harness.catalog import discover
 from harness.contracts import blocks_of
 from harness.testing import check_labeler, example_task, labeler_checks
+from harness_plugins.labelers.gbm import GBM
+from harness_plugins.labelers.graph_propagation import GraphPropagation
 from harness_plugins.labelers.knn import KNN
+from harness_plugins.labelers.label_spreading import LabelSpreading
 from harness_plugins.labelers.majority import Majority, Prior
-from harness_plugins.labelers.networks import MLP, Linear
+from harness_plugins.labelers.networks import MLP, Linear, Ordinal, ResNet
+from harness_plugins.labelers.sklearn_model import SklearnModel
 from harness_plugins.labelers.table_prior import SourcePrior, TablePrior
+from harness_plugins.wrappers.balanced import Balanced
+from harness_plugins.wrappers.calibrated import Calibrated
+from harness_plugins.wrappers.cleanlab_filter import Cleanlab
+from harness_plugins.wrappers.ensemble import Ensemble
+from harness_plugins.wrappers.label_fusion import LabelFusion
+from harness_plugins.wrappers.oversample import Oversample
+from harness_plugins.wrappers.self_training import SelfTraining
 
 LABELERS = [
     Majority(),
@@ -29,6 +40,28 @@ LABELERS = [
     Linear(on="embedding", epochs=3),
     MLP(on=("text", "embedding"), hidden=16, epochs=3, patience=1),
     MLP(on="text", hidden=16, epochs=2, validation=0.0),
+    ResNet(on="embedding", hidden=16, blocks=2, epochs=2),
+    MLP(on="text", hidden=16, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1),
+    Linear(on="embedding", epochs=2, loss="focal"),
+    Ordinal(on=("text", "embedding"), hidden=16, blocks=2, epochs=2),
+    GBM(on="embedding", rounds=20),
+    GBM(on=("text", "embedding"), rounds=12, min_child=2, validation=0.0),
+    SklearnModel(on="embedding", model="sklearn.linear_model.LogisticRegression", parameters={"max_iter": 500}),
+    SklearnModel(on=("text", "bge"), model="sklearn.tree.DecisionTreeClassifier", parameters={"max_depth": 3}),
+    Oversample(KNN(on="embedding")),
+    Balanced(KNN(on="embedding"), per_class=8),
+    LabelFusion(KNN(on="embedding"), "consensus"),
+    Ensemble((Oversample(Linear(on="text", epochs=2)), KNN(on="embedding")), choose="validation"),
+    Ensemble((KNN(on="embedding"), KNN(on="text"), Prior()), (2.0, 1.0, 1.0)),
+    Calibrated(KNN(on="embedding"), folds=3),
+    LabelSpreading(on="embedding"),
+    LabelSpreading(on=("text", "source"), pca=0),
+    GraphPropagation(on="embedding"),
+    SelfTraining(KNN(on="embedding", k=5)),
+    SelfTraining(Linear(on="text", epochs=2), threshold=0.3, minority_threshold=0.2, rounds=2),
+    SelfTraining(Oversample(MLP(on="text", hidden=8, epochs=2)), rounds=1),
+    Cleanlab(KNN(on="embedding", k=5)),
+    Cleanlab(Linear(on="text", epochs=2), do="relabel", filter_by="predicted_neq_given"),
 ]
 
 

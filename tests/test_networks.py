@@ -1,4 +1,4 @@
-"""The networks: their sizes, one trained by hand in NumPy, and how the epoch that answers is chosen."""
+"""The networks: sizes, forward passes and losses against NumPy, training, and how the epoch that answers is chosen."""
 
 import subprocess
 import sys
@@ -9,12 +9,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import erf, expit
 from sklearn.linear_model import LogisticRegression
 
 from harness import Block, Predictions, Task, holdout
 from harness.task import flaw
-from harness_plugins.labelers.networks import MLP, Linear
-from harness_plugins.labelers.training import Recipe, learn
+from harness.testing import labeler_checks
+from harness_plugins.labelers import losses
+from harness_plugins.labelers.networks import MLP, Linear, Ordinal, ResNet
+from harness_plugins.labelers.recipe import Recipe
+from harness_plugins.labelers.training import learn
 
 
 def task_of(X, y, n, n_classes, seed=3, **more):
@@ -63,6 +67,11 @@ def overfitted():
         (MLP("x"), 4159, 1_132_294),
         (MLP("x", hidden=512), 1087, 822_790),
         (MLP("x", hidden=1024), 1087, 2_169_862),
+        (ResNet("x"), 1024, 792_838),
+        (ResNet("x", hidden=512, blocks=6), 1024, 3_686_918),
+        (ResNet("x"), 1059, 801_798),
+        (ResNet("x", hidden=512, blocks=6), 1087, 3_719_174),
+        (Ordinal("x"), 1024, 791_558),
     ],
 )
 def test_parameter_counts(labeler, d, parameters):
@@ -239,6 +248,308 @@ def test_validation_keeps_groups_and_repeated_rows_together():
     assert labeler.label(repeated).facts["validation_accuracy"] < 0.7
 
 
+# ---- forward passes -----------------------------------------------------------------------------------------------
+
+
+def normalised(x, scale, shift):
+    return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5) * scale + shift
+
+
+def residual(x, blocks, weights):
+    """The residual network written from its definition; takes its weights one by one, in the order of the layers."""
+
+    def linear(x):
+        weight, bias = next(weights), next(weights)
+        return x @ weight.T + bias
+
+    x = linear(x)
+    for _ in range(blocks):
+        z = linear(normalised(x, next(weights), next(weights)))
+        x = x + linear(z * (1 + erf(z / np.sqrt(2))) / 2)
+    return linear(normalised(x, next(weights), next(weights)))
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize(("network", "outputs"), [(ResNet, 4), (Ordinal, 3)])
+def test_residual_networks_equal_numpy(network, outputs, blocks):
+    labeler = network("x", hidden=8, blocks=blocks, dropout=0.4)
+    rng = np.random.default_rng(blocks)
+    X = rng.standard_normal((5, 6))
+    built = labeler.network(6, 4).double().eval()
+    with torch.no_grad():
+        for parameter in built.parameters():  # scales and shifts start at 1 and 0, which would hide them
+            parameter.copy_(torch.from_numpy(rng.standard_normal(parameter.shape)))
+        given = built(torch.from_numpy(X)).numpy()
+    weights = iter([parameter.detach().numpy() for parameter in built.parameters()])
+    expected = residual(X, blocks, weights)
+    if network is Ordinal:
+        expected = expected - next(weights)
+    assert next(weights, None) is None
+    assert given.shape == (5, outputs)
+    np.testing.assert_allclose(given, expected, rtol=1e-9, atol=1e-9)
+    rates = [layer.p for layer in built.modules() if isinstance(layer, torch.nn.Dropout)]
+    assert rates == [0.4] * 2 * blocks
+
+
+@pytest.mark.parametrize(("n_classes", "thresholds"), [(2, [-2]), (3, [-2, 2]), (6, [-2, -1, 0, 1, 2])])
+def test_thresholds_start_evenly_spaced_and_are_learnt(n_classes, thresholds):
+    network = Ordinal("x", hidden=4, blocks=1).network(3, n_classes)
+    learnt = [
+        p
+        for p in network.parameters()
+        if p.shape == (n_classes - 1,) and torch.equal(p, torch.tensor(thresholds).float())
+    ]
+    assert len(learnt) == 1
+    assert learnt[0].requires_grad
+
+
+# ---- losses -------------------------------------------------------------------------------------------------------
+
+PROBA = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
+OUTPUTS, Y, WEIGHT = torch.tensor(PROBA).log(), torch.tensor([0, 2]), torch.tensor([1.0, 0.5, 1.5]).double()
+
+
+@pytest.mark.parametrize(
+    ("loss", "by_hand"),
+    [
+        (losses.cross_entropy(OUTPUTS, Y), 1.497866),  # -(ln .5 + ln .1) / 2
+        (losses.cross_entropy(OUTPUTS, Y, WEIGHT), 1.658810),  # -(ln .5 + 1.5 ln .1) / 2.5
+        (losses.cross_entropy(OUTPUTS, Y, smoothing=0.3), 1.465250),  # targets .8 .1 .1 and .1 .1 .8
+        (losses.cross_entropy(OUTPUTS, torch.tensor([[0.75, 0, 0.25], [0.25, 0, 0.75]]).double()), 1.612402),
+        (losses.focal(OUTPUTS, Y, 2.0), 1.019190),  # -(.5^2 ln .5 + .9^2 ln .1) / 2
+        (losses.focal(OUTPUTS, Y, 2.0, WEIGHT), 1.188371),  # -(.5^2 ln .5 + 1.5 .9^2 ln .1) / 2.5
+        (losses.ordinal(torch.tensor([[0.9, 0.2], [0.4, 0.6]]).logit(), torch.tensor([1, 2])), 0.438905),
+    ],
+    ids=["cross-entropy", "class weight", "label smoothing", "mixed", "focal", "focal, class weight", "ordinal"],
+)
+def test_losses_by_hand(loss, by_hand):
+    assert float(loss) == pytest.approx(by_hand, abs=2e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32), rows=st.integers(1, 9), n_classes=st.integers(2, 6), gamma=st.floats(0, 5))
+def test_losses_equal_numpy(seed, rows, n_classes, gamma):
+    rng = np.random.default_rng(seed)
+    outputs, weight = 3 * rng.standard_normal((rows, n_classes)), rng.random(n_classes) + 0.1
+    y = rng.integers(0, n_classes, rows)
+    p, one_hot = softmax(outputs), np.eye(n_classes)[y]
+    o, t, w = map(torch.from_numpy, (outputs, y, weight))
+
+    smooth = 0.9 * one_hot + 0.1 / n_classes
+    weighed = -(smooth * weight * np.log(p)).sum() / weight[y].sum()
+    assert float(losses.cross_entropy(o, t, w, 0.1)) == pytest.approx(weighed)
+    assert float(losses.cross_entropy(o, torch.from_numpy(one_hot), w, 0.1)) == pytest.approx(weighed)
+    p_t = p[np.arange(rows), y]
+    focal = -(weight[y] * (1 - p_t) ** gamma * np.log(p_t)).sum() / weight[y].sum()
+    assert float(losses.focal(o, t, gamma, w)) == pytest.approx(focal)
+    assert float(losses.focal(o, t, 0.0, w)) == pytest.approx(float(losses.cross_entropy(o, t, w)))
+    q = expit(outputs[:, 1:])
+    above = y[:, None] > np.arange(n_classes - 1)
+    binary = -np.where(above, np.log(q), np.log(1 - q)).mean()
+    assert float(losses.ordinal(o[:, 1:].float(), t)) == pytest.approx(binary, rel=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 37, 512])
+def test_the_default_objective_is_the_cross_entropy_of_torch_to_the_byte(rows):
+    outputs, y = torch.randn(rows, 6, generator=torch.manual_seed(0)), torch.arange(rows) % 6
+    mine, torchs = (outputs.clone().requires_grad_() for _ in range(2))
+    loss = Recipe("x").objective(y, 6, 0)(torch.nn.Identity(), mine, y)
+    expected = torch.nn.functional.cross_entropy(torchs, y)
+    loss.backward()
+    expected.backward()
+    assert torch.equal(loss, expected)
+    assert torch.equal(mine.grad, torchs.grad)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_has_a_finite_slope_where_the_network_is_sure(gamma):
+    outputs = torch.tensor([[200.0, 0.0], [-200.0, 0.0], [0.0, 0.0]], requires_grad=True)
+    losses.focal(outputs, torch.zeros(3, dtype=torch.int64), gamma).backward()
+    assert torch.isfinite(outputs.grad).all()
+    assert outputs.grad[1].tolist() == pytest.approx([-1 / 3, 1 / 3])  # all but surely wrong: as the cross-entropy
+
+
+def test_class_weights_are_inverse_frequencies_scaled_to_sum_c():
+    weight = losses.class_weights(torch.tensor([0, 0, 0, 0, 1, 1, 2]), 3)
+    np.testing.assert_allclose(weight, 3 / 7 * np.array([1, 2, 4]), rtol=1e-6)  # 1/4 : 1/2 : 1
+    absent = losses.class_weights(torch.tensor([0, 0, 0, 0, 3, 3]), 5)
+    np.testing.assert_allclose(absent, [5 / 3, 0, 0, 10 / 3, 0], rtol=1e-6)
+
+
+def test_class_weights_of_the_record(scores):
+    """Class 5 weighs 5.751 on the first 30,000 rows at 10 %, whose test rows the record counts by class."""
+    y = scores["gpt_scores"].to_numpy()[:30_000]
+    train = np.bincount(y, minlength=6) - [1701, 4848, 10204, 8622, 1612, 13]
+    assert train.sum() == 3000
+    weight = losses.class_weights(torch.from_numpy(np.repeat(np.arange(6), train)), 6)
+    assert float(weight[5]) == pytest.approx(5.751, abs=5e-4)
+
+
+class Recording(Recipe):
+    """Notes what it is asked for; the network's loss is that of the recipe."""
+
+    def objective(self, y, n_classes, seed):
+        SEEN.append((y.tolist(), n_classes, seed))
+        return super().objective(y, n_classes, seed)
+
+
+SEEN = []
+
+
+def test_class_weights_count_the_rows_trained_on_and_no_held_ones(overfitted):
+    SEEN.clear()
+    learn(overfitted, Recording("x", epochs=1, validation=0.3, class_weight=True), torch.nn.Linear)
+    assert len(SEEN) == 1
+    assert SEEN[0] == (overfitted.y[~holdout(overfitted, 0.3)].tolist(), 3, overfitted.seed)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"class_weight": True}, losses.cross_entropy(OUTPUTS, Y, torch.tensor([0.5, 1.0, 1.5]).double())),
+        ({"label_smoothing": 0.3}, losses.cross_entropy(OUTPUTS, Y, smoothing=0.3)),
+        ({"loss": "focal"}, losses.focal(OUTPUTS, Y, 2.0)),
+        ({"loss": "focal", "gamma": 0.5}, losses.focal(OUTPUTS, Y, 0.5)),
+        (
+            {"loss": "focal", "class_weight": True},
+            losses.focal(OUTPUTS, Y, 2.0, torch.tensor([0.5, 1.0, 1.5]).double()),
+        ),
+    ],
+    ids=str,
+)
+def test_parameters_choose_the_loss(parameters, expected):
+    trained_on = torch.tensor([0] * 6 + [1] * 3 + [2] * 2)  # weights as 1 : 2 : 3
+    objective = Recipe("x", **parameters).objective(trained_on, 3, 0)
+    assert float(objective(torch.nn.Identity(), OUTPUTS.float(), Y)) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("more", [{}, {"class_weight": True}, {"label_smoothing": 0.2}], ids=str)
+def test_mixup_mixes_rows_and_targets_alike(more):
+    """Two batches: each has one share of its own, and a partner for every row."""
+    rng = np.random.default_rng(5)
+    X, y = rng.standard_normal((8, 3)), np.array([0, 1, 2, 0, 0, 1, 2, 2])
+    weight = losses.class_weights(torch.from_numpy(y), 3).numpy() if "class_weight" in more else np.ones(3)
+    objective = Recipe("x", mixup=0.4, **more).objective(torch.from_numpy(y), 3, 7)
+    draws, shares = np.random.default_rng(7), []
+    for _ in range(2):
+        seen = []
+        loss = objective(
+            lambda inputs, seen=seen: seen.append(inputs) or inputs, torch.from_numpy(X), torch.from_numpy(y)
+        )
+        partner, share = draws.permutation(8), draws.beta(0.4, 0.4)
+        mixed = share * X + (1 - share) * X[partner]
+        np.testing.assert_allclose(seen[0], mixed)
+        targets = share * np.eye(3)[y] + (1 - share) * np.eye(3)[y[partner]]
+        smoothing = more.get("label_smoothing", 0)
+        smooth = (1 - smoothing) * targets + smoothing / 3
+        by_hand = -(smooth * weight * np.log(softmax(mixed))).sum() / (targets @ weight).sum()
+        assert float(loss) == pytest.approx(by_hand, rel=1e-5)
+        shares.append(share)
+    assert shares[0] != shares[1]
+
+
+def test_mix_by_hand():
+    inputs, shares = losses.mix(torch.tensor([[4.0], [8.0]]), torch.eye(2), torch.tensor([1, 0]), 0.75)
+    assert inputs.tolist() == [[5.0], [7.0]]
+    assert shares.tolist() == [[0.75, 0.25], [0.25, 0.75]]
+
+
+def test_ordinal_probabilities_by_hand():
+    above = torch.tensor([[0.9, 0.2], [0.4, 0.6]])  # the second crosses: .6, -.2 and .6 before clamping
+    proba = losses.ordinal_probabilities(above.logit())
+    np.testing.assert_allclose(proba, [[0.1, 0.7, 0.2], [0.5, 0.0, 0.5]], atol=1e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=1, max_size=6))
+def test_ordinal_probabilities_equal_numpy_and_never_divide_by_zero(logits):
+    q = expit(np.array(logits, np.float64))
+    differences = np.concatenate([[1.0], q]) - np.concatenate([q, [0.0]])
+    expected = np.maximum(differences, 0) / np.maximum(differences, 0).sum()
+    given_ = losses.ordinal_probabilities(torch.tensor([logits], dtype=torch.float32))
+    np.testing.assert_allclose(given_[0], expected, atol=1e-6)
+
+
+def test_six_classes_cannot_all_be_the_likeliest_until_the_thresholds_have_spread():
+    score, start = torch.linspace(-20, 20, 4001)[:, None], torch.linspace(-2, 2, 5)
+    likeliest = [set(losses.ordinal_probabilities(score - t).argmax(dim=1).tolist()) for t in (start, 3 * start)]
+    assert likeliest == [{0, 2, 3, 5}, set(range(6))]
+
+
+def rare(rows=900):
+    """Two overlapping Gaussians, the second one row in twenty."""
+    rng = np.random.default_rng(0)
+    y = (rng.random(rows) < 0.05).astype(int)
+    return rng.standard_normal((rows, 2)) + 1.5 * y[:, None], y
+
+
+def test_class_weight_finds_more_of_a_rare_class():
+    X, y = rare()
+    task = task_of(X, y, n=600, n_classes=2)
+    plain = Linear("x", epochs=30, batch=100, lr=0.02, validation=0)
+    found = [
+        (labeler.label(task).proba.argmax(axis=1)[y[600:] == 1] == 1).mean()
+        for labeler in (plain, replace(plain, class_weight=True))
+    ]
+    assert found[0] < 0.4
+    assert found[1] > 0.7
+
+
+@pytest.mark.parametrize("parameters", [{"loss": "focal"}, {"label_smoothing": 0.2}, {"mixup": 1.0}], ids=str)
+def test_softer_losses_are_less_sure(overfitted, parameters):
+    plain = replace(LARGE, validation=0)
+    sure, less_sure = (
+        labeler.label(overfitted).proba.max(axis=1).mean() for labeler in (plain, replace(plain, **parameters))
+    )
+    assert less_sure < sure - 0.03
+
+
+def test_ordinal_learns_the_order():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((900, 4))
+    y = np.digitize(X @ [1, -1, 0.5, 0] + 0.3 * rng.standard_normal(900), [-1.5, -0.5, 0.5, 1.5])
+    task = task_of(X, y, n=600, n_classes=5)
+    proba = Ordinal("x", hidden=32, blocks=2, epochs=30, batch=64, lr=5e-3).label(task).proba
+    error = np.abs(proba.argmax(axis=1) - y[600:])
+    assert error.mean() < 0.35
+    assert (error > 1).mean() < 0.02
+
+
+def test_resnet_solves_what_a_linear_layer_cannot():
+    X = np.random.default_rng(0).standard_normal((1000, 2))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    task = task_of(X, y, n=600, n_classes=2)
+    proba = ResNet("x", hidden=32, blocks=2, epochs=20, batch=64, lr=3e-3).label(task).proba
+    assert (proba.argmax(axis=1) == y[600:]).mean() > 0.93
+
+
+VARIANTS = [
+    ResNet("embedding", hidden=8, blocks=2, epochs=2),
+    ResNet(("text", "embedding"), hidden=8, blocks=1, epochs=2, loss="focal", class_weight=True),
+    Ordinal("embedding", hidden=8, blocks=2, epochs=3),
+    Ordinal("text", hidden=8, blocks=1, epochs=2, validation=0.0),
+    Linear("embedding", epochs=2, class_weight=True),
+    Linear("embedding", epochs=2, loss="focal", gamma=0.5),
+    MLP("text", hidden=8, epochs=2, label_smoothing=0.1),
+    MLP("text", hidden=8, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1, validation=0.0),
+]
+
+
+@pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("labeler", VARIANTS, ids=repr)
+def test_every_loss_keeps_the_promises_of_a_labeler(labeler, check):
+    check(labeler)
+
+
+@pytest.mark.parametrize("labeler", VARIANTS, ids=repr)
+def test_every_variant_follows_the_seed(labeler, overfitted):
+    first, again, other = (
+        replace(labeler, on="x").label(replace(overfitted, seed=seed)).proba.tobytes() for seed in (5, 5, 6)
+    )
+    assert first == again
+    assert first != other
+
+
 # ---- conduct ------------------------------------------------------------------------------------------------------
 
 
@@ -304,7 +615,9 @@ def test_equal_probabilities_go_to_the_lower_class():
     assert held.facts["best_epoch"] == 1
 
 
-@pytest.mark.parametrize("labeler", [Linear("x"), MLP("x", hidden=8)])
+@pytest.mark.parametrize(
+    "labeler", [Linear("x"), MLP("x", hidden=8, mixup=1.0, class_weight=True), Ordinal("x", hidden=8)]
+)
 def test_a_single_labelled_row_leaves_nothing_to_validate(labeler):
     task = task_of(np.eye(3), np.array([2]), n=1, n_classes=4)
     answer = replace(labeler, epochs=3, batch=1, patience=1).label(task)
@@ -328,7 +641,13 @@ def test_odd_tasks_get_sound_answers(labelled, m, n_classes, constant, batch, va
     X = np.ones((10, 3)) if constant else np.random.default_rng(len(labelled)).standard_normal((10, 3))
     blocks = {"x": Block(np.float32(X), "feature")}
     task = Task(blocks, np.array(labelled), np.array(y_of)[labelled], np.arange(6, 6 + m), n_classes, seed=1)
-    for labeler in (Linear("x"), MLP("x", hidden=4)):
+    small = {"hidden": 4, "blocks": 1}
+    for labeler in (
+        Linear("x", mixup=0.2),
+        MLP("x", hidden=4),
+        ResNet("x", class_weight=True, **small),
+        Ordinal("x", **small),
+    ):
         answer = replace(labeler, epochs=2, batch=batch, validation=validation).label(task)
         assert isinstance(answer, Predictions)
         assert flaw(answer, m, n_classes) is None
@@ -354,11 +673,34 @@ def test_odd_tasks_get_sound_answers(labelled, m, n_classes, constant, batch, va
         ("validation", -0.1),
         ("patience", -1),
         ("hidden", 0),
+        ("gamma", 3.0),
+        ("label_smoothing", 1.0),
+        ("label_smoothing", -0.1),
+        ("mixup", -0.2),
+        ("mixup", float("inf")),
     ],
 )
 def test_a_value_out_of_range_is_named(field, value):
     with pytest.raises(ValueError, match=rf"^{field} must be .*, got {value}$"):
         MLP("x", **{field: value})
+
+
+@pytest.mark.parametrize("network", [ResNet, Ordinal])
+@pytest.mark.parametrize("field", ["hidden", "blocks"])
+def test_a_residual_network_has_a_width_and_a_block(network, field):
+    with pytest.raises(ValueError, match=rf"^{field} must be at least 1, got 0$"):
+        network("x", **{field: 0})
+
+
+@pytest.mark.parametrize(("field", "value"), [("gamma", -1.0), ("label_smoothing", 0.1), ("mixup", 0.2)])
+def test_what_focal_cannot_mean_is_refused(field, value):
+    with pytest.raises(ValueError, match=rf"^{field} must be .*, got {value}$"):
+        MLP("x", loss="focal", **{field: value})
+
+
+def test_ordinal_has_no_choice_of_losses():
+    with pytest.raises(TypeError, match="label_smoothing"):
+        Ordinal("x", label_smoothing=0.1)
 
 
 def test_patience_needs_validation():
@@ -368,6 +710,7 @@ def test_patience_needs_validation():
 
 def test_the_edges_of_the_ranges_are_allowed():
     MLP("x", dropout=0, epochs=1, batch=1, weight_decay=0, validation=0.5, patience=1, hidden=1)
+    ResNet("x", hidden=1, blocks=1, loss="focal", gamma=0, label_smoothing=0, mixup=0, class_weight=True)
 
 
 def test_start_up_does_not_import_torch():

@@ -22,6 +22,19 @@ PARAMETERS = {
     "knn": {"on": "embedding", "k": 7},
     "linear": {"on": "embedding", "epochs": 3},
     "mlp": {"on": ["embedding", "text"], "epochs": 3, "hidden": 8, "validation": 0.0},
+    "resnet": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1, "loss": "focal", "class_weight": True},
+    "ordinal": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1},
+    "gbm": {"on": ["embedding", "text"], "rounds": 5},
+    "sklearn": {"on": "embedding", "model": "sklearn.linear_model.LogisticRegression", "parameters": {"C": 0.5}},
+    "label_spreading": {"on": "embedding", "pca": 4},
+    "graph_propagation": {"on": "embedding"},
+    "self_training": {"base": {"knn": {"on": "embedding", "k": 7}}, "rounds": 2, "threshold": 0.5},
+    "cleanlab": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 3},
+    "oversample": {"base": {"knn": {"on": "embedding", "k": 7}}},
+    "balanced": {"base": {"knn": {"on": "embedding", "k": 7}}},
+    "label_fusion": {"base": {"knn": {"on": "embedding", "k": 7}}, "how": "majority"},
+    "ensemble": {"members": ["prior", {"knn": {"on": "embedding", "k": 7}}], "choose": "validation"},
+    "calibrated": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 2},
 }
 
 
@@ -42,9 +55,17 @@ def test_other_hidden_labels_change_no_byte_of_any_answer(tmp_path):
         "text": {"features": "text_v1"},
     }
     labelers = [{name: parameters} for name, parameters in PARAMETERS.items()]
-    write_suite(tmp_path, labelers, blocks=blocks)
+    data = {
+        "path": "data.parquet",
+        "id": "row_id",
+        "text": "messages",
+        "target": "score",
+        "raters": ["score"],
+        "classes": 6,
+    }
+    write_suite(tmp_path, labelers, blocks=blocks, data=data)
     assert harness(*RUN, "-o", "true", cwd=tmp_path).returncode == 0
-    write_suite(tmp_path, labelers, with_hidden_labels_permuted(), blocks=blocks)
+    write_suite(tmp_path, labelers, with_hidden_labels_permuted(), blocks=blocks, data=data)
     assert harness(*RUN, "-o", "permuted", cwd=tmp_path).returncode == 0
     true, permuted = cells(tmp_path / "true"), cells(tmp_path / "permuted")
     assert true.keys() == permuted.keys()

@@ -1,12 +1,14 @@
 """Specs: a plugin written as JSON and built again is the same plugin, and its identity follows content alone."""
 
 import json
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+import sklearn.naive_bayes  # imported while hypothesis draws, they would be blamed for using random
+import sklearn.tree  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ from harness_plugins.embedders.column import Column
 from harness_plugins.embedders.npy import Npy
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.majority import Majority, Prior
+from harness_plugins.labelers.sklearn_model import SklearnModel
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Everything:
     limit: float | None = None
     names: tuple[str, ...] = ()
     either: int | str = 0
+    options: dict[str, int | float | str | bool | None] = field(default_factory=dict, hash=False)
 
     def label(self, task):
         return None
@@ -88,6 +92,8 @@ def values(hint):
         return st.sampled_from(args)
     if origin is tuple:
         return st.lists(values(args[0]), min_size=1, max_size=3, unique=args[0] is not Labeler).map(tuple)
+    if origin is dict:
+        return st.dictionaries(NAMES, values(args[1]), max_size=3)
     if origin in (Union, UnionType):
         return st.one_of([values(arg) for arg in args])
     return {
@@ -108,6 +114,9 @@ def plugins(draw, cls):
     options = {f.name: draw(values(hints[f.name])) for f in fields(cls)}
     if cls is Npy:
         required.append("ids")
+    if cls is SklearnModel:  # a path made of chance names nothing
+        model = draw(st.sampled_from(["sklearn.naive_bayes.GaussianNB", "sklearn.tree.DecisionTreeClassifier"]))
+        options["model"] = model
     try:
         plugin = cls(**{name: options[name] for name in required})
     except ValueError:
@@ -131,6 +140,10 @@ LABELERS = st.deferred(
 CLASSES = [(entry.kind, entry.cls) for entry in CATALOG.entries] + [("labelers", cls) for cls in OWN.values()]
 
 
+def default_of(part):
+    return part.default if part.default_factory is MISSING else part.default_factory()
+
+
 @pytest.mark.parametrize(("kind", "cls"), CLASSES, ids=lambda each: getattr(each, "name", each))
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
@@ -144,7 +157,7 @@ def test_built_again_from_its_spec_a_plugin_is_the_same(kind, cls, data):
     assert json.dumps(unbuild(again)) == json.dumps(unbuild(plugin))
     if kind == "labelers":
         assert rebuild(written, find) == plugin
-    given = {f.name for f in fields(cls) if getattr(plugin, f.name) != f.default}
+    given = {f.name for f in fields(cls) if getattr(plugin, f.name) != default_of(f)}
     assert title(plugin).startswith(cls.name)
     assert all(f"{name}=" in title(plugin) for name in given)
 
@@ -174,6 +187,8 @@ def read(hint, value):
         (Labeler, {"around": {"base": "prior"}}, Around(Prior())),
         (tuple[Labeler, ...], ["prior", {"majority": None}], (Prior(), Majority())),
         (Labeler | None, "prior", Prior()),
+        (dict[str, int | float | str | bool | None], {}, {}),
+        (dict[str, float], {"C": 1}, {"C": 1.0}),
     ],
 )
 def test_values_are_read_as_their_types(hint, value, expected):
@@ -210,6 +225,11 @@ def canonical_types(value):
         (Labeler, {}, "must be one name with its parameters"),
         (Labeler, {3: None}, "must be the name of one of the labelers, got 3"),
         (Labeler | None, {"knn": {"on": "a", "k": "x"}}, "x.knn.k: must be a whole number, got 'x'"),
+        (dict[str, int], ["C"], "must be a mapping, got ['C']"),
+        (dict[str, int], None, "must be a mapping, got None"),
+        (dict[str, int | str], {"C": 0.5}, "x.C: must be a whole number or a string, got 0.5"),
+        (dict[str, int | str], {"C": {"D": 1}}, "x.C: must be a whole number or a string, got {'D': 1}"),
+        (dict[str, int] | None, {"C": "one"}, "x.C: must be a whole number, got 'one'"),
     ],
 )
 def test_values_of_another_type_are_refused(hint, value, words):
@@ -229,6 +249,29 @@ def test_every_wrong_item_of_a_list_is_named():
     ]
 
 
+def test_a_mapping_keeps_the_type_of_every_value():
+    given = {"C": 0.5, "max_iter": 200, "penalty": "l2", "dual": False, "seed": None, "whole": 1.0}
+    found = read(dict[str, int | float | str | bool | None], given)
+    assert found == given
+    assert [type(value) for value in found.values()] == [float, int, str, bool, NoneType, float]
+
+
+def test_every_wrong_value_of_a_mapping_is_named():
+    with pytest.raises(SuiteError) as caught:
+        read(dict[str, int], {"a": "x", "b": 1, "c": 2.5})
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["x.a", "x.c"]
+
+
+def test_identity_and_equality_do_not_mind_the_order_of_a_mapping_and_its_holder_can_be_hashed():
+    one, other = Everything(options={"a": 1, "b": 2}), Everything(options={"b": 2, "a": 1})
+    assert one == other != Everything(options={"a": 1})
+    assert hash(one) == hash(other)
+    assert canonical(identity(one)) == canonical(identity(other)) != canonical(identity(Everything(options={"a": 1})))
+    written = unbuild(one)
+    written["everything"]["options"]["a"] = 7
+    assert one.options["a"] == 1, "the spec is a copy"
+
+
 def test_title_leaves_the_defaults_out():
     assert title(Majority()) == "majority"
     assert title(KNN("bge", k=50, tau=0.1)) == "knn(on=bge)"
@@ -237,6 +280,8 @@ def test_title_leaves_the_defaults_out():
     both = Together((KNN("bge"), Majority()), weights=(0.5, 2.0))
     assert title(both) == "together(members=[knn(on=bge), majority], weights=[0.5, 2.0])"
     assert title(both, without=("weights",)) == "together(members=[knn(on=bge), majority])"
+    assert title(Everything(options={"C": 0.5, "dual": False})) == "everything(options={C: 0.5, dual: false})"
+    assert title(Everything(options={})) == "everything"
     assert title(Npy(Path("/far/away/x.npy"), order="same")) == "npy(path=x.npy, order=same)"
 
 

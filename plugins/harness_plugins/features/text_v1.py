@@ -13,7 +13,6 @@ Every step is linear in the length of the text, whatever it holds.
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log1p
@@ -22,6 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Items, hookimpl
+from harness_plugins.features.conversation_text import Reading, count, kind, listed, read
 
 FEATURES = (
     ("user_char_len", "characters (Unicode code points) of the user's text"),
@@ -67,14 +67,11 @@ INSTRUCTION_WORDS = frozenset(
     "classify calculate provide suggest rewrite answer".split()
 )
 
-_PUNCTUATION = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~“”‘’…"""
-# The next four begin with a literal, which lets the matcher jump from one candidate to the next.
+# These begin with a literal, which lets the matcher jump from one candidate to the next.
 _LIST_ITEM = re.compile(r"\n[ \t]*(?:[-*+•]|[0-9]{1,3}[.)])[ \t]")
 _HEADER = re.compile(r"\n#{1,6}[ \t]")
-_BLANK_LINES = re.compile(r"\n\s*\n")
 _PRONOUN_I = re.compile(r"I(?<!\wI)(?!\w)")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
-_NOT_SPECIAL = bytes(c for c in range(256) if c > 127 or chr(c).isalnum() or chr(c).isspace())
+_SPECIAL = kind(lambda char: not (char.isalnum() or char.isspace()))
 
 
 @dataclass(frozen=True)
@@ -92,16 +89,15 @@ class TextV1:
 
 def measure(conversation: list[tuple[str, str]]) -> tuple[float, ...]:
     """Return the 35 numbers of one conversation, a list of (role, content), in the order of `FEATURES`."""
-    asked = [content for role, content in conversation if role == "user"]
-    answered = [content for role, content in conversation if role == "assistant"]
-    user, text = " ".join(asked), " ".join(answered)
-    user_words, words = user.lower().split(), text.lower().split()
-    user_vocabulary, vocabulary = set(user_words), Counter(words)
+    return numbers(read(conversation))
 
-    n_user, n, n_user_words, n_words = len(user), len(text), len(user_words), len(words)
+
+def numbers(reading: Reading) -> tuple[float, ...]:
+    """Return the 35 numbers of a conversation that has been read."""
+    user, text = reading.user, reading.text
+    n_user, n, n_user_words, n_words = len(user), len(text), len(reading.user_words), len(reading.words)
     chars, some_user_words, some_words = max(n, 1), max(n_user_words, 1), max(n_words, 1)
-    sentences = _sentences(text)
-    stripped = text.strip()
+    sentences = len(reading.sentences)
     lines = "\n" + text  # so that every line begins after a newline
     fences = text.count("```")
     items = len(_LIST_ITEM.findall(lines))
@@ -118,49 +114,34 @@ def measure(conversation: list[tuple[str, str]]) -> tuple[float, ...]:
         n_words,
         log1p(n),
         log1p(n_user),
-        len(conversation),
-        len(asked),
-        len(answered),
+        reading.n_turns,
+        reading.n_user_turns,
+        reading.n_asst_turns,
         sentences,
-        _sentences(user),
-        # between the first and the last character that is not whitespace, blank lines only separate
-        len(_BLANK_LINES.findall(stripped)) + 1 if stripped else 0,
-        len("".join(text.split())) / some_words,
+        len(reading.user_sentences),
+        reading.n_paragraphs,
+        len("".join(reading.tokens)) / some_words,
         len("".join(user.split())) / some_user_words,
         n_words / max(sentences, 1),
-        len(vocabulary) / some_words,
-        len(user_vocabulary) / some_user_words,
+        len(reading.vocabulary) / some_words,
+        len(set(reading.user_words)) / some_user_words,
         fences > 0,
         fences // 2,
         items > 0,
         items,
         len(_HEADER.findall(lines)),
         text.count("http://") + text.count("https://"),
-        _special(text) / chars,
+        count(reading, _SPECIAL) / chars,
         newlines / chars,
         newlines,
         questions,
         questions > 0,
-        sum(count for word, count in vocabulary.items() if word.strip(_PUNCTUATION) in INSTRUCTION_WORDS),
-        stripped[:1].isupper(),
-        stripped.endswith((".", "!", "?")),
-        (pairs - len(set(pairwise(words)))) / max(pairs, 1),
+        listed(reading, INSTRUCTION_WORDS),
+        reading.stripped[:1].isupper(),
+        reading.stripped.endswith((".", "!", "?")),
+        (pairs - len(set(pairwise(reading.words)))) / max(pairs, 1),
         len(_PRONOUN_I.findall(text)) / some_words,
     )
-
-
-def _sentences(text: str) -> int:
-    pieces = text.replace("!", ".").replace("?", ".").split(".")
-    return sum(1 for piece in pieces if piece and not piece.isspace())
-
-
-def _special(text: str) -> int:
-    """Count the characters that are neither alphanumeric nor whitespace: ASCII as bytes, the rest one by one."""
-    ascii_ones = len(text.encode("utf-8", "surrogatepass").translate(None, _NOT_SPECIAL))
-    if text.isascii():
-        return ascii_ones
-    rest = Counter("".join(_BEYOND_ASCII.findall(text)))
-    return ascii_ones + sum(count for char, count in rest.items() if not (char.isalnum() or char.isspace()))
 
 
 @hookimpl

@@ -1,0 +1,111 @@
+"""A conversation read once: the texts, words, sentences and characters that the feature sets of text count in.
+
+- the assistant's turns are joined by a blank, and so are the user's; other roles count as turns only;
+- a word is what stands between whitespace; a sentence is a piece between runs of ``.!?`` that is not blank;
+  a paragraph is a piece between blank lines.
+
+Every step is linear in the length of the text, whatever it holds.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+PUNCTUATION = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~“”‘’…"""
+"""What is taken off both ends of a word before it is looked up in a list of words."""
+
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+class Reading(NamedTuple):
+    """One conversation; what does not say "user" is of the assistant's text."""
+
+    n_turns: int
+    n_user_turns: int
+    n_asst_turns: int
+    user: str
+    text: str
+    stripped: str  # the text without whitespace around it
+    user_words: list[str]  # in lower case
+    tokens: list[str]  # words as they are written
+    words: list[str]  # in lower case
+    vocabulary: Counter[str]  # of the words
+    bare: list[str]  # the words without PUNCTUATION around them, as `bared` has it
+    bare_counts: Counter[str]
+    user_sentences: list[str]
+    sentences: list[str]
+    n_paragraphs: int
+    encoded: bytes  # the text, so that ASCII characters can be counted as bytes
+    beyond: Counter[str]  # its characters beyond ASCII
+
+
+class Kind(NamedTuple):
+    """A kind of character."""
+
+    belongs: Callable[[str], bool]
+    others: bytes  # bytes that are no ASCII character of the kind
+
+
+def read(conversation: list[tuple[str, str]]) -> Reading:
+    """Read a list of (role, content), of any length and with any text."""
+    asked = [content for role, content in conversation if role == "user"]
+    answered = [content for role, content in conversation if role == "assistant"]
+    user, text = " ".join(asked), " ".join(answered)
+    words = text.lower().split()
+    vocabulary = Counter(words)
+    bared_words = {word: bared(word) for word in vocabulary}
+    bare = list(map(bared_words.__getitem__, words))
+    stripped = text.strip()
+    return Reading(
+        n_turns=len(conversation),
+        n_user_turns=len(asked),
+        n_asst_turns=len(answered),
+        user=user,
+        text=text,
+        stripped=stripped,
+        user_words=user.lower().split(),
+        tokens=text.split(),
+        words=words,
+        vocabulary=vocabulary,
+        bare=bare,
+        bare_counts=Counter(bare),
+        user_sentences=_sentences(user),
+        sentences=_sentences(text),
+        # between the first and the last character that is not whitespace, blank lines only separate
+        n_paragraphs=len(_BLANK_LINES.findall(stripped)) + 1 if stripped else 0,
+        encoded=text.encode("utf-8", "surrogatepass"),
+        beyond=Counter() if text.isascii() else Counter("".join(_BEYOND_ASCII.findall(text))),
+    )
+
+
+def kind(belongs: Callable[[str], bool]) -> Kind:
+    """Return the kind of the characters for which `belongs` holds."""
+    return Kind(belongs, bytes(c for c in range(256) if c > 127 or not belongs(chr(c))))
+
+
+def count(reading: Reading, kind: Kind) -> int:
+    """Count the characters of a kind in the text: ASCII as bytes, the rest one distinct character at a time."""
+    ascii_ones = len(reading.encoded.translate(None, kind.others))
+    return ascii_ones + sum(n for char, n in reading.beyond.items() if kind.belongs(char))
+
+
+def distinct(reading: Reading, kind: Kind) -> int:
+    """Count the distinct characters of a kind in the text."""
+    return len(set(reading.encoded.translate(None, kind.others))) + sum(map(kind.belongs, reading.beyond))
+
+
+def bared(word: str) -> str:
+    """Return a word without PUNCTUATION around it and with straight apostrophes; a hyphen alone leaves nothing."""
+    return word if word.isalnum() else word.strip(PUNCTUATION).replace("’", "'")
+
+
+def listed(reading: Reading, wanted: frozenset[str]) -> int:
+    """Count the words of the text that are in a list of words, case and surrounding punctuation ignored."""
+    return sum(reading.bare_counts[word] for word in wanted if word in reading.bare_counts)
+
+
+def _sentences(text: str) -> list[str]:
+    pieces = text.replace("!", ".").replace("?", ".").split(".")
+    return [piece for piece in pieces if piece and not piece.isspace()]

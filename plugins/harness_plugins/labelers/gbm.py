@@ -1,0 +1,167 @@
+"""Gradient-boosted trees: LightGBM on the multiclass log loss."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from harness import On, Predictions, Task, holdout, hookimpl
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+    from lightgbm.callback import CallbackEnv
+
+EVERY = 50  # rounds from one checkpoint to the next
+TOP = 20  # features named among the facts
+
+
+@dataclass(frozen=True)
+class GBM:
+    """Boosted trees, one per class and round.
+
+    With validation the first round of the lowest validation log loss answers. Without it, or where nothing can be held
+    out, all rounds are trained, the last answers, and the labels after every 50 rounds and after the last are
+    checkpoints. Where the labelled rows allow no split at all, their class shares answer and the facts say why.
+
+    Reference: Ke et al., LightGBM: A Highly Efficient Gradient Boosting Decision Tree, NeurIPS 2017.
+    """
+
+    name: ClassVar[str] = "gbm"
+    preload: ClassVar[tuple[str, ...]] = ("lightgbm",)
+
+    on: On
+    rounds: int = 1000  # at most; each grows one tree per class
+    learning_rate: float = 0.05
+    leaves: int = 63  # of a tree, at most
+    min_child: int = 20  # rows in a leaf, at least
+    row_sample: float = 0.8  # share of the rows drawn anew for each round
+    column_sample: float = 0.8  # share of the features drawn anew for each tree
+    l1: float = 0.1
+    l2: float = 1.0
+    early_stopping: int = 50  # stop after so many rounds without a lower validation log loss; 0 = train all rounds
+    validation: float = 0.1  # share of the labelled rows held out to choose the round; 0 = none
+
+    def __post_init__(self) -> None:
+        for name, fits, wanted in (
+            ("rounds", self.rounds >= 1, "at least 1"),
+            ("learning_rate", 0 < self.learning_rate < inf, "positive"),
+            ("leaves", 2 <= self.leaves <= 131_072, "from 2 to 131072"),
+            ("min_child", self.min_child >= 1, "at least 1"),
+            ("row_sample", 0 < self.row_sample <= 1, "in (0, 1]"),
+            ("column_sample", 0 < self.column_sample <= 1, "in (0, 1]"),
+            ("l1", 0 <= self.l1 < inf, "0 or more"),
+            ("l2", 0 <= self.l2 < inf, "0 or more"),
+            ("early_stopping", self.early_stopping >= 0, "0 or more"),
+            ("validation", 0 <= self.validation <= 0.5, "in [0, 0.5]"),
+        ):
+            if not fits:
+                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)}")
+
+    def label(self, task: Task) -> Predictions:
+        held = holdout(task, self.validation)  # (n,)
+        kept = int((~held).sum())
+        if len(np.unique(task.y[~held])) < 2:
+            return _shares(task, "one class in train")
+        if int(self.row_sample * kept) < 2 * self.min_child:
+            return _shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
+        X, X_pool = task.matrix(self.on)  # (n, d), (m, d)
+        booster, course = self._train(X, task, held)
+        loss, best = min(course, default=(None, _grown(booster)), key=lambda each: each[0])
+        gain = booster.feature_importance("gain", iteration=best)  # (d,)
+        if not gain.any():
+            return _shares(task, "no feature splits the rows")
+        facts = {
+            "rounds": course[-1][1] if course else best,  # stopped early, the booster keeps the best alone
+            "best_round": best if course else None,
+            "validation_log_loss": loss,
+            "importances": _top(gain / gain.sum(), _names(task, self.on)),
+        }
+        if course:
+            return Predictions(booster.predict(X_pool, num_iteration=best), facts)
+        return _staged(booster, X_pool, facts)
+
+    def _train(self, X: np.ndarray, task: Task, held: np.ndarray) -> "tuple[Booster, list[tuple[float, int]]]":
+        """Train on the rows of X (n, d) that are not `held` (n,).
+
+        Returns the booster and, where rows are held, (validation log loss, rounds grown) after every step.
+        """
+        import lightgbm
+
+        course: list[tuple[float, int]] = []
+
+        def note(step: "CallbackEnv") -> None:
+            # A step whose sample of the rows cannot be split grows no tree, so steps are not rounds.
+            course.append((step.evaluation_result_list[0][2], _grown(step.model)))
+
+        train = lightgbm.Dataset(X[~held], task.y[~held])
+        parameters = self._parameters(task)
+        if not held.any():
+            return lightgbm.train(parameters, train, self.rounds), course
+        validation = lightgbm.Dataset(X[held], task.y[held], reference=train)
+        callbacks = [note]
+        if self.early_stopping:
+            callbacks.append(lightgbm.early_stopping(self.early_stopping, verbose=False))
+        return lightgbm.train(parameters, train, self.rounds, [validation], callbacks=callbacks), course
+
+    def _parameters(self, task: Task) -> dict[str, Any]:
+        return {
+            "objective": "multiclass",
+            "num_class": task.n_classes,
+            "metric": "multi_logloss",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": self.min_child,
+            "bagging_fraction": self.row_sample,
+            "bagging_freq": 1,  # without it the rows are never drawn
+            "feature_fraction": self.column_sample,
+            "lambda_l1": self.l1,
+            "lambda_l2": self.l2,
+            "seed": task.seed % 2**31,  # LightGBM takes 31 bits
+            "deterministic": True,
+            "force_row_wise": True,  # else the layout is chosen by timing, and sums differ in their last bits
+            "verbosity": -1,
+        }
+
+
+def _shares(task: Task, reason: str) -> Predictions:
+    """Answer with the class shares of the labelled rows: what a tree without a split says."""
+    share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)  # (C,)
+    facts = {"rounds": 0, "best_round": None, "validation_log_loss": None, "importances": []}
+    return Predictions(np.tile(share, (len(task.to_label), 1)), facts | {"fallback": f"class shares: {reason}"})
+
+
+def _grown(booster: "Booster") -> int:
+    """Count the rounds in the booster, the first of which holds the class shares where nothing could be split."""
+    return int(booster.num_trees() // booster.num_model_per_iteration())
+
+
+def _staged(booster: "Booster", X_pool: np.ndarray, facts: dict[str, Any]) -> Predictions:
+    """Answer for X_pool (m, d) with the last round and keep the labels on the way; each tree is walked once."""
+    raw, checkpoints = 0.0, {}
+    last = _grown(booster)
+    for start in range(0, last, EVERY):
+        end = min(start + EVERY, last)
+        raw = raw + booster.predict(X_pool, start_iteration=start, num_iteration=end - start, raw_score=True)  # (m, C)
+        checkpoints[f"round {end}"] = raw.argmax(axis=1).astype(np.uint8)
+    weight = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return Predictions(weight / weight.sum(axis=1, keepdims=True), facts, checkpoints)
+
+
+def _names(task: Task, on: On) -> list[str]:
+    """Name the d columns of ``task.matrix(on)``, those of a block without names by their number."""
+    names: list[str] = []
+    for block, shown in zip(task.chosen(on), (on,) if isinstance(on, str) else on, strict=True):
+        names += block.names or [f"{shown}[{i}]" for i in range(block.array.shape[1])]
+    return names
+
+
+def _top(share: np.ndarray, names: list[str]) -> list[list[Any]]:
+    """Return [name, share] of the largest `share` (d,), zeros left out; equal ones stay in the order of the columns."""
+    order = np.argsort(-share, kind="stable")[:TOP]
+    return [[names[i], float(share[i])] for i in order if share[i] > 0]
+
+
+@hookimpl
+def harness_labelers():
+    return [GBM]

@@ -1,0 +1,66 @@
+"""Label spreading on the sparse neighbour graph of all rows: time and memory of the steps grow with the rows alone."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from harness import On, Predictions, Task, graph, hookimpl
+from harness_plugins.labelers.label_spreading import answers, check_spreading, once
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True)
+class GraphPropagation:
+    """What `label_spreading` computes without PCA, with neighbours by cosine and the spare rows in the graph."""
+
+    name: ClassVar[str] = "graph_propagation"
+    preload: ClassVar[tuple[str, ...]] = ("faiss", "scipy.sparse")
+    transductive: ClassVar[bool] = True
+
+    on: On
+    neighbors: int = 7  # every row counts as the first of its own, as in scikit-learn
+    alpha: float = 0.2  # share that a row takes from its neighbours, the rest from its label
+    iterations: int = 30  # at most
+    tolerance: float = 1e-3  # stop where a step changes less than this, summed over all rows and classes
+
+    def __post_init__(self) -> None:
+        check_spreading(self.neighbors, self.alpha)
+        if self.iterations < 1:
+            raise ValueError(f"iterations must be at least 1, got {self.iterations}")
+        if not self.tolerance >= 0:
+            raise ValueError(f"tolerance must be 0 or more, got {self.tolerance}")
+
+    def label(self, task: Task) -> Predictions:
+        known = once(task)
+        S = weights(graph(known, self.on, self.neighbors - 1))  # (N', N'), the labelled rows first
+        labels = np.zeros((S.shape[0], task.n_classes))
+        labels[np.arange(len(known.y)), known.y] = 1
+        mass, converged, steps = labels, False, 0
+        while steps < self.iterations and not converged:
+            before, steps = mass, steps + 1
+            mass = self.alpha * (S @ before) + (1 - self.alpha) * labels  # a label is never wholly washed away
+            converged = bool(np.abs(mass - before).sum() < self.tolerance)
+        proba, cut_off = answers(task, known, mass)
+        return Predictions(proba, {"iterations": steps, "converged": converged, "cut_off": cut_off})
+
+
+def weights(similarity: "csr_matrix") -> "csr_matrix":
+    """Return the weight of each neighbour, 1 / sqrt(w_i w_j): how often i and j are named as neighbours, at least 1.
+
+    Row i of `similarity` (N', N') holds the neighbours of i; only which they are counts. The normalisation is that of
+    a graph Laplacian by columns. Loops would be struck out again after it, so there are none from the start.
+    """
+    from scipy.sparse import csr_matrix
+
+    n_rows, target = similarity.shape[0], similarity.indices  # target: (edges,)
+    source = np.repeat(np.arange(n_rows), np.diff(similarity.indptr))  # (edges,)
+    scale = 1 / np.sqrt(np.maximum(np.bincount(target, minlength=n_rows), 1))  # (N',)
+    return csr_matrix((scale[source] * scale[target], target, similarity.indptr), shape=similarity.shape)
+
+
+@hookimpl
+def harness_labelers():
+    return [GraphPropagation]

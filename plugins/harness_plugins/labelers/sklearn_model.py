@@ -1,0 +1,129 @@
+"""Any classifier that follows scikit-learn's interface, named by its import path.
+
+A suite names a class and never code to run: what is imported lies in one of a few packages, under a public name, and
+must turn out to be a classifier.
+"""
+
+import inspect
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, ClassVar
+
+import numpy as np
+
+from harness import On, Task, hookimpl
+
+PACKAGES = ("sklearn", "lightgbm", "xgboost")
+HIDDEN = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
+CHUNK = 16_384  # rows answered at a time: some models hold several float64 copies of what they answer for
+
+# Left to itself LightGBM takes every core whatever the harness allows, and chooses its layout by timing.
+REPEATABLE = {"lightgbm": {"n_jobs": 0, "deterministic": True, "force_row_wise": True}}
+
+Value = int | float | str | bool | None
+
+
+@dataclass(frozen=True)
+class SklearnModel:
+    """A scikit-learn classifier by import path, with plain values as its parameters.
+
+    ``random_state`` is the task's seed where the model has that parameter and none is given. Where train has one class
+    only, that class answers and nothing is fitted. A model whose constructor needs another model cannot be named.
+    """
+
+    name: ClassVar[str] = "sklearn"
+    preload: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
+
+    on: On
+    model: str  # such as sklearn.linear_model.LogisticRegression
+    parameters: dict[str, Value] = field(default_factory=dict, hash=False)  # of its constructor
+
+    def __post_init__(self) -> None:
+        _make(self.model, self.parameters)  # a wrong name or parameter is a problem of the suite, not of its cells
+
+    def label(self, task: Task) -> np.ndarray:
+        proba = np.zeros((len(task.to_label), task.n_classes))
+        seen, y = np.unique(task.y, return_inverse=True)  # 0..k-1: XGBoost takes no gaps
+        if len(seen) == 1:
+            proba[:, seen] = 1.0
+            return proba
+        model = _make(self.model, self.parameters)
+        if "random_state" in model.get_params(deep=False) and "random_state" not in self.parameters:
+            model.set_params(random_state=task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
+        X, X_pool = task.matrix(self.on)  # (n, d), (m, d)
+        model.fit(X, y)
+        for start in range(0, len(X_pool), CHUNK):
+            proba[start : start + CHUNK, seen[model.classes_]] = model.predict_proba(X_pool[start : start + CHUNK])
+        return proba
+
+
+def _make(path: str, parameters: dict[str, Value]) -> Any:
+    """Build the unfitted classifier at `path`; a ValueError says what is wrong with the path or the parameters."""
+    from sklearn.base import is_classifier
+
+    cls = _find(path)
+    signature = inspect.signature(cls).parameters.values()
+    needed = [p.name for p in signature if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if needed or inspect.isabstract(cls):
+        what = f"it needs {', '.join(needed)}" if needed else "it is abstract"
+        raise ValueError(f"model {path} cannot be made from plain values: {what}")
+    known = cls().get_params(deep=False)
+    for name in parameters:
+        if name not in known:
+            raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, known)}")
+    model = cls(**REPEATABLE.get(path.partition(".")[0], {}) | parameters)
+    if not is_classifier(model):
+        raise ValueError(f"model {path} is no classifier")
+    if not hasattr(model, "predict_proba"):  # of the instance: some have it with certain parameters only
+        given = f" with {', '.join(f'{key}={value!r}' for key, value in parameters.items())}" if parameters else ""
+        raise ValueError(f"model {path}{given} has no predict_proba")
+    return model
+
+
+def _find(path: str) -> Any:
+    """Import the estimator class that `path` names."""
+    from sklearn.base import BaseEstimator
+
+    *modules, name = path.split(".")
+    if not modules or not all(part.isidentifier() for part in (*modules, name)):
+        raise ValueError(f"model must be an import path such as sklearn.naive_bayes.GaussianNB, got {path!r}")
+    if modules[0] not in PACKAGES:
+        raise ValueError(f"model must come from {', '.join(PACKAGES)}, got {path!r}")
+    if any(part.startswith("_") or part in HIDDEN for part in (*modules, name)):
+        raise ValueError(f"model must have a public path, got {path!r}")
+    module = _module(modules, path)
+    found = vars(module).get(name)
+    if not isinstance(found, type) or not issubclass(found, BaseEstimator):
+        others = [key for key, value in vars(module).items() if isinstance(value, type) and key[0] != "_"]
+        offered = [key for key in others if hasattr(vars(module)[key], "predict_proba")]
+        raise ValueError(f"{'.'.join(modules)} has no model {name!r}{_nearest(name, offered)}")
+    return found
+
+
+def _module(parts: list[str], path: str) -> Any:
+    """Import the module, part by part, so that the first wrong one can be named."""
+    module: Any = None
+    for number, part in enumerate(parts, start=1):
+        try:
+            module = import_module(".".join(parts[:number]))
+        except ImportError as error:
+            if number == 1:
+                raise ValueError(f"model {path} needs the package {part}: {error}") from None
+            inside = [entry.name for entry in pkgutil.iter_modules(getattr(module, "__path__", ()))]
+            close = _nearest(part, [entry for entry in inside if entry[0] != "_"])
+            raise ValueError(f"{'.'.join(parts[: number - 1])} has no module {part!r}{close}") from None
+    return module
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    spelled = {key.lower(): key for key in known}
+    close = get_close_matches(name.lower(), list(spelled), n=1, cutoff=0.5)
+    return f"; did you mean {spelled[close[0]]!r}?" if close else ""
+
+
+@hookimpl
+def harness_labelers():
+    return [SklearnModel]

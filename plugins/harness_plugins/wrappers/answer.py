@@ -1,0 +1,18 @@
+"""What wrappers do with the answers of the labelers they hold: a helper, not a plugin."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness import Labeler, Predictions, Task
+
+
+def answer(labeler: Labeler, task: Task) -> Predictions:
+    """Return a labeler's answer as `Predictions`, also where it is an array alone."""
+    result = labeler.label(task)
+    return result if isinstance(result, Predictions) else Predictions(result)
+
+
+def with_facts(base: Predictions, facts: Mapping[str, Any]) -> Predictions:
+    """Return the base's answer, checkpoints and rows under the wrapper's `facts`, its own facts nested as "base"."""
+    return replace(base, facts={**facts, "base": dict(base.facts)})

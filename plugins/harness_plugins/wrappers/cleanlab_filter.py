@@ -1,0 +1,99 @@
+"""Confident learning with cleanlab: find the labels that look wrong, drop or mend them, and learn the rest.
+
+Northcutt, Jiang, Chuang: Confident Learning, Estimating Uncertainty in Dataset Labels, 2021.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from harness import Labeler, NotApplicable, Predictions, Task, hookimpl, learning_from, out_of_fold
+from harness_plugins.wrappers.answer import answer, with_facts
+
+FilterBy = Literal[
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "confident_learning",
+    "predicted_neq_given",
+    "low_normalized_margin",
+    "low_self_confidence",
+]
+
+
+@dataclass(frozen=True)
+class Cleanlab:
+    """Ask `base` about the labelled rows out of sample, clean the labels that cleanlab flags, ask it about the pool.
+
+    The folds are dealt at random, whole groups at a time, and are not stratified: with few rows of a class, some of
+    them may be judged by a labeler that met none. Removing never takes a whole class; its most confident row stays.
+    One class, or rows (or groups) for a single fold, leave nothing to compare: NotApplicable.
+    """
+
+    name: ClassVar[str] = "cleanlab"
+    preload: ClassVar[tuple[str, ...]] = ("cleanlab.filter",)
+
+    base: Labeler
+    folds: int = 5
+    do: Literal["remove", "relabel"] = "remove"  # relabel: with the likeliest class out of sample
+    filter_by: FilterBy = "prune_by_noise_rate"  # as cleanlab.filter.find_label_issues has it
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2, got {self.folds}")
+
+    def label(self, task: Task) -> Predictions:
+        apart = task.labelled if task.groups is None else task.groups[task.labelled]
+        present = np.unique(task.y)  # (K,)
+        if len(present) < 2 or len(np.unique(apart)) < 2:
+            raise NotApplicable("cleaning needs labels of two classes, on two rows (or groups) or more")
+        proba = among(out_of_fold(self.base, task, self.folds), present)  # (n, K)
+        given = np.searchsorted(present, task.y)  # (n,) 0..K-1
+        flagged = issues(given, proba, self.filter_by)  # (n,)
+        if self.do == "remove":
+            kept = ~flagged | last_ones(given, proba, flagged)
+            rows, y = task.labelled[kept], task.y[kept]
+        else:
+            rows, y = task.labelled, np.where(flagged, present[proba.argmax(axis=1)], task.y)
+        facts = {
+            "noise_rate": float(flagged.mean()),  # share of the labels that are flagged
+            "issues": np.bincount(task.y[flagged], minlength=task.n_classes).tolist(),  # by given class
+            "trained_on": len(rows),
+        }
+        return with_facts(answer(self.base, learning_from(task, rows, y)), facts)
+
+
+def among(proba: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return (n, K) probabilities of the `present` (K,) classes alone, for (n, C) of all; uniform where none is left.
+
+    cleanlab expects a label of every class it is given a column for.
+    """
+    part = proba[:, present].astype(np.float64)
+    total = part.sum(axis=1, keepdims=True)
+    return np.divide(part, total, out=np.full_like(part, 1 / len(present)), where=total > 0)
+
+
+def issues(given: np.ndarray, proba: np.ndarray, filter_by: FilterBy) -> np.ndarray:
+    """Return the (n,) mask of the labels `given` (n,) that cleanlab flags, by out-of-sample `proba` (n, K)."""
+    from cleanlab.filter import find_label_issues
+
+    with warnings.catch_warnings():
+        # It spares a class of one row, and says so every time.
+        warnings.filterwarnings("ignore", "May not flag all label issues in class")
+        return find_label_issues(given, proba, filter_by=filter_by, n_jobs=1)  # 1: it would start processes
+
+
+def last_ones(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Return a (n,) mask with one row of each class that is flagged as a whole: the most confident, then the first."""
+    mask = np.zeros(len(given), np.bool_)
+    for c in np.setdiff1d(given, given[~flagged]):
+        positions = np.flatnonzero(given == c)
+        mask[positions[proba[positions, c].argmax()]] = True
+    return mask
+
+
+@hookimpl
+def harness_labelers():
+    return [Cleanlab]

@@ -1,0 +1,54 @@
+"""Label fusion: learn from what several raters say together in place of what the target says."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from harness import Labeler, NotApplicable, Predictions, Task, hookimpl, learning_from
+from harness_plugins.wrappers.answer import answer, with_facts
+
+
+@dataclass(frozen=True)
+class LabelFusion:
+    """The base, trained on labels fused from the raters of the labelled rows.
+
+    Only what is learned changes. Whether the test rows are judged by the target or by a fused one is the suite's to
+    say, as ``target: {fuse: ...}``.
+    """
+
+    name: ClassVar[str] = "label_fusion"
+
+    base: Labeler
+    how: Literal["majority", "median", "consensus"] = "majority"  # consensus: majority, on rows where two raters agree
+
+    def label(self, task: Task) -> Predictions:
+        if task.raters is None:
+            raise NotApplicable("the labelled rows have no raters; name their columns under data, as 'raters: [...]'")
+        y, kept = fuse_raters(task.raters, self.how, task.n_classes)
+        if not kept.any():
+            raise NotApplicable("no two raters agree on any labelled row")
+        fused = learning_from(task, task.labelled[kept], y[kept])
+        facts = {"share_changed": float((y[kept] != task.y[kept]).mean()), "rows_dropped": int((~kept).sum())}
+        return with_facts(answer(self.base, fused), facts)
+
+
+def fuse_raters(raters: np.ndarray, how: str, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) labels fused from (n, R) raters, and a (n,) mask of the rows to keep.
+
+    majority: the commonest label, the first rater's where several are equally common. median: the middle one, the
+    lower of two. consensus: the majority, keeping the rows where at least two raters say the same.
+    """
+    everything = np.ones(len(raters), np.bool_)
+    if how == "median":
+        return np.sort(raters, axis=1)[:, (raters.shape[1] - 1) // 2], everything
+    votes = np.stack([(raters == c).sum(axis=1) for c in range(n_classes)], axis=1)  # (n, C)
+    most = votes.max(axis=1)  # (n,)
+    clear = (votes == most[:, None]).sum(axis=1) == 1
+    y = np.where(clear, votes.argmax(axis=1), raters[:, 0])
+    return y, most >= 2 if how == "consensus" else everything
+
+
+@hookimpl
+def harness_labelers():
+    return [LabelFusion]

@@ -1,0 +1,77 @@
+"""Self-training: what a labeler is sure of becomes training data for the next one."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from harness import Labeler, Predictions, Task, hookimpl, learning_from
+from harness_plugins.wrappers.answer import answer
+
+
+@dataclass(frozen=True)
+class SelfTraining:
+    """Label the pool, adopt the confident rows with their pseudo-labels, start afresh on all of them; repeat.
+
+    Round 0 learns the given labels alone. An adopted row stays, and keeps the label it was adopted with; its answer
+    still comes from the model of the last round, as every row's does. It ends after round `rounds`, or after the
+    first round that finds nothing to adopt.
+    """
+
+    name: ClassVar[str] = "self_training"
+    transductive: ClassVar[bool] = True
+
+    base: Labeler
+    rounds: int = 5  # after round 0
+    threshold: float = 0.9  # a row is adopted when its largest probability reaches this,
+    minority_threshold: float = 0.7  # or this where its predicted class is a minority:
+    minority_share: float = 0.1  # one that holds less than this share of the given labels; 0 = there is none
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be at least 1, got {self.rounds}")
+        for name in ("threshold", "minority_threshold"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        if not 0 <= self.minority_share <= 1:
+            raise ValueError(f"minority_share must be in [0, 1], got {self.minority_share}")
+
+    def label(self, task: Task) -> Predictions:
+        wanted = self._thresholds(task)  # (C,)
+        order = np.argsort(task.to_label)  # adopted rows go by number, so the order asked in changes no answer
+        pseudo = np.zeros(len(task.to_label), np.int64)  # (m,)
+        free = ~np.isin(task.to_label, task.labelled)  # (m,) a row may have come with a pseudo-label
+        adopted = np.zeros(len(task.to_label), np.bool_)  # (m,)
+        learned, checkpoints, masks = task, {}, {}
+        for number in range(self.rounds + 1):
+            base = answer(self.base, learned)
+            proba = base.proba.astype(np.float32)  # (m, C) as it is stored; and 9 of 10 equal votes do reach 0.9
+            predicted = proba.argmax(axis=1)  # (m,)
+            checkpoints[f"round {number}"] = predicted.astype(np.uint8)
+            if number == self.rounds:
+                break  # no round is left to learn what this one would adopt
+            new = free & ~adopted & (proba.max(axis=1) >= wanted[predicted])
+            masks[f"adopted in round {number}"] = new
+            if not new.any():
+                break
+            adopted |= new
+            pseudo[new] = predicted[new]
+            taken = order[adopted[order]]
+            rows = np.concatenate([task.labelled, task.to_label[taken]])
+            learned = learning_from(task, rows, np.concatenate([task.y, pseudo[taken]]))
+        facts = {
+            "added": [int(new.sum()) for new in masks.values()],  # by round
+            "added_classes": [np.bincount(pseudo[new], minlength=task.n_classes).tolist() for new in masks.values()],
+            "base": dict(base.facts),
+        }
+        return Predictions(proba, facts, checkpoints, {**base.rows, **masks})
+
+    def _thresholds(self, task: Task) -> np.ndarray:
+        """Return (C,) what the probability of a row predicted as each class must reach."""
+        share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)
+        return np.where(share < self.minority_share, self.minority_threshold, self.threshold).astype(np.float32)
+
+
+@hookimpl
+def harness_labelers():
+    return [SelfTraining]
