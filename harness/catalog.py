@@ -38,8 +38,9 @@ class Entry:
 
     @property
     def help(self) -> str:
-        """The first line of its docstring."""
-        return (self.cls.__doc__ or "").strip().partition("\n")[0]
+        """The first sentence of its docstring."""
+        paragraph = " ".join((self.cls.__doc__ or "").strip().partition("\n\n")[0].split())
+        return re.split(r"(?<=[.!?])\s", paragraph)[0]
 
     def code(self) -> str:
         """Return the hash of the .py files of its top-level package, or of its one file."""
