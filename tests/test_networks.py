@@ -346,7 +346,8 @@ def test_losses_equal_numpy(seed, rows, n_classes, gamma):
     q = expit(outputs[:, 1:])
     above = y[:, None] > np.arange(n_classes - 1)
     binary = -np.where(above, np.log(q), np.log(1 - q)).mean()
-    assert float(losses.ordinal(o[:, 1:].float(), t)) == pytest.approx(binary, rel=1e-4)
+    # In float32 a loss near 0 is known to about one part in ten million of 1, not of itself.
+    assert float(losses.ordinal(o[:, 1:].float(), t)) == pytest.approx(binary, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 37, 512])

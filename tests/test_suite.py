@@ -411,8 +411,8 @@ def test_all_mistakes_are_found_at_once(problems):
         "14: splits[0].seeds: must be different whole numbers from 0 on, got []",
         "18: labelers[1].knn.kk: unknown key 'kk'; did you mean 'k'?",
         "21: labelers[2].knn.tau: must be a number, got 'abc'",
-        "24: metrics.primary: must be 'accuracy' or 'macro_f1' or 'mae' or 'log_loss', got 'acuracy'; "
-        "did you mean 'accuracy'?",
+        "24: metrics.primary: must be 'accuracy' or 'macro_f1' or 'mae' or 'qwk' or 'log_loss' or 'rps' or "
+        "'calibration_error' or 'spearman', got 'acuracy'; did you mean 'accuracy'?",
         "2: name: must be letters, digits, '.', '_' or '-', got 'a/b'",
         "8: data.classes: must be a whole number, got 'six'",
     ]
