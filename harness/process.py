@@ -37,12 +37,12 @@ class Processes:
     Plain fork is not an option: a child forked after OpenMP has worked in the parent hangs in the first parallel loop.
     """
 
-    def __init__(self, preload: tuple[str, ...], threads: int) -> None:
+    def __init__(self, preload: tuple[str, ...], threads: int, device: str = "cpu") -> None:
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context: Any = multiprocessing.get_context(method)
         if method == "forkserver":
             self._context.set_forkserver_preload(list(preload))
-        _set_numeric_environment(threads)
+        _set_numeric_environment(threads, device)
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
@@ -128,8 +128,10 @@ def _anonymous(process: psutil.Process) -> int:
     return int(lines.get("RssAnon", "0 kB").split()[0]) * 1024
 
 
-def _set_numeric_environment(threads: int) -> None:
+def _set_numeric_environment(threads: int, device: str) -> None:
     """Set what the server, and so every child, reads when it loads the numeric libraries."""
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is named cpu has not secretly used a GPU
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     # Threads that wait by spinning take the cores from those that work, once there are more threads than cores.

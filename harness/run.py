@@ -109,7 +109,7 @@ def execute(
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return
-    processes = Processes(("harness.work", *_preload(todo)), run.options.setting.threads)
+    processes = Processes(("harness.work", *_preload(todo)), run.options.setting.threads, run.options.setting.device)
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
 
@@ -158,9 +158,6 @@ def _preload(cells: list[Cell]) -> tuple[str, ...]:
 def _device(asked: str) -> str:
     if asked not in ("auto", "cpu", "cuda"):
         raise HarnessError(f"--device {asked}: must be auto, cpu or cuda")
-    if asked == "cpu":
-        return "cpu"
-    has_gpu = Path("/dev/nvidiactl").exists()
-    if asked == "cuda" and not has_gpu:
+    if asked == "cuda" and not Path("/dev/nvidiactl").exists():
         raise DataError("--device cuda: no NVIDIA device is there; use --device cpu")
-    return "cuda" if has_gpu else "cpu"
+    return "cuda" if asked == "cuda" else "cpu"  # auto: no bundled labeler uses a GPU yet
