@@ -66,6 +66,8 @@ class Reader:
             return float(value)
         if hint is Path and isinstance(value, str):
             return self.path(value)
+        if not isinstance(hint, type):
+            return self.problem(place, f"has the type {hint}, which a suite cannot give; see docs/plugins.md")
         if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
             return value
         return self.problem(place, f"must be {_describe(hint)}, got {value!r}")

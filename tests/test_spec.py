@@ -16,7 +16,7 @@ from harness import Labeler, On
 from harness.catalog import discover
 from harness.contracts import blocks_of, nested
 from harness.digest import canonical
-from harness.document import Document
+from harness.document import Document, parse
 from harness.errors import PluginError, SuiteError, nearest
 from harness.spec import Reader, identity, rebuild, title, unbuild
 from harness_plugins.embedders.column import Column
@@ -352,3 +352,15 @@ def test_nearest_says_one_name_or_all():
     assert nearest("maority", ["majority", "prior"]) == "; did you mean 'majority'?"
     assert nearest("qqq", ["prior", "majority"]) == "; known: majority, prior"
     assert nearest("qqq", []) == ""
+
+
+def test_a_type_that_yaml_cannot_give_is_one_clear_problem():
+    @dataclass(frozen=True)
+    class Odd:
+        name: ClassVar[str] = "odd"
+        words: list[str] = field(default_factory=list)
+
+    reader = Reader(parse("words: [a]", "odd.yaml"), lambda kind, name: Odd)
+    reader.record(Odd, {"words": ["a"]}, ())
+    expected = "odd.yaml:1: words: has the type list[str], which a suite cannot give; see docs/plugins.md"
+    assert reader.problems == [expected]
