@@ -143,13 +143,17 @@ def _fill(maker: Any, kind: str, block: str, items: Items, file: Path) -> tuple[
     resumable = getattr(maker, "resumable", True) if kind == "embedding" else getattr(maker, "rowwise", False)
     done = _rows_in(file) if resumable else 0
     names: tuple[str, ...] = getattr(maker, "names", ())
+    width = (_row_offset(file, 1) - _row_offset(file, 0)) // 4 if done else None
     with file.open("r+b" if done else "wb") as out:
         if done:
             out.truncate(out.seek(_row_offset(file, done)))
         for chunk, found in _chunks(maker, kind, items, done):
             part = _checked(chunk, kind, items, done)
             names = found or names
-            if done == 0:
+            if width not in (None, part.shape[1]):
+                raise DataError(f"gave {part.shape[1]} columns from row number {done:,} on, {width} before")
+            if width is None:
+                width = part.shape[1]
                 header = {"descr": "<f4", "fortran_order": False, "shape": (len(items), part.shape[1])}
                 np.lib.format.write_array_header_1_0(out, header)
             out.write(part.data)
