@@ -1,0 +1,41 @@
+"""What several commands share: their options, exit codes, and how a suite is made ready."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness import catalog
+from harness.errors import HarnessError
+
+OK, SOME_FAILED, BAD_INPUT, GATE, IN_USE = 0, 1, 2, 3, 4
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/quickstart.yaml.")]
+Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A one-off plugin, a .py file. Repeatable.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where runs/ and leaderboards/ are written.")]
+Json = Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, nothing else.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads a cell; part of its identity. 0: all cores, at most 8.")]
+Device = Annotated[str, typer.Option(help="auto (which is cpu), cpu or cuda; part of a cell's identity.")]
+TwinRows = Annotated[int | None, typer.Option(min=100, help="Size of the simulated twin, where it is used.")]
+RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse to run on simulated data (exit code 2).")]
+
+
+def talk_to(as_json: bool) -> Any:
+    from harness.console import Talk
+
+    return Talk(as_json)
+
+
+def make_ready(talk: Any, suite: Path, plugin: list[Path] | None, options: Any) -> Any:
+    from harness import run as runs
+    from harness.suite import load_suite
+
+    found = catalog.discover(tuple(plugin or ()))
+    loaded = load_suite(suite, found)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"--output {options.output}: {error.strerror}") from None
+    ready = runs.make_ready(loaded, found, options, talk.notice)
+    talk.simulated = ready.simulated
+    return ready

@@ -1,0 +1,161 @@
+"""What is done with a suite: run it, plan it, check it, ask how far it is, write its leaderboard again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harness import catalog
+from harness.commands.options import (
+    SOME_FAILED,
+    Device,
+    Json,
+    Output,
+    Plugin,
+    RequireReal,
+    SuiteFile,
+    Threads,
+    TwinRows,
+    make_ready,
+    talk_to,
+)
+
+
+def run(
+    suite: SuiteFile,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at a time.")] = 1,
+    threads: Threads = 0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a cell may take.")] = 6 * 3600,
+    memory: Annotated[float, typer.Option(min=0, help="GiB a cell may use. 0: four fifths of the machine's.")] = 0,
+    device: Device = "auto",
+    require_real: RequireReal = False,
+    twin_rows: TwinRows = None,
+    output: Output = Path(),
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Run every cell of a suite that is not finished yet, and write its leaderboard.
+
+    Interrupt it at any time and give the same command again: finished cells are reused.
+    """
+    from harness import render
+    from harness import run as runs
+    from harness.lock import locked
+
+    talk = talk_to(as_json)
+    ready = make_ready(
+        talk, suite, plugin, runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
+    )
+    with locked(ready.store.folder / "lock", wait=False):
+        done = sum(ready.store.has(cell.key) for cell in ready.cells)
+        talk.start(ready, done)
+        with talk.progress(len(ready.cells), done) as reporter:
+            try:
+                runs.execute(ready, reporter.block, reporter.cell)
+            except KeyboardInterrupt:
+                talk.notice(f"interrupted: {reporter.done} cells are finished; the same command goes on from there")
+                raise
+        ended = list(runs.endings(ready))
+        comparisons = runs.rank(ready, ended)
+        board = render.write(ready, ended, comparisons)
+    counts = Counter(ending.status for ending in ended)
+    talk.board(ready, comparisons, board, counts, reporter.seconds)
+    if counts["failed"] or counts["not run"]:
+        raise typer.Exit(SOME_FAILED)
+
+
+def plan(
+    suite: SuiteFile,
+    threads: Threads = 0,
+    device: Device = "auto",
+    require_real: RequireReal = False,
+    twin_rows: TwinRows = None,
+    output: Output = Path(),
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Show the cells of a suite, their sizes and which are finished already. Runs nothing."""
+    from harness import run as runs
+    from harness.plan import sizes
+
+    talk = talk_to(as_json)
+    options = runs.Options(output, 1, threads, device=device, require_real=require_real, twin_rows=twin_rows)
+    ready = make_ready(talk, suite, plugin, options)
+    finished = {cell.key for cell in ready.cells if ready.store.has(cell.key)}
+    if as_json:
+        for cell in ready.cells:
+            talk.event(
+                "cell",
+                cell=cell.key,
+                labeler=cell.candidate.title,
+                split=str(cell.cut),
+                finished=cell.key in finished,
+            )
+        return
+    for name, recipe in ready.recipes.items():
+        talk.line(f"block {name}: {recipe.maker.name}, {'on disk' if ready.is_made(name) else 'to be made'}")
+    table = Table("Split", "Train", "Test", "Cells", "Finished", box=None)
+    for cut, count in sizes(ready.cells):
+        reused = sum(cell.key in finished for cell in ready.cells if cell.cut is cut)
+        table.add_row(str(cut), f"{len(cut.split.train):,}", f"{len(cut.split.test):,}", str(count), str(reused))
+    talk.console.print(table)
+    talk.line(f"{len(ready.cells)} cells, {len(finished)} finished, {len(ready.cells) - len(finished)} to run")
+
+
+def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
+    """Check a suite file without touching its data. Every mistake is shown at once."""
+    from harness.suite import load_suite
+
+    loaded = load_suite(suite, catalog.discover(tuple(plugin or ())))
+    print(f"{suite}: ok ({len(loaded.labelers)} labelers, {len(loaded.blocks)} blocks)")
+
+
+def status(
+    suite: SuiteFile,
+    threads: Threads = 0,
+    device: Device = "auto",
+    twin_rows: TwinRows = None,
+    output: Output = Path(),
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Say how far a run is: finished, failed (with the reason) and missing cells."""
+    from harness import run as runs
+
+    talk = talk_to(as_json)
+    options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
+    ready = make_ready(talk, suite, plugin, options)
+    counts: Counter[str] = Counter()
+    for cell in ready.cells:
+        failure = ready.store.failure(cell.key)
+        state = "finished" if ready.store.has(cell.key) else failure["status"] if failure else "missing"
+        counts[state] += 1
+        if failure and state != "finished":
+            talk.line(f"{state}: {cell}: {failure['reason']}")
+    if as_json:
+        talk.event("status", total=len(ready.cells), **counts)
+    else:
+        talk.line(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+
+
+def leaderboard(
+    suite: SuiteFile,
+    threads: Threads = 0,
+    device: Device = "auto",
+    twin_rows: TwinRows = None,
+    output: Output = Path(),
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Write and print the leaderboard again from the finished cells. Runs nothing."""
+    from harness import render
+    from harness import run as runs
+
+    talk = talk_to(as_json)
+    ready = make_ready(talk, suite, plugin, runs.Options(output, 1, threads, device=device, twin_rows=twin_rows))
+    ended = list(runs.endings(ready))
+    comparisons = runs.rank(ready, ended)
+    board = render.write(ready, ended, comparisons)
+    talk.board(ready, comparisons, board, Counter(ending.status for ending in ended), None)
