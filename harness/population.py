@@ -1,6 +1,6 @@
 """Which rows of a file are taken, always in file order, and how several raters' labels become one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -45,6 +45,15 @@ class Population:
         if self.take in ("random", "stratified", "balanced", "oversampled"):
             parts.append(f"seed {self.seed}")
         return ", ".join(parts)
+
+    def scaled(self, share: float) -> "Population":
+        """Return the population for a file that holds this share of the rows it was meant for.
+
+        >>> str(Population(take="first", n=30_000).scaled(0.01))
+        'first, 300'
+        """
+        n, per_class = (None if size is None else max(1, round(size * share)) for size in (self.n, self.per_class))
+        return replace(self, n=n, per_class=per_class)
 
 
 def select(

@@ -1,13 +1,13 @@
 """A suite made ready to run: the order in which everything is loaded, planned, prepared, worked and scored."""
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from harness import prepare, work
+from harness import prepare, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
@@ -19,7 +19,7 @@ from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
 from harness.store import Store
 from harness.suite import Suite
-from harness.table import is_twin, open_table
+from harness.table import is_twin, open_table, rows_asked
 
 MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part of every key
 
@@ -94,11 +94,23 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
     elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
         notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
     table = open_table(path, suite.folders, cache, when_missing, options.twin_rows)
+    if table.simulated and options.twin_rows:  # the pool in small, and so is what the suite takes of it
+        whole = rows_asked(path) if is_twin(path) else twin.POOL
+        suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
     dataset = load(suite.data, suite.population, table)
     recipes = prepare.recipes(suite.blocks, dataset, catalog, cache / "digests")
     cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.setting, cache / "digests")
     store = Store(options.output / "runs" / suite.name)
     return Run(suite, catalog, options, dataset, recipes, cells, store)
+
+
+def adopt(run: Run, others: Iterable[Store]) -> None:
+    """Take over the cells that other suites have finished. The caller holds the run's lock."""
+    run.store.open()
+    for key in {cell.key for cell in run.cells if not run.store.has(cell.key)}:
+        owner = next((other for other in others if other.has(key)), None)
+        if owner is not None:
+            run.store.adopt(key, owner)
 
 
 def execute(

@@ -73,6 +73,15 @@ class Store:
         with suppress(FileNotFoundError):
             (self.failed / f"{key}.json").unlink()
 
+    def adopt(self, key: str, other: "Store") -> None:
+        """Copy a cell that another suite has finished; its files are shared where the disk can link them."""
+        scratch = self.scratch / key
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.copytree(other.cells / key, scratch, copy_function=_link)
+        shutil.rmtree(self.cells / key, ignore_errors=True)  # there, but not whole
+        scratch.rename(self.cells / key)
+        _sync(self.cells)
+
     def fail(self, key: str, record: Mapping[str, Any]) -> None:
         """Remember why a cell has no result, until it has one."""
         scratch = self.scratch / f"{key}.json"
@@ -136,6 +145,13 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         return {}
     with np.load(path, allow_pickle=False) as archive:
         return dict(archive)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copy2(source, target)
 
 
 def _sha256(path: Path) -> str:

@@ -25,10 +25,11 @@ FLOORS = (
         "neighbors",
     ),  # what plugins are written with
     "__init__",
-    *("digest", "lock", "document", "spec", "catalog", "example", "testing"),
-    *("twin", "table", "population", "dataset", "suite"),  # what is asked
-    *("process", "store", "prepare", "plan", "work", "metrics", "score", "rank", "run"),  # what is done
-    *("tables", "render", "console"),  # what is shown
+    *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
+    *("twin", "hub", "table", "population", "dataset", "suite"),  # what is asked
+    *("process", "machine", "store", "prepare", "plan", "work"),  # what is done
+    *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
+    *("markdown", "tables", "render", "overview", "console"),  # what is shown
     *("commands", "cli"),
 )
 MOST_LINES = 320

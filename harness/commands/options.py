@@ -26,16 +26,22 @@ def talk_to(as_json: bool) -> Any:
     return Talk(as_json)
 
 
-def make_ready(talk: Any, suite: Path, plugin: list[Path] | None, options: Any) -> Any:
-    from harness import run as runs
-    from harness.suite import load_suite
+def load(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
+    """Read a suite, or a list of suites; returns the Collection and the catalog it was read with."""
+    from harness.collection import load_collection
 
     found = catalog.discover(tuple(plugin or ()))
-    loaded = load_suite(suite, found)
+    return load_collection(suite, found), found
+
+
+def make_ready(talk: Any, suite: Any, found: Any, options: Any) -> Any:
+    """Open the data of one suite and plan its cells."""
+    from harness import run as runs
+
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(f"--output {options.output}: {error.strerror}") from None
-    ready = runs.make_ready(loaded, found, options, talk.notice)
+    ready = runs.make_ready(suite, found, options, talk.notice)
     talk.simulated = ready.simulated
     return ready

@@ -1,13 +1,15 @@
-"""What is done with a suite: run it, plan it, check it, ask how far it is, write its leaderboard again."""
+"""What is done with a suite: run it, plan it, check it, ask how far it is, write its leaderboard again.
+
+A file that lists suites is all of them in turn, each with its own folders, and one page over all.
+"""
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from harness import catalog
 from harness.commands.options import (
     SOME_FAILED,
     Device,
@@ -18,6 +20,7 @@ from harness.commands.options import (
     SuiteFile,
     Threads,
     TwinRows,
+    load,
     make_ready,
     talk_to,
 )
@@ -40,15 +43,28 @@ def run(
 
     Interrupt it at any time and give the same command again: finished cells are reused.
     """
+    from harness import overview
+    from harness import run as runs
+
+    talk = talk_to(as_json)
+    options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
+    loaded, readies = _readies(talk, suite, plugin, options)
+    scored: list[tuple[Any, Any]] = []
+    for ready in readies:
+        scored.append((ready, _run_one(talk, ready, [earlier.store for earlier, _ in scored])))
+    if loaded.name:
+        talk.line(f"all of them: {overview.write(loaded, scored, options)}")
+    if any(ending.status in ("failed", "not run") for _, ended in scored for ending in ended):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
     from harness import render
     from harness import run as runs
     from harness.lock import locked
 
-    talk = talk_to(as_json)
-    ready = make_ready(
-        talk, suite, plugin, runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    )
     with locked(ready.store.folder / "lock", wait=False):
+        runs.adopt(ready, others)
         done = sum(ready.store.has(cell.key) for cell in ready.cells)
         talk.start(ready, done)
         with talk.progress(len(ready.cells), done) as reporter:
@@ -60,10 +76,8 @@ def run(
         ended = list(runs.endings(ready))
         comparisons = runs.rank(ready, ended)
         board = render.write(ready, ended, comparisons)
-    counts = Counter(ending.status for ending in ended)
-    talk.board(ready, comparisons, board, counts, reporter.seconds)
-    if counts["failed"] or counts["not run"]:
-        raise typer.Exit(SOME_FAILED)
+    talk.board(ready, comparisons, board, _counted(ended), reporter.seconds)
+    return ended
 
 
 def plan(
@@ -78,13 +92,21 @@ def plan(
 ) -> None:
     """Show the cells of a suite, their sizes and which are finished already. Runs nothing."""
     from harness import run as runs
-    from harness.plan import sizes
 
     talk = talk_to(as_json)
     options = runs.Options(output, 1, threads, device=device, require_real=require_real, twin_rows=twin_rows)
-    ready = make_ready(talk, suite, plugin, options)
+    loaded, readies = _readies(talk, suite, plugin, options)
+    for ready in readies:
+        if loaded.name and not as_json:
+            talk.line(f"{ready.suite.name} ({ready.suite.file})")
+        _show_plan(talk, ready)
+
+
+def _show_plan(talk: Any, ready: Any) -> None:
+    from harness.plan import sizes
+
     finished = {cell.key for cell in ready.cells if ready.store.has(cell.key)}
-    if as_json:
+    if talk.as_json:
         for cell in ready.cells:
             talk.event(
                 "cell",
@@ -106,10 +128,9 @@ def plan(
 
 def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
     """Check a suite file without touching its data. Every mistake is shown at once."""
-    from harness.suite import load_suite
-
-    loaded = load_suite(suite, catalog.discover(tuple(plugin or ())))
-    print(f"{suite}: ok ({len(loaded.labelers)} labelers, {len(loaded.blocks)} blocks)")
+    loaded, _ = load(suite, plugin)
+    for each in loaded.suites:
+        print(f"{each.file}: ok ({len(each.labelers)} labelers, {len(each.blocks)} blocks)")
 
 
 def status(
@@ -126,16 +147,16 @@ def status(
 
     talk = talk_to(as_json)
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
-    ready = make_ready(talk, suite, plugin, options)
     counts: Counter[str] = Counter()
-    for cell in ready.cells:
-        failure = ready.store.failure(cell.key)
-        state = "finished" if ready.store.has(cell.key) else failure["status"] if failure else "missing"
-        counts[state] += 1
-        if failure and state != "finished":
-            talk.line(f"{state}: {cell}: {failure['reason']}")
+    for ready in _readies(talk, suite, plugin, options)[1]:
+        for cell in ready.cells:
+            failure = ready.store.failure(cell.key)
+            state = "finished" if ready.store.has(cell.key) else failure["status"] if failure else "missing"
+            counts[state] += 1
+            if failure and state != "finished":
+                talk.line(f"{state}: {cell}: {failure['reason']}")
     if as_json:
-        talk.event("status", total=len(ready.cells), **counts)
+        talk.event("status", total=counts.total(), **counts)
     else:
         talk.line(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
 
@@ -150,12 +171,28 @@ def leaderboard(
     as_json: Json = False,
 ) -> None:
     """Write and print the leaderboard again from the finished cells. Runs nothing."""
-    from harness import render
+    from harness import overview, render
     from harness import run as runs
 
     talk = talk_to(as_json)
-    ready = make_ready(talk, suite, plugin, runs.Options(output, 1, threads, device=device, twin_rows=twin_rows))
-    ended = list(runs.endings(ready))
-    comparisons = runs.rank(ready, ended)
-    board = render.write(ready, ended, comparisons)
-    talk.board(ready, comparisons, board, Counter(ending.status for ending in ended), None)
+    options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
+    loaded, readies = _readies(talk, suite, plugin, options)
+    scored = []
+    for ready in readies:
+        ended = list(runs.endings(ready))
+        comparisons = runs.rank(ready, ended)
+        board = render.write(ready, ended, comparisons)
+        talk.board(ready, comparisons, board, _counted(ended), None)
+        scored.append((ready, ended))
+    if loaded.name:
+        talk.line(f"all of them: {overview.write(loaded, scored, options)}")
+
+
+def _readies(talk: Any, file: Path, plugin: list[Path] | None, options: Any) -> tuple[Any, list[Any]]:
+    """Make every suite of a file ready before any of them runs: what is wrong is said at the start."""
+    loaded, found = load(file, plugin)
+    return loaded, [make_ready(talk, suite, found, options) for suite in loaded.suites]
+
+
+def _counted(ended: Any) -> Counter[str]:
+    return Counter(ending.status for ending in ended)

@@ -1,0 +1,42 @@
+"""Markdown that says what it is given and nothing else: cells that cannot break a table, tables, and numbers."""
+
+import re
+from collections.abc import Iterable
+
+from harness.rank import DECIMALS, Spread
+
+
+def escape(text: str) -> str:
+    """Make a name or a message harmless inside a Markdown table: no markup, no HTML, no new cell, one line."""
+    flat = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
+    cut = flat if len(flat) <= 160 else flat[:157] + "..."
+    # An underscore or a hash inside a word marks nothing up; everything else that may is written as its code.
+    return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<!\w)[_#]|[_#](?!\w)", lambda found: f"&#{ord(found[0])};", cut)
+
+
+def table(header: list[str], rows: list[list[str]], left: Iterable[str] = ("Labeler",)) -> str:
+    """Lay out a table of cells that are Markdown already; the columns named in `left` are aligned there."""
+    align = ["---" if name in left else "--:" for name in header]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *rows))
+
+
+def spread(value: Spread | None) -> str:
+    """Write a mean, with its standard deviation if there is one; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value.mean:.{DECIMALS}f}" + ("" if value.sd is None else f" ± {value.sd:.{DECIMALS}f}")
+
+
+def number(value: float | None, decimals: int = DECIMALS, signed: bool = False) -> str:
+    """Write one number; nothing for None."""
+    return "" if value is None else f"{value:{'+' if signed else ''}.{decimals}f}"
+
+
+def span(counts: Iterable[int]) -> str:
+    """Write one count, or from the least to the largest.
+
+    >>> span([27_000, 27_001])
+    '27,000-27,001'
+    """
+    low, high = min(counts := tuple(counts)), max(counts)
+    return f"{low:,}" if low == high else f"{low:,}-{high:,}"
