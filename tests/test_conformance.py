@@ -27,6 +27,7 @@ from harness_plugins.wrappers.cleanlab_filter import Cleanlab
 from harness_plugins.wrappers.ensemble import Ensemble
 from harness_plugins.wrappers.label_fusion import LabelFusion
 from harness_plugins.wrappers.oversample import Oversample
+from harness_plugins.wrappers.rescaled import Rescaled
 from harness_plugins.wrappers.self_training import SelfTraining
 
 LABELERS = [
@@ -40,6 +41,8 @@ LABELERS = [
     Linear(on="embedding", epochs=3),
     MLP(on=("text", "embedding"), hidden=16, epochs=3, patience=1),
     MLP(on="text", hidden=16, epochs=2, validation=0.0),
+    Rescaled(base=KNN(on=("embedding", "text"), k=5), on="embedding", how="whiten", dims=4),
+    Rescaled(base=Linear(on="text", epochs=2), on="text", how="center", factor=0.5),
     ResNet(on="embedding", hidden=16, blocks=2, epochs=2),
     MLP(on="text", hidden=16, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1),
     Linear(on="embedding", epochs=2, loss="focal"),

@@ -21,6 +21,7 @@ PARAMETERS = {
     "table_prior": {"on": "origin"},
     "knn": {"on": "embedding", "k": 7},
     "linear": {"on": "embedding", "epochs": 3},
+    "rescaled": {"on": "embedding", "how": "whiten", "dims": 4, "base": {"knn": {"on": "embedding"}}},
     "mlp": {"on": ["embedding", "text"], "epochs": 3, "hidden": 8, "validation": 0.0},
     "resnet": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1, "loss": "focal", "class_weight": True},
     "ordinal": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1},
