@@ -15,12 +15,16 @@ from harness.dataset import Data
 from harness.document import Document, Place, load
 from harness.errors import nearest
 from harness.population import Population
+from harness.reference import Reference
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
 BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_CELLS = 20_000
-SECTIONS = ("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol")
+SECTIONS = (
+    *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
+    "reference",
+)
 
 Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calibration_error", "spearman"]
 
@@ -65,11 +69,17 @@ class Suite:
     labelers: tuple[Candidate, ...]
     metrics: Metrics
     protocol: Literal["honest", "record"]
+    reference: Reference | None = None
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where relative paths are looked for: the current directory, else beside the suite file."""
         return Path.cwd(), self.file.parent.absolute()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every text among the parameters of the blocks; the columns that they read are among them."""
+        return frozenset(text for maker in self.blocks.values() for text in _texts(spec.unbuild(maker)))
 
 
 def load_suite(file: Path, catalog: Catalog) -> Suite:
@@ -112,6 +122,7 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
         tuple(labelers),
         metrics,
         reader.read(Literal["honest", "record"], top.get("protocol", "honest"), ("protocol",)),
+        reader.record(Reference, top["reference"], ("reference",)) if "reference" in top else None,
     )
 
 
@@ -220,3 +231,12 @@ def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Rea
         reader.problem(("metrics", "baseline"), what)
         return labelers
     return [Candidate(metrics.baseline, labeler), *labelers]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for item in value.values() for text in _texts(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _texts(item))
