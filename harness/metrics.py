@@ -55,6 +55,17 @@ def qwk(table: Table) -> float | None:
 OF_LABELS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": qwk}
 
 
+def complementarity(y: Numbers, first: Numbers, second: Numbers) -> dict[str, float]:
+    """What two labelers' labels (m,) have in common: the shares of rows where they differ, where either and where both
+    are right."""
+    one, other = first == y, second == y
+    return {
+        "disagreement": float((first != second).mean()),
+        "either_correct": float((one | other).mean()),
+        "both_correct": float((one & other).mean()),
+    }
+
+
 def log_loss(proba: Numbers, y: Numbers) -> float:
     """Mean of -log p(true class), in nats."""
     p = np.clip(proba[np.arange(len(y)), y].astype(np.float64), SMALLEST, 1.0)

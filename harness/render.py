@@ -1,8 +1,7 @@
 """Ranked comparisons as Markdown, CSV and a table on the terminal. The Markdown holds only values that do not change
 when the same suite runs again: no time, no host, no count of reused cells."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 import harness
+from harness.detail import Detail, details
 from harness.digest import versions
+from harness.markdown import escape, number, span, spread, table
 from harness.metrics import LOWER_IS_BETTER
-from harness.rank import DECIMALS, Comparison, Ending, Line, Spread
+from harness.rank import Comparison, Ending, Line
 from harness.run import Run
 from harness.tables import score_rows, timing_rows, to_csv, write_tables
 
@@ -38,18 +39,21 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
     _replace(folder / "scores.csv", to_csv(score_rows(ended)))
     _replace(folder / "timings.csv", to_csv(timing_rows(run, ended)))
     board = folder / "README.md"
-    _replace(board, markdown(run, comparisons))
+    _replace(board, markdown(run, comparisons, details(ended)))
     write_tables(run, ended)
     return board
 
 
-def markdown(run: Run, comparisons: list[Comparison]) -> str:
-    """Return the whole page."""
+def markdown(run: Run, comparisons: list[Comparison], inside: Mapping[tuple[str, str], list[Detail]]) -> str:
+    """Return the whole page; `inside` has the details of (comparison, labeler)."""
     parts = [f"# {run.suite.name}", *_warnings(run), *_about(run)]
     for comparison in comparisons:
         parts += [f"## {escape(comparison.title)}", _circumstances(comparison), _board(run, comparison)]
         parts += list(_notes(run, comparison))
         parts += list(_by_source(comparison))
+        parts += [
+            _inside(line, tables) for line in comparison.lines if (tables := inside.get((comparison.title, line.title)))
+        ]
     parts += ["## Run it again", _again(run)]
     return "\n\n".join(parts) + "\n"
 
@@ -64,20 +68,12 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         # Where the terminal is narrow, the classes go first, then what stands furthest to the right.
         order = sorted(range(len(columns)), key=lambda i: ("(n=" in columns[i][0], i))
         kept = sorted(i for place, i in enumerate(order) if sum(widths[j] for j in order[: place + 1]) < console.width)
-        table = Table(title=comparison.title, title_justify="left", header_style="bold")
+        board = Table(title=comparison.title, title_justify="left", header_style="bold")
         for i in kept:
-            table.add_column(columns[i][0], justify="left" if columns[i][0] == "Labeler" else "right", no_wrap=True)
+            board.add_column(columns[i][0], justify="left" if columns[i][0] == "Labeler" else "right", no_wrap=True)
         for row in zip(*(columns[i][1:] for i in kept), strict=True):
-            table.add_row(*map(Text, row))
-        console.print(table)
-
-
-def escape(text: str) -> str:
-    """Make a name or a message harmless inside a Markdown table: no markup, no HTML, no new cell, one line."""
-    flat = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
-    cut = flat if len(flat) <= 160 else flat[:157] + "..."
-    # An underscore or a hash inside a word marks nothing up; everything else that may is written as its code.
-    return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<!\w)[_#]|[_#](?!\w)", lambda found: f"&#{ord(found[0])};", cut)
+            board.add_row(*map(Text, row))
+        console.print(board)
 
 
 def _warnings(run: Run) -> list[str]:
@@ -105,16 +101,16 @@ def _about(run: Run) -> Iterator[str]:
 
 def _circumstances(comparison: Comparison) -> str:
     seeds = ", ".join(str(seed) for seed in comparison.seeds)
-    spread = "mean ± standard deviation over the splits" if len(comparison.n_test) > 1 else "one split: no spread"
+    means = "mean ± standard deviation over the splits" if len(comparison.n_test) > 1 else "one split: no spread"
     return (
-        f"Train {_range(comparison.n_train)} rows, test {_range(comparison.n_test)} rows; "
-        f"seed{'s' if len(comparison.seeds) > 1 else ''} {seeds} ({spread})."
+        f"Train {span(comparison.n_train)} rows, test {span(comparison.n_test)} rows; "
+        f"seed{'s' if len(comparison.seeds) > 1 else ''} {seeds} ({means})."
     )
 
 
 def _board(run: Run, comparison: Comparison) -> str:
     header, *rows = _rows(run, comparison)
-    return _table([escape(cell) for cell in header], [[escape(cell) for cell in row] for row in rows])
+    return table([escape(cell) for cell in header], [[escape(cell) for cell in row] for row in rows])
 
 
 def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
@@ -122,7 +118,7 @@ def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
     primary = run.suite.metrics.primary
     metrics = [primary, *(m for m in ("accuracy", "macro_f1", "mae") if m != primary)]
     arrows = {m: f"{SHOWN[m]} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics}
-    classes = [f"{c} (n={_range(n)})" for c, n in comparison.support.items()]
+    classes = [f"{c} (n={span(n)})" for c, n in comparison.support.items()]
     against = f"vs {run.suite.metrics.baseline}"
     others = [arrows[m] for m in metrics[1:]]
     yield ["Rank", "Labeler", arrows[primary], against, *others, *classes, "Oracle gap", "Cells"]
@@ -130,11 +126,11 @@ def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
         yield [
             line.rank or "–",
             line.title,
-            _spread(line.values.get(primary)),
-            _number(line.difference, signed=True),
-            *(_spread(line.values.get(m)) for m in metrics[1:]),
-            *(_number(line.by_class.get(c), 2) for c in comparison.support),
-            _number(line.oracle_gap, signed=True),
+            spread(line.values.get(primary)),
+            number(line.difference, signed=True),
+            *(spread(line.values.get(m)) for m in metrics[1:]),
+            *(number(line.by_class.get(c), 2) for c in comparison.support),
+            number(line.oracle_gap, signed=True),
             f"{line.ok}/{line.total}",
         ]
 
@@ -164,11 +160,21 @@ def _by_source(comparison: Comparison) -> Iterator[str]:
     sources = sorted({source for line in comparison.lines for source in line.by_source})
     if 1 < len(sources) <= 30:
         rows = [
-            [escape(line.title), *(_number(line.by_source.get(source)) for source in sources)]
+            [escape(line.title), *(number(line.by_source.get(source)) for source in sources)]
             for line in comparison.lines
             if line.by_source
         ]
-        yield "Accuracy by source:\n\n" + _table(["Labeler", *map(escape, sources)], rows)
+        yield "Accuracy by source:\n\n" + table(["Labeler", *map(escape, sources)], rows)
+
+
+def _inside(line: Line, tables: list[Detail]) -> str:
+    """Return the details of one labeler, folded away."""
+    means = f", means of {line.ok} cells" if line.ok > 1 else ""
+    parts = [f"<details>\n<summary>Inside {escape(line.title)}{means}</summary>"]
+    for detail in tables:
+        header, rows = [*map(escape, detail.columns)], [[*map(escape, row)] for row in detail.rows]
+        parts += [f"{escape(detail.title)}:", table(header, rows, left=header[:1]), *map(escape, detail.notes)]
+    return "\n\n".join([*parts, "</details>"])
 
 
 def _again(run: Run) -> str:
@@ -185,26 +191,6 @@ def _again(run: Run) -> str:
 def _shown(file: Path) -> str:
     absolute = file.absolute()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else file.name
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    align = ["---" if name == "Labeler" else "--:" for name in header]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *rows))
-
-
-def _spread(spread: Spread | None) -> str:
-    if spread is None:
-        return ""
-    return f"{spread.mean:.{DECIMALS}f}" + ("" if spread.sd is None else f" ± {spread.sd:.{DECIMALS}f}")
-
-
-def _number(value: float | None, decimals: int = DECIMALS, signed: bool = False) -> str:
-    return "" if value is None else f"{value:{'+' if signed else ''}.{decimals}f}"
-
-
-def _range(counts: Iterable[int]) -> str:
-    low, high = min(counts := tuple(counts)), max(counts)
-    return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
 def _replace(file: Path, text: str) -> None:

@@ -18,7 +18,8 @@ Row = dict[str, Any]
 
 
 def score_rows(ended: list[Ending]) -> Iterator[Row]:
-    """Yield every number of every cell, honest and oracle; a cell without a result is one row with its status."""
+    """Yield every number of every cell: honest, oracle, of the stages; a cell without a result is one row with its
+    status."""
     for ending in ended:
         about = _about_cell(ending)
         if ending.scores is None:
@@ -27,13 +28,24 @@ def score_rows(ended: list[Ending]) -> Iterator[Row]:
         named = ((False, ending.scores.honest), (True, ending.scores.oracle))
         for is_oracle, found in named:
             for (metric, label_class, source), value in found.items():
-                yield about | _score_row(metric, value, label_class, source, None, is_oracle)
+                yield about | _score_row(metric, value, label_class, source, oracle=is_oracle)
         for rows, value in ending.scores.rows.items():
-            yield about | _score_row("accuracy", value, None, None, rows, False)
+            yield about | _score_row("accuracy", value, rows=rows)
+        for name, stage in ending.scores.stages.items():
+            for (metric, label_class, source), value in stage.scores.items():
+                yield about | _score_row(metric, value, label_class, source, stage=name)
+            for rows, value in stage.rows.items():
+                yield about | _score_row("accuracy", value, rows=rows, stage=name)
 
 
 def _score_row(
-    metric: str, value: Value, label_class: int | None, source: str | None, rows: str | None, oracle: bool
+    metric: str,
+    value: Value,
+    label_class: int | None = None,
+    source: str | None = None,
+    rows: str | None = None,
+    stage: str | None = None,
+    oracle: bool = False,
 ) -> Row:
     return {
         "status": "ok",
@@ -41,6 +53,7 @@ def _score_row(
         "class": label_class,
         "source": source,
         "rows": rows,
+        "stage": stage,
         "oracle": oracle,
         "value": value.value,
         "n": value.n,
@@ -61,6 +74,7 @@ SCORE_COLUMNS = {
     "class": pa.int64(),
     "source": pa.string(),
     "rows": pa.string(),
+    "stage": pa.string(),
     "oracle": pa.bool_(),
     "value": pa.float64(),
     "n": pa.int64(),

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from harness.contracts import Labeler, blocks_of, nested
 from harness.errors import NotApplicable
 from harness.example import ONE_HOT, example, example_task, in_pairs, keep, task_for
+from harness.facts import table_flaw
 from harness.task import Predictions, Task, flaw
 
 __all__ = ["Finding", "check_labeler", "example_task", "labeler_checks"]
@@ -64,12 +65,14 @@ def check_form(labeler: Labeler) -> None:
 
 
 def check_facts(labeler: Labeler) -> None:
-    """Facts are JSON without NaN, so that they can be stored."""
-    facts = _answer(labeler, task_for(labeler)).facts
+    """Facts are JSON without NaN, so that they can be stored; tables among them have the form a page can show."""
+    told = _answer(labeler, task_for(labeler)).facts
     try:
-        json.dumps(dict(facts), allow_nan=False)
+        stored = json.loads(json.dumps(dict(told), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise PromiseError(f"facts must be JSON, so plain strings and finite numbers: {error}") from error
+    fault = table_flaw(stored)
+    _demand(fault is None, fault or "")
 
 
 def check_order_of_rows(labeler: Labeler) -> None:

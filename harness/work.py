@@ -20,6 +20,7 @@ from harness.contracts import nested
 from harness.dataset import Dataset
 from harness.digest import canonical
 from harness.errors import NotApplicable
+from harness.facts import table_flaw
 from harness.fuse import Block
 from harness.plan import Cell
 from harness.prepare import ask
@@ -130,7 +131,7 @@ def _seal(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> st
         predictions = Predictions(proba, {}, dict(zip(checkpoints, states, strict=True)), rows)
     except (OSError, ValueError, BadZipFile) as error:
         return f"left an unreadable answer: {error}"
-    fault = flaw(predictions, m, n_classes)
+    fault = flaw(predictions, m, n_classes) or table_flaw(answer["facts"])
     if fault is None:
         np.save(folder / "labels.npy", proba.argmax(axis=1).astype(np.uint8), allow_pickle=False)
     return fault

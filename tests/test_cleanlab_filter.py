@@ -58,6 +58,12 @@ def told(table, y, n_classes, **parameters):
     return Cleanlab(Told(table, asked), **parameters).label(task), asked[-1]
 
 
+def column(answer, name):
+    """Return one column of the table of issues: a number for each class, then that of all."""
+    table = answer.facts["tables"]["Label issues"]
+    return [row[table["columns"].index(name)] for row in table["rows"]]
+
+
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base.name)
 def test_keeps_the_promises_of_a_labeler(base, check):
@@ -83,12 +89,16 @@ def test_flags_what_a_direct_call_flags(base, filter_by):
     answer = Cleanlab(base, folds=4, filter_by=filter_by).label(task)
     np.testing.assert_array_equal(answer.proba, base.label(cleaned).proba)
     assert answer.facts["noise_rate"] == flagged.mean()
-    assert answer.facts["issues"] == np.bincount(task.y[flagged], minlength=4).tolist()
-    assert answer.facts["trained_on"] == (~flagged).sum()
+    assert answer.facts["issues"] == flagged.sum()
+    assert column(answer, "Flagged") == [*np.bincount(task.y[flagged], minlength=4), flagged.sum()]
+    assert column(answer, "Labels") == [*np.bincount(task.y, minlength=4), 300]
+    assert column(answer, "Learned from") == [*np.bincount(task.y[~flagged], minlength=4), (~flagged).sum()]
+    assert (answer.facts["n_train"], answer.facts["n_train_clean"]) == (300, (~flagged).sum())
     mended = replace(task, y=np.where(flagged, proba.argmax(axis=1), task.y))
     answer = Cleanlab(base, folds=4, filter_by=filter_by, do="relabel").label(task)
     np.testing.assert_array_equal(answer.proba, base.label(mended).proba)
-    assert answer.facts["trained_on"] == 300
+    assert answer.facts["n_train_clean"] == 300
+    assert column(answer, "Learned from") == [*np.bincount(mended.y, minlength=4), 300]
 
 
 def test_every_filter_of_cleanlab_is_offered_and_its_default_is_ours():
@@ -126,12 +136,16 @@ def test_flagged_rows_are_removed_or_relabelled():
     answer, learned = told(TABLE, GIVEN, 3)
     assert learned.labelled.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     assert learned.y.tolist() == [0] * 4 + [1] * 5
-    assert answer.facts == {"noise_rate": 0.1, "issues": [0, 1, 0], "trained_on": 9, "base": {"n": 9}}
+    numbers = {"noise_rate": 0.1, "issues": 1, "n_train": 10, "n_train_clean": 9, "base": {"n": 9}}
+    columns = ["Class", "Labels", "Flagged", "Share flagged", "Learned from"]
+    rows = [["0", 4, 0, 0.0, 4], ["1", 6, 1, 1 / 6, 5], ["2", 0, 0, None, 0], ["all", 10, 1, 0.1, 9]]
+    assert answer.facts == numbers | {"tables": {"Label issues": {"columns": columns, "rows": rows}}}
     assert list(answer.checkpoints) == ["epoch 1"]
     answer, learned = told(TABLE, GIVEN, 3, do="relabel")
     assert learned.labelled.tolist() == list(range(10))
     assert learned.y.tolist() == [0] * 5 + [1] * 5
-    assert answer.facts == {"noise_rate": 0.1, "issues": [0, 1, 0], "trained_on": 10, "base": {"n": 10}}
+    assert (answer.facts["issues"], answer.facts["n_train_clean"], answer.facts["base"]) == (1, 10, {"n": 10})
+    assert column(answer, "Learned from") == [5, 5, 0, 10]
 
 
 def test_a_class_keeps_its_most_confident_row():
@@ -140,7 +154,7 @@ def test_a_class_keeps_its_most_confident_row():
     given = [0, 0, 1, 2, 2, 2]
     answer, learned = told(table, given, 3, filter_by="predicted_neq_given")
     assert learned.labelled.tolist() == [0, 1, 2, 4]
-    assert (answer.facts["issues"], answer.facts["trained_on"]) == ([0, 0, 3], 4)
+    assert (column(answer, "Flagged"), answer.facts["n_train_clean"]) == ([0, 0, 3, 3], 4)
     _, learned = told(table, given, 3, filter_by="predicted_neq_given", do="relabel")
     assert learned.y.tolist() == [0, 0, 1, 0, 0, 0]
 
@@ -158,7 +172,7 @@ def test_classes_without_a_label_are_left_out():
     table[:, [1, 3]], table[:, 2] = 0.4 * part, 0.6
     answer, learned = told(table, np.where(np.array(GIVEN) == 0, 1, 3), 4, do="relabel")
     assert learned.y.tolist() == [1] * 5 + [3] * 5
-    assert answer.facts["issues"] == [0, 0, 0, 1]
+    assert column(answer, "Flagged") == [0, 0, 0, 1, 1]
     np.testing.assert_allclose(among(table, np.array([1, 3])), part)
     np.testing.assert_array_equal(among(np.eye(4)[[2]], np.array([1, 3])), [[0.5, 0.5]])
 
@@ -168,7 +182,7 @@ def test_a_class_of_one_row_is_spared_in_silence():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         answer, learned = told(table, [*GIVEN, 2], 3)
-    assert answer.facts["issues"] == [0, 1, 0]
+    assert column(answer, "Flagged") == [0, 1, 0, 1]
     assert learned.y.tolist() == [0] * 4 + [1] * 5 + [2]
 
 

@@ -48,6 +48,12 @@ def task_of(y=(0, 1, 2), labelled=None, **blocks):
     return Task(blocks, labelled, np.array(y), np.arange(max(labelled) + 1, N), 3)
 
 
+def table(*weights):
+    """Return the tables of an ensemble of labelers that are `Given`."""
+    rows = [[f"member {number}", "given", weight] for number, weight in enumerate(weights, 1)]
+    return {"Members": {"columns": ["Member", "Labeler", "Weight"], "rows": rows, "scored": True}}
+
+
 UNIFORM = [[1 / 3] * 3] * 3
 A = [*UNIFORM, [0.8, 0.1, 0.1], [0.6, 0.4, 0.0], [0.2, 0.3, 0.5]]
 B = [*UNIFORM, [0.1, 0.2, 0.7], [0.4, 0.6, 0.0], [0.0, 0.1, 0.9]]
@@ -56,7 +62,7 @@ B = [*UNIFORM, [0.1, 0.2, 0.7], [0.4, 0.6, 0.0], [0.0, 0.1, 0.9]]
 def test_by_hand():
     answer = Ensemble((Given("a"), Given("b"))).label(task_of(a=A, b=B))
     np.testing.assert_allclose(answer.proba, [[0.45, 0.15, 0.4], [0.5, 0.5, 0], [0.1, 0.2, 0.7]], atol=1e-7)
-    assert answer.facts == {"alpha": 0.5, "members": [{"on": "a"}, {"on": "b"}]}
+    assert answer.facts == {"alpha": 0.5, "members": [{"on": "a"}, {"on": "b"}], "tables": table(0.5, 0.5)}
     assert list(answer.checkpoints) == [f"alpha {tenth / 10}" for tenth in range(11)]
     swept = np.stack(list(answer.checkpoints.values()))  # (11, m)
     # Row 0: .1 + .7 alpha against .7 - .6 alpha, equal at .46. Row 1: equal at .5, and the tie is the lower class's.
@@ -83,6 +89,8 @@ def test_the_mean_of_what_the_members_say_alone(weights):
     alone = [each.proba if isinstance(each, Predictions) else each for each in alone]
     np.testing.assert_allclose(answer.proba, np.average(alone, axis=0, weights=weights), atol=1e-6)
     np.testing.assert_allclose(answer.facts["weights"], np.array(weights or [1] * 3) / sum(weights or [1] * 3))
+    shown = [[name, weight] for _, name, weight in answer.facts["tables"]["Members"]["rows"]]
+    assert shown == [[member.name, weight] for member, weight in zip(MEMBERS, answer.facts["weights"], strict=True)]
     for number, proba in enumerate(alone, 1):
         np.testing.assert_array_equal(answer.rows[f"member {number}"], proba.argmax(axis=1))
     labels = np.stack([proba.argmax(axis=1) for proba in alone])
@@ -152,6 +160,7 @@ def test_of_two_equally_near_the_middle_the_smaller_alpha_wins():
         "validation_rows": len(held),
         "validation_accuracy": 0.5,
         "members": [{"on": "a"}, {"on": "b"}],
+        "tables": table(0.4, 0.6),
     }
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.render import escape
+from harness.markdown import escape
 from harness.tables import to_csv
 
 HOSTILE = [
@@ -120,7 +120,12 @@ def run(tmp_path_factory):
         folder / "plugin.py",
         says="raise RuntimeError(self.word)",
         refuses="raise NotApplicable(self.word)",
-        good="return Predictions(uniform(task), rows={self.word: task.to_label > 9})",
+        good="""
+            rows = {self.word: task.to_label > 9, f"{self.word} in {self.word}": task.to_label > 9}
+            table = {"columns": [self.word, "n" + self.word], "rows": [[self.word, 1], [self.word, self.word]]}
+            facts = {"tables": {self.word: table | {"scored": True}}}
+            return Predictions(uniform(task), facts, {self.word: (task.to_label % 6).astype(np.uint8)}, rows)
+        """,
     )
     file.write_text(file.read_text().replace("k: int = 0", 'word: str = "x"'))
     labelers = [{name: {"word": word}} for word in HOSTILE[:9] for name in ("says", "refuses", "good")]
@@ -135,7 +140,7 @@ def run(tmp_path_factory):
 def test_hostile_names_break_no_table_of_a_board(run):
     folder, _ = run
     page = board(folder)["README.md"].decode()
-    lines, by_source = read_tables(page)
+    lines, by_source, *inside = read_tables(page)
     assert len(lines) == 1 + 27 + 1  # with the baseline
     assert len({len(row) for row in lines}) == 1
     assert len({len(row) for row in by_source}) == 1
@@ -144,7 +149,17 @@ def test_hostile_names_break_no_table_of_a_board(run):
     assert "good(word=a|b)" in titles
     assert "says(word=<script>alert(1)</script>)" in titles
     assert "refuses(word=[x](https://example.org))" in titles
-    for row in (*lines, *by_source):
+    assert len(inside) == len([line for line in titles if line.startswith("good")]) == 9
+    for told in inside:
+        (name, _, adopted, *_), one, other = ([plain(cell) for cell in row] for row in told)
+        assert adopted == f"Accuracy of {name}"
+        assert (one[0], other[:2]) == (name, [f"{name} (2)", name])
+        assert one[3].startswith("0.")
+    assert page.count("\n<details>\n<summary>Inside good") == page.count("\n</details>\n") == 9
+    html = [token.content for token in PARSER.parse(page) if token.type == "html_block"]
+    assert len(html) == 18
+    assert all(text.count("<") == text.count(">") in (1, 3) for text in html)
+    for row in (*lines, *by_source, *(row for told in inside for row in told)):
         for cell in row:
             plain(cell)
     kinds = {child.type for token in PARSER.parse(page) for child in token.children or ()}

@@ -128,3 +128,78 @@ def test_masks_of_rows_are_scored_and_numbers_are_not():
     }
     found = scores(result(one_hot([0, 0, 2, 0]), rows=rows), Answers(TRUTH, None), C, "accuracy")
     assert found.rows == {"adopted": Value(0.5, 2), "none": Value(None, 0)}
+
+
+def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_after_it():
+    rows = {
+        "adopted in epoch 1": np.array([True, True, True, False]),
+        "adopted in epoch 2": np.array([False, False, False, True]),
+        "left in epoch 2": np.zeros(4, bool),
+        "adopted in epoch 20": np.array([True, False, False, False]),
+        "weight in epoch 2": np.ones(4),
+    }
+    sources = np.array(["a", "a", "b", "b"])
+    found = scores(result(one_hot([0, 0, 0, 0]), STATES, rows), Answers(TRUTH, sources), C, "accuracy")
+    assert list(found.stages) == list(STATES)
+    second = found.stages["epoch 2"]
+    assert second.rows == {"adopted in epoch 2": Value(0.0, 1), "left in epoch 2": Value(None, 0)}
+    assert found.stages["epoch 1"].rows == {"adopted in epoch 1": Value(1 / 3, 3)}
+    assert found.stages["epoch 3"].rows == {}
+    assert found.rows["adopted in epoch 2"] == Value(0.0, 1)
+    for name, labels in STATES.items():
+        alone = scores(result(one_hot(labels)), Answers(TRUTH, None), C, "accuracy").honest
+        numbers = found.stages[name].scores
+        assert {key[0] for key in numbers} == {"accuracy", "macro_f1", "mae", "qwk"}
+        assert {key[1] for key in numbers} == {None, *range(C)}
+        assert all(alone[key] == value for key, value in numbers.items())
+
+
+def test_of_many_checkpoints_only_the_best_is_told():
+    states = {f"epoch {number}": np.full(4, number % C, np.uint8) for number in range(41)}
+    found = scores(result(one_hot([0, 0, 0, 0]), states), Answers(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, found.stages) == ("epoch 0", {})
+    del states["epoch 40"]
+    found = scores(result(one_hot([0, 0, 0, 0]), states), Answers(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, len(found.stages)) == ("epoch 0", 40)
+
+
+def test_members_are_scored_and_the_first_two_compared():
+    rows = {
+        "member 1": np.array([0, 1, 0, 0], np.uint8),
+        "member 2": np.array([0, 0, 2, 0], np.uint8),
+        "member 3": np.array([0, 1, 2, 3], np.uint8),
+        "members agree": np.array([True, False, False, False]),
+    }
+    found = scores(result(one_hot([0, 0, 0, 0]), STATES, rows), Answers(TRUTH, None), C, "accuracy")
+    assert list(found.stages) == [*STATES, "member 1", "member 2", "member 3"]
+    accuracies = [found.stages[f"member {k}"].scores["accuracy", None, None].value for k in (1, 2, 3)]
+    assert accuracies == [0.5, 0.5, 1.0]
+    assert found.honest["disagreement", None, None] == Value(0.5, 4)  # rows 1 and 2
+    assert found.honest["either_correct", None, None] == Value(0.75, 4)  # not row 3
+    assert found.honest["both_correct", None, None] == Value(0.25, 4)  # row 0
+    assert found.checkpoint == "epoch 2", "a member is no candidate for the oracle"
+    assert found.rows == {"members agree": Value(1.0, 1)}
+
+
+@given(answered(), st.integers(0, 2**32 - 1))
+def test_what_two_members_have_in_common_adds_up(case, seed):
+    y, _, _ = case
+    one, two = np.random.default_rng(seed).integers(0, C, (2, len(y))).astype(np.uint8)
+    found = scores(result(one_hot(y), rows={"member 1": one, "member 2": two}), Answers(y, None), C, "accuracy")
+    shares = {name: found.honest[name, None, None].value for name in ("disagreement", "either_correct", "both_correct")}
+    right = [accuracy_score(y, labels) for labels in (one, two)]
+    assert shares["either_correct"] + shares["both_correct"] == pytest.approx(sum(right))
+    assert shares["disagreement"] == pytest.approx(1 - accuracy_score(one, two))
+
+
+@pytest.mark.parametrize("labels", [np.array([0.0, 1, 2, 3]), np.array([0, 1, 2, 6], np.uint8), np.ones(4, bool)])
+def test_numbers_that_are_no_labels_are_no_member(labels):
+    rows = {"member 1": np.zeros(4, np.uint8), "member 2": labels, "member": np.zeros(4, np.uint8)}
+    found = scores(result(one_hot([0, 0, 0, 0]), rows=rows), Answers(TRUTH, None), C, "accuracy")
+    assert list(found.stages) == ["member 1"]
+    assert ("disagreement", None, None) not in found.honest
+
+
+def test_what_the_labeler_says_travels_along():
+    told = Result(np.zeros(4, np.uint8), one_hot([0, 0, 0, 0]), {"n_train_final": 7}, {}, {}, {})
+    assert scores(told, Answers(TRUTH, None), C, "accuracy").facts == {"n_train_final": 7}

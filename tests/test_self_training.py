@@ -97,7 +97,19 @@ def test_a_row_stays_with_its_first_label_and_a_fresh_model_learns_each_round():
     np.testing.assert_allclose(answer.proba, told[13], rtol=1e-6)  # the last model answers, also for adopted rows
     labels = {name: labels.tolist() for name, labels in answer.checkpoints.items()}
     assert labels == {"round 0": [0, 0, 1, 0], "round 1": [1, 1, 0, 1], "round 2": [1, 1, 0, 0]}
-    assert answer.facts == {"added": [2, 1, 0], "added_classes": [[1, 1], [0, 1], [0, 0]], "base": {"n": 13}}
+    tables = answer.facts["tables"]
+    assert answer.facts == {
+        "train_rows": [10, 12, 13],
+        "n_train_final": 13,
+        "added": [2, 1, 0],
+        "added_classes": [[1, 1], [0, 1], [0, 0]],
+        "base": {"n": 13},
+        "tables": tables,
+    }
+    rounds = [["round 0", 10, 2], ["round 1", 12, 1], ["round 2", 13, 0]]
+    assert tables["Rounds"] == {"columns": ["Round", "Train rows", "Adopted"], "rows": rounds, "scored": True}
+    mix = [["round 0", 1, 1], ["round 1", 0, 1]]
+    assert tables["Adopted by class"] == {"columns": ["Round", "As 0", "As 1"], "rows": mix}
     assert answer.rows.keys() == {"own", *(f"adopted in round {r}" for r in range(3))}
     assert answer.rows["adopted in round 1"].tolist() == [False, False, False, True]
     assert flaw(answer, 4, 2) is None
@@ -110,6 +122,8 @@ def test_it_ends_after_its_rounds_even_where_more_could_be_adopted():
     answer = SelfTraining(Told(told, asked), rounds=2).label(plain())
     assert [len(task.labelled) for task in asked] == [10, 11, 12]
     assert answer.facts["added"] == [1, 1]
+    assert answer.facts["train_rows"] == [10, 11, 12]
+    assert answer.facts["tables"]["Rounds"]["rows"][-1] == ["round 2", 12, None]  # it could have, and did not look
     assert list(answer.checkpoints) == ["round 0", "round 1", "round 2"]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lightgbm.callback import CallbackEnv
 
 EVERY = 50  # rounds from one checkpoint to the next
-TOP = 20  # features named among the facts
+TOP = 20  # features on a page; the facts have all
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GBM:
             "rounds": course[-1][1] if course else best,  # stopped early, the booster keeps the best alone
             "best_round": best if course else None,
             "validation_log_loss": loss,
-            "importances": _top(gain / gain.sum(), _names(task, self.on)),
+            "tables": {"Importances": _importances(gain / gain.sum(), _names(task, self.on))},
         }
         if course:
             return Predictions(booster.predict(X_pool, num_iteration=best), facts)
@@ -127,7 +127,7 @@ class GBM:
 def _shares(task: Task, reason: str) -> Predictions:
     """Answer with the class shares of the labelled rows: what a tree without a split says."""
     share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)  # (C,)
-    facts = {"rounds": 0, "best_round": None, "validation_log_loss": None, "importances": []}
+    facts = {"rounds": 0, "best_round": None, "validation_log_loss": None}
     return Predictions(np.tile(share, (len(task.to_label), 1)), facts | {"fallback": f"class shares: {reason}"})
 
 
@@ -156,10 +156,11 @@ def _names(task: Task, on: On) -> list[str]:
     return names
 
 
-def _top(share: np.ndarray, names: list[str]) -> list[list[Any]]:
-    """Return [name, share] of the largest `share` (d,), zeros left out; equal ones stay in the order of the columns."""
-    order = np.argsort(-share, kind="stable")[:TOP]
-    return [[names[i], float(share[i])] for i in order if share[i] > 0]
+def _importances(share: np.ndarray, names: list[str]) -> dict[str, Any]:
+    """Return the table of all features by their `share` (d,) of the gain; equal ones keep the order of the columns."""
+    order = np.argsort(-share, kind="stable")
+    rows = [[names[i], float(share[i])] for i in order]
+    return {"columns": ["Feature", "Share of gain"], "rows": rows, "top": TOP}
 
 
 @hookimpl

@@ -5,7 +5,7 @@ Northcutt, Jiang, Chuang: Confident Learning, Estimating Uncertainty in Dataset 
 
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -59,8 +59,10 @@ class Cleanlab:
             rows, y = task.labelled, np.where(flagged, present[proba.argmax(axis=1)], task.y)
         facts = {
             "noise_rate": float(flagged.mean()),  # share of the labels that are flagged
-            "issues": np.bincount(task.y[flagged], minlength=task.n_classes).tolist(),  # by given class
-            "trained_on": len(rows),
+            "issues": int(flagged.sum()),
+            "n_train": len(task.y),
+            "n_train_clean": len(rows),  # what `base` learns from in the end
+            "tables": {"Label issues": table(task.y, flagged, y, task.n_classes)},
         }
         return with_facts(answer(self.base, learning_from(task, rows, y)), facts)
 
@@ -92,6 +94,17 @@ def last_ones(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> np.n
         positions = np.flatnonzero(given == c)
         mask[positions[proba[positions, c].argmax()]] = True
     return mask
+
+
+def table(given: np.ndarray, flagged: np.ndarray, learned: np.ndarray, n_classes: int) -> dict[str, Any]:
+    """Count by class, and in all: the labels `given` (n,), those of them `flagged` (n,), those `learned` from (n',)."""
+    counts = [np.bincount(labels, minlength=n_classes) for labels in (given, given[flagged], learned)]  # each (C,)
+    rows = [[str(c), *map(int, row)] for c, row in enumerate(zip(*counts, strict=True))]
+    rows.append(["all", len(given), int(flagged.sum()), len(learned)])
+    return {
+        "columns": ["Class", "Labels", "Flagged", "Share flagged", "Learned from"],
+        "rows": [[name, n, bad, bad / n if n else None, left] for name, n, bad, left in rows],
+    }
 
 
 @hookimpl

@@ -49,13 +49,20 @@ class Ensemble:
         labels = [labels_of(proba) for proba in probas]  # each (m,)
         return Predictions(
             mean(probas, weights),
-            {**facts, "members": [dict(each.facts) for each in answers]},
+            {**facts, "members": [dict(each.facts) for each in answers], "tables": self._tables(weights)},
             checkpoints=sweep(probas) if len(probas) == 2 else {},
             rows={
                 **{f"member {number}": own for number, own in enumerate(labels, 1)},
                 "members agree": (np.stack(labels) == labels[0]).all(axis=0),
             },
         )
+
+    def _tables(self, weights: tuple[float, ...]) -> dict[str, Any]:
+        rows = [
+            [f"member {number}", member.name, float(weight)]
+            for number, (member, weight) in enumerate(zip(self.members, weights, strict=True), 1)
+        ]
+        return {"Members": {"columns": ["Member", "Labeler", "Weight"], "rows": rows, "scored": True}}
 
     def _weights(self, task: Task) -> tuple[tuple[float, ...], dict[str, Any]]:
         """Return the members' weights, which sum to 1, and what to tell of them."""

@@ -1,7 +1,7 @@
 """Self-training: what a labeler is sure of becomes training data for the next one."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,12 +42,13 @@ class SelfTraining:
         pseudo = np.zeros(len(task.to_label), np.int64)  # (m,)
         free = ~np.isin(task.to_label, task.labelled)  # (m,) a row may have come with a pseudo-label
         adopted = np.zeros(len(task.to_label), np.bool_)  # (m,)
-        learned, checkpoints, masks = task, {}, {}
+        learned, checkpoints, masks, sizes = task, {}, {}, []
         for number in range(self.rounds + 1):
             base = answer(self.base, learned)
             proba = base.proba.astype(np.float32)  # (m, C) as it is stored; and 9 of 10 equal votes do reach 0.9
             predicted = proba.argmax(axis=1)  # (m,)
             checkpoints[f"round {number}"] = predicted.astype(np.uint8)
+            sizes.append(len(learned.labelled))
             if number == self.rounds:
                 break  # no round is left to learn what this one would adopt
             new = free & ~adopted & (proba.max(axis=1) >= wanted[predicted])
@@ -59,9 +60,13 @@ class SelfTraining:
             taken = order[adopted[order]]
             rows = np.concatenate([task.labelled, task.to_label[taken]])
             learned = learning_from(task, rows, np.concatenate([task.y, pseudo[taken]]))
+        added = [np.bincount(pseudo[new], minlength=task.n_classes).tolist() for new in masks.values()]  # by class
         facts = {
-            "added": [int(new.sum()) for new in masks.values()],  # by round
-            "added_classes": [np.bincount(pseudo[new], minlength=task.n_classes).tolist() for new in masks.values()],
+            "train_rows": sizes,  # by round, pseudo-labelled ones among them
+            "n_train_final": sizes[-1],
+            "added": [sum(counts) for counts in added],  # by round; the last of all rounds adds none
+            "added_classes": added,
+            "tables": _tables(sizes, added),
             "base": dict(base.facts),
         }
         return Predictions(proba, facts, checkpoints, {**base.rows, **masks})
@@ -70,6 +75,18 @@ class SelfTraining:
         """Return (C,) what the probability of a row predicted as each class must reach."""
         share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)
         return np.where(share < self.minority_share, self.minority_threshold, self.threshold).astype(np.float32)
+
+
+def _tables(sizes: list[int], added: list[list[int]]) -> dict[str, Any]:
+    """Show the rounds with their train rows (R,), and what each adopted, by class (R or R - 1, C)."""
+    counts = [*map(sum, added), None]
+    rounds = [[f"round {number}", size, counts[number]] for number, size in enumerate(sizes)]
+    classes = [[f"round {number}", *each] for number, each in enumerate(added) if any(each)]
+    mix = {"columns": ["Round", *(f"As {c}" for c in range(len(added[0])))], "rows": classes}
+    return {
+        "Rounds": {"columns": ["Round", "Train rows", "Adopted"], "rows": rounds, "scored": True},
+        "Adopted by class": mix,
+    }
 
 
 @hookimpl

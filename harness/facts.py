@@ -1,0 +1,61 @@
+"""The tables that a labeler may put among its facts, for the page to show."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+TABLES = "tables"  # the key, at any depth: a wrapper nests the facts of the labelers it holds
+KEYS = {"columns", "rows", "top", "scored"}
+
+
+def tables(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield (title, table) of every table among the facts, the title headed by the place of one that is nested."""
+    yield from _tables(facts, ())
+
+
+def table_flaw(facts: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the tables among the facts (JSON), or None if nothing is."""
+    for title, table in tables(facts):
+        wrong = _flaw(table)
+        if wrong is not None:
+            return f"the table {title!r} among its facts {wrong}"
+    return None
+
+
+def _tables(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        for number, item in enumerate(value, 1):
+            yield from _tables(item, (*place, str(number)))
+    if not isinstance(value, Mapping):
+        return
+    for key, item in value.items():
+        if key != TABLES:
+            yield from _tables(item, (*place, str(key)))
+        elif isinstance(item, Mapping):
+            for title, table in item.items():
+                yield ": ".join(part for part in (" ".join(place), title) if part), table
+        else:
+            yield " ".join((*place, key)), item
+
+
+def _flaw(table: Any) -> str | None:
+    if not isinstance(table, Mapping) or not {"columns", "rows"} <= table.keys() <= KEYS:
+        return "must be {columns, rows}, and top or scored where wanted"
+    columns, rows = table["columns"], table["rows"]
+    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
+        return "must have columns, a list of names"
+    if len(set(columns)) < len(columns):
+        return "must have columns of different names"
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
+        return f"must have rows, each a list of {len(columns)} cells"
+    for row in rows:
+        if not isinstance(row[0], str):
+            return f"must have rows that begin with their name, a string, got {row[0]!r}"
+        wrong = next((cell for cell in row if not isinstance(cell, str | int | float | None)), None)
+        if wrong is not None or any(isinstance(cell, bool) for cell in row):
+            return f"must hold strings, numbers and nulls alone, in row {row[0]!r} too"
+    top = table.get("top")
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1 or len(columns) < 2):
+        return f"must have a whole number of rows as top, and a second column to order them by, got {top!r}"
+    if not isinstance(table.get("scored", False), bool):
+        return f"must have true or false as scored, got {table['scored']!r}"
+    return None
