@@ -1,5 +1,6 @@
 """The exact nearest labelled rows by cosine, and the neighbour graph of all rows."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,19 +52,33 @@ def unit(X: Floats) -> Floats:
     return X
 
 
-def _search(base: Floats, queries: Floats, base_rows: Rows, query_rows: Rows, k: int) -> tuple[Floats, Rows]:
+def searched(
+    base: Floats, queries: Floats, base_rows: Rows, query_rows: Rows, k: int, step: int = QUERIES
+) -> Iterator[tuple[slice, Floats, Rows]]:
+    """Yield (queries, similarity, index), `step` queries at a time: their `k` nearest of the unit vectors `base`.
+
+    `index` points into `base`; otherwise as `neighbors` says. The step changes nothing but how often there is an
+    answer.
+    """
     # Stored in order of row number, so that among equals the lower place is the lower row.
     order = np.argsort(base_rows, kind="stable")
     base, ordered_rows = np.ascontiguousarray(base[order]), base_rows[order]
     # A row that is also asked about meets itself, once for every copy of it.
     low, high = np.searchsorted(ordered_rows, query_rows), np.searchsorted(ordered_rows, query_rows, side="right")
     k = min(k, len(base))
+    for start in range(0, len(queries), step):
+        here = slice(start, min(start + step, len(queries)))
+        similarity, place = _exact(base, queries[here], low[here], high[here], k)
+        yield here, similarity, np.where(np.isfinite(similarity), order[place], 0)
+
+
+def _search(base: Floats, queries: Floats, base_rows: Rows, query_rows: Rows, k: int) -> tuple[Floats, Rows]:
+    k = min(k, len(base))
     similarity = np.empty((len(queries), k), np.float32)
-    place = np.empty((len(queries), k), np.int64)
-    for start in range(0, len(queries), QUERIES):
-        here = slice(start, start + QUERIES)
-        similarity[here], place[here] = _exact(base, queries[here], low[here], high[here], k)
-    return similarity, np.where(np.isfinite(similarity), order[place], 0)
+    index = np.empty((len(queries), k), np.int64)
+    for here, near, where in searched(base, queries, base_rows, query_rows, k):
+        similarity[here], index[here] = near, where
+    return similarity, index
 
 
 def _exact(base: Floats, queries: Floats, low: NDArray[np.intp], high: NDArray[np.intp], k: int) -> tuple[Floats, Rows]:

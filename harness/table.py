@@ -1,8 +1,9 @@
-"""Any accepted file as one parquet file: parquet itself, JSON lines converted once, or the simulated twin."""
+"""Any accepted data as one parquet file: parquet itself, JSON lines converted once, the hub's, the simulated twin."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness import twin
-from harness.digest import of_code, of_file
+from harness import hub, twin
+from harness.digest import digest, of_code, of_file
 from harness.errors import DataError
 from harness.lock import locked
 
@@ -33,16 +34,32 @@ class Table:
         return list(pq.read_schema(self.path).names)
 
 
-def open_table(path: str, folders: tuple[Path, ...], cache: Path, when_missing: str, twin_rows: int | None) -> Table:
-    """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do."""
+def open_table(
+    path: str,
+    folders: tuple[Path, ...],
+    cache: Path,
+    when_missing: str,
+    twin_rows: int | None,
+    wanted: Container[str] = (),
+) -> Table:
+    """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do.
+
+    Only a twin takes notice of the columns `wanted`: its second embedding, most of its size, is there where named.
+    """
+    skywork = twin.SKYWORK in wanted
     if is_twin(path):
-        return _twin(cache, twin_rows or _rows_asked(path))
-    if path.startswith(("twin:", "hub:")):
-        raise DataError(f"{path}: cannot be read; known are files (parquet, jsonl) and {TWIN}, {TWIN}:ROWS")
+        return _twin(cache, twin_rows or rows_asked(path), skywork)
+    if hub.is_hub(path):
+        fetched = hub.fetch(path, cache)
+        _readable(fetched.file)
+        return Table(fetched.file, fetched.shown, fetched.sha256, simulated=False)
+    if path.startswith("twin:"):
+        known = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN}, {TWIN}:ROWS"
+        raise DataError(f"{path}: cannot be read; known are {known}")
     candidates = [folder / path for folder in folders]
     file = next((c for c in candidates if c.exists()), None)
     if file is None and when_missing == "twin":
-        return _twin(cache, twin_rows or twin.POOL)
+        return _twin(cache, twin_rows or twin.POOL, skywork)
     if file is None:
         looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
         raise DataError(f"{path}: no such file (looked in {looked})")
@@ -58,7 +75,8 @@ def is_twin(path: str) -> bool:
     return path == TWIN or path.startswith(f"{TWIN}:")
 
 
-def _rows_asked(path: str) -> int:
+def rows_asked(path: str) -> int:
+    """Return the size of the twin that a path names."""
     if path == TWIN:
         return twin.POOL
     rows = path.removeprefix(f"{TWIN}:")
@@ -76,15 +94,17 @@ def _readable(file: Path) -> None:
         raise DataError(f"{file}: two columns have the same name")
 
 
-def _twin(cache: Path, rows: int) -> Table:
+def _twin(cache: Path, rows: int, skywork: bool) -> Table:
     code = of_code(sorted(Path(twin.__file__).parent.glob("twin*")))
-    file = cache / "twin" / f"tulu_300k-{rows}-{code[:12]}.parquet"
+    # Known by how it is made: with and without the second embedding the other columns are the same, and so are cells.
+    sha256 = digest(TWIN, rows, code, version("numpy"))
+    file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
     with locked(file.with_suffix(".lock")):
         if not file.exists():
             scratch = file.with_suffix(".partial")
-            twin.write(scratch, rows)
+            twin.write(scratch, rows, skywork=skywork)
             scratch.replace(file)
-    return Table(file.absolute(), f"{TWIN} ({rows:,} rows)", of_file(file, cache / "digests"), simulated=True)
+    return Table(file.absolute(), f"{TWIN} ({rows:,} rows)", sha256, simulated=True)
 
 
 def _converted(file: Path, sha256: str, cache: Path) -> Path:

@@ -151,7 +151,7 @@ def test_files_that_are_not_there(tmp_path):
     for path, words in (
         ("absent.parquet", rf"absent.parquet: no such file \(looked in {tmp_path}\)"),
         ("folder.parquet", "is not a readable parquet"),
-        ("hub:owner/name", "hub:owner/name: cannot be read; known are files"),
+        ("hub:owner", "hub:owner: must be hub:OWNER/NAME"),
         ("twin:other", "twin:other: cannot be read; known are files .* and twin:tulu_300k"),
     ):
         with pytest.raises(DataError, match=words):
