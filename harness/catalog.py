@@ -92,7 +92,9 @@ class Catalog:
     def _refuse_missing(entry: Entry) -> None:
         for module in getattr(entry.cls, "requires", ()):
             if importlib.util.find_spec(module) is None:
-                raise PluginError(f"{entry.name!r} needs the package {module!r}, which is not installed")
+                extra = getattr(entry.cls, "extra", None)
+                advice = f"; pip install '{entry.distribution}[{extra}]'" if extra else ""
+                raise PluginError(f"{entry.name!r} needs the package {module!r}, which is not installed{advice}")
 
 
 def discover(files: tuple[Path, ...] = ()) -> Catalog:

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from harness.prepare import Recipe
 from harness.rank import Comparison
 from harness.run import Run
 from harness.work import Outcome
+
+TELL_EVERY = 15.0  # seconds between lines on a block's rows where no terminal is
 
 
 class Talk:
@@ -51,10 +55,18 @@ class Talk:
     @contextmanager
     def progress(self, total: int, done: int) -> Iterator["Reporter"]:
         """Follow a run: a live bar on a terminal, a line a cell elsewhere, events under --json."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        bar = Progress(*columns, console=self.aside, disable=self.as_json or not self.aside.is_terminal)
-        with bar:
+        with self._bar() as bar:
             yield Reporter(self, bar, total, done)
+
+    @contextmanager
+    def making(self) -> Iterator["Making"]:
+        """Follow blocks alone, in the same ways."""
+        with self._bar() as bar:
+            yield Making(self, bar)
+
+    def _bar(self) -> Progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        return Progress(*columns, console=self.aside, disable=self.as_json or not self.aside.is_terminal)
 
     def board(
         self, ready: Run, comparisons: list[Comparison], board: Path, counts: Counter[str], seconds: float | None
@@ -85,6 +97,70 @@ class Talk:
         self.line(f"{tally}{took}; leaderboard: {board}")
 
 
+@dataclass
+class Pace:
+    """How fast the rows of one block come, from the first that are seen on: loading a model is not part of it."""
+
+    task: Any
+    total: int
+    rows: int = 0
+    since: float = 0.0  # when the first rows were seen
+    at_first: int = 0  # how many
+    told: float = 0.0  # when the last line about it was written
+    told_rows: int = 0
+
+    def update(self, rows: int, now: float) -> None:
+        """Note how many rows are there."""
+        if rows and not self.since:
+            self.since, self.at_first = now, rows
+        self.rows = rows
+
+    def speed(self, now: float) -> float:
+        """Return rows a second; 0 while there is nothing to tell it from."""
+        return (self.rows - self.at_first) / (now - self.since) if self.rows > self.at_first else 0.0
+
+    def __str__(self) -> str:
+        now = time.monotonic()
+        speed = self.speed(now)
+        if not speed:
+            return ""
+        return f"{speed:,.3g} rows/s" if speed < 100 else f"{speed:,.0f} rows/s"
+
+
+class Making:
+    """Turns the rows of blocks into progress: rows, rows a second, time left."""
+
+    def __init__(self, talk: Talk, bar: Progress) -> None:
+        self.talk, self.bar = talk, bar
+        self.paces: dict[str, Pace] = {}
+
+    def block(self, recipe: Recipe, rows: int, total: int) -> None:
+        """Some rows of a block are there."""
+        now = time.monotonic()
+        if recipe.name not in self.paces:
+            task = self.bar.add_task(f"rows of block {recipe.name}", total=total)
+            self.paces[recipe.name] = Pace(task, total, told=now)
+            if self.talk.as_json:
+                self.talk.event("block", block=recipe.name, maker=recipe.maker.name)
+            elif self.bar.disable:
+                self.talk.aside.print(f"making block {recipe.name} ({recipe.maker.name})")
+        pace = self.paces[recipe.name]
+        pace.update(rows, now)
+        shown = " ".join(part for part in (f"rows of block {recipe.name}", str(pace)) if part)
+        self.bar.update(pace.task, completed=rows, description=shown)
+        if self.bar.disable and now - pace.told >= TELL_EVERY and rows > pace.told_rows:
+            pace.told, pace.told_rows = now, rows
+            self._tell(recipe.name, pace, pace.speed(now))
+
+    def _tell(self, name: str, pace: Pace, speed: float) -> None:
+        left = (pace.total - pace.rows) / speed if speed else None
+        if self.talk.as_json:
+            self.talk.event("rows", block=name, rows=pace.rows, total=pace.total, per_second=speed, seconds_left=left)
+            return
+        rest = "" if left is None else f", {pace}, {timedelta(seconds=round(left))} left"
+        self.talk.aside.print(f"block {name}: {pace.rows:,} of {pace.total:,} rows{rest}", markup=False)
+
+
 class Reporter:
     """Turns what happens in a run into progress."""
 
@@ -93,22 +169,12 @@ class Reporter:
         self.done, self.failed, self.reused = done, 0, done
         self.started = time.monotonic()
         self.cells = bar.add_task(self._tally(), total=total, completed=done)
-        self.blocks: dict[str, Any] = {}
+        self.block = Making(talk, bar).block
 
     @property
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self.started
-
-    def block(self, recipe: Recipe, rows: int, total: int) -> None:
-        """Some rows of a block are there."""
-        if recipe.name not in self.blocks:
-            self.blocks[recipe.name] = self.bar.add_task(f"rows of block {recipe.name}", total=total)
-            if self.talk.as_json:
-                self.talk.event("block", block=recipe.name, maker=recipe.maker.name)
-            elif self.bar.disable:
-                self.talk.aside.print(f"making block {recipe.name} ({recipe.maker.name})")
-        self.bar.update(self.blocks[recipe.name], completed=rows)
 
     def cell(self, outcome: Outcome) -> None:
         """A cell has ended."""

@@ -4,9 +4,14 @@ A plugin is a frozen dataclass: its class attribute ``name`` is its name in a su
 defaults are its parameters. It may also carry, as class attributes:
 
 - ``requires``: modules it cannot do without; the suite is refused with a clear line where one is missing.
+- ``extra``: the extra of its distribution that installs them, for that line.
 - ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
 - ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
+- ``text_only`` (embedders, feature sets): True where the texts alone decide: the block is found again whatever else
+  changes in the file, labels and other columns among it, and the items have no other column.
+- ``pinned()`` (embedders, feature sets): a method that returns the plugin with what may move (a branch of a model) as
+  what it is on this machine now. The block is made, and identified, by that; a DataError says what is not there.
 - ``rowwise`` (feature sets): True where a row's features depend on that row alone; it is then asked part by part.
 """
 

@@ -12,6 +12,7 @@ from harness.contracts import Labelled
 from harness.digest import digest, of_array
 from harness.errors import DataError, nearest, printable, some
 from harness.fuse import Rows
+from harness.hub import is_hub
 from harness.items import Items
 from harness.population import Population, consensus, fused, select
 from harness.table import Table
@@ -46,6 +47,8 @@ class Data:
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= 256:
             raise ValueError(f"classes must be from 2 to 256, got {self.classes}")
+        if is_hub(self.path) and self.when_missing == "twin":
+            raise ValueError("when_missing: twin is for files; what the hub has is fetched, or refused with the reason")
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -143,6 +146,17 @@ def load(data: Data, population: Population, table: Table) -> Dataset:
         group_names,
         population.take == "oversampled",
     )
+
+
+def all_rows(table: Table, text: str | None, id: str | None) -> Items:
+    """Return every row of a table without any target, for embedders alone. Raises DataError."""
+    columns = _Columns(table)
+    if text is not None:
+        columns.require(text, "text")
+    rows = np.arange(columns.size)
+    ids = columns.ids(id) if id is not None else rows
+    identity = digest(table.sha256, of_array(rows), of_array(ids), text, ())
+    return Items(str(table.path), rows, ids, tuple(table.columns), (), text, identity)
 
 
 def with_labels(dataset: Dataset, y: NDArray[np.int64]) -> Dataset:

@@ -1,28 +1,31 @@
 """Blocks on disk, made once per content by a worker, and the cut from a dataset to what a labeler may see."""
 
+import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import spec
-from harness.catalog import Catalog, resolve
+from harness.catalog import Catalog
 from harness.contracts import Split
 from harness.dataset import Dataset
 from harness.digest import canonical, digest, versions
-from harness.errors import DataError, some
-from harness.fuse import Block, Floats
+from harness.errors import DataError
+from harness.fuse import Block
 from harness.items import Items
 from harness.lock import locked
-from harness.process import Limits, Processes
+from harness.process import LOG, Child, Limits, Processes
+from harness.rowfile import ARRAY, OUTCOME, rows_in, write
 from harness.task import Task
 
-PART = 8_192  # rows a row-wise feature set is asked for at a time
 SCHEMA = 1
 
 
@@ -44,27 +47,69 @@ def recipes(blocks: Mapping[str, Any], dataset: Dataset, catalog: Catalog, memo:
     """Return the recipe of every block. Nothing is made."""
     made = {}
     for name, maker in blocks.items():
-        entry = catalog.of(maker)
-        try:
-            what = spec.identity(maker, memo)
-        except OSError as error:
-            raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
-        key = digest(SCHEMA, dataset.items.identity, what, entry.identity(), versions())
-        made[name] = Recipe(name, maker, key, entry.reference())
+        made[name] = recipe(name, maker, dataset.items, catalog, memo)
     return made
+
+
+def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) -> Recipe:
+    """Return the recipe of one block of these rows; its maker is pinned. Raises DataError where it lacks a file."""
+    entry = catalog.of(maker)
+    try:
+        maker = maker.pinned() if hasattr(maker, "pinned") else maker
+        what = spec.identity(maker, memo)
+        rows = _texts_of(items, memo) if getattr(maker, "text_only", False) else items.identity
+    except DataError as error:
+        raise DataError(f"block {name!r}: {error}") from None
+    except OSError as error:
+        raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
+    key = digest(SCHEMA, rows, what, entry.identity(), versions() | _versions_of(getattr(maker, "requires", ())))
+    return Recipe(name, maker, key, entry.reference())
+
+
+def _versions_of(modules: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of the distributions that are called as their modules are."""
+    found = {}
+    for module in modules:
+        with suppress(PackageNotFoundError):
+            found[module] = version(module)
+    return found
+
+
+def _texts_of(items: Items, memo: Path) -> str:
+    """Return the hash of the conversations in row order, noted under the identity of the items."""
+    note = memo / f"texts-{items.identity[:32]}.json"
+    try:
+        known = json.loads(note.read_text())
+        if known["items"] == items.identity:
+            return str(known["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no note yet, or a torn one: read again
+    state = hashlib.sha256()
+    for conversation in items.conversations():
+        state.update(canonical(conversation).encode() + b"\n")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    scratch = note.with_suffix(f".{os.getpid()}")
+    scratch.write_text(canonical({"items": items.identity, "sha256": state.hexdigest()}))
+    scratch.replace(note)
+    return state.hexdigest()
 
 
 def is_made(recipe: Recipe, cache: Path) -> bool:
     """Say whether the block is on disk."""
     folder = cache / "blocks" / recipe.key
-    return (folder / "block.json").exists() and _rows_in(folder / "array.npy") > 0
+    return (folder / "block.json").exists() and rows_in(folder / ARRAY) > 0
+
+
+def array_of(recipe: Recipe, cache: Path) -> Path:
+    """Return the file with the array of a block that is on disk."""
+    return cache / "blocks" / recipe.key / ARRAY
 
 
 def open_block(recipe: Recipe, cache: Path) -> Block:
     """Map a block that is on disk."""
     folder = cache / "blocks" / recipe.key
     about = json.loads((folder / "block.json").read_text())
-    return Block.open(str(folder.absolute() / "array.npy"), about["kind"], tuple(about["names"]))
+    return Block.open(str(folder.absolute() / ARRAY), about["kind"], tuple(about["names"]))
 
 
 def make(
@@ -81,26 +126,48 @@ def make(
         if is_made(recipe, cache):
             return
         partial = folder.with_suffix(".partial").absolute()
-        partial.mkdir(parents=True, exist_ok=True)
-        (partial / "outcome.json").unlink(missing_ok=True)
-        job = (spec.unbuild(recipe.maker), recipe.reference, recipe.kind, recipe.name, items)
-        child = processes.start(_make, job, partial)
+        child = begin(recipe, items, processes, partial, (0, len(items)))
         stopped = None
         try:
             while stopped is None and child.process.is_alive():
                 child.process.join(0.1)
                 stopped = child.over(limits)
-                progress(_rows_in(partial / "array.npy"))
+                progress(rows_in(partial / ARRAY))
         finally:
             child.kill()
-        outcome = _outcome(partial)
-        if stopped or outcome is None:
-            raise DataError(f"block {recipe.name!r}: {stopped or child.ending()}; see {partial / 'log.txt'}")
-        if "error" in outcome:
-            raise DataError(outcome["error"])
-        (partial / "block.json").write_text(canonical(outcome))
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        finish(partial, folder, ended(recipe, child, stopped))
+
+
+def begin(
+    recipe: Recipe, items: Items, processes: Processes, folder: Path, span: tuple[int, int], gpu: str | None = None
+) -> Child:
+    """Start a worker that writes rows `span` of a block into folder/array.npy, after those that are there.
+
+    `gpu` is the one GPU it shall see; None leaves it those that it would see anyway.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / OUTCOME).unlink(missing_ok=True)
+    if getattr(recipe.maker, "text_only", False) and items.text is not None:
+        items = replace(items, columns=(items.text,), hidden=())
+    job = (spec.unbuild(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
+    return processes.start(write, job, folder)
+
+
+def ended(recipe: Recipe, child: Child, stopped: str | None) -> dict[str, Any]:
+    """Return what an ended worker says of its rows, {"kind": ..., "names": ...}; a DataError says why it failed."""
+    outcome = _outcome(child.folder)
+    if stopped or outcome is None:
+        raise DataError(f"block {recipe.name!r}: {stopped or child.ending()}; see {child.folder / LOG}")
+    if "error" in outcome:
+        raise DataError(outcome["error"])
+    return outcome
+
+
+def finish(partial: Path, folder: Path, about: Mapping[str, Any]) -> None:
+    """Turn the folder of a whole array into that of a finished block."""
+    (partial / "block.json").write_text(canonical(about))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 def ask(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Task:
@@ -119,100 +186,9 @@ def ask(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Task:
     )
 
 
-# What follows runs in the worker.
-
-
-def _make(what: Mapping[str, Any], reference: tuple[str, str, str | None], kind: str, name: str, items: Items) -> None:
-    outcome: dict[str, Any]
-    try:
-        maker = spec.rebuild(what, lambda _kind, _name: resolve(reference))
-        outcome = {"kind": kind, "names": _fill(maker, kind, name, items, Path("array.npy"))}
-    except DataError as error:
-        outcome = {"error": f"block {name!r}: {error}"}
-    except Exception as error:
-        import traceback
-
-        traceback.print_exc()
-        reason = (str(error).strip() or "no message").splitlines()[0]
-        outcome = {"error": f"block {name!r}: {type(error).__name__}: {reason}; see {Path.cwd() / 'log.txt'}"}
-    Path("outcome.json").write_text(canonical(outcome))
-
-
-def _fill(maker: Any, kind: str, block: str, items: Items, file: Path) -> tuple[str, ...]:
-    """Write the rows of a block one chunk after the other; returns the names of its columns."""
-    resumable = getattr(maker, "resumable", True) if kind == "embedding" else getattr(maker, "rowwise", False)
-    done = _rows_in(file) if resumable else 0
-    names: tuple[str, ...] = getattr(maker, "names", ())
-    width = (_row_offset(file, 1) - _row_offset(file, 0)) // 4 if done else None
-    with file.open("r+b" if done else "wb") as out:
-        if done:
-            out.truncate(out.seek(_row_offset(file, done)))
-        for chunk, found in _chunks(maker, kind, items, done):
-            part = _checked(chunk, kind, items, done)
-            names = found or names
-            if width not in (None, part.shape[1]):
-                raise DataError(f"gave {part.shape[1]} columns from row number {done:,} on, {width} before")
-            if width is None:
-                width = part.shape[1]
-                header = {"descr": "<f4", "fortran_order": False, "shape": (len(items), part.shape[1])}
-                np.lib.format.write_array_header_1_0(out, header)
-            out.write(part.data)
-            out.flush()
-            done += len(part)
-    if done != len(items):
-        raise DataError(f"gave {done:,} rows for {len(items):,}")
-    return names
-
-
-def _chunks(maker: Any, kind: str, items: Items, start: int) -> Iterator[tuple[NDArray[Any], tuple[str, ...]]]:
-    """Yield (rows, names) of a block from row number `start` on; names are () where the maker gives none by the way."""
-    if kind == "embedding":
-        for chunk in maker.embed(items, start):
-            yield chunk, ()
-        return
-    for part in items.parts(PART, start) if getattr(maker, "rowwise", False) else (items,):
-        answer = maker.features(part)
-        yield answer if isinstance(answer, tuple) else (answer, ())
-
-
-def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats:
-    """Return a chunk as float32 if every row of it can be used; `start` is the number of its first row."""
-    chunk = np.ascontiguousarray(chunk, np.float32)
-    if chunk.ndim != 2 or chunk.shape[1] == 0:
-        raise DataError(f"must give (rows, d) arrays, gave shape {chunk.shape}")
-
-    def refuse(bad: Any, what: str) -> None:
-        rows = start + np.flatnonzero(bad)
-        if len(rows):
-            count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
-            raise DataError(f"{what} in {count} (id {some(items.ids[rows].tolist())}); mend or leave out these rows")
-
-    refuse(~np.isfinite(chunk).all(axis=1), "NaN or infinite values")
-    if kind == "embedding":
-        refuse(~chunk.any(axis=1), "zero vectors, which have no direction,")
-    return chunk
-
-
-def _row_offset(file: Path, rows: int) -> int:
-    """Return where in a .npy file of float32 rows the row number `rows` begins."""
-    with file.open("rb") as source:
-        np.lib.format.read_magic(source)
-        shape, _, _ = np.lib.format.read_array_header_1_0(source)
-        return source.tell() + rows * shape[1] * 4
-
-
-def _rows_in(file: Path) -> int:
-    """Return how many whole rows a .npy file that is being written holds."""
-    try:
-        first = _row_offset(file, 0)
-        return (file.stat().st_size - first) // (_row_offset(file, 1) - first)
-    except (OSError, ValueError):
-        return 0  # not begun
-
-
 def _outcome(folder: Path) -> dict[str, Any] | None:
     try:
-        outcome: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
+        outcome: dict[str, Any] = json.loads((folder / OUTCOME).read_text())
     except (OSError, ValueError):
         return None
     return outcome

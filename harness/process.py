@@ -144,6 +144,14 @@ def _set_numeric_environment(threads: int, device: str) -> None:
             os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
 
 
+def visible_gpus() -> tuple[str, ...]:
+    """Return the GPUs that a program started here would see, as CUDA_VISIBLE_DEVICES names them."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return tuple(name.strip() for name in told.split(",") if name.strip())
+    return tuple(str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
+
+
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
     """Keep children from importing the program that started the run."""

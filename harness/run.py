@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import prepare, twin, work
+from harness import prepare, shards, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
@@ -93,7 +93,7 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
         notice("SIMULATED DATA: this suite runs on the simulated twin")
     elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
         notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
-    table = open_table(path, suite.folders, cache, when_missing, options.twin_rows)
+    table = open_table(path, suite.folders, cache, when_missing, options.twin_rows, suite.named)
     if table.simulated and options.twin_rows:  # the pool in small, and so is what the suite takes of it
         whole = rows_asked(path) if is_twin(path) else twin.POOL
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
@@ -128,7 +128,7 @@ def execute(
         def progress(rows: int, recipe: prepare.Recipe = recipe) -> None:
             on_block(recipe, rows, len(run.dataset))
 
-        prepare.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress)
+        shards.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress)
     names = {name for cell in todo for name in cell.blocks}
     blocks: dict[str, Block] = {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
     work.run(

@@ -126,13 +126,18 @@ class Reader:
         for hint in hints:
             trial = Reader(self.document, self.find, self.folders)
             result = trial.read(type(None) if hint is None else hint, value, place)
-            if not trial.problems:
+            if not trial.problems and not (isinstance(result, Path) and str in hints and _is_text(value, result)):
                 return result
             if _fits(hint, value):  # right shape, wrong inside: these are the problems to show
                 first = first or trial.problems
         self.problems += first
         wanted = " or ".join(_describe(hint) for hint in hints)
         return INVALID if first else self.problem(place, f"must be {wanted}, got {value!r}")
+
+
+def _is_text(value: str, path: Path) -> bool:
+    """Say whether a `Path | str` is the text: there is no such path, and it is not written as one either."""
+    return not value.startswith(("/", "./", "../")) and not path.exists()
 
 
 def _fits(hint: Any, value: Any) -> bool:

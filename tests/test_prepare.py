@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness import DataError, Items
-from harness.prepare import _fill
+from harness.rowfile import fill as fill_file
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Yields:
 
 def fill(tmp_path, *shapes):
     items = Items("none", np.arange(6), np.arange(6), ())
-    _fill(Yields(shapes), "embedding", "block", items, tmp_path / "array.npy")
+    fill_file(Yields(shapes), "embedding", "block", items, tmp_path / "array.npy")
     return np.load(tmp_path / "array.npy")
 
 

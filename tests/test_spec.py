@@ -364,3 +364,28 @@ def test_a_type_that_yaml_cannot_give_is_one_clear_problem():
     reader.record(Odd, {"words": ["a"]}, ())
     expected = "odd.yaml:1: words: has the type list[str], which a suite cannot give; see docs/plugins.md"
     assert reader.problems == [expected]
+
+
+@dataclass(frozen=True)
+class Loads:
+    name: ClassVar[str] = "loads"
+
+    model: Path | str
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("owner/name", "owner/name"),
+        ("here/model", Path("here/model")),
+        ("./gone", Path("gone")),
+        ("../gone", Path("../gone")),
+        ("/gone", Path("/gone")),
+    ],
+)
+def test_a_path_or_text_is_a_path_where_there_is_one_or_it_is_written_so(tmp_path, given, expected):
+    (tmp_path / "here" / "model").mkdir(parents=True)
+    reader = Reader(Document("spec", {}, {}), lambda kind, name: Loads, (tmp_path,))
+    loads = reader.plugin("embedders", {"loads": {"model": given}}, ())
+    reader.finish()
+    assert loads.model == (expected if isinstance(expected, str) else (tmp_path / expected).absolute())

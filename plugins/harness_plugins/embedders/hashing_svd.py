@@ -29,6 +29,7 @@ class HashingSVD:
 
     name: ClassVar[str] = "hashing_svd"
     resumable: ClassVar[bool] = False
+    text_only: ClassVar[bool] = True
 
     dim: int = 256
     n_features: int = 2**18  # buckets of the hash

@@ -81,6 +81,7 @@ class TextV1:
     name: ClassVar[str] = "text_v1"
     names: ClassVar[tuple[str, ...]] = tuple(name for name, _ in FEATURES)
     rowwise: ClassVar[bool] = True
+    text_only: ClassVar[bool] = True
 
     def features(self, items: Items) -> np.ndarray:
         row = np.dtype((np.float32, len(FEATURES)))

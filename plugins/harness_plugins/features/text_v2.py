@@ -133,6 +133,7 @@ class TextV2:
     name: ClassVar[str] = "text_v2"
     names: ClassVar[tuple[str, ...]] = tuple(name for name, _ in FEATURES)
     rowwise: ClassVar[bool] = True
+    text_only: ClassVar[bool] = True
 
     def features(self, items: Items) -> np.ndarray:
         row = np.dtype((np.float32, len(FEATURES)))
