@@ -15,6 +15,7 @@ import pytest
 
 import harness
 from harness import catalog, hookspecs, suite
+from harness.collection import load_collection
 from harness.dataset import Data
 from harness.population import Population
 
@@ -150,12 +151,19 @@ def test_every_yaml_example_is_yaml_that_a_suite_may_hold() -> None:
         for text in blocks(page, "yaml"):
             value = parse(text, "example").value
             assert isinstance(value, dict)
-            assert set(value) <= set(suite.SECTIONS)
+            assert set(value) <= {*suite.SECTIONS, "suites"}
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted((ROOT / "suites").rglob("*.yaml")), ids=lambda file: file.stem)
 def test_every_suite_of_the_project_is_valid_and_named_as_its_file(file: Path) -> None:
-    assert suite.load_suite(file, catalog.discover()).name == file.stem
+    loaded = load_collection(file, catalog.discover())
+    name = loaded.name or loaded.suites[0].name
+    assert name == (f"record_{file.stem}" if file.parent.name == "record" else file.stem)
+
+
+def test_the_record_is_all_of_its_sections() -> None:
+    listed = {each.file.resolve() for each in load_collection(ROOT / "suites/record.yaml", catalog.discover()).suites}
+    assert {file.resolve() for file in (ROOT / "suites/record").glob("*.yaml")} <= listed
 
 
 def test_the_leak_of_the_judged_responses_is_quoted_from_the_boards() -> None:

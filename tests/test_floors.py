@@ -26,10 +26,11 @@ FLOORS = (
     ),  # what plugins are written with
     "__init__",
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
-    *("twin", "hub", "table", "population", "dataset", "suite"),  # what is asked
-    *("process", "machine", "store", "prepare", "plan", "work"),  # what is done
+    *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
+    *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "work"),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
-    *("markdown", "tables", "render", "overview", "console"),  # what is shown
+    *("census", "counterpart"),
+    *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),
 )
 MOST_LINES = 320
