@@ -1,7 +1,7 @@
 """The twin: a seeded simulation of the pool `tulu_300k`, for trying a suite where the pool itself is not at hand.
 
-Rows per source and the joint scores of the three raters are the pool's; texts and embeddings are invented. docs/twin.md
-says what they were fitted to and what they cannot show.
+Rows per source and the joint scores of the three raters are the pool's, in flan_v2 stretch by stretch; texts and
+embeddings are invented. docs/twin.md says what they were fitted to and what they cannot show.
 """
 
 import csv
@@ -16,27 +16,39 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-
-Reals = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+from harness.twin_space import TOPICS, Geometry, Ints, Reals, Space, geometry, vectors
 
 POOL = 300_932
-BLOCKS = {"flan_v2": 100_000, "oasst1": 33_919, "wizardlm": 100_000, "dolly": 15_011, "stanford_alpaca": 52_002}
-SHARES = Path(__file__).with_name("twin_shares.csv")  # rows of the pool per source and triple of scores
+# The pool's stretches, source and rows: flan_v2 drifts, and the record has numbers of its first 30,000 and 50,000 rows.
+STRETCHES = (
+    ("flan_v2", 30_000),
+    ("flan_v2", 20_000),
+    ("flan_v2", 50_000),
+    ("oasst1", 33_919),
+    ("wizardlm", 100_000),
+    ("dolly", 15_011),
+    ("stanford_alpaca", 52_002),
+)
+BLOCKS = {name: sum(rows for other, rows in STRETCHES if other == name) for name, _ in STRETCHES}
+SHARES = Path(__file__).with_name("twin_shares.csv")  # rows of the pool per stretch and triple of scores
 RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
 CHUNK = 8_192  # rows drawn at a time, and written as one row group
 
-# What a text or an embedding knows of its row's quality: a mean of the raters plus noise, partly common to both.
+# What a text or an embedding knows of its row's quality: a mean of the raters plus noise, partly common to all.
 RATER_WEIGHTS = np.array([0.8, 0.1, 0.1])  # GPT, Llama, Mistral
 MIDDLE = 2.45  # about its mean over the pool: what counts as middling quality
-COMMON_NOISE, TEXT_NOISE, EMBEDDING_NOISE = 0.65, 0.2, 0.75
+COMMON_NOISE = np.array([0.5, 0.65, 0.65, 0.65, 0.65])  # per source, in the order of BLOCKS
+TEXT_NOISE = 0.46
+TOPIC_QUALITY = 0.6  # how far the rank of a row's topic within its source leans with its quality
 
-DIMENSIONS, TOPICS, RANK = 1024, 150, 48
-SHARED, SOURCE, TOPIC, WITHIN, QUALITY, ISOTROPIC = 0.74, 0.2, 0.33, 0.38, 0.12, 0.34  # lengths before normalising
-TOPIC_QUALITY = 0.5  # correlation of a row's quality with the rank of its topic within its source
 
-GROWTH, SCATTER = 0.5, 0.4  # of an answer's length, in log sentences: per point of quality, and sd of the rest
+SKYWORK = "embeddings_skywork"
+SPACES = {
+    "embeddings": Space(dimensions=1024, noise=0.9, quality=0.1, own=0.9),
+    SKYWORK: Space(dimensions=4096, noise=0.37, quality=0.11, own=0.985),
+}
+
+GROWTH, SCATTER = 0.7, 0.25  # of an answer's length, in log sentences: per point of quality, and sd of the rest
 LONGEST = 60  # sentences in a turn
 # Per source, in the order of BLOCKS: sentences in a typical prompt and answer, the chance of one more exchange, and the
 # log-odds that an answer of middling quality uses lists; headers and code are rarer.
@@ -62,10 +74,9 @@ KINDS: dict[str, tuple[str, int, float, tuple[str, ...], str]] = {
 }
 FUNCTION_WORDS = ("the", "of", "and", "to", "a", "in", "is", "it", "for", "as", "with", "on", "be", "by", "this", "are")
 PLACE = {kind: place for place, kind in enumerate(KINDS)}  # the first four stand in order of quality
-VECTOR = pa.list_(pa.field("item", pa.float32(), nullable=False), DIMENSIONS)
+NUMBER = pa.field("item", pa.float32(), nullable=False)
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 COLUMNS = {"id": pa.int64(), "source": pa.string(), "messages": MESSAGES, **dict.fromkeys(RATERS, pa.int8())}
-SCHEMA = pa.schema({**COLUMNS, "embeddings": VECTOR}, metadata={"simulated": "twin:tulu_300k"})
 
 
 class World(NamedTuple):
@@ -74,28 +85,30 @@ class World(NamedTuple):
     phrases: pa.Array  # (kinds * TOPICS * PHRASES,) strings
     reach: Reals  # (sources * TOPICS,) source number + cumulated share of its topics, from the worst to the best
     topics: Ints  # (sources, TOPICS) the topics in that order
-    centres: Floats  # (sources * TOPICS, d) mean embedding of a topic in a source
-    directions: Floats  # (TOPICS, d) what a point of quality adds to the embedding
-    basis: Floats  # (RANK, d) variation within a topic
+    spaces: dict[str, Geometry]  # by column
 
 
-def write(path: Path, rows: int = POOL, seed: int = 0) -> None:
+def write(path: Path, rows: int = POOL, seed: int = 0, skywork: bool = False) -> None:
     """Write the simulated pool as one parquet file, row group by row group; the same arguments give the same values.
 
-    Columns: id, source, messages, gpt_scores, llama_scores, mistral_scores, embeddings (1024 float32 of length 1).
-    `rows` outside 1 to POOL is a HarnessError.
+    Columns: id, source, messages, gpt_scores, llama_scores, mistral_scores, embeddings (1024 float32 of length 1); with
+    `skywork` also embeddings_skywork (4096), and the others are the same with and without. `rows` outside 1 to POOL is
+    a HarnessError.
     """
     if not 1 <= rows <= POOL:
         raise HarnessError(f"the twin of tulu_300k has 1 to {POOL} rows, asked for {rows}")
     source, scores = _scores(rows, np.random.default_rng([seed, 0]))  # (N,), (N, 3)
-    world = _world(np.random.default_rng([seed, 1]))
+    names = [name for name in SPACES if skywork or name != SKYWORK]
+    world = _world(seed, names)
+    vectors = {name: pa.list_(NUMBER, SPACES[name].dimensions) for name in names}
+    schema = pa.schema({**COLUMNS, **vectors}, metadata={"simulated": "twin:tulu_300k"})
 
-    def chunk(start: int) -> pa.Table:  # its own generator: no chunk depends on what was drawn before it
-        here, rng = slice(start, start + CHUNK), np.random.default_rng([seed, 2, start])
-        return _chunk(start, source[here], scores[here], world, rng)
+    def chunk(start: int) -> pa.Table:
+        here = slice(start, start + CHUNK)
+        return pa.table(_chunk(start, source[here], scores[here], world, seed), schema=schema)
 
     columns = {"use_dictionary": ["source", *RATERS], "write_statistics": ["id"], "compression": "none"}
-    with pq.ParquetWriter(path, SCHEMA, **columns) as file, ThreadPoolExecutor(1) as ahead:
+    with pq.ParquetWriter(path, schema, **columns) as file, ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(chunk, 0)
         for start in range(CHUNK, rows + CHUNK, CHUNK):
             table = coming.result()
@@ -110,51 +123,62 @@ def block_sizes(rows: int) -> list[int]:
     >>> block_sizes(10)
     [3, 1, 3, 1, 2]
     """
-    exact = np.array(list(BLOCKS.values())) * rows / POOL
-    sizes = np.floor(exact).astype(np.int64)
-    sizes[np.argsort(sizes - exact, kind="stable")[: rows - sizes.sum()]] += 1
+    sizes = _divided(rows, list(BLOCKS.values()))
     while rows >= len(sizes) and sizes.min() == 0:
         sizes[sizes.argmax()] -= 1
         sizes[sizes.argmin()] += 1
     return [int(size) for size in sizes]
 
 
+def _divided(rows: int, parts: list[int]) -> Ints:
+    """Divide `rows` in proportion to `parts`, by largest remainder."""
+    exact = np.array(parts) * rows / sum(parts)
+    sizes = np.floor(exact).astype(np.int64)
+    sizes[np.argsort(sizes - exact, kind="stable")[: rows - sizes.sum()]] += 1
+    return sizes
+
+
 def shares() -> Ints:
-    """Read the committed table: (5, 6, 6, 6) rows of the pool per source and GPT, Llama and Mistral score."""
-    counts = np.zeros((len(BLOCKS), 6, 6, 6), np.int64)
+    """Read the committed table: (7, 6, 6, 6) rows of the pool per stretch and GPT, Llama and Mistral score."""
+    first = np.cumsum([0, *(rows for _, rows in STRETCHES)]).tolist()
+    counts = np.zeros((len(STRETCHES), 6, 6, 6), np.int64)
     with SHARES.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            block = list(BLOCKS).index(row["source"])
-            counts[block, int(row["gpt"]), int(row["llama"]), int(row["mistral"])] = int(row["count"])
+            place = first.index(int(row["first"])), int(row["gpt"]), int(row["llama"]), int(row["mistral"])
+            counts[place] = int(row["count"])
     return counts
 
 
 def _scores(rows: int, rng: np.random.Generator) -> tuple[Ints, NDArray[np.int8]]:
     # Drawn from the pool's own rows without repetition: the whole pool has exactly the table's counts.
+    sizes = block_sizes(rows)
+    parts = [
+        _divided(size, [n for other, n in STRETCHES if other == name]) for name, size in zip(BLOCKS, sizes, strict=True)
+    ]
     drawn = []
-    for size, counts in zip(block_sizes(rows), shares(), strict=True):
+    for size, counts in zip(np.concatenate(parts), shares(), strict=True):
         taken = rng.multivariate_hypergeometric(counts.ravel(), size, method="marginals")
         drawn.append(rng.permutation(np.repeat(np.arange(counts.size), taken)))
-    source = np.repeat(np.arange(len(BLOCKS)), [len(cells) for cells in drawn])
-    return source, np.stack(np.unravel_index(np.concatenate(drawn), (6, 6, 6)), axis=1).astype(np.int8)
+    scores = np.stack(np.unravel_index(np.concatenate(drawn), (6, 6, 6)), axis=1).astype(np.int8)
+    return np.repeat(np.arange(len(BLOCKS)), sizes), scores
 
 
-def _world(rng: np.random.Generator) -> World:
-    def directions(*shape: int) -> Floats:  # of length about 1
-        return rng.standard_normal((*shape, DIMENSIONS), dtype=np.float32) / np.float32(np.sqrt(DIMENSIONS))
-
+def _world(seed: int, spaces: list[str]) -> World:
+    rng = np.random.default_rng([seed, 1])
     popularity = rng.permuted(np.tile(1 / np.arange(1, TOPICS + 1), (len(BLOCKS), 1)), axis=1)
     reach = np.cumsum(popularity, axis=1) / popularity.sum(axis=1, keepdims=True)
     reach[:, -1] = 1  # whatever the rounding
-    centres = SHARED * directions(1, 1) + SOURCE * directions(len(BLOCKS), 1) + TOPIC * directions(1, TOPICS)
     return World(
         phrases=_phrases(rng),
         reach=(reach + np.arange(len(BLOCKS))[:, None]).ravel(),
         topics=rng.permuted(np.tile(np.arange(TOPICS), (len(BLOCKS), 1)), axis=1),
-        centres=centres.reshape(-1, DIMENSIONS),
-        directions=np.float32(QUALITY) * (np.float32(0.8) * directions(1) + np.float32(0.6) * directions(TOPICS)),
-        basis=WITHIN / RANK**0.5 * directions(RANK),
+        spaces={name: geometry(SPACES[name], len(BLOCKS), _own(seed, 3, name)) for name in spaces},
     )
+
+
+def _own(seed: int, *key: int | str) -> np.random.Generator:
+    places = {name: place for place, name in enumerate(SPACES)}
+    return np.random.default_rng([seed, *(places[each] if isinstance(each, str) else each for each in key)])
 
 
 def _phrases(rng: np.random.Generator) -> pa.Array:
@@ -182,29 +206,25 @@ def _phrases(rng: np.random.Generator) -> pa.Array:
     return pa.array(made)
 
 
-def _chunk(start: int, source: Ints, scores: NDArray[np.int8], world: World, rng: np.random.Generator) -> pa.Table:
-    n = len(source)
-    known = scores @ RATER_WEIGHTS - MIDDLE + COMMON_NOISE * rng.standard_normal(n)  # (n,)
-    told, felt = (known + noise * rng.standard_normal(n) for noise in (TEXT_NOISE, EMBEDDING_NOISE))
-    pull = TOPIC_QUALITY * felt + np.sqrt(1 - TOPIC_QUALITY**2) * rng.standard_normal(n)
+def _chunk(start: int, source: Ints, scores: NDArray[np.int8], world: World, seed: int) -> list[pa.Array]:
+    # Generators of its own for every chunk and embedding: none depends on what was drawn before it.
+    rng, n = np.random.default_rng([seed, 2, start]), len(source)
+    known = scores @ RATER_WEIGHTS - MIDDLE + COMMON_NOISE[source] * rng.standard_normal(n)  # (n,)
+    told = known + TEXT_NOISE * rng.standard_normal(n)
+    pull = TOPIC_QUALITY * known + np.sqrt(1 - TOPIC_QUALITY**2) * rng.standard_normal(n)
     rank = np.searchsorted(world.reach, source + _share(1.7 * pull))  # (n,) source * TOPICS + the topic's rank there
     topic = world.topics.ravel()[rank]
-
-    X = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
-    X *= np.float32(ISOTROPIC / DIMENSIONS**0.5)
-    X += world.centres[source * TOPICS + topic]
-    X += felt.astype(np.float32)[:, None] * world.directions[topic]
-    X += rng.standard_normal((n, RANK), dtype=np.float32) @ world.basis
-    X /= np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
-
     columns = [
         pa.array(np.arange(start, start + n)),
         pa.array(list(BLOCKS)).take(pa.array(source)),
         _messages(source, told, topic, world.phrases, rng),
         *[pa.array(np.ascontiguousarray(rater)) for rater in scores.T],
-        pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), type=VECTOR),
     ]
-    return pa.table(columns, schema=SCHEMA)
+    for name, placed in world.spaces.items():
+        X = vectors(SPACES[name], placed, source, topic, known, _own(seed, 4, name, start))  # (n, d)
+        kind = pa.list_(NUMBER, X.shape[1])
+        columns.append(pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), type=kind))
+    return columns
 
 
 def _messages(source: Ints, told: Reals, topic: Ints, phrases: pa.Array, rng: np.random.Generator) -> pa.Array:

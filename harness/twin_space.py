@@ -1,0 +1,67 @@
+"""The twin's embeddings: where sources, topics and quality lie in each, and the vectors of rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reals = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+TOPICS = 150
+
+
+class Space(NamedTuple):
+    """How one embedding is drawn: what it hears of the quality, and the lengths of its parts before normalising."""
+
+    dimensions: int
+    noise: float  # sd of what it mishears of the quality, in points
+    quality: float  # length per point
+    own: float  # how far a point's direction is the topic's own, as a cosine; the rest is common to all topics
+    shared: float = 0.74  # one direction for all rows
+    source: float = 0.2
+    topic: float = 0.33
+    within: float = 0.38  # variation within a topic, of `rank` directions
+    rank: int = 48
+    isotropic: float = 0.34
+
+
+class Geometry(NamedTuple):
+    """Where things lie in one embedding of d dimensions."""
+
+    centres: Floats  # (sources * TOPICS, d) mean of a topic in a source
+    directions: Floats  # (TOPICS, d) what a point of quality adds
+    basis: Floats  # (rank, d) variation within a topic
+
+
+def geometry(space: Space, sources: int, rng: np.random.Generator) -> Geometry:
+    """Draw the directions of an embedding."""
+
+    def directions(length: float, *shape: int) -> Floats:  # of about that length
+        drawn = rng.standard_normal((*shape, space.dimensions), dtype=np.float32)
+        return drawn * np.float32(length / space.dimensions**0.5)
+
+    everywhere = directions(space.shared, 1, 1)
+    centres = everywhere + directions(space.source, sources, 1) + directions(space.topic, 1, TOPICS)
+    common = directions(space.quality * (1 - space.own**2) ** 0.5, 1)
+    return Geometry(
+        centres=centres.reshape(-1, space.dimensions),
+        directions=common + directions(space.quality * space.own, TOPICS),
+        basis=directions(space.within / space.rank**0.5, space.rank),
+    )
+
+
+def vectors(
+    space: Space, placed: Geometry, source: Ints, topic: Ints, known: Reals, rng: np.random.Generator
+) -> Floats:
+    """Draw the embeddings of n rows, (n, d) of length 1, from their sources, topics and qualities as far as known."""
+    n = len(source)
+    felt = known + space.noise * rng.standard_normal(n)
+    X = rng.standard_normal((n, space.dimensions), dtype=np.float32)
+    X *= np.float32(space.isotropic / space.dimensions**0.5)
+    X += placed.centres[source * TOPICS + topic]
+    X += felt.astype(np.float32)[:, None] * placed.directions[topic]
+    X += rng.standard_normal((n, space.rank), dtype=np.float32) @ placed.basis
+    X /= np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
+    return X
