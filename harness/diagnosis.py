@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError
 from harness.fuse import Block, Rows, fuse
-from harness.neighbors import searched, unit
-
-STEP = 1_024  # rows searched between two words of progress
+from harness.neighbors import nearest, unit
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,11 @@ def diagnose(
     if len(np.unique(copies)) < 2:
         raise DataError(f"a diagnosis needs two different rows with a label, there is {len(np.unique(copies))}")
     (X,) = fuse([block], rows, rows)
-    unit(X)
-    cosine, match = np.empty(len(rows)), np.empty(len(rows))
-    for here, similarity, index in searched(X, X, copies, copies, k, STEP):
-        found = np.isfinite(similarity)  # fewer than k where there are fewer others
-        count = found.sum(axis=1)
-        cosine[here] = np.where(found, similarity, 0).sum(axis=1, dtype=np.float64) / count
-        match[here] = ((y[index] == y[here, None]) & found).sum(axis=1) / count
-        progress(here.stop)
+    similarity, index = nearest(unit(X), copies, len(rows), 0, k, progress)
+    found = np.isfinite(similarity)  # fewer than k where there are fewer others
+    count = found.sum(axis=1)
+    cosine = np.where(found, similarity, 0).sum(axis=1, dtype=np.float64) / count
+    match = ((y[index] == y[:, None]) & found).sum(axis=1) / count
     chance = (np.bincount(y) / len(y))[y]
 
     def over(kind: str, name: str, mask: NDArray[np.bool_]) -> Neighborhood:

@@ -89,7 +89,8 @@ def test_scikit_learn_finds_the_same():
     assert numbers(groups)["all", ""][1:4] == pytest.approx(
         (1 - distance.mean(), (y[index] == y[:, None]).mean(), ((np.bincount(y) / 2_500) ** 2).sum()), rel=1e-5
     )
-    assert done == [1_024, 2_048, 2_500]
+    assert done[-1] == 2_500
+    assert done == sorted(done)
 
 
 def test_labels_that_have_nothing_to_do_with_the_vectors_have_a_lift_of_one():

@@ -22,6 +22,10 @@ FLOORS = (
         "contracts",
         "hookspecs",
         "folds",
+        "kernels",
+        "products",
+        "flat",
+        "search",
         "neighbors",
     ),  # what plugins are written with
     "__init__",

@@ -101,13 +101,12 @@ def test_equal_rows_tie_to_the_last_bit_in_wide_blocks():
 
 
 def test_searching_in_small_portions_changes_nothing(monkeypatch):
-    module = sys.modules["harness.neighbors"]
     rng = np.random.default_rng(3)
     X = rng.standard_normal((20, 8)).astype(np.float32)[rng.integers(0, 20, 300)]
     task = task_of({"e": embedding(X)}, np.arange(200), np.arange(200, 300))
     whole = neighbors(task, "e", 9)
-    for name, value in {"QUERIES": 17, "PAIRS": 50, "GATHERED": 500}.items():
-        monkeypatch.setattr(module, name, value)
+    for module, name, value in (("neighbors", "QUERIES", 17), ("flat", "PAIRS", 50), ("flat", "GATHERED", 500)):
+        monkeypatch.setattr(sys.modules[f"harness.{module}"], name, value)
     parts = neighbors(task, "e", 9)
     np.testing.assert_array_equal(whole[1], parts[1])
     np.testing.assert_allclose(whole[0], parts[0], atol=1e-6)

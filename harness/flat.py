@@ -1,0 +1,57 @@
+"""The plain neighbour search: faiss over the whole base, its products made again, ties to lower rows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.fuse import Floats, Rows
+
+PAIRS = 8_000_000  # candidates of all queries ranked at a time: some 300 MB
+GATHERED = 4_000_000  # float32 values gathered at a time for the exact products
+NOISE = 4e-6  # how far two orders of summing a product of unit vectors may differ
+
+
+def flat(base: Floats, base_rows: Rows, queries: Floats, query_rows: Rows, k: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Find the `k` nearest rows of `base` (b, d) of each of the `queries` (q, d), all of them unit vectors.
+
+    `base_rows` (b,) and `query_rows` (q,) are row numbers: a row is no neighbour of itself, and of equally near rows
+    the lower number comes first. Returns similarity (q, k) and place (q, k) in the base, nearest first; where a query
+    has fewer than `k` candidates, the last places hold -inf and 0.
+    """
+    import faiss
+
+    similarity = np.full((len(queries), k), -np.inf, np.float32)
+    place = np.zeros((len(queries), k), np.int64)
+    # A row that is also asked about meets itself, once for every copy of it.
+    ordered = np.sort(base_rows)
+    copies = np.searchsorted(ordered, query_rows, side="right") - np.searchsorted(ordered, query_rows)
+    wanted = min(k, len(base))
+    left, reach = np.arange(len(queries)), min(wanted + int(copies.max(initial=0)) + 8, len(base))
+    while len(left):
+        settled = np.empty(len(left), np.bool_)
+        for start in range(0, len(left), max(1, PAIRS // reach)):
+            here = slice(start, start + max(1, PAIRS // reach))
+            now = left[here]
+            rough, where = faiss.knn(queries[now], base, reach, metric=faiss.METRIC_INNER_PRODUCT)
+            found = products(queries[now], base, where)
+            found[base_rows[where] == query_rows[now, None]] = -np.inf
+            nearest = np.lexsort((where, base_rows[where], -found))[:, :wanted]
+            similarity[now, :wanted] = np.take_along_axis(found, nearest, 1)
+            place[now, :wanted] = np.take_along_axis(where, nearest, 1)
+            # Otherwise the last neighbour may be tied with a row that was left out: look further.
+            settled[here] = (similarity[now, wanted - 1] > rough[:, -1] + NOISE) | (reach == len(base))
+        left, reach = left[~settled], min(reach * 4, len(base))
+    return similarity, np.where(np.isfinite(similarity), place, 0)
+
+
+def products(queries: Floats, base: Floats, where: Rows) -> Floats:
+    """Return (q, r) products of each query with its candidates, summed alike wherever the candidate stands.
+
+    A matrix product sums in an order that depends on the place in the block, so equal rows come out unequal by a bit;
+    these do not, and ties are ties.
+    """
+    found = np.empty(where.shape, np.float32)
+    step = max(1, GATHERED // (where.shape[1] * base.shape[1]))
+    for start in range(0, len(queries), step):
+        here = slice(start, start + step)
+        found[here] = np.einsum("qd,qrd->qr", queries[here], base[where[here]])
+    return found

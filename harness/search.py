@@ -1,0 +1,193 @@
+"""The k nearest base rows of every query by cosine, exact, for several sizes of the base in one pass.
+
+Candidates come from rough products. What is ranked and returned are products made again in float32. Every answer is
+checked: where a row that was dropped might belong among the k, the query is searched again over the whole base.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from harness.flat import flat
+from harness.fuse import Floats, Rows
+from harness.products import Kind, Products, fastest, products
+
+Engine = Literal["auto"] | Kind
+
+QUERIES, WIDTH = 512, 4_096  # rows of one block of products: 8 MB, which stays in the processor's cache
+ROOM = 1_024  # candidates a query gathers before the weakest are dropped, at least
+MARGIN, WIDEST = 2, 16  # candidates kept for each neighbour wanted: at first, at most
+SLACK = 6.0  # root mean squares that a rough product may lie from the exact one
+PROBES, RUN = 8, 32  # runs of queries on which the margin is tried and the recall measured, and their length
+DOUBTFUL = 0.02  # share of queries to be searched again above which a wider margin is cheaper
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """The neighbours of the last queries among the first rows of the base."""
+
+    first: int  # the first query, a row of X
+    similarity: Floats  # (q, k) nearest first; -inf where there are fewer than k
+    place: NDArray[np.int32]  # (q, k) rows of X; 0 where there is none
+
+
+def search(
+    X: Floats,
+    rows: Rows,
+    ends: list[int],
+    start: int,
+    k: int,
+    engine: Engine = "auto",
+    threads: int = 1,
+    progress: Callable[[int], None] = lambda done: None,
+) -> tuple[list[Level], dict[str, Any]]:
+    """Search the first ``ends[l]`` rows of X, for each l, for the neighbours of the rows from `start` on.
+
+    X (N, d) are unit vectors, `rows` (N,) their row numbers: a row is no neighbour of itself, and of equally near rows
+    the lower number comes first. `ends` rises. A query among the first ends[l] rows does not ask level l, so that the
+    level answers the rows from ``max(start, ends[l])`` on; level 0 answers all of them. `progress` is told how many
+    queries are done. Returns the levels and the facts: engine, margin, recall on a sample, how many queries were
+    searched again, seconds.
+    """
+    began = time.perf_counter()
+    kind = fastest(X.shape[1]) if engine == "auto" else engine
+    with threadpool_limits(1), _one_torch_thread():  # the threads are ours, one for each block of queries
+        pass_ = _Pass(X, rows, ends, start, k, products(kind, X))
+        margin = pass_.widen()
+        again = pass_.run(threads, progress)
+    facts = {"engine": kind, **margin, "searched_again": again, "seconds": round(time.perf_counter() - began, 3)}
+    return pass_.levels, facts
+
+
+class _Pass:
+    """One pass over the base: what all blocks of queries share."""
+
+    def __init__(self, X: Floats, rows: Rows, ends: list[int], start: int, k: int, products: Products) -> None:
+        self.X, self.rows, self.ends, self.k, self.products = X, rows, ends, k, products
+        firsts = [start, *(max(start, end) for end in ends[1:])]
+        shapes = [(len(X) - first, k) for first in firsts]
+        self.levels = [
+            Level(first, np.empty(shape, np.float32), np.zeros(shape, np.int32))
+            for first, shape in zip(firsts, shapes, strict=True)
+        ]
+        self.keep = max(MARGIN * k, k + 16)
+        self.local = threading.local()
+
+    def widen(self) -> dict[str, Any]:
+        """Try the margin on some queries of the highest level, and widen it until hardly any of them is in doubt."""
+        top, level = len(self.ends) - 1, self.levels[-1]
+        if level.first == len(self.X):
+            return {"margin": self.keep, "sample": 0, "recall": None}
+        starts = np.linspace(level.first, max(level.first, len(self.X) - RUN), PROBES).astype(np.int64)
+        runs = [slice(int(low), min(int(low) + RUN, len(self.X))) for low in np.unique(starts)]
+        while True:
+            doubts = [self.block(run, top)[-1] for run in runs]
+            if np.concatenate(doubts).mean() <= DOUBTFUL or self.keep >= WIDEST * self.k:
+                break
+            self.keep *= 2
+        asked = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+        true, _ = self.flat(top, asked)
+        found = level.similarity[asked - level.first]  # by value: of equally near rows each is right
+        hits = (found >= true - 1e-6) & np.isfinite(true)
+        return {
+            "margin": self.keep,
+            "sample": len(asked),
+            "recall": float(hits.sum() / max(np.isfinite(true).sum(), 1)),
+        }
+
+    def run(self, threads: int, progress: Callable[[int], None]) -> int:
+        """Answer all queries; returns how many answers were in doubt and searched again."""
+        doubts: list[list[NDArray[np.intp]]] = [[] for _ in self.ends]
+        done = 0
+        with ThreadPoolExecutor(threads) as pool:
+            for queries, found in pool.map(lambda each: (each[0], self.block(*each)), list(self.blocks())):
+                for number, doubt in enumerate(found):
+                    doubts[number].append(queries.start + np.flatnonzero(doubt))
+                done += queries.stop - queries.start
+                progress(done)
+        again = 0
+        for number, places in enumerate(doubts):
+            level = self.levels[number]
+            asked = np.concatenate(places) if places else np.empty(0, np.intp)
+            if len(asked):
+                similarity, place = self.flat(number, asked)
+                level.similarity[asked - level.first], level.place[asked - level.first] = similarity, place
+                again += len(asked)
+        return again
+
+    def flat(self, level: int, asked: NDArray[Any]) -> tuple[Floats, Rows]:
+        end = self.ends[level]
+        return flat(self.X[:end], self.rows[:end], self.X[asked], self.rows[asked], self.k)
+
+    def blocks(self) -> Iterator[tuple[slice, int]]:
+        """Yield ranges of queries with the highest level that they ask, the costly ones first."""
+        edges = [*(level.first for level in self.levels), len(self.X)]
+        for top in reversed(range(len(self.ends))):
+            for low in range(edges[top], edges[top + 1], QUERIES):
+                yield slice(low, min(low + QUERIES, edges[top + 1])), top
+
+    def block(self, queries: slice, top: int) -> list[NDArray[np.bool_]]:
+        """Answer a range of queries at every level up to `top`; returns who is in doubt, level by level."""
+        from harness import kernels
+
+        q = queries.stop - queries.start
+        rough, place, exact = (array[:q] for array in self.candidates())
+        count, threshold = np.zeros(q, np.int64), np.full(q, -np.inf, np.float32)
+        doubts, low = [], 0
+        for end, level in zip(self.ends[: top + 1], self.levels, strict=False):
+            while low < end:
+                base = slice(low, min(low + WIDTH, end))
+                block = self.products.block(queries, base)
+                kernels.scan(block, self.products.scale[base], low, threshold, rough, place, exact, count, self.keep)
+                low = base.stop
+            here = slice(queries.start - level.first, queries.stop - level.first)
+            settled = np.empty(q, np.bool_)
+            kernels.settle(
+                self.X[queries],
+                self.X,
+                self.rows,
+                self.rows[queries],
+                self.products.scale[queries],
+                threshold,
+                rough,
+                place,
+                exact,
+                count,
+                self.keep,
+                SLACK,
+                level.similarity[here],
+                level.place[here],
+                settled,
+            )
+            doubts.append(~settled)
+        return doubts
+
+    def candidates(self) -> tuple[Floats, NDArray[np.int32], Floats]:
+        """Return the calling thread's room for candidates: rough products, places, exact products."""
+        room = max(ROOM, 3 * self.keep)
+        if getattr(self.local, "room", 0) != room:
+            kinds = (np.float32, np.int32, np.float32)
+            self.local.arrays = tuple(np.empty((QUERIES, room), kind) for kind in kinds)
+            self.local.room = room
+        arrays: tuple[Floats, NDArray[np.int32], Floats] = self.local.arrays
+        return arrays
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
