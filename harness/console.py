@@ -99,8 +99,9 @@ class Talk:
 
 @dataclass
 class Pace:
-    """How fast the rows of one block come, from the first that are seen on: loading a model is not part of it."""
+    """How fast rows of a block or a neighbour list come, from the first seen on: loading a model does not count."""
 
+    what: str
     task: Any
     total: int
     rows: int = 0
@@ -128,7 +129,7 @@ class Pace:
 
 
 class Making:
-    """Turns the rows of blocks into progress: rows, rows a second, time left."""
+    """Turns the rows of blocks and neighbour lists into progress: rows, rows a second, time left."""
 
     def __init__(self, talk: Talk, bar: Progress) -> None:
         self.talk, self.bar = talk, bar
@@ -136,29 +137,38 @@ class Making:
 
     def block(self, recipe: Recipe, rows: int, total: int) -> None:
         """Some rows of a block are there."""
+        if recipe.name not in self.paces and self.talk.as_json:
+            self.talk.event("block", block=recipe.name, maker=recipe.maker.name)
+        elif recipe.name not in self.paces and self.bar.disable:
+            self.talk.aside.print(f"making block {recipe.name} ({recipe.maker.name})")
+        self._follow("block", recipe.name, rows, total)
+
+    def list(self, name: str, rows: int, total: int) -> None:
+        """The neighbours of some rows are found, on the blocks called `name`."""
+        self._follow("neighbours on", name, rows, total)
+
+    def _follow(self, what: str, name: str, rows: int, total: int) -> None:
         now = time.monotonic()
-        if recipe.name not in self.paces:
-            task = self.bar.add_task(f"rows of block {recipe.name}", total=total)
-            self.paces[recipe.name] = Pace(task, total, told=now)
-            if self.talk.as_json:
-                self.talk.event("block", block=recipe.name, maker=recipe.maker.name)
-            elif self.bar.disable:
-                self.talk.aside.print(f"making block {recipe.name} ({recipe.maker.name})")
-        pace = self.paces[recipe.name]
+        if name not in self.paces or self.paces[name].what != what:
+            task = self.bar.add_task(f"rows of {what} {name}", total=total)
+            self.paces[name] = Pace(what, task, total, told=now)
+        pace = self.paces[name]
         pace.update(rows, now)
-        shown = " ".join(part for part in (f"rows of block {recipe.name}", str(pace)) if part)
+        shown = " ".join(part for part in (f"rows of {what} {name}", str(pace)) if part)
         self.bar.update(pace.task, completed=rows, description=shown)
         if self.bar.disable and now - pace.told >= TELL_EVERY and rows > pace.told_rows:
             pace.told, pace.told_rows = now, rows
-            self._tell(recipe.name, pace, pace.speed(now))
+            self._tell(name, pace, pace.speed(now))
 
     def _tell(self, name: str, pace: Pace, speed: float) -> None:
         left = (pace.total - pace.rows) / speed if speed else None
         if self.talk.as_json:
-            self.talk.event("rows", block=name, rows=pace.rows, total=pace.total, per_second=speed, seconds_left=left)
+            kind = "block" if pace.what == "block" else "on"
+            told = {kind: name, "rows": pace.rows, "total": pace.total, "per_second": speed, "seconds_left": left}
+            self.talk.event("rows", **told)
             return
         rest = "" if left is None else f", {pace}, {timedelta(seconds=round(left))} left"
-        self.talk.aside.print(f"block {name}: {pace.rows:,} of {pace.total:,} rows{rest}", markup=False)
+        self.talk.aside.print(f"{pace.what} {name}: {pace.rows:,} of {pace.total:,} rows{rest}", markup=False)
 
 
 class Reporter:
@@ -169,7 +179,8 @@ class Reporter:
         self.done, self.failed, self.reused = done, 0, done
         self.started = time.monotonic()
         self.cells = bar.add_task(self._tally(), total=total, completed=done)
-        self.block = Making(talk, bar).block
+        making = Making(talk, bar)
+        self.block, self.list = making.block, making.list
 
     @property
     def seconds(self) -> float:

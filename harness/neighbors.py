@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.flat import flat
 from harness.fuse import Floats, Rows, fuse
+from harness.listed import question
 from harness.task import On, Task
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Rows]:
     row is never its own neighbour. `k` is cut to the number of labelled rows; where a row has fewer candidates than
     that, the last places hold similarity -inf and index 0.
     """
+    blocks, k = task.chosen(on), min(k, len(task.labelled))
+    listed = task.listed.get((on,) if isinstance(on, str) else on)
+    # A wrapper may have changed the rows or the blocks: then the list answers another question.
+    if listed is not None and listed.k >= k and listed.of == question(blocks, task.labelled, task.to_label):
+        return listed.first(k)
     rows = np.concatenate([task.labelled, task.to_label])
-    (X,) = fuse(task.chosen(on), task.labelled, rows)
+    (X,) = fuse(blocks, task.labelled, rows)
     return nearest(unit(X), rows, len(task.labelled), len(task.labelled), k)
 
 

@@ -18,6 +18,8 @@ from harness.store import SCHEMA
 from harness.suite import Candidate, Splits, Suite
 from harness.task import Task
 
+CORE = ("task", "fuse", "folds", "neighbors", "search", "flat", "products", "kernels")  # code that labelers run
+
 
 @dataclass(frozen=True, eq=False)
 class Cut:
@@ -80,7 +82,7 @@ def plan(
     memo: Path,
 ) -> list[Cell]:
     """Return the cells in the order they run: split by split, labelers in the suite's order."""
-    core = of_code([Path(__file__).with_name(f"{name}.py") for name in ("task", "fuse", "folds", "neighbors")])
+    core = of_code([Path(__file__).with_name(f"{name}.py") for name in CORE])
     around = [SCHEMA, core, versions(), setting.device, setting.threads]
     identities = [_identity(candidate.labeler, catalog, memo) for candidate in suite.labelers]
     cells = []

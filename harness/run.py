@@ -1,13 +1,14 @@
 """A suite made ready to run: the order in which everything is loaded, planned, prepared, worked and scored."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from harness import prepare, shards, twin, work
+from harness import lists, prepare, shards, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
@@ -114,14 +115,19 @@ def adopt(run: Run, others: Iterable[Store]) -> None:
 
 
 def execute(
-    run: Run, on_block: Callable[[prepare.Recipe, int, int], None], on_cell: Callable[[work.Outcome], None]
+    run: Run,
+    on_block: Callable[[prepare.Recipe, int, int], None],
+    on_cell: Callable[[work.Outcome], None],
+    on_list: Callable[[str, int, int], None] = lambda name, rows, total: None,
 ) -> None:
-    """Make the missing blocks and run the unfinished cells. The caller holds the run's lock."""
+    """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
     run.store.open()
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return
-    processes = Processes(("harness.work", *_preload(todo)), run.options.setting.threads, run.options.setting.device)
+    processes = Processes(
+        ("harness.work", "harness.lists", *_preload(todo)), run.options.setting.threads, run.options.setting.device
+    )
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
 
@@ -131,10 +137,12 @@ def execute(
         shards.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress)
     names = {name for cell in todo for name in cell.blocks}
     blocks: dict[str, Block] = {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
+    listed = _listed(run, todo, blocks, processes, on_list)
     work.run(
         todo,
         run.dataset,
         blocks,
+        listed,
         run.catalog,
         run.store,
         processes,
@@ -142,6 +150,35 @@ def execute(
         run.options.jobs,
         on_cell,
     )
+
+
+def _listed(
+    run: Run,
+    todo: list[Cell],
+    blocks: Mapping[str, Block],
+    processes: Processes,
+    on_list: Callable[[str, int, int], None],
+) -> work.Lists:
+    """Find the neighbours that several cells ask for, and return what is there, by split and space."""
+    keys = {name: run.recipes[name].key for name in blocks}
+    found: work.Lists = {}
+    for chain in lists.chains(lists.wanted(todo), blocks):
+        folders = [lists.folder_of(link, keys, run.cache) for link in chain.links]
+        name = "+".join(chain.links[0].on)
+
+        def progress(rows: int, total: int, name: str = name) -> None:
+            on_list(name, rows, total)
+
+        if lists.worth(chain, todo, blocks):
+            limits, threads = run.options.limits, run.options.setting.threads
+            # Without its list a cell searches for itself, and says itself what is wrong.
+            with suppress(HarnessError):
+                lists.make(chain, blocks, folders, processes, limits, threads, progress)
+        for link, folder in zip(chain.links, folders, strict=True):
+            there = lists.opened(link, blocks, folder)
+            if there is not None:
+                found.setdefault(link.cut, {})[link.on] = there
+    return found
 
 
 def endings(run: Run) -> Iterator[Ending]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import nearest
 from harness.fuse import Block, Floats, Rows, fuse
+from harness.listed import Listed
 
 On = str | tuple[str, ...]
 """The name of one block, or the names of several to be put side by side."""
@@ -39,6 +40,7 @@ class Task:
     raters: NDArray[np.int64] | None = None  # (n, R) what each rater said of the labelled rows
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
     pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a labeler's own guess
+    listed: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # neighbours found beforehand, by blocks
 
     def __post_init__(self) -> None:
         for name in ("labelled", "y", "to_label", "spare", "raters", "groups", "pseudo"):

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from harness.digest import canonical
 from harness.errors import NotApplicable
 from harness.facts import table_flaw
 from harness.fuse import Block
-from harness.plan import Cell
+from harness.listed import Listed
+from harness.lists import needs
+from harness.plan import Cell, Cut
 from harness.prepare import ask
 from harness.process import LOG, Child, Limits, Processes
 from harness.store import Store
@@ -32,6 +34,7 @@ ANSWER = "answer.json"
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
 
 References = dict[str, tuple[str, str, str | None]]
+Lists = dict[Cut, dict[tuple[str, ...], Listed]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def run(
     cells: list[Cell],
     dataset: Dataset,
     blocks: Mapping[str, Block],
+    lists: Lists,
     catalog: Catalog,
     store: Store,
     processes: Processes,
@@ -62,7 +66,7 @@ def run(
         while waiting or running:
             while waiting and len(running) < jobs:
                 cell = waiting.popleft()
-                child = _start(cell, dataset, blocks, catalog, store, processes)
+                child = _start(cell, dataset, blocks, lists, catalog, store, processes)
                 running[child.process.sentinel] = cell, child
             wait(list(running), timeout=0.05)
             for sentinel, (cell, child) in list(running.items()):
@@ -80,6 +84,7 @@ def _start(
     cell: Cell,
     dataset: Dataset,
     blocks: Mapping[str, Block],
+    lists: Lists,
     catalog: Catalog,
     store: Store,
     processes: Processes,
@@ -89,6 +94,9 @@ def _start(
     labeler = cell.candidate.labeler
     references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
     task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
+    here = lists.get(cell.cut, {})
+    asked = [(on,) if isinstance(on, str) else on for on, _ in needs(labeler)]
+    task = replace(task, listed={on: here[on] for on in asked if on in here})
     return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
 
 

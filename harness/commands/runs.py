@@ -69,7 +69,7 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
         talk.start(ready, done)
         with talk.progress(len(ready.cells), done) as reporter:
             try:
-                runs.execute(ready, reporter.block, reporter.cell)
+                runs.execute(ready, reporter.block, reporter.cell, reporter.list)
             except KeyboardInterrupt:
                 talk.notice(f"interrupted: {reporter.done} cells are finished; the same command goes on from there")
                 raise

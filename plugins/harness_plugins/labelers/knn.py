@@ -31,6 +31,10 @@ class KNN:
         if self.prior_calibration and self.mode == "regression":
             raise ValueError("prior_calibration divides votes; it needs mode: vote")
 
+    def needs(self) -> list[tuple[On, int]]:
+        """Declare the neighbours that ``label`` asks for: the harness finds them once for all cells."""
+        return [(self.on, self.k)]
+
     def label(self, task: Task) -> Predictions:
         similarity, index = neighbors(task, self.on, self.k)  # (m, k), (m, k)
         weight = self._weight(similarity.astype(np.float64))  # (m, k), rows sum to 1

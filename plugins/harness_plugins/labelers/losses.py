@@ -63,7 +63,7 @@ def ordinal(outputs: "Tensor", y: "Tensor") -> "Tensor":
     import torch
     from torch.nn import functional
 
-    above = y[:, None] > torch.arange(outputs.shape[1])  # (rows, C - 1)
+    above = y[:, None] > torch.arange(outputs.shape[1], device=y.device)  # (rows, C - 1)
     return functional.binary_cross_entropy_with_logits(outputs, above.float())
 
 

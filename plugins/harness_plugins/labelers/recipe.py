@@ -37,6 +37,7 @@ class Training:
     weight_decay: float = 1e-4
     validation: float = 0.1  # share of the labelled rows held out to choose the epoch; 0 = none, the last epoch answers
     patience: int = 0  # stop after so many epochs without a better validation accuracy; 0 = train all epochs
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 where it has instructions
 
     def __post_init__(self) -> None:
         demand(

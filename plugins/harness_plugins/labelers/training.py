@@ -9,8 +9,11 @@ from harness import Predictions, Task, holdout
 from harness_plugins.labelers.recipe import Objective, Training
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from torch.nn import Module
+
+    from harness_plugins.labelers.passes import Passes
 
 CHUNK = 8_192  # rows answered at a time
 PRELOAD = ("torch", "torch._dynamo")  # an optimiser's first step imports the second: a second for every cell
@@ -23,28 +26,41 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     y (n',) trained on, and ``probabilities(outputs)`` turns what the network puts out into probabilities (rows, C).
 
     With validation the first epoch of the best validation accuracy answers. Without it, or where nothing can be held
-    out, the last epoch answers and the labels after every epoch are checkpoints. The caller's random state and thread
-    count stay as they are.
+    out, the last epoch answers and the labels after every epoch are checkpoints. Training, validation and checkpoints
+    have the precision of the recipe; the answer is computed in float32 and is the last checkpoint. The caller's random
+    state and thread count stay as they are.
     """
     import torch
 
+    from harness_plugins.labelers.passes import passes
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = getattr(torch, precision(recipe.precision, device))
     X, X_pool = map(torch.from_numpy, task.matrix(recipe.on))  # (n, d), (m, d)
-    y = torch.tensor(task.y)  # (n,)
-    held = torch.from_numpy(holdout(task, recipe.validation))  # (n,)
+    X = X.to(device, dtype)
+    y = torch.tensor(task.y, device=device)  # (n,)
+    held = torch.from_numpy(holdout(task, recipe.validation)).to(device)  # (n,)
     rows = torch.nonzero(~held)[:, 0]  # (n',)
-    X_held, y_held = X[held], y[held].numpy()
+    X_held, y_held = X[held], y[held].cpu().numpy()
     validated = len(y_held) > 0
+    X_seen = X_held if validated else X_pool.to(device, dtype)  # what every epoch answers for
     seed = task.seed % 2**63  # torch takes 64 bits
     best_epoch, best_accuracy, best_weights, checkpoints = None, -1.0, None, {}
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the accelerators as well
-        network = build(X.shape[1], task.n_classes)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every accelerator
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        network = build(X.shape[1], task.n_classes).to(device)
         objective = recipe.objective(y[rows], task.n_classes, seed)
-        for epoch in train(network, X, y, rows, recipe, objective, seed):
+        course = passes(network, dtype, seed)
+        for epoch in train(course, X, y, rows, recipe, objective, seed):
+            if not validated and epoch == recipe.epochs:
+                break
+            labels = recipe.probabilities(course.outputs(X_seen)).argmax(dim=1).cpu().numpy()
             if not validated:
-                checkpoints[f"epoch {epoch}"] = answer(network, X_pool, recipe).argmax(axis=1).astype(np.uint8)
+                checkpoints[f"epoch {epoch}"] = labels.astype(np.uint8)
                 continue
-            accuracy = float((answer(network, X_held, recipe).argmax(axis=1) == y_held).mean())
+            accuracy = float((labels == y_held).mean())
             if accuracy > best_accuracy:
                 best_epoch, best_accuracy = epoch, accuracy
                 best_weights = {key: value.clone() for key, value in network.state_dict().items()}
@@ -52,44 +68,58 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
                 break
     if validated:
         network.load_state_dict(best_weights)
+    proba = answer(network, X_pool, recipe, device)
+    if not validated:
+        checkpoints[f"epoch {epoch}"] = proba.argmax(axis=1).astype(np.uint8)
     facts = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "epochs": epoch,
         "best_epoch": best_epoch,
         "validation_accuracy": best_accuracy if validated else None,
-        "precision": "float32",
+        "precision": str(dtype).removeprefix("torch."),
     }
-    return Predictions(answer(network, X_pool, recipe), facts, checkpoints)
+    return Predictions(proba, facts, checkpoints)
+
+
+def precision(wanted: str, device: "torch.device") -> str:
+    """Return the precision of products: the wanted one, or for ``auto`` bfloat16 where the device has instructions."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # a torch that cannot tell trains in float32
+    native = torch.backends.mkldnn.is_available() and (able.get("avx512_bf16") or able.get("amx_bf16"))
+    return "bfloat16" if native else "float32"
 
 
 def train(
-    network: "Module", X: "Tensor", y: "Tensor", rows: "Tensor", recipe: Training, objective: Objective, seed: int
+    course: "Passes", X: "Tensor", y: "Tensor", rows: "Tensor", recipe: Training, objective: Objective, seed: int
 ) -> Iterator[int]:
-    """Train `network` on the `rows` (n',) of X (n, d) and y (n,); yield the number of each epoch, from 1, as it ends.
+    """Train on the `rows` (n',) of X (n, d) and y (n,); yield the number of each epoch, from 1, as it ends.
 
-    AdamW on the objective of shuffled batches; the learning rate follows a cosine, one step an epoch. Dropout draws
-    from torch's global generator.
+    AdamW on the objective of shuffled batches; the learning rate follows a cosine, one step an epoch.
     """
     import torch
 
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(course.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=recipe.epochs)
     shuffle = torch.Generator().manual_seed(seed)  # its own: every network meets the rows in the same order
     for epoch in range(1, recipe.epochs + 1):
-        network.train()
-        for batch in rows[torch.randperm(len(rows), generator=shuffle)].split(recipe.batch):
-            loss = objective(network, X.index_select(0, batch), y[batch])  # whole rows: ten times as fast as X[batch]
-            optimizer.zero_grad()
-            loss.backward()
+        order = torch.randperm(len(rows), generator=shuffle).to(rows.device)
+        for batch in rows[order].split(recipe.batch):
+            course.differentiate(objective, X.index_select(0, batch), y[batch])  # ten times as fast as X[batch]
             optimizer.step()
         schedule.step()
         yield epoch
 
 
-def answer(network: "Module", X: "Tensor", recipe: Training) -> np.ndarray:
-    """Return the (rows, C) float32 probabilities of `network` for X (rows, d), without dropout."""
+def answer(network: "Module", X: "Tensor", recipe: Training, device: "torch.device") -> np.ndarray:
+    """Return the (rows, C) float32 probabilities of `network`, on `device`, for X (rows, d), without dropout."""
     import torch
 
     network.eval()
     with torch.inference_mode():
-        return torch.cat([recipe.probabilities(network(part)) for part in X.split(CHUNK)]).numpy()
+        parts = [recipe.probabilities(network(part.to(device))).cpu() for part in X.split(CHUNK)]
+    return torch.cat(parts).numpy()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Labeler, Predictions, Task, fold, holdout, hookimpl
+from harness import Labeler, On, Predictions, Task, fold, holdout, hookimpl
 from harness_plugins.wrappers.answer import answer
 
 STEPS = range(11)
@@ -41,6 +41,10 @@ class Ensemble:
             raise ValueError(f"validation must be in (0, 0.5], got {self.validation}")
         if self.choose == "validation" and (len(self.members) != 2 or self.weights is not None):
             raise ValueError("choose: validation finds the weights of two members: give two, and no weights")
+
+    def needs(self) -> list[tuple[On, int]]:
+        """Declare the neighbours that the members ask for."""
+        return [need for member in self.members if hasattr(member, "needs") for need in member.needs()]
 
     def label(self, task: Task) -> Predictions:
         weights, facts = self._weights(task)

@@ -1,0 +1,37 @@
+"""Neighbours that were found before a cell began, on disk: the same for every labeler that asks for them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.fuse import Block, Floats, Rows
+
+SIMILARITY, INDEX = "similarity.npy", "index.npy"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The nearest labelled rows of each row to label: similarity (m, k) float32 and index (m, k) int32 in a folder."""
+
+    folder: str
+    k: int
+    of: str  # what they were found for, see `question`
+
+    def first(self, k: int) -> tuple[Floats, Rows]:
+        """Return the first `k` neighbours: similarity (m, k) and index (m, k) into the labels."""
+        similarity, index = (np.load(Path(self.folder) / name, mmap_mode="r") for name in (SIMILARITY, INDEX))
+        return np.array(similarity[:, :k]), np.array(index[:, :k], np.int64)
+
+
+def question(blocks: list[Block], labelled: Rows, to_label: Rows) -> str:
+    """Hash what a list of neighbours depends on; "" where a block is not on disk and no list can be of it."""
+    paths = [block.path for block in blocks]
+    if None in paths:
+        return ""
+    hashed = hashlib.sha256("\0".join(map(str, paths)).encode())
+    for rows in (labelled, to_label):
+        hashed.update(f"\0{len(rows)}\0".encode())
+        hashed.update(np.ascontiguousarray(rows).data)
+    return hashed.hexdigest()

@@ -1,0 +1,129 @@
+"""Neighbour lists made once: every cell gets what it would have found itself, and a stale list is never used."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness import Block, Task, neighbors
+from harness.catalog import discover
+from harness.lists import Chain, chains, folder_of, make, needs, opened, wanted, worth
+from harness.run import Options, endings, execute, make_ready
+from harness.suite import load_suite
+from harness_plugins.labelers.knn import KNN
+from harness_plugins.labelers.majority import Majority
+from harness_plugins.wrappers.ensemble import Ensemble
+from harness_plugins.wrappers.oversample import Oversample
+from tests.end_to_end import table, write_suite
+
+GRID = {"knn": {"on": "embedding", "grid": {"k": [3, 40], "mode": ["vote", "regression"]}}}
+SPLITS = [
+    {"splitter": "prefix", "ratios": [0.1, 0.3, 0.6], "seeds": [3, 4]},
+    {"splitter": "nested", "test": 0.2, "ratios": [0.1, 0.5], "seeds": [1]},
+]
+BLOCKS = {"embedding": {"embedder": "column", "column": "embeddings"}, "text": {"features": "text_v1"}}
+
+
+@pytest.fixture
+def ready(tmp_path):
+    file = write_suite(
+        tmp_path, [GRID, {"linear": {"on": "text", "epochs": 1}}], table(400), splits=SPLITS, blocks=BLOCKS
+    )
+    suite = load_suite(file, discover())
+    return make_ready(suite, discover(), Options(tmp_path, threads=1), lambda text: None)
+
+
+def run(ready, monkeypatch, least):
+    """Run a suite where a list is worth making from `least` multiplications on; returns its answers and its lists."""
+    monkeypatch.setattr("harness.lists.WORTH", least)
+    made = []
+    execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: made.append((name, rows, total)))
+    assert {ending.status for ending in endings(ready)} == {"ok"}
+    found = {cell.key: ready.store.read(cell.key) for cell in ready.cells}
+    return {key: (result.labels, np.array(result.proba)) for key, result in found.items()}, made
+
+
+def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_path):
+    plain, none = run(ready, monkeypatch, float("inf"))
+    assert none == []
+    assert not (tmp_path / "runs/cache/lists").exists()
+    other = make_ready(ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "other"), lambda text: None)
+    listed, made = run(other, monkeypatch, 0)
+    assert made
+    assert plain.keys() == listed.keys()
+    for key, (labels, proba) in plain.items():
+        np.testing.assert_array_equal(labels, listed[key][0])
+        np.testing.assert_allclose(proba, listed[key][1], atol=1e-5)
+    abouts = list((tmp_path / "other/runs/cache/lists").glob("*/list.json"))
+    assert len(abouts) == 3 + 3 + 2  # a list each of the two prefix curves and of the nested one
+    assert all(json.loads(about.read_text())["recall"] == 1.0 for about in abouts)
+
+
+def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
+    lists = wanted(ready.cells)
+    assert {each.k for each in lists if len(each.cut.split.train) >= 40} == {40}
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
+    found = chains(lists, blocks)
+    assert sorted(len(chain.links) for chain in found) == [2, 3, 3]
+    for chain in found:
+        for one, other in zip(chain.links, chain.links[1:], strict=False):
+            assert set(one.cut.split.train) < set(other.cut.split.train)
+
+
+def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "feature")}
+    assert [len(chain.links) for chain in chains(wanted(ready.cells), blocks)] == [1] * 8
+
+
+def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
+    monkeypatch.setattr("harness.lists.WORTH", 0)
+    link = wanted(ready.cells)[0]
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
+    alone = next(cell for cell in ready.cells if cell.cut is link.cut and needs(cell.candidate.labeler))
+    assert worth(Chain((link,)), ready.cells, blocks)
+    assert not worth(Chain((link,)), [alone], blocks)
+
+
+def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
+    X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    block = Block.open(str(tmp_path / "x.npy"), "embedding")
+    task = Task({"x": block}, np.arange(40), np.zeros(40, int), np.arange(40, 60), n_classes=2)
+    _, index = neighbors(task, "x", 5)
+    from harness.listed import Listed, question
+
+    wrong = np.zeros((20, 5))
+    np.save(tmp_path / "similarity.npy", wrong)
+    np.save(tmp_path / "index.npy", wrong.astype(np.int32))
+    listed = Listed(str(tmp_path), 5, question([block], task.labelled, task.to_label))
+    given = replace(task, listed={("x",): listed})
+    assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
+    for other in (
+        replace(given, labelled=np.arange(1, 41)),
+        replace(given, to_label=np.arange(40, 59)),
+        replace(given, blocks={"x": Block(X, "embedding")}),
+    ):
+        expected = neighbors(replace(other, listed={}), "x", 5)
+        np.testing.assert_array_equal(neighbors(other, "x", 5)[1], expected[1])
+    np.testing.assert_array_equal(neighbors(given, "x", 6)[1][:, :5], index)  # too short a list
+
+
+def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
+    knn = KNN(on="e", k=7)
+    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [("e", 7), (("e", "t"), 3)]
+    assert needs(Oversample(base=knn)) == []  # its base learns from other rows
+    assert needs(Majority()) == []
+
+
+def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, tmp_path):
+    from harness.errors import HarnessError
+    from harness.process import Limits, Processes
+
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding", (), str(tmp_path / "gone.npy"))}
+    (chain, *_) = chains(wanted(ready.cells), blocks)
+    folders = [folder_of(link, {"embedding": "key"}, tmp_path) for link in chain.links]
+    processes = Processes(("harness.lists",), 1)
+    with pytest.raises(HarnessError, match="neighbours on embedding"):
+        make(chain, blocks, folders, processes, Limits(60, 2**33), 1, lambda rows, total: None)
+    assert [opened(link, blocks, folder) for link, folder in zip(chain.links, folders, strict=True)] == [None] * 3
