@@ -111,7 +111,7 @@ def adamw(X, y, weight, lr, decay, epochs):
 def test_full_batches_equal_adamw_with_a_cosine_in_numpy(epochs):
     X, y = blobs(rows=50, d=4, n_classes=3, noise=1.0)
     task = task_of(X, y, n=40, n_classes=3)
-    labeler = Linear("x", dropout=0, epochs=epochs, lr=0.05, weight_decay=0.3, validation=0)
+    labeler = Linear("x", dropout=0, epochs=epochs, lr=0.05, weight_decay=0.3, validation=0, precision="float32")
     answer = labeler.label(task)
 
     with torch.random.fork_rng(devices=[]):
@@ -533,6 +533,8 @@ VARIANTS = [
     Linear("embedding", epochs=2, loss="focal", gamma=0.5),
     MLP("text", hidden=8, epochs=2, label_smoothing=0.1),
     MLP("text", hidden=8, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1, validation=0.0),
+    *(MLP("text", hidden=8, epochs=2, precision=precision) for precision in ("float32", "bfloat16")),
+    *(ResNet("text", hidden=8, blocks=1, epochs=2, precision=precision) for precision in ("float32", "bfloat16")),
 ]
 
 
@@ -583,7 +585,7 @@ def test_a_seed_wider_than_torch_takes(overfitted):
 def test_rows_answered_in_several_chunks():
     X, y = blobs(rows=9000, d=3, n_classes=3, noise=0.0)
     task = task_of(X, y, n=300, n_classes=3)
-    labeler = Linear("x", epochs=20, batch=50, lr=0.05)
+    labeler = Linear("x", epochs=20, batch=50, lr=0.05, dropout=0, validation=0)
     answer = labeler.label(task).proba
     last = labeler.label(replace(task, to_label=task.to_label[-5:])).proba
     np.testing.assert_allclose(answer[-5:], last, atol=1e-6)

@@ -1,17 +1,16 @@
 """Forward and backward of a network in its precision: a helper of the networks, not a plugin. It imports torch."""
 
 import random
-from math import prod
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import Dropout, Linear, Module, Parameter, ReLU, Sequential
 
+from harness_plugins.labelers.layers import LIMIT, kept
 from harness_plugins.labelers.recipe import Objective
 
 CHUNK = 8_192  # rows answered at a time
-BYTE = 256  # values of the random byte that decides whether a number is dropped
 
 
 class Passes(Protocol):
@@ -70,7 +69,7 @@ def stages_of(network: Module) -> list[Stage] | None:
     """Return the stages of a perceptron, or None for any other network.
 
     A perceptron is a sequence of linear layers with a ReLU before all but the first of them; a dropout may stand before
-    each. A rate above 255/256 counts as 255/256.
+    each.
     """
     stages: list[Stage] = []
     rectified, rate = False, 0.0
@@ -79,7 +78,7 @@ def stages_of(network: Module) -> list[Stage] | None:
         if type(layer) is ReLU and stages and not rectified:
             rectified = True
         elif type(layer) is Dropout and ready:
-            rate = min(layer.p, 1 - 1 / BYTE)
+            rate = min(layer.p, LIMIT)
         elif type(layer) is Linear and layer.bias is not None and (rectified or not stages):
             stages.append(Stage(layer, rectified, rate))
             rectified, rate = False, 0.0
@@ -111,7 +110,7 @@ class Perceptron:
             list(_pairs(_views(flat, shapes))) for flat in (self.used, self.slope, vector.grad)
         )
         self.fate = torch.Generator(vector.device).manual_seed(seed)
-        self.threshold = random.Random(seed)
+        self.chance = random.Random(seed)
         self.seen: list[Tensor] = []  # the inputs of every linear layer in the last training pass
 
     def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
@@ -149,21 +148,14 @@ class Perceptron:
             if stage.rectified:
                 x = x.relu_()
             if stage.rate:
-                kept = self._kept(x.shape, stage.rate)
-                x = x.mul_(kept) if stage.rectified else x * kept  # what came in is not ours to change
+                mask = self._kept(x.shape, stage.rate)
+                x = x.mul_(mask) if stage.rectified else x * mask  # what came in is not ours to change
             self.seen.append(x)
             x = torch.addmm(bias, x, weight.T)
         return x.float()
 
     def _kept(self, shape: torch.Size, rate: float) -> Tensor:
-        """Return 0 for what is dropped and 1 for what is kept: a random byte each, eight to a draw.
-
-        256 * rate is rarely whole: of its two neighbours the step throws for one, so that the rate is met on average.
-        """
-        count = prod(shape)
-        words = torch.empty(-(-count // 8), dtype=torch.int64, device=self.used.device)
-        fate = words.random_(-(2**63), None, generator=self.fate).view(torch.uint8)[:count].view(shape)
-        return torch.ge(fate, int(BYTE * rate + self.threshold.random()), out=torch.empty_like(fate, dtype=self.dtype))
+        return kept(shape, rate, self.chance.random(), self.dtype, self.fate)
 
     @torch.no_grad()
     def _backward(self, slope: Tensor) -> None:
