@@ -1,6 +1,6 @@
-"""Training the network d-256-256-6 against a usual script and against scikit-learn: `pytest benchmarks/test_trainer.py`.
+"""The network d-256-256-6: our trainer against a usual script and scikit-learn's: `pytest benchmarks`.
 
-The three take turns, so that a busy machine slows all of them; every one gets a matrix that lies ready and trains the same
+They take turns, so that a busy machine slows all of them; every one gets a matrix that lies ready and trains the same
 number of steps. `extra_info` has seconds per 100 epochs and how many times as long the other two take.
 """
 

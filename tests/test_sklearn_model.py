@@ -104,6 +104,20 @@ def test_features_are_scaled_by_the_labelled_rows(task):
     np.testing.assert_allclose(SklearnModel("x", LOGISTIC).label(far), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("model", ["xgboost.XGBClassifier", "catboost.CatBoostClassifier"])
+def test_packages_that_a_user_may_add(task, model, tmp_path, monkeypatch):
+    pytest.importorskip(model.partition(".")[0], reason="some hundred MB that the harness does not need itself")
+    monkeypatch.chdir(tmp_path)
+    labeler = SklearnModel("x", model, {"n_estimators": 30})
+    spread = replace(task, y=np.array([1, 4, 6])[task.y], n_classes=8)
+    answer = labeler.label(spread)
+    np.testing.assert_array_equal(answer, labeler.label(spread))
+    assert not answer[:, [0, 2, 3, 5, 7]].any()
+    assert list(tmp_path.iterdir()) == []  # CatBoost left to itself writes a folder
+    with pytest.raises(ValueError, match="did you mean 'n_estimators'"):
+        SklearnModel("x", model, {"n_estimator": 30})
+
+
 def test_lightgbm_keeps_to_the_threads_it_is_given_unless_told_otherwise():
     assert sklearn_model._make(BOOSTED, {}).get_params()["n_jobs"] == 0  # OpenMP's own limit; by default it is ignored
     assert sklearn_model._make(BOOSTED, {"n_jobs": 3}).get_params()["n_jobs"] == 3
@@ -121,7 +135,7 @@ def test_lightgbm_keeps_to_the_threads_it_is_given_unless_told_otherwise():
         ("sklearn..GaussianNB", "must be an import path"),
         ("sklearn.naive_bayes.GaussianNB()", "must be an import path"),
         (BAYES + "\n", "must be an import path"),
-        ("os.system", "must come from sklearn, lightgbm, xgboost, got 'os.system'"),
+        ("os.system", "must come from sklearn, lightgbm, xgboost, catboost, got 'os.system'"),
         ("harness_plugins.labelers.majority.Majority", "must come from"),
         ("sklearnx.GaussianNB", "must come from"),
         ("sklearn.linear_model._logistic.LogisticRegression", "must have a public path"),
@@ -214,7 +228,7 @@ def test_it_is_read_from_yaml():
     [
         (f"on: bge\nmodel: {LOGISTIC}\nparameters: {{c: 1}}", "has no parameter 'c'; did you mean 'C'?"),
         (f"on: bge\nmodel: {LOGISTIC}\nparameters: {{C: [1]}}", "suite.yaml:3: parameters.C: must be"),
-        ("on: bge\nmodel: os.system", "must come from sklearn, lightgbm, xgboost"),
+        ("on: bge\nmodel: os.system", "must come from sklearn, lightgbm, xgboost, catboost"),
     ],
 )
 def test_a_mistake_is_one_of_the_suite(text, words):

@@ -5,6 +5,7 @@ must turn out to be a classifier.
 """
 
 import inspect
+import os
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,12 +17,20 @@ import numpy as np
 
 from harness import On, Task, hookimpl
 
-PACKAGES = ("sklearn", "lightgbm", "xgboost")
+PACKAGES = ("sklearn", "lightgbm", "xgboost", "catboost")
 HIDDEN = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
 CHUNK = 16_384  # rows answered at a time: some models hold several float64 copies of what they answer for
 
-# Left to itself LightGBM takes every core whatever the harness allows, and chooses its layout by timing.
-REPEATABLE = {"lightgbm": {"n_jobs": 0, "deterministic": True, "force_row_wise": True}}
+# Left to itself LightGBM takes every core whatever the harness allows, and chooses its layout by timing; CatBoost takes
+# every core, and writes files and progress.
+REPEATABLE: dict[str, dict[str, Any]] = {
+    "lightgbm": {"n_jobs": 0, "deterministic": True, "force_row_wise": True},
+    "catboost": {
+        "thread_count": int(os.environ.get("OMP_NUM_THREADS") or 1),
+        "allow_writing_files": False,
+        "verbose": False,
+    },
+}
 
 Value = int | float | str | bool | None
 
@@ -51,7 +60,7 @@ class SklearnModel:
             proba[:, seen] = 1.0
             return proba
         model = _make(self.model, self.parameters)
-        if "random_state" in model.get_params(deep=False) and "random_state" not in self.parameters:
+        if "random_state" in _parameters(model) and "random_state" not in self.parameters:
             model.set_params(random_state=task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
         X, X_pool = task.matrix(self.on)  # (n, d), (m, d)
         model.fit(X, y)
@@ -70,7 +79,7 @@ def _make(path: str, parameters: dict[str, Value]) -> Any:
     if needed or inspect.isabstract(cls):
         what = f"it needs {', '.join(needed)}" if needed else "it is abstract"
         raise ValueError(f"model {path} cannot be made from plain values: {what}")
-    known = cls().get_params(deep=False)
+    known = _parameters(cls())
     for name in parameters:
         if name not in known:
             raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, known)}")
@@ -83,10 +92,13 @@ def _make(path: str, parameters: dict[str, Value]) -> Any:
     return model
 
 
+def _parameters(model: Any) -> set[str]:
+    """Return the names of a model's parameters; CatBoost's ``get_params`` has only those that are set."""
+    return {*model.get_params(deep=False), *inspect.signature(type(model)).parameters} - {"kwargs"}
+
+
 def _find(path: str) -> Any:
     """Import the estimator class that `path` names."""
-    from sklearn.base import BaseEstimator
-
     *modules, name = path.split(".")
     if not modules or not all(part.isidentifier() for part in (*modules, name)):
         raise ValueError(f"model must be an import path such as sklearn.naive_bayes.GaussianNB, got {path!r}")
@@ -96,7 +108,7 @@ def _find(path: str) -> Any:
         raise ValueError(f"model must have a public path, got {path!r}")
     module = _module(modules, path)
     found = vars(module).get(name)
-    if not isinstance(found, type) or not issubclass(found, BaseEstimator):
+    if not isinstance(found, type) or not hasattr(found, "get_params"):  # CatBoost's are no BaseEstimators
         others = [key for key, value in vars(module).items() if isinstance(value, type) and key[0] != "_"]
         offered = [key for key in others if hasattr(vars(module)[key], "predict_proba")]
         raise ValueError(f"{'.'.join(modules)} has no model {name!r}{_nearest(name, offered)}")
