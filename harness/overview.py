@@ -101,5 +101,6 @@ def _row(contest: Contest, line: Line) -> Iterator[str]:
 
 
 def _rows(runs: list[Run]) -> str:
-    asked = runs[0].options.twin_rows
-    return "" if asked is None else f" --twin-rows {asked}"
+    options = runs[0].options
+    threads = f" --threads {options.threads}" if options.threads else ""
+    return threads + ("" if options.twin_rows is None else f" --twin-rows {options.twin_rows}")

@@ -179,7 +179,8 @@ def _inside(line: Line, tables: list[Detail]) -> str:
 
 def _again(run: Run) -> str:
     setting = run.options.setting
-    rows = "" if run.options.twin_rows is None else f" --twin-rows {run.options.twin_rows}"
+    threads = f" --threads {run.options.threads}" if run.options.threads else ""
+    rows = threads + ("" if run.options.twin_rows is None else f" --twin-rows {run.options.twin_rows}")
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
     return (
         f"```\nharness run {_shown(run.suite.file)}{rows}\n```\n\n"

@@ -1,0 +1,132 @@
+"""Fill the tables of docs/findings.md from the boards' scores.csv: `python docs/findings.py`."""
+
+import csv
+import re
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, stdev
+
+TABLE = re.compile(r"<!-- table: (?P<name>\w+) -->\n.*?<!-- end of table -->", re.DOTALL)
+
+HALF, TENTH = "nested(test=0.3), 50 % labelled", "nested(test=0.3), 10 % labelled"
+JUDGED = (
+    ("random, 10 %", "judged_random", TENTH),
+    ("random, 50 %", "judged_random", HALF),
+    ("by prompt, 10 %", "judged_by_prompt", TENTH),
+    ("by prompt, 50 %", "judged_by_prompt", HALF),
+)
+SKYWORK = "mlp(h=256) skywork text-v2"
+BOTH = "svd+text_v2"
+
+
+def flan(suite: str, *ratios: int) -> tuple[tuple[str, str, str], ...]:
+    """Return the columns of a suite of the record, one a ratio in per cent."""
+    return tuple((f"{ratio} %", f"record_{suite}", f"prefix, {ratio} % labelled") for ratio in ratios)
+
+
+# name -> columns (heading, suite, comparison), labelers
+TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
+    "factors": (
+        JUDGED,
+        [
+            *("majority", "source_prior(on=source)"),
+            *("knn(on=svd64)", "knn(on=svd)", "mlp(on=svd64, epochs=40)", "mlp(on=svd, epochs=40)"),
+            *("mlp(on=text_v1, epochs=40)", "mlp(on=text_v2, epochs=40)", "mlp(on=svd+text_v1, epochs=40)"),
+            *(f"mlp(on={BOTH}, epochs=40{width})" for width in (", hidden=64", "", ", hidden=512")),
+            *(f"resnet(on={BOTH}, epochs=40)", f"linear(on={BOTH}, epochs=40)"),
+            *("gbm(on=text_v2)", "gbm(on=svd)", f"gbm(on={BOTH})"),
+        ],
+    ),
+    "front": (
+        JUDGED,
+        [
+            *(f"mlp(on={BOTH}, epochs=40)", f"mlp(on={BOTH}, epochs=40, class_weight=True)", "oversample(mlp)"),
+            *("balanced(mlp)", f"mlp(on={BOTH}, epochs=40, loss=focal)"),
+            *(f"mlp(on={BOTH}, epochs=40, label_smoothing=0.1, mixup=0.2)", f"ordinal(on={BOTH}, epochs=40)"),
+        ],
+    ),
+    "scaling": (
+        JUDGED,
+        [
+            *("knn(on=svd)", "knn on centred svd", "knn on standardised svd", "knn on whitened svd"),
+            *(f"mlp(on={BOTH}, epochs=40)", "mlp on standardised svd + text_v2", "mlp on whitened svd + text_v2"),
+        ],
+    ),
+    "wrappers": (
+        JUDGED,
+        [
+            *(f"mlp(on={BOTH}, epochs=40)", "calibrated(mlp)", "self_training(mlp)", "self_training(oversample(mlp))"),
+            *("cleanlab(remove, mlp)", "cleanlab(relabel, mlp)", "ensemble(mlp, knn)", "ensemble(mlp, gbm)"),
+            *("label_spreading(on=svd)", "graph_propagation(on=svd)"),
+        ],
+    ),
+    "labels": (
+        (("the pool, 10 %", "labels_only", "prefix, 10 % labelled"),),
+        ["majority", "source_prior(on=source)", "source + other raters"],
+    ),
+    "flan_embedding": (
+        flan("skywork_fusion", 10, 30, 90),
+        ["majority", "mlp(h=256) bge text-v1", "mlp(h=256) bge text-v2", SKYWORK],
+    ),
+    "flan_weights": (
+        flan("oversample", 10, 30, 90),
+        [SKYWORK, "mlp(h=256,class_weight) skywork text-v2", "oversample(mlp(h=256)) skywork text-v2"],
+    ),
+    "flan_rounds": (flan("self_training", 10, 20, 30), [SKYWORK, "self_training(mlp(h=256),rounds=5) skywork text-v2"]),
+    "flan_cleaning": (
+        flan("cleanlab", 10, 20, 30),
+        [SKYWORK, *(f"cleanlab({do},mlp(h=256)) skywork text-v2" for do in ("remove", "relabel"))],
+    ),
+    "flan_ensemble": (
+        flan("ensemble", 10, 20, 30),
+        [SKYWORK, "knn(k=50,tau=0.1,vote) skywork", "ensemble(knn,mlp) skywork text-v2"],
+    ),
+}
+
+
+def read(root: Path, suite: str) -> dict[tuple[str, str, str], list[float]]:
+    """Return {(comparison, labeler, metric): values of the seeds} of a board, honest and over all rows."""
+    found = defaultdict(list)
+    with (root / "leaderboards" / suite / "scores.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            whole = (
+                not any(row.get(column) for column in ("class", "source", "rows", "stage")) and row["oracle"] == "False"
+            )
+            if row["status"] == "ok" and whole and row["value"]:
+                found[row["comparison"], row["labeler"], row["metric"]].append(float(row["value"]))
+    return found
+
+
+def shown(values: list[float]) -> str:
+    """Return a mean, with its standard deviation over the seeds where there are several."""
+    if not values:
+        return "–"
+    return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def table(name: str, root: Path) -> str:
+    """Return one table: accuracy over macro-F1 of each labeler in each column."""
+    columns, labelers = TABLES[name]
+    boards = {suite: read(root, suite) for _, suite, _ in columns}
+    header = ["accuracy / macro-F1", *(heading for heading, _, _ in columns)]
+    lines = [header, ["---", *("--:" for _ in columns)]]
+    for labeler in labelers:
+        cells = []
+        for _, suite, comparison in columns:
+            accuracy, f1 = (boards[suite].get((comparison, labeler, metric), []) for metric in ("accuracy", "macro_f1"))
+            cells.append(f"{shown(accuracy)} / {mean(f1):.3f}" if f1 else "–")
+        lines.append([labeler, *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def with_tables(page: str, root: Path) -> str:
+    """Return the text with every table as the boards have it now."""
+    return TABLE.sub(
+        lambda found: f"<!-- table: {found['name']} -->\n{table(found['name'], root)}\n<!-- end of table -->", page
+    )
+
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    findings = here / "findings.md"
+    findings.write_text(with_tables(findings.read_text(), here.parent))
