@@ -35,6 +35,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
             *(f"mlp(on={BOTH}, epochs=40{width})" for width in (", hidden=64", "", ", hidden=512")),
             *(f"resnet(on={BOTH}, epochs=40)", f"linear(on={BOTH}, epochs=40)"),
             *("gbm(on=text_v2)", "gbm(on=svd)", f"gbm(on={BOTH})"),
+            *(f"mlp(on={BOTH}+source, epochs=40)", f"gbm(on={BOTH}+source)"),
         ],
     ),
     "front": (

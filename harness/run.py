@@ -170,7 +170,8 @@ def _listed(
             on_list(name, rows, total)
 
         if lists.worth(chain, todo, blocks):
-            limits, threads = run.options.limits, run.options.setting.threads * run.options.jobs  # nothing else runs now
+            limits = run.options.limits
+            threads = run.options.setting.threads * run.options.jobs  # no cell runs meanwhile
             # Without its list a cell searches for itself, and says itself what is wrong.
             with suppress(HarnessError):
                 lists.make(chain, blocks, folders, processes, limits, threads, progress)

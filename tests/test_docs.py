@@ -47,6 +47,14 @@ def test_the_readme_shows_the_generated_board() -> None:
     assert board["with_boards"](README, ROOT) == README
 
 
+def test_the_findings_show_what_the_boards_say() -> None:
+    findings = runpy.run_path(str(ROOT / "docs" / "findings.py"))
+    assert findings["with_tables"](PAGES["findings.md"], ROOT) == PAGES["findings.md"]
+    names = re.findall(r"<!-- table: (\w+) -->", PAGES["findings.md"])
+    assert sorted(names) == sorted(findings["TABLES"])
+    assert "| – |" not in PAGES["findings.md"]
+
+
 def test_the_raw_commands_are_those_of_the_makefile() -> None:
     makefile = (ROOT / "Makefile").read_text()
     raw = [line for line in "\n".join(blocks(README, "")).splitlines() if line.startswith((".venv", "python3"))]
@@ -167,7 +175,7 @@ def test_the_record_is_all_of_its_sections() -> None:
 
 
 def test_the_leak_of_the_judged_responses_is_quoted_from_the_boards() -> None:
-    rows = re.findall(r"^\| (\S+) \| (0\.\d+) \| (0\.\d+) \|$", PAGES["data.md"], re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]+?) \| (0\.\d+) \| (0\.\d+) \|$", PAGES["data.md"], re.MULTILINE)
     assert len(rows) == 5
     for labeler, *quoted in rows:
         for suite_name, value in zip(("judged_random", "judged_by_prompt"), quoted, strict=True):
