@@ -134,7 +134,8 @@ def execute(
         def progress(rows: int, recipe: prepare.Recipe = recipe) -> None:
             on_block(recipe, rows, len(run.dataset))
 
-        shards.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress)
+        workers = shards.hands(recipe, len(run.dataset), run.options.jobs * run.options.setting.threads)
+        shards.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, workers)
     names = {name for cell in todo for name in cell.blocks}
     blocks: dict[str, Block] = {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
     listed = _listed(run, todo, blocks, processes, on_list)

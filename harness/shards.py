@@ -22,6 +22,7 @@ from harness.rowfile import ARRAY, rows_in, write_header
 
 DONE = "shard.json"
 MOST = 10_000  # shards of one block
+LEAST = 10_000  # rows that make another worker worth starting
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,17 @@ def slots(workers: int, device: str, alone: bool) -> tuple[str | None, ...]:
 
 
 def can_be_cut(recipe: Recipe) -> bool:
-    """Say whether the rows of a block can be made apart: an embedder that need not see all of them first."""
-    return recipe.kind == "embedding" and getattr(recipe.maker, "resumable", True)
+    """Say whether the rows of a block can be made apart: none of them needs another."""
+    return bool(getattr(recipe.maker, "resumable", True) if recipe.kind == "embedding" else _rowwise(recipe))
+
+
+def _rowwise(recipe: Recipe) -> bool:
+    return bool(getattr(recipe.maker, "rowwise", False))
+
+
+def hands(recipe: Recipe, rows: int, cores: int) -> tuple[None, ...]:
+    """Return the workers of a feature set, one for each of `cores` where there is work for it; of other blocks one."""
+    return (None,) * (max(1, min(cores, rows // LEAST)) if _rowwise(recipe) else 1)
 
 
 def make(
