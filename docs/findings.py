@@ -24,6 +24,11 @@ def flan(suite: str, *ratios: int) -> tuple[tuple[str, str, str], ...]:
     return tuple((f"{ratio} %", f"record_{suite}", f"prefix, {ratio} % labelled") for ratio in ratios)
 
 
+def both(method: str, on: str) -> tuple[str, str]:
+    """Return the names of a network that answers with its last epoch, and with the one chosen on labelled rows."""
+    return f"{method} {on}", f"{method} {on}, validated"
+
+
 # name -> columns (heading, suite, comparison), labelers
 TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     "factors": (
@@ -67,13 +72,41 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     ),
     "flan_embedding": (
         flan("skywork_fusion", 10, 30, 90),
-        ["majority", "mlp(h=256) bge text-v1", "mlp(h=256) bge text-v2", SKYWORK],
+        [
+            "majority",
+            *(each for on in ("bge text-v1", "bge text-v2", "skywork text-v2") for each in both("mlp(h=256)", on)),
+        ],
+    ),
+    "flan_capacity": (
+        flan("networks", 10),
+        [
+            each
+            for network in (
+                "linear",
+                "mlp(h=256)",
+                "mlp(h=256,class_weight)",
+                "resnet(h=256,blocks=4)",
+                "ordinal(h=256,blocks=4)",
+            )
+            for each in both(network, "bge")
+        ],
     ),
     "flan_weights": (
         flan("oversample", 10, 30, 90),
-        [SKYWORK, "mlp(h=256,class_weight) skywork text-v2", "oversample(mlp(h=256)) skywork text-v2"],
+        [
+            each
+            for method in ("mlp(h=256)", "mlp(h=256,class_weight)", "oversample(mlp(h=256))")
+            for each in both(method, "skywork text-v2")
+        ],
     ),
-    "flan_rounds": (flan("self_training", 10, 20, 30), [SKYWORK, "self_training(mlp(h=256),rounds=5) skywork text-v2"]),
+    "flan_rounds": (
+        flan("self_training", 10, 20, 30),
+        [
+            each
+            for method in ("mlp(h=256)", "self_training(mlp(h=256),rounds=5)")
+            for each in both(method, "skywork text-v2")
+        ],
+    ),
     "flan_cleaning": (
         flan("cleanlab", 10, 20, 30),
         [SKYWORK, *(f"cleanlab({do},mlp(h=256)) skywork text-v2" for do in ("remove", "relabel"))],
