@@ -34,7 +34,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     "factors": (
         JUDGED,
         [
-            *("majority", "source_prior(on=source)"),
+            *("majority", "source_prior"),
             *("knn(on=svd64)", "knn(on=svd)", "mlp(on=svd64, epochs=40)", "mlp(on=svd, epochs=40)"),
             *("mlp(on=text_v1, epochs=40)", "mlp(on=text_v2, epochs=40)", "mlp(on=svd+text_v1, epochs=40)"),
             *(f"mlp(on={BOTH}, epochs=40{width})" for width in (", hidden=64", "", ", hidden=512")),
@@ -46,7 +46,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     "front": (
         JUDGED,
         [
-            *(f"mlp(on={BOTH}, epochs=40)", f"mlp(on={BOTH}, epochs=40, class_weight=True)", "oversample(mlp)"),
+            *(f"mlp(on={BOTH}, epochs=40)", f"mlp(on={BOTH}, epochs=40, class_weight=true)", "oversample(mlp)"),
             *("balanced(mlp)", f"mlp(on={BOTH}, epochs=40, loss=focal)"),
             *(f"mlp(on={BOTH}, epochs=40, label_smoothing=0.1, mixup=0.2)", f"ordinal(on={BOTH}, epochs=40)"),
         ],
@@ -68,7 +68,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     ),
     "labels": (
         (("the pool, 10 %", "labels_only", "prefix, 10 % labelled"),),
-        ["majority", "source_prior(on=source)", "source + other raters"],
+        ["majority", "source_prior", "source + other raters"],
     ),
     "flan_embedding": (
         flan("skywork_fusion", 10, 30, 90),
@@ -93,27 +93,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     ),
     "flan_weights": (
         flan("oversample", 10, 30, 90),
-        [
-            each
-            for method in ("mlp(h=256)", "mlp(h=256,class_weight)", "oversample(mlp(h=256))")
-            for each in both(method, "skywork text-v2")
-        ],
-    ),
-    "flan_rounds": (
-        flan("self_training", 10, 20, 30),
-        [
-            each
-            for method in ("mlp(h=256)", "self_training(mlp(h=256),rounds=5)")
-            for each in both(method, "skywork text-v2")
-        ],
-    ),
-    "flan_cleaning": (
-        flan("cleanlab", 10, 20, 30),
-        [SKYWORK, *(f"cleanlab({do},mlp(h=256)) skywork text-v2" for do in ("remove", "relabel"))],
-    ),
-    "flan_ensemble": (
-        flan("ensemble", 10, 20, 30),
-        [SKYWORK, "knn(k=50,tau=0.1,vote) skywork", "ensemble(knn,mlp) skywork text-v2"],
+        [f"{method} skywork text-v2" for method in ("mlp(h=256)", "mlp(h=256,class_weight)", "oversample(mlp(h=256))")],
     ),
 }
 
