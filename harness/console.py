@@ -29,6 +29,7 @@ class Talk:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.simulated = False
+        self.said: set[str] = set()
         self.console = Console(width=None if sys.stdout.isatty() else 400)
         self.aside = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -42,8 +43,10 @@ class Talk:
             print(text, flush=True)
 
     def notice(self, text: str) -> None:
-        """Say something before anything starts."""
-        self.aside.print(text, style="bold yellow", markup=False)
+        """Say something before anything starts, once: the suites of a list may all have it to say."""
+        if text not in self.said:
+            self.said.add(text)
+            self.aside.print(text, style="bold yellow", markup=False)
 
     def start(self, ready: Run, done: int) -> None:
         """Say what is about to happen."""

@@ -125,6 +125,16 @@ def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
     assert "5 finished" in harness("status", "all.yaml", cwd=tmp_path).stdout
 
 
+def test_what_all_suites_have_to_say_is_said_once(tmp_path):
+    suite = {"path": "twin:tulu_300k:300", "target": "gpt_scores", "classes": 6}
+    for name in ("one", "two"):
+        write_suite(tmp_path, ["majority"], name=name, data=suite, blocks=None).rename(tmp_path / f"{name}.yaml")
+    (tmp_path / "all.yaml").write_text("version: 1\nname: all\nsuites: [one.yaml, two.yaml]\n")
+    done = harness("run", "all.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("SIMULATED DATA") == 1
+
+
 def test_a_smaller_twin_takes_a_population_in_proportion():
     assert Population(take="first", n=30_000).scaled(0.02) == Population(take="first", n=600)
     assert Population(take="balanced", per_class=3_000).scaled(1e-6).per_class == 1
