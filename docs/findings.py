@@ -95,6 +95,10 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
         flan("oversample", 10, 30, 90),
         [f"{method} skywork text-v2" for method in ("mlp(h=256)", "mlp(h=256,class_weight)", "oversample(mlp(h=256))")],
     ),
+    "flan_cleaning": (
+        flan("cleanlab", 10, 20, 30),
+        [SKYWORK, *(f"cleanlab({do},mlp(h=256)) skywork text-v2" for do in ("remove", "relabel"))],
+    ),
     "flan_ensemble": (
         flan("ensemble", 10, 20, 30),
         [SKYWORK, "knn(k=50,tau=0.1,vote) skywork", "ensemble(knn,mlp) skywork text-v2"],
