@@ -46,16 +46,16 @@ def wanted(cells: list[Cell]) -> list[Wanted]:
     """Return the lists that the labelers of these cells declare, as long as the longest that any of them asks for."""
     longest: dict[tuple[int, tuple[str, ...]], tuple[Cut, int]] = {}
     for cell in cells:
-        for on, k in needs(cell.candidate.labeler):
-            names = (on,) if isinstance(on, str) else on
+        for names, k in needs(cell.candidate.labeler):
             _, before = longest.get((id(cell.cut), names), (cell.cut, 0))
             longest[id(cell.cut), names] = cell.cut, max(before, min(k, len(cell.cut.split.train)))
     return [Wanted(cut, on, k) for (_, on), (cut, k) in longest.items()]
 
 
-def needs(labeler: Any) -> list[tuple[On, int]]:
-    """Return the neighbour lists that a labeler declares."""
-    return list(labeler.needs()) if hasattr(labeler, "needs") else []
+def needs(labeler: Any) -> list[tuple[tuple[str, ...], int]]:
+    """Return the neighbour lists that a labeler declares: the names of the blocks, and how many neighbours."""
+    declared: list[tuple[On, int]] = labeler.needs() if hasattr(labeler, "needs") else []
+    return [((on,) if isinstance(on, str) else tuple(on), k) for on, k in declared]
 
 
 def chains(lists: list[Wanted], blocks: Mapping[str, Block]) -> list[Chain]:
@@ -87,9 +87,7 @@ def worth(chain: Chain, cells: list[Cell], blocks: Mapping[str, Block]) -> bool:
     d = sum(blocks[name].array.shape[1] for name in on)
     asking = {id(link.cut): 0 for link in chain.links}
     for cell in cells:
-        if id(cell.cut) in asking and any(
-            on == ((o,) if isinstance(o, str) else o) for o, _ in needs(cell.candidate.labeler)
-        ):
+        if id(cell.cut) in asking and on in dict(needs(cell.candidate.labeler)):
             asking[id(cell.cut)] += 1
     pairs = sum(asking[id(link.cut)] * len(link.cut.split.train) * len(link.cut.split.test) for link in chain.links)
     return pairs * d > WORTH and (len(chain.links) > 1 or asking[id(chain.links[0].cut)] > 1)

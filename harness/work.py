@@ -95,8 +95,7 @@ def _start(
     references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
     task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     here = lists.get(cell.cut, {})
-    asked = [(on,) if isinstance(on, str) else on for on, _ in needs(labeler)]
-    task = replace(task, listed={on: here[on] for on in asked if on in here})
+    task = replace(task, listed={on: here[on] for on, _ in needs(labeler) if on in here})
     return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
 
 

@@ -111,7 +111,7 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
 
 def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
     knn = KNN(on="e", k=7)
-    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [("e", 7), (("e", "t"), 3)]
+    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [(("e",), 7), (("e", "t"), 3)]
     assert needs(Oversample(base=knn)) == []  # its base learns from other rows
     assert needs(Majority()) == []
 
