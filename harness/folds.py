@@ -29,6 +29,7 @@ def fold(task: Task, held: Mask) -> Task:
 
     Its ``to_label`` is ``task.labelled[held]``, duplicates dropped, first come first. Whatever shares a row number or a
     group with a held position is not trained on. The other rows that the outer task asks about or spares are spare.
+    Checkpoints are left out: a fold is looked at once.
     """
     unit = units(task)
     kept = ~np.isin(unit, unit[held])
@@ -36,7 +37,7 @@ def fold(task: Task, held: Mask) -> Task:
     asked = rows[np.sort(np.unique(rows, return_index=True)[1])]
     # Pseudo-labelled rows are labelled and still to label.
     spare = np.setdiff1d(np.concatenate([task.to_label, task.spare]), np.concatenate([asked, task.labelled[kept]]))
-    return replace(_only(task, kept), to_label=asked, spare=spare)
+    return replace(_only(task, kept), to_label=asked, spare=spare, checkpoints=False)
 
 
 def holdout(task: Task, share: float) -> Mask:

@@ -26,9 +26,9 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     y (n',) trained on, and ``probabilities(outputs)`` turns what the network puts out into probabilities (rows, C).
 
     With validation the first epoch of the best validation accuracy answers. Without it, or where nothing can be held
-    out, the last epoch answers and the labels after every epoch are checkpoints. Training, validation and checkpoints
-    have the precision of the recipe; the answer is computed in float32 and is the last checkpoint. The caller's random
-    state and thread count stay as they are.
+    out, the last epoch answers and the labels after every epoch are checkpoints, where the task wants any. Training,
+    validation and checkpoints have the precision of the recipe; the answer is computed in float32 and is the last
+    checkpoint. The caller's random state and thread count stay as they are.
     """
     import torch
 
@@ -43,7 +43,8 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     rows = torch.nonzero(~held)[:, 0]  # (n',)
     X_held, y_held = X[held], y[held].cpu().numpy()
     validated = len(y_held) > 0
-    X_seen = X_held if validated else X_pool.to(device, dtype)  # what every epoch answers for
+    watched = validated or task.checkpoints
+    X_seen = X_held if validated or not watched else X_pool.to(device, dtype)  # what every epoch answers for
     seed = task.seed % 2**63  # torch takes 64 bits
     best_epoch, best_accuracy, best_weights, checkpoints = None, -1.0, None, {}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -54,8 +55,8 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
         objective = recipe.objective(y[rows], task.n_classes, seed)
         course = passes(network, dtype, seed)
         for epoch in train(course, X, y, rows, recipe, objective, seed):
-            if not validated and epoch == recipe.epochs:
-                break
+            if not watched or (not validated and epoch == recipe.epochs):
+                continue
             labels = recipe.probabilities(course.outputs(X_seen)).argmax(dim=1).cpu().numpy()
             if not validated:
                 checkpoints[f"epoch {epoch}"] = labels.astype(np.uint8)
@@ -69,7 +70,7 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     if validated:
         network.load_state_dict(best_weights)
     proba = answer(network, X_pool, recipe, device)
-    if not validated:
+    if watched and not validated:
         checkpoints[f"epoch {epoch}"] = proba.argmax(axis=1).astype(np.uint8)
     facts = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -13,6 +13,11 @@ def answer(labeler: Labeler, task: Task) -> Predictions:
     return result if isinstance(result, Predictions) else Predictions(result)
 
 
+def last_word(labeler: Labeler, task: Task) -> Predictions:
+    """Return a labeler's answer alone, for a wrapper that hands in checkpoints of its own: the base makes none."""
+    return answer(labeler, replace(task, checkpoints=False))
+
+
 def with_facts(base: Predictions, facts: Mapping[str, Any]) -> Predictions:
     """Return the base's answer, checkpoints and rows under the wrapper's `facts`, its own facts nested as "base"."""
     return replace(base, facts={**facts, "base": dict(base.facts)})

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import Labeler, On, Predictions, Task, fold, holdout, hookimpl
-from harness_plugins.wrappers.answer import answer
+from harness_plugins.wrappers.answer import answer, last_word
 
 STEPS = range(11)
 """Tenths: alpha 0.0, 0.1 .. 1.0 is the weight of the first of two members, 1 - alpha that of the second."""
@@ -48,7 +48,7 @@ class Ensemble:
 
     def label(self, task: Task) -> Predictions:
         weights, facts = self._weights(task)
-        answers = [answer(member, task) for member in self.members]
+        answers = [last_word(member, task) for member in self.members]
         probas = [each.proba for each in answers]  # each (m, C)
         labels = [labels_of(proba) for proba in probas]  # each (m,)
         return Predictions(
