@@ -193,8 +193,10 @@ def test_members_choose_on_some_and_answer_from_all():
     held = holdout(task, 0.25)
     assert sorted(inner.to_label) == sorted(task.labelled[held])
     assert inner.labelled.tolist() == task.labelled[~held].tolist()
-    assert outer.labelled.tolist() == task.labelled.tolist() and outer.to_label.tolist() == task.to_label.tolist()
-    assert not inner.checkpoints and not outer.checkpoints  # the sweep over alpha is what an ensemble hands in
+    assert outer.labelled.tolist() == task.labelled.tolist()
+    assert outer.to_label.tolist() == task.to_label.tolist()
+    assert not inner.checkpoints
+    assert not outer.checkpoints
 
 
 def test_without_a_row_to_hold_out_the_middle_is_taken():

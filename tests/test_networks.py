@@ -236,7 +236,8 @@ def test_without_validation_every_epoch_is_a_checkpoint_and_the_last_answers(ove
 def test_checkpoints_that_nobody_looks_at_are_left_out_and_change_nothing(overfitted, cls):
     recipe = cls(on="x", epochs=6, validation=0, dropout=0.2)
     whole, alone = recipe.label(overfitted), recipe.label(replace(overfitted, checkpoints=False))
-    assert len(whole.checkpoints) == 6 and not alone.checkpoints
+    assert len(whole.checkpoints) == 6
+    assert not alone.checkpoints
     np.testing.assert_array_equal(whole.proba, alone.proba)
 
 
