@@ -8,7 +8,7 @@ import pytest
 
 from harness import Block, Task, neighbors
 from harness.catalog import discover
-from harness.lists import Chain, chains, folder_of, make, needs, opened, wanted, worth
+from harness.lists import Chain, Need, chains, folder_of, make, needs, opened, wanted, worth
 from harness.run import Options, endings, execute, make_ready
 from harness.suite import load_suite
 from harness_plugins.labelers.knn import KNN
@@ -62,7 +62,7 @@ def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_pa
 
 def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
     lists = wanted(ready.cells)
-    assert {each.k for each in lists if len(each.cut.split.train) >= 40} == {40}
+    assert {each.need.k for each in lists if len(each.cut.split.train) >= 40} == {40}
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
     found = chains(lists, blocks)
     assert sorted(len(chain.links) for chain in found) == [2, 3, 3]
@@ -96,6 +96,7 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
     wrong = np.zeros((20, 5))
     np.save(tmp_path / "similarity.npy", wrong)
     np.save(tmp_path / "index.npy", wrong.astype(np.int32))
+    (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
     listed = Listed(str(tmp_path), 5, question([block], task.labelled, task.to_label))
     given = replace(task, listed={("x",): listed})
     assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
@@ -111,7 +112,7 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
 
 def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
     knn = KNN(on="e", k=7)
-    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [(("e",), 7), (("e", "t"), 3)]
+    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [Need(("e",), 7), Need(("e", "t"), 3)]
     assert needs(Oversample(base=knn)) == []  # its base learns from other rows
     assert needs(Majority()) == []
 
@@ -122,7 +123,7 @@ def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, t
 
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding", (), str(tmp_path / "gone.npy"))}
     (chain, *_) = chains(wanted(ready.cells), blocks)
-    folders = [folder_of(link, {"embedding": "key"}, tmp_path) for link in chain.links]
+    folders = [folder_of(link, blocks, {"embedding": "key"}, tmp_path) for link in chain.links]
     processes = Processes(("harness.lists",), 1)
     with pytest.raises(HarnessError, match="neighbours on embedding"):
         make(chain, blocks, folders, processes, Limits(60, 2**33), 1, lambda rows, total: None)
