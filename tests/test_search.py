@@ -60,6 +60,29 @@ def test_every_level_is_what_a_sort_finds(engine, n, d, k):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_base_of_hardly_any_rows(engine, size):
+    X, rows = cloud(40, 8), np.arange(40)
+    (level,), _ = search(X, rows, [size], 0, 3, engine)
+    for asked in range(40):
+        similarity, place = sort(X, rows, size, asked, 3)
+        real = np.isfinite(similarity)
+        np.testing.assert_allclose(level.similarity[asked, : real.sum()], similarity[real], atol=2e-6)
+        np.testing.assert_array_equal(level.place[asked, : real.sum()], place[real])
+        assert (level.similarity[asked, real.sum() :] == -np.inf).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_zero_rows_are_equally_far_from_all(engine):
+    X, rows = cloud(500, 16), np.random.default_rng(0).permutation(500)
+    X[[3, 450, 460]] = 0
+    (level,), _ = search(X, rows, [400], 400, 6, engine)
+    for asked in (450, 460):
+        assert rows[level.place[asked - 400]].tolist() == np.sort(rows[:400])[:6].tolist()
+        assert (level.similarity[asked - 400] == 0).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_whole_base_asked_about_itself_leaves_every_row_out(engine):
     X, rows = cloud(900, 48), np.arange(900)
     (level,), _ = search(X, rows, [900], 0, 12, engine, threads=2)
