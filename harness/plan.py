@@ -18,7 +18,7 @@ from harness.store import SCHEMA
 from harness.suite import Candidate, Splits, Suite
 from harness.task import Task
 
-CORE = ("task", "fuse", "folds", "neighbors", "search", "flat", "products", "kernels")  # code that labelers run
+CORE = ("task", "fuse", "folds", "neighbors", "copies", "search", "flat", "products", "kernels")  # labelers run it
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,12 @@ from harness import lists, prepare, shards, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
+from harness.engine import Engine
 from harness.errors import DataError, HarnessError
 from harness.fuse import Block
 from harness.plan import Cell, Setting, cuts, plan
 from harness.process import Limits, Processes
+from harness.products import check_engine
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
 from harness.store import Store
@@ -37,6 +39,7 @@ class Options:
     device: str = "auto"
     require_real: bool = False
     twin_rows: int | None = None
+    engine: Engine = "auto"  # of the neighbour searches; no part of any key, for all find the same
 
     @property
     def limits(self) -> Limits:
@@ -85,6 +88,7 @@ def cache_of(options: Options) -> Path:
 
 def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
     """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
+    check_engine(options.engine, options.setting.device)
     cache = cache_of(options)
     when_missing = "error" if options.require_real else suite.data.when_missing
     path = suite.data.path
@@ -150,6 +154,7 @@ def execute(
         run.options.limits,
         run.options.jobs,
         on_cell,
+        run.options.engine,
     )
 
 
@@ -164,8 +169,8 @@ def _listed(
     keys = {name: run.recipes[name].key for name in blocks}
     found: work.Lists = {}
     for chain in lists.chains(lists.wanted(todo), blocks):
-        folders = [lists.folder_of(link, keys, run.cache) for link in chain.links]
-        name = "+".join(chain.links[0].on)
+        folders = [lists.folder_of(link, blocks, keys, run.cache) for link in chain.links]
+        name = "+".join(chain.on)
 
         def progress(rows: int, total: int, name: str = name) -> None:
             on_list(name, rows, total)
@@ -175,11 +180,11 @@ def _listed(
             threads = run.options.setting.threads * run.options.jobs  # no cell runs meanwhile
             # Without its list a cell searches for itself, and says itself what is wrong.
             with suppress(HarnessError):
-                lists.make(chain, blocks, folders, processes, limits, threads, progress)
+                lists.make(chain, blocks, folders, processes, limits, threads, progress, run.options.engine)
         for link, folder in zip(chain.links, folders, strict=True):
             there = lists.opened(link, blocks, folder)
             if there is not None:
-                found.setdefault(link.cut, {})[link.on] = there
+                found.setdefault(link.cut, {})[link.need.on, link.need.among] = there
     return found
 
 

@@ -93,7 +93,10 @@ def _about_cell(ending: Ending) -> Row:
 
 
 def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
-    """Yield what each cell cost: seconds of its `label` call, peak anonymous memory, parameters."""
+    """Yield what each cell cost: seconds of its `label` call, peak anonymous memory, parameters, neighbour searches.
+
+    `neighbors_shared` are the seconds of searches that were made once for several cells, and not in `seconds`.
+    """
     for ending in ended:
         timing, parameters = {}, None
         if ending.status == "ok":
@@ -104,7 +107,19 @@ def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
             "seconds": timing.get("seconds"),
             "peak_memory_mib": None if not timing else round(timing["memory"] / 2**20, 1),
             "parameters": parameters,
+            **_searches(timing.get("searches", [])),
         }
+
+
+def _searches(searches: list[dict[str, Any]]) -> Row:
+    own, shared = (
+        [search["seconds"] for search in searches if search["shared"] == together] for together in (False, True)
+    )
+    return {
+        "engine": "+".join(sorted({search["engine"] for search in searches})) or None,
+        "neighbors_own": round(sum(own), 3) if own else None,
+        "neighbors_shared": round(sum(shared), 3) if shared else None,
+    }
 
 
 def to_csv(rows: Iterator[Row]) -> str:

@@ -41,6 +41,7 @@ class Task:
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
     pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a labeler's own guess
     listed: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # neighbours found beforehand, by blocks
+    graphs: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # the same, of all rows among all rows
     checkpoints: bool = True  # False: nobody looks at the answers on the way, leave them out
 
     def __post_init__(self) -> None:

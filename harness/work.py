@@ -19,11 +19,12 @@ from harness.catalog import Catalog, resolve
 from harness.contracts import nested
 from harness.dataset import Dataset
 from harness.digest import canonical
+from harness.engine import Engine, searching
 from harness.errors import NotApplicable
 from harness.facts import table_flaw
 from harness.fuse import Block
 from harness.listed import Listed
-from harness.lists import needs
+from harness.lists import Among, needs
 from harness.plan import Cell, Cut
 from harness.prepare import ask
 from harness.process import LOG, Child, Limits, Processes
@@ -34,7 +35,7 @@ ANSWER = "answer.json"
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
 
 References = dict[str, tuple[str, str, str | None]]
-Lists = dict[Cut, dict[tuple[str, ...], Listed]]
+Lists = dict[Cut, dict[tuple[tuple[str, ...], Among], Listed]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def run(
     limits: Limits,
     jobs: int,
     report: Callable[[Outcome], None],
+    engine: Engine = "auto",
 ) -> None:
     """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on."""
     # Labelers that differ in name alone have one key, and so one cell.
@@ -66,7 +68,7 @@ def run(
         while waiting or running:
             while waiting and len(running) < jobs:
                 cell = waiting.popleft()
-                child = _start(cell, dataset, blocks, lists, catalog, store, processes)
+                child = _start(cell, dataset, blocks, lists, catalog, store, processes, engine)
                 running[child.process.sentinel] = cell, child
             wait(list(running), timeout=0.05)
             for sentinel, (cell, child) in list(running.items()):
@@ -88,6 +90,7 @@ def _start(
     catalog: Catalog,
     store: Store,
     processes: Processes,
+    engine: Engine,
 ) -> Child:
     folder = store.scratch / cell.key
     folder.mkdir()
@@ -95,8 +98,12 @@ def _start(
     references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
     task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     here = lists.get(cell.cut, {})
-    task = replace(task, listed={on: here[on] for on, _ in needs(labeler) if on in here})
-    return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
+    asked = {(need.on, need.among) for need in needs(labeler)}
+    listed, graphs = (
+        {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
+    )
+    task = replace(task, listed=listed, graphs=graphs)
+    return processes.start(_label, (spec.unbuild(labeler), references, task, engine), folder.absolute())
 
 
 def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store: Store) -> Outcome:
@@ -123,7 +130,8 @@ def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store
         "checkpoints": answer["checkpoints"],
     }
     memory = max(child.peak, answer["memory"])
-    store.commit(cell.key, child.folder, record, {"seconds": answer["seconds"], "wall": seconds, "memory": memory})
+    timing = {"seconds": answer["seconds"], "wall": seconds, "memory": memory, "searches": answer["searches"]}
+    store.commit(cell.key, child.folder, record, timing)
     return Outcome(cell, "ok", "", seconds)
 
 
@@ -180,14 +188,15 @@ def _keep_log(log: Path, store: Store, key: str) -> None:
 # What follows runs in the worker.
 
 
-def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
+def _label(what: Mapping[str, Any], references: References, task: Task, engine: Engine) -> None:
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:
         labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
         started = time.perf_counter()
         try:
-            result = labeler.label(task)
+            with searching(engine) as searches:
+                result = labeler.label(task)
         finally:
             os.chdir(folder)
         seconds = time.perf_counter() - started
@@ -196,7 +205,8 @@ def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
             answer["reason"] = fault
         else:
             predictions = result if isinstance(result, Predictions) else Predictions(result)
-            answer = _save(predictions) | {"status": "ok", "reason": "", "seconds": seconds, "memory": _peak()}
+            told = {"seconds": seconds, "memory": _peak(), "searches": searches}
+            answer = _save(predictions) | {"status": "ok", "reason": "", **told}
     except NotApplicable as error:
         answer = {"status": "not applicable", "reason": str(error)}
     except MemoryError:

@@ -16,6 +16,7 @@ FILES = [*CORE.values(), *COMMANDS, *PLUGINS]
 FLOORS = (
     *(
         "errors",
+        "engine",
         "fuse",
         "listed",
         "task",
@@ -27,6 +28,7 @@ FLOORS = (
         "products",
         "flat",
         "search",
+        "copies",
         "neighbors",
     ),  # what plugins are written with
     "__init__",

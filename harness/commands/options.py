@@ -16,6 +16,9 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Where runs/ and le
 Json = Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, nothing else.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads a cell; part of its identity. 0: all cores, at most 8.")]
 Device = Annotated[str, typer.Option(help="auto (which is cpu), cpu or cuda; part of a cell's identity.")]
+Engine = Annotated[
+    str, typer.Option(help="Finds neighbours: auto, int8, float32, cuda, faiss (the plain way). All find the same.")
+]
 TwinRows = Annotated[int | None, typer.Option(min=100, help="Size of the simulated twin, where it is used.")]
 RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse to run on simulated data (exit code 2).")]
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from harness.commands.options import (
     SOME_FAILED,
     Device,
+    Engine,
     Json,
     Output,
     Plugin,
@@ -33,6 +34,7 @@ def run(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a cell may take.")] = 6 * 3600,
     memory: Annotated[float, typer.Option(min=0, help="GiB a cell may use. 0: four fifths of the machine's.")] = 0,
     device: Device = "auto",
+    engine: Engine = "auto",
     require_real: RequireReal = False,
     twin_rows: TwinRows = None,
     output: Output = Path(),
@@ -45,9 +47,10 @@ def run(
     """
     from harness import overview
     from harness import run as runs
+    from harness.engine import known
 
     talk = talk_to(as_json)
-    options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
+    options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows, known(engine))
     loaded, readies = _readies(talk, suite, plugin, options)
     scored: list[tuple[Any, Any]] = []
     for ready in readies:
