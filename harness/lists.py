@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import timing
 from harness.contracts import Split
 from harness.digest import canonical, digest, of_array, of_code
 from harness.errors import HarnessError
@@ -93,6 +94,12 @@ def worth(chain: Chain, cells: list[Cell], blocks: Mapping[str, Block]) -> bool:
     return pairs * d > WORTH and (len(chain.links) > 1 or asking[id(chain.links[0].cut)] > 1)
 
 
+def work_of(chain: Chain, d: int) -> float:
+    """Return how many multiplications a search over d columns for a chain is at most."""
+    last = chain.links[-1].cut.split
+    return float(len(last.train)) * max(len(link.cut.split.test) for link in chain.links) * d
+
+
 def folder_of(link: Wanted, keys: Mapping[str, str], cache: Path) -> Path:
     """Return where a list is kept: by the content of its blocks, its rows, its length, and the code that finds it."""
     code = of_code([Path(__file__).with_name(f"{name}.py") for name in CODE])
@@ -141,7 +148,10 @@ def make(
             child.kill()
         if stopped or not all((partial / folder.name / ABOUT).exists() for folder in folders):
             raise HarnessError(f"neighbours on {'+'.join(chain.links[0].on)}: {stopped or child.ending()}")
+        d = sum(blocks[name].array.shape[1] for name in chain.links[0].on)
+        share = {"seconds": child.seconds / len(links), "work": work_of(chain, d) / len(links), "threads": threads}
         for folder in folders:
+            timing.note(partial / folder.name, **share, memory=child.peak)
             shutil.rmtree(folder, ignore_errors=True)
             (partial / folder.name).rename(folder)
         shutil.rmtree(partial)
