@@ -1,8 +1,8 @@
 """Fill the tables of docs/performance.md from benchmarks/results.json.
 
-    make bench                                    measures, and does the rest
-    python docs/performance.py measured.json      takes over what pytest-benchmark has written, and fills the tables
-    python docs/performance.py                    fills the tables from what is there
+make bench                                    measures, and does the rest
+python docs/performance.py measured.json      takes over what pytest-benchmark has written, and fills the tables
+python docs/performance.py                    fills the tables from what is there
 """
 
 import json
@@ -19,7 +19,17 @@ from typing import Any
 TABLE = re.compile(r"<!-- bench: (?P<name>\w+) -->\n.*?<!-- end of bench -->", re.DOTALL)
 LIBRARIES = ("numpy", "torch", "faiss-cpu", "scikit-learn", "lightgbm", "pandas", "pyarrow")
 RATIO = "ratio over "
-ABOUT = {"rows", "cells", "target", "met", "limit", "per second", "operations", "of", "law"}  # have columns of their own
+ABOUT = {
+    "rows",
+    "cells",
+    "target",
+    "met",
+    "limit",
+    "per second",
+    "operations",
+    "of",
+    "law",
+}  # have columns of their own
 
 Entry = dict[str, Any]  # name, size, seconds, rounds, and what the benchmark says of itself
 
@@ -96,7 +106,9 @@ def limits(results: dict[str, Any]) -> str:
 def targets(results: dict[str, Any]) -> str:
     """Return every target that was set, what was measured for it, and whether it is met."""
     found = [entry for entry in results["benchmarks"] if entry.get("target")]
-    lines = [[titled(e), shown(e["target"]), shown(e.get("measured", e["seconds"])), shown(e.get("met"))] for e in found]
+    lines = [
+        [titled(e), shown(e["target"]), shown(e.get("measured", e["seconds"])), shown(e.get("met"))] for e in found
+    ]
     return rendered(["what", "target", "measured", "met"], lines)
 
 
@@ -137,7 +149,7 @@ def laws(results: dict[str, Any]) -> str:
         at = 300_932
         sizes = ", ".join(f"{n:,}: {shown(s)}" for n, s in points)
         lines.append([name, sizes, f"{slope:.2f}", shown(math.exp(offset + slope * math.log(at)))])
-    return rendered(["what", "rows: seconds", "power of n", f"at 300,932 rows, by the law"], lines)
+    return rendered(["what", "rows: seconds", "power of n", "at 300,932 rows, by the law"], lines)
 
 
 def everything(results: dict[str, Any]) -> str:
