@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.bootstrap import Tested, bootstrap
+from harness.bootstrap import Answered, bootstrap
 from harness.contracts import Split
 from harness.digest import digest, of_array
 from harness.metrics import OF_ROWS, f1, qwks
@@ -117,7 +117,7 @@ def _by_tables(titles: tuple[str, ...], papers: list[Paper], metric: str, archiv
         return f1(tables)[..., kept].mean(axis=-1) if metric == "macro_f1" else qwks(tables)
 
     tested = [
-        Tested(paper.unit, np.stack([paper.truth.y * classes + archive.read(key).labels for key in paper.keys]))
+        Answered(paper.unit, np.stack([paper.truth.y * classes + archive.read(key).labels for key in paper.keys]))
         for paper in papers
     ]
     each = np.stack([measure(_tables(split.cells, classes)) for split in tested], axis=1)
