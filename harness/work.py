@@ -96,7 +96,7 @@ def _start(
     task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     here = lists.get(cell.cut, {})
     task = replace(task, listed={on: here[on] for on, _ in needs(labeler) if on in here})
-    return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
+    return processes.start(label, (spec.unbuild(labeler), references, task), folder.absolute())
 
 
 def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store: Store) -> Outcome:
@@ -119,6 +119,7 @@ def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store
     record = {
         "spec": spec.unbuild(cell.candidate.labeler),
         "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
+        "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
     }
@@ -180,7 +181,8 @@ def _keep_log(log: Path, store: Store, key: str) -> None:
 # What follows runs in the worker.
 
 
-def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
+def label(what: Mapping[str, Any], references: References, task: Task) -> None:
+    """Ask a labeler about a task, and leave its answer in the current folder; `answer.json` says how it ended."""
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:
