@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import catalogue, compare, diagnose, doctor, embed, runs
+from harness.commands import catalogue, compare, diagnose, doctor, embed, runs, why
 from harness.commands.options import BAD_INPUT, IN_USE, OK
 from harness.errors import HarnessError, InUse
 
@@ -18,6 +18,7 @@ COMMANDS = (
     diagnose.diagnose,
     *(catalogue.plugins, catalogue.check, doctor.doctor),
     embed.embed,
+    why.why,
 )
 
 app = typer.Typer(

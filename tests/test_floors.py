@@ -32,7 +32,7 @@ FLOORS = (
     "__init__",
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
-    *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
+    *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "why", "lists", "work"),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
     *("census", "counterpart"),
     *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
