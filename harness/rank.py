@@ -36,6 +36,7 @@ class Line:
     total: int
     failures: tuple[str, ...] = ()  # first lines
     not_applicable: str | None = None
+    leak: str | None = None  # what an audit has found: it is not ranked
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Ending:
     """What became of a cell."""
 
     cell: Cell
-    status: str  # "ok", "failed", "not applicable", "not run"
+    status: str  # "ok", "failed", "not applicable", "not run"; "leak" where an audit has found one
     reason: str = ""
     scores: Scores | None = None
 
@@ -101,6 +102,7 @@ def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as
     keys = list(dict.fromkeys(key for scores in found for key in scores))
     metrics = [metric for metric, label_class, source in keys if label_class is None and source is None]
     values = {metric: spread for metric in metrics if (spread := _spread(found, (metric, None, None))) is not None}
+    leaks = [ending.reason for ending in cells if ending.status == "leak"]
     refusals = [ending.reason for ending in cells if ending.status == "not applicable"]
     return Line(
         title,
@@ -118,6 +120,7 @@ def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as
         len(cells),
         tuple(dict.fromkeys(ending.reason for ending in cells if ending.status == "failed")),
         refusals[0] if len(refusals) == len(cells) else None,
+        leaks[0] if leaks else None,
     )
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 import harness
+from harness import audited
 from harness.detail import Detail, details
 from harness.digest import versions
 from harness.markdown import escape, number, span, spread, table
@@ -121,7 +122,9 @@ def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
     classes = [f"{c} (n={span(n)})" for c, n in comparison.support.items()]
     against = f"vs {run.suite.metrics.baseline}"
     others = [arrows[m] for m in metrics[1:]]
-    yield ["Rank", "Labeler", arrows[primary], against, *others, *classes, "Oracle gap", "Cells"]
+    verdicts = _verdicts(run, comparison)
+    audit = ["Audit"] if verdicts else []
+    yield ["Rank", "Labeler", arrows[primary], against, *others, *classes, "Oracle gap", "Cells", *audit]
     for line in comparison.lines:
         yield [
             line.rank or "–",
@@ -132,7 +135,18 @@ def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
             *(number(line.by_class.get(c), 2) for c in comparison.support),
             number(line.oracle_gap, signed=True),
             f"{line.ok}/{line.total}",
+            *([verdicts.get(line.title, "–")] if audit else []),
         ]
+
+
+def _verdicts(run: Run, comparison: Comparison) -> dict[str, str]:
+    """Return what an audit has said of each labeler, where it has seen all of the labeler's cells as they are."""
+    known = audited.read(run.store.folder)
+    keys: dict[str, set[str]] = {}
+    for cell in run.cells if known else ():
+        if cell.cut.comparison == comparison.title:
+            keys.setdefault(cell.candidate.title, set()).add(cell.key)
+    return {title: known[min(mine)].judgement for title, mine in keys.items() if mine <= known.keys()}
 
 
 def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
@@ -149,6 +163,8 @@ def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
 
 
 def _whys(line: Line) -> list[str]:
+    if line.leak is not None:
+        return [f"leak: {line.leak}"]
     if line.not_applicable is not None:
         return [f"not applicable: {line.not_applicable}"]
     if line.failures:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import lists, prepare, shards, twin, work
+from harness import audited, lists, prepare, shards, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
@@ -126,7 +126,7 @@ def execute(
     if not todo:
         return
     processes = Processes(
-        ("harness.work", "harness.lists", *_preload(todo)), run.options.setting.threads, run.options.setting.device
+        ("harness.work", "harness.lists", *preload(todo)), run.options.setting.threads, run.options.setting.device
     )
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
@@ -184,12 +184,17 @@ def _listed(
 
 
 def endings(run: Run) -> Iterator[Ending]:
-    """Score every finished cell from the store; the others come with the reason why they are not."""
+    """Score every finished cell from the store; the others come with the reason why they are not.
+
+    A cell of a labeler that an audit has found leaking is scored, and takes no part in a ranking.
+    """
+    verdicts = audited.read(run.store.folder)
     for cell in run.cells:
         if run.store.has(cell.key):
             truth = answers(run.dataset, cell.cut.split)
             found = scores(run.store.read(cell.key), truth, run.dataset.n_classes, run.suite.metrics.primary)
-            yield Ending(cell, "ok", "", found)
+            leak = audited.leak(verdicts, cell.key)
+            yield Ending(cell, "ok", "", found) if leak is None else Ending(cell, "leak", leak, found)
         else:
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "not run yet"}
             yield Ending(cell, failure["status"], failure["reason"])
@@ -201,7 +206,8 @@ def rank(run: Run, ended: list[Ending]) -> list[Comparison]:
     return compare(ended, metrics.primary, metrics.baseline, run.suite.protocol == "record")
 
 
-def _preload(cells: list[Cell]) -> tuple[str, ...]:
+def preload(cells: list[Cell]) -> tuple[str, ...]:
+    """Return the modules that the labelers of these cells have their workers import early."""
     wanted = [m for cell in cells for p in nested(cell.candidate.labeler) for m in getattr(p, "preload", ())]
     return tuple(dict.fromkeys(wanted))
 

@@ -32,10 +32,23 @@ FLOORS = (
     "__init__",
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
-    *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "why", "lists", "work"),  # what is done
+    *(
+        "process",
+        "machine",
+        "store",
+        "rowfile",
+        "prepare",
+        "shards",
+        "plan",
+        "why",
+        "lists",
+        "work",
+        "audited",
+    ),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
+    *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
+    *("markdown", "tables", "render", "audit_page", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),
 )
 MOST_LINES = 320
