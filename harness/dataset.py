@@ -90,6 +90,7 @@ class Dataset:
             self.y,
             self.labelled if self.oversampled else self.items.ids[self.labelled],
             None if groups is None else groups[self.labelled],
+            None if self.sources is None else self.sources[self.labelled],
         )
 
     def identity(self) -> str:
