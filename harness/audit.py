@@ -11,7 +11,7 @@ import numpy as np
 from harness import audited, prepare, robustness, shards
 from harness.audited import Verdict
 from harness.dataset import load
-from harness.duplicates import PROMPT, ROW, Shown, shown, texts
+from harness.duplicates import NEAR, PROMPT, ROW, TEXT, Shown, shown, texts
 from harness.fuse import Block
 from harness.judge import Finding, judge, suspicious
 from harness.plan import Cell, Cut
@@ -169,7 +169,7 @@ def _remarks(run: Run, seen: list[Shown], moved: list[Shift]) -> Iterable[Remark
                 kind: Literal["leak", "warning", "note"] = (
                     "leak" if what == ROW else "note" if each.share(what) < FEW else "warning"
                 )
-                yield Remark(kind, f"{share} have a train row of the {_shared(what)}")
+                yield Remark(kind, f"{share} {_shared(what)}")
     for shift in moved:
         if shift.shifted:
             yield Remark(
@@ -182,6 +182,9 @@ def _remarks(run: Run, seen: list[Shown], moved: list[Shift]) -> Iterable[Remark
 
 
 def _shared(what: str) -> str:
-    if what == PROMPT:
-        return "same prompt, with this answer or another"
-    return what if what.startswith("same") else f"nearly same vector ({what[5:]})"
+    known = {
+        ROW: "are rows of the file that stand among the train rows too",
+        TEXT: "have the text of a train row",
+        PROMPT: "have the prompt of a train row, with its answer or another",
+    }
+    return known.get(what) or f"have a train row with a cosine above {NEAR:g} {what.removeprefix('near ')}"

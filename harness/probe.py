@@ -203,8 +203,10 @@ def _one_wild(one: NDArray[np.float32], everyone: NDArray[np.float32]) -> NDArra
 
 
 def _moved(some: NDArray[np.float32], everyone: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move rows (r, d) to 3 x + 5; among zeros and ones, give each what its mirror image has."""
-    return some[::-1] if _is_categories(everyone) else 3 * some + 5
+    """Move rows (r, d) to 3 x + 5 with their columns reversed, which turns mean, scale and axes; among zeros and ones,
+    give each row what another has, the last one's to the first.
+    """
+    return some[::-1] if _is_categories(everyone) else 3 * some[:, ::-1] + 5
 
 
 def _is_categories(values: NDArray[np.float32]) -> bool:

@@ -88,7 +88,8 @@ def _without_shown(run: Run, labelers: dict[str, list[Cell]], shown: Shown) -> I
     for name, mask in (masks | ({"any of these": shown.any()} if len(masks) > 1 else {})).items():
         label = f"without {name} (n={np.count_nonzero(~mask):,})"
         scores[label] = lambda cell, labels, mask=mask: _accuracy(labels, _truth(run, cell.cut.split), ~mask)  # type: ignore[misc]
-    about = f"Seed {shown.cut.split.seed}: accuracy without the test rows that share it with a train row; in brackets the rank."
+    one = f"of one split alone, that of seed {shown.cut.split.seed}"
+    about = f"Accuracy without the test rows that share it with a train row, {one}; in brackets the rank."
     yield _table(run, shown.cut.comparison, "Without what the train rows have shown", here, scores, about)
 
 
