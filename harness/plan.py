@@ -1,7 +1,7 @@
 """From a suite and its data to the list of cells, each with a key that hashes everything that can change its answer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Cell:
     candidate: Candidate
     cut: Cut
     blocks: tuple[str, ...]  # names of the blocks it is given
+    parts: Mapping[str, Any] = field(default_factory=dict)  # what the key is the hash of, by name: for `harness why`
 
     def __str__(self) -> str:
         return f"{self.candidate.title} | {self.cut}"
@@ -101,7 +102,9 @@ def plan(
         for candidate, identity in zip(suite.labelers, identities, strict=True):
             names = blocks_of(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
-            cells.append(Cell(digest(around, identity, seen, blocks), candidate, cut, names))
+            key = digest(around, identity, seen, blocks)
+            parts = _parts(around, identity, seen) | {"blocks": {name: recipes[name].parts for name in names}}
+            cells.append(Cell(key, candidate, cut, names, parts))
     return cells
 
 
@@ -109,6 +112,26 @@ def _content(task: Task) -> list[Any]:
     """Everything in a task but its blocks, which the recipes' keys stand for."""
     arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
     return [*(of_array(array) for array in arrays), task.n_classes, task.seed]
+
+
+def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str, Any]:
+    """Name what a key is made of, so that two keys can be told apart by more than their digits."""
+    names = ("labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed")
+    schema, core, libraries, device, threads = around
+    what, code = identity
+    return {
+        "result schema": schema,
+        "code of harness": core,
+        "libraries": libraries,
+        "device": device,
+        "threads": threads,
+        "labeler": what,
+        "code": {
+            f"{kind[:-1]} {name}": {"distribution": f"{distribution} {version}".strip(), "files": files}
+            for kind, name, distribution, version, files in code
+        },
+        "task": dict(zip(names, seen, strict=True)),
+    }
 
 
 def _comparison(splits: Splits, split: Split) -> str:

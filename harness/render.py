@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 import harness
+from harness import audited
 from harness.detail import Detail, details
 from harness.digest import versions
 from harness.markdown import escape, interval, number, span, spread, table
@@ -140,6 +141,9 @@ def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[
         yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
     yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
     yield "Cells", lambda line: f"{line.ok}/{line.total}"
+    verdicts = _verdicts(run, comparison)
+    if verdicts:
+        yield "Audit", lambda line: verdicts.get(line.title, "–")
 
 
 def place(line: Line) -> str:
@@ -156,6 +160,16 @@ def _against(line: Line) -> str:
     if against is None:
         return number(line.difference, signed=True)
     return f"{number(against.value, signed=True)} ({interval(against.interval, signed=True)})"
+
+
+def _verdicts(run: Run, comparison: Comparison) -> dict[str, str]:
+    """Return what an audit has said of each labeler, where it has seen all of the labeler's cells as they are."""
+    known = audited.read(run.store.folder)
+    keys: dict[str, set[str]] = {}
+    for cell in run.cells if known else ():
+        if cell.cut.comparison == comparison.title:
+            keys.setdefault(cell.candidate.title, set()).add(cell.key)
+    return {title: known[min(mine)].judgement for title, mine in keys.items() if mine <= known.keys()}
 
 
 def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
@@ -208,6 +222,8 @@ def claims(comparison: Comparison) -> Iterator[str]:
 
 
 def _whys(line: Line) -> list[str]:
+    if line.leak is not None:
+        return [f"leak: {line.leak}"]
     if line.not_applicable is not None:
         return [f"not applicable: {line.not_applicable}"]
     if line.failures:

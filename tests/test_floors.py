@@ -35,11 +35,12 @@ FLOORS = (
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
-    *("plan", "lists", "estimate", "work"),
+    *("plan", "why", "lists", "estimate", "work", "audited"),
     *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
     *("rank", "evidence", "detail", "run", "forecast", "collection"),
+    *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
+    *("markdown", "tables", "render", "audit_page", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),
 )
 MOST_LINES = 320
