@@ -5,9 +5,9 @@ from pathlib import Path
 
 from harness.collection import Collection, Contest, contests
 from harness.markdown import escape, number, span, spread, table
-from harness.metrics import LOWER_IS_BETTER
+from harness.metrics import LOWER_IS_BETTER, SHOWN
 from harness.rank import Ending, Line
-from harness.render import SHOWN, SIMULATED
+from harness.render import SIMULATED
 from harness.run import Options, Run
 
 TOGETHER = "Labelers are ranked together where they answered for the same test rows under the same truth, nowhere else."

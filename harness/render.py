@@ -13,21 +13,11 @@ import harness
 from harness.detail import Detail, details
 from harness.digest import versions
 from harness.markdown import escape, number, span, spread, table
-from harness.metrics import LOWER_IS_BETTER
+from harness.metrics import LOWER_IS_BETTER, SHOWN
 from harness.rank import Comparison, Ending, Line
 from harness.run import Run
 from harness.tables import score_rows, timing_rows, to_csv, write_tables
 
-SHOWN = {
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro-F1",
-    "mae": "MAE",
-    "qwk": "Quadratic kappa",
-    "log_loss": "Log loss",
-    "rps": "RPS",
-    "calibration_error": "Calibration error",
-    "spearman": "Spearman",
-}
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
