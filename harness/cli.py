@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import catalogue, compare, diagnose, doctor, embed, runs
+from harness.commands import catalogue, compare, diagnose, doctor, embed, report, runs
 from harness.commands.options import BAD_INPUT, IN_USE, OK
 from harness.errors import HarnessError, InUse
 
 COMMANDS = (
     *(runs.run, runs.plan, runs.validate, runs.status, runs.leaderboard),
     compare.compare,
+    report.report,
     diagnose.diagnose,
     *(catalogue.plugins, catalogue.check, doctor.doctor),
     embed.embed,

@@ -36,9 +36,9 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
 
 def markdown(run: Run, comparisons: list[Comparison], inside: Mapping[tuple[str, str], list[Detail]]) -> str:
     """Return the whole page; `inside` has the details of (comparison, labeler)."""
-    parts = [f"# {run.suite.name}", *_warnings(run), *_about(run)]
+    parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run)), _about(run)]
     for comparison in comparisons:
-        parts += [f"## {escape(comparison.title)}", _circumstances(comparison), _board(run, comparison)]
+        parts += [f"## {escape(comparison.title)}", circumstances(comparison), _board(run, comparison)]
         parts += list(_notes(run, comparison))
         parts += list(_by_source(comparison))
         parts += [
@@ -50,8 +50,8 @@ def markdown(run: Run, comparisons: list[Comparison], inside: Mapping[tuple[str,
 
 def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
     """Print one table for each comparison."""
-    for warning in _warnings(run):
-        console.print(warning.strip("> *"), style="bold yellow", markup=False)
+    for warning in warnings(run):
+        console.print(warning, style="bold yellow", markup=False)
     for comparison in comparisons:
         columns = list(zip(*_rows(run, comparison), strict=True))
         widths = [max(map(len, column)) + 3 for column in columns]
@@ -66,30 +66,36 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         console.print(board)
 
 
-def _warnings(run: Run) -> list[str]:
-    found = [f"> **{SIMULATED}**"] if run.simulated else []
+def warnings(run: Run) -> list[str]:
+    """Return what every page of this run is headed by."""
+    found = [SIMULATED] if run.simulated else []
     if run.dataset.oversampled:
-        found.append(f"> **{LEAKING}**")
+        found.append(LEAKING)
     if run.suite.protocol == "record":
-        found.append("> **ORACLE NUMBERS (protocol: record): the best checkpoint was chosen on the test rows.**")
+        found.append("ORACLE NUMBERS (protocol: record): the best checkpoint was chosen on the test rows.")
     return found
 
 
-def _about(run: Run) -> Iterator[str]:
+def about(run: Run) -> list[tuple[str, str]]:
+    """Return what was asked about: data, rows, target, shares of the classes, protocol."""
     data, dataset = run.suite.data, run.dataset
     target = data.target if isinstance(data.target, str) else f"{data.target.fuse} of {', '.join(data.target.of)}"
     shares = np.bincount(dataset.y, minlength=dataset.n_classes) / len(dataset.y)
-    lines = [
+    return [
         ("Data", f"{dataset.table.shown}, SHA-256 {dataset.table.sha256[:16]}"),
         ("Rows", f"{len(dataset):,} (population: {run.suite.population}), {len(dataset.labelled):,} of them labelled"),
         ("Target", f"{target}, classes 0 to {dataset.n_classes - 1}"),
         ("Class shares", " / ".join(f"{share * 100:.2f}" for share in shares) + " %"),
         ("Protocol", run.suite.protocol),
     ]
-    yield "\n".join(f"- {name}: {escape(str(value))}" for name, value in lines)
 
 
-def _circumstances(comparison: Comparison) -> str:
+def _about(run: Run) -> str:
+    return "\n".join(f"- {name}: {escape(value)}" for name, value in about(run))
+
+
+def circumstances(comparison: Comparison) -> str:
+    """Say how many rows train and test, and over which splits the numbers are means."""
     seeds = ", ".join(str(seed) for seed in comparison.seeds)
     means = "mean ± standard deviation over the splits" if len(comparison.n_test) > 1 else "one split: no spread"
     return (
@@ -167,14 +173,23 @@ def _inside(line: Line, tables: list[Detail]) -> str:
     return "\n\n".join([*parts, "</details>"])
 
 
-def _again(run: Run) -> str:
-    setting = run.options.setting
+def command(run: Run) -> str:
+    """Return the command that runs it again."""
     threads = f" --threads {run.options.threads}" if run.options.threads else ""
     rows = threads + ("" if run.options.twin_rows is None else f" --twin-rows {run.options.twin_rows}")
+    return f"harness run {_shown(run.suite.file)}{rows}"
+
+
+def made_with(run: Run) -> str:
+    """Name the versions and the setting that the numbers were made with."""
+    setting = run.options.setting
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"labelharness {harness.__version__}, {used}; device {setting.device}, {setting.threads} threads a cell."
+
+
+def _again(run: Run) -> str:
     return (
-        f"```\nharness run {_shown(run.suite.file)}{rows}\n```\n\n"
-        f"labelharness {harness.__version__}, {used}; device {setting.device}, {setting.threads} threads a cell.\n\n"
+        f"```\n{command(run)}\n```\n\n{made_with(run)}\n\n"
         "Every number is in `scores.csv`; how long the cells took is in `timings.csv`."
     )
 
