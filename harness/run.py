@@ -1,7 +1,7 @@
 """A suite made ready to run: the order in which everything is loaded, planned, prepared, worked and scored."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +13,14 @@ from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
 from harness.errors import DataError, HarnessError
+from harness.evidence import ORACLE, Archive, gather
 from harness.fuse import Block
 from harness.plan import Cell, Setting, cuts, plan
 from harness.process import Limits, Processes
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
-from harness.store import Store
+from harness.standing import Evidence
+from harness.store import Result, Store
 from harness.suite import Suite
 from harness.table import is_twin, open_table, rows_asked
 
@@ -198,7 +200,26 @@ def endings(run: Run) -> Iterator[Ending]:
 def rank(run: Run, ended: list[Ending]) -> list[Comparison]:
     """Compare the cells under the suite's metrics and protocol."""
     metrics = run.suite.metrics
-    return compare(ended, metrics.primary, metrics.baseline, run.suite.protocol == "record")
+    as_record = run.suite.protocol == "record"
+    return compare(ended, metrics.primary, metrics.baseline, as_record, lambda cells: weigh([run], cells))
+
+
+def archive(runs: Sequence[Run]) -> Archive:
+    """Return where the answers of runs over the same rows are found; one that several have is the first's."""
+
+    def read(key: str) -> Result:
+        owner = next((run for run in runs if run.store.has(key)), runs[0])
+        return owner.store.read(key)
+
+    dataset = runs[0].dataset
+    return Archive(read, lambda split: answers(dataset, split), dataset.groups, dataset.n_classes)
+
+
+def weigh(runs: Sequence[Run], ended: list[Ending]) -> Evidence:
+    """Return what the rows say of these finished cells of runs over the same rows; of oracle numbers, nothing."""
+    if runs[0].suite.protocol == "record":
+        return Evidence(tuple(dict.fromkeys(ending.cell.candidate.title for ending in ended)), None, ORACLE)
+    return gather(ended, runs[0].suite.metrics.primary, archive(runs))
 
 
 def _preload(cells: list[Cell]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.rank import Ending
+from harness.rank import Comparison, Ending
 from harness.run import Run
 from harness.score import Value
 
@@ -105,6 +105,41 @@ def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
             "peak_memory_mib": None if not timing else round(timing["memory"] / 2**20, 1),
             "parameters": parameters,
         }
+
+
+def standing_rows(comparisons: list[Comparison]) -> Iterator[Row]:
+    """Yield where each labeler stands; those without a rank have nothing but their name."""
+    for comparison in comparisons:
+        for line in comparison.lines:
+            row: Row = {"comparison": comparison.title, "labeler": line.title, "rank": line.rank}
+            standing = line.standing
+            names = ("rank_low", "rank_high", "leading", "value", "low", "high")
+            low, high = (standing.interval if standing else None) or (None, None)
+            told = (standing.low, standing.high, standing.leading, standing.value, low, high) if standing else ()
+            row |= dict(zip(names, told or (None,) * len(names), strict=True))
+            against = standing.against if standing else None
+            ends = against.interval if against else (None, None)
+            row |= {"difference": against.value if against else line.difference}
+            yield row | {"difference_low": ends[0], "difference_high": ends[1]}
+
+
+def pair_rows(comparisons: list[Comparison]) -> Iterator[Row]:
+    """Yield every pair of ranked labelers: the difference is the first's primary metric minus the second's."""
+    for comparison in comparisons:
+        for pair in comparison.standings.pairs if comparison.standings else ():
+            difference = pair.difference
+            yield {
+                "comparison": comparison.title,
+                "labeler_a": pair.first,
+                "labeler_b": pair.second,
+                "difference": difference.value,
+                "se": difference.se,
+                "low": difference.interval[0],
+                "high": difference.interval[1],
+                "p": difference.p,
+                "p_holm": pair.adjusted,
+                "separated": pair.separated,
+            }
 
 
 def to_csv(rows: Iterator[Row]) -> str:

@@ -33,7 +33,8 @@ FLOORS = (
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
-    *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
+    *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
+    *("rank", "evidence", "detail", "run", "collection"),
     *("census", "counterpart"),
     *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),
