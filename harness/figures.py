@@ -118,9 +118,9 @@ def _band(panel: Panel, y: float, sd: float) -> tuple[float, float]:
 def _log_axis(ax: Any, ticks: list[float]) -> None:
     ax.set_xscale("log")
     ax.minorticks_off()
-    apart = [ticks[0]]  # labels that would touch are left out
-    for tick in ticks[1:]:
-        if tick > apart[-1] * (ticks[-1] / ticks[0]) ** 0.18:
+    apart = [ticks[-1]]  # labels that would touch are left out, never the last
+    for tick in reversed(ticks[:-1]):
+        if apart[-1] > tick * (ticks[-1] / ticks[0]) ** 0.16:
             apart.append(tick)
     ax.set_xticks(apart, [f"{tick:,.0f}" for tick in apart])
 
@@ -194,7 +194,9 @@ def _told(root: ElementTree.Element, figure: Figure) -> None:
             for part in ("s", "b"):
                 if f"{part}{place}-{index}" in groups:
                     groups[f"{part}{place}-{index}"].set("data-labeler", printable(series.name))
-            marks = groups[f"s{place}-{index}"].iter(f"{{{SVG}}}use")
+            marks = list(groups[f"s{place}-{index}"].iter(f"{{{SVG}}}use"))
+            looks = {mark.attrib.pop("style") for mark in marks}
+            groups[f"s{place}-{index}"].set("style", "".join(looks))  # they look alike: said once
             for mark, text in zip(marks, series.texts, strict=False):
                 ElementTree.SubElement(mark, f"{{{SVG}}}title").text = printable(text)
 

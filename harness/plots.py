@@ -1,17 +1,15 @@
 """Which plots a page shows of a run's portrait, and the numbers in each."""
 
-from collections.abc import Iterator
-
 from harness.confidence import GRID
 from harness.figures import Figure, Panel, Series, described
 from harness.metrics import SHOWN
 from harness.portrait import DRAWN, FITTED, Curve, Portrait, Profile
 
 
-def learning(portrait: Portrait) -> Iterator[tuple[str, list[Figure]]]:
-    """Yield for every kind of split with several train sizes its name and its figures: scores, and classes."""
-    names = _names(portrait)
-    for place, family in enumerate(dict.fromkeys(curve.family for curve in portrait.curves)):
+def learning(portrait: Portrait) -> dict[str, list[Figure]]:
+    """Return for every kind of split with several train sizes its figures: scores, and classes."""
+    names, found = _names(portrait), {}
+    for place, family in enumerate(dict.fromkeys(curve.family for curve in portrait.curves), 1):
         titles = list(dict.fromkeys(curve.title for curve in portrait.curves if curve.family == family))[:DRAWN]
         curves = [curve for curve in portrait.curves if curve.family == family and curve.title in titles]
         whole = {c.metric for c in curves if c.label_class is None}
@@ -20,14 +18,11 @@ def learning(portrait: Portrait) -> Iterator[tuple[str, list[Figure]]]:
         ]
         per_class = sorted({curve.label_class for curve in curves if curve.label_class is not None})
         by_class = [_growth(f"Class {c}", curves, "accuracy", c) for c in per_class]
-        suffix = f"-{place + 1}"
-        yield (
-            family,
-            [
-                _figure(f"curves{suffix}", f"Scores against labels, {family}", panels, names),
-                _figure(f"classes{suffix}", f"Accuracy on each class against labels, {family}", by_class, names),
-            ],
-        )
+        found[family] = [
+            _figure(f"curves-{place}", f"Scores against labels, {family}", panels, names),
+            _figure(f"classes-{place}", f"Accuracy on each class against labels, {family}", by_class, names),
+        ]
+    return found
 
 
 def _shown_first(metric: str) -> tuple[int, str]:
@@ -58,7 +53,7 @@ def _cells(n: int) -> str:
 def trusted(portrait: Portrait, comparison: str, place: int) -> list[Figure]:
     """Return the figure on the confidence of one comparison's labelers, if any has answered."""
     names = _names(portrait)
-    profiles = [profile for profile in portrait.profiles if profile.comparison == comparison][:DRAWN]
+    profiles = portrait.of(comparison)[:DRAWN]
     if not profiles:
         return []
     panels = [

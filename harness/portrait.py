@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from harness import confidence, curves, overlap
 from harness.confidence import Accepted, Bin
 from harness.curves import Fit, Needed, Refusal
+from harness.evidence import Archive
 from harness.metrics import BINS, LOWER_IS_BETTER, confusion
 from harness.overlap import Added, Shared
 from harness.rank import Comparison, Ending, Spread
-from harness.run import Run
-from harness.score import Key, answers
+from harness.run import Run, archive
+from harness.score import Key
 
 DRAWN = 8  # labelers that a plot shows: the best of a comparison
 FITTED = ("accuracy", "macro_f1", "mae")
@@ -87,6 +88,10 @@ class Portrait:
     profiles: tuple[Profile, ...]
     overlaps: tuple[Overlap, ...]
 
+    def of(self, comparison: str) -> list[Profile]:
+        """Return the profiles of one comparison, the best labeler first."""
+        return [profile for profile in self.profiles if profile.comparison == comparison]
+
 
 def portray(run: Run, ended: list[Ending], comparisons: list[Comparison], target: float = TARGET) -> Portrait:
     """Read every finished cell of a run once, those of the drawn labelers twice."""
@@ -94,12 +99,13 @@ def portray(run: Run, ended: list[Ending], comparisons: list[Comparison], target
     for ending in ended:
         if ending.scores is not None:
             cells.setdefault((ending.cell.cut.comparison, ending.cell.candidate.title), []).append(ending)
+    store = archive([run])
     profiles, overlaps = [], []
     for comparison in comparisons:
         there = [line.title for line in comparison.lines if (comparison.title, line.title) in cells]
         groups = [cells[comparison.title, title] for title in there]
-        profiles += [_profile(run, group, target) for group in groups]
-        found = _overlap(run, comparison.title, there[:DRAWN], groups[:DRAWN])
+        profiles += [_profile(store, group, target) for group in groups]
+        found = _overlap(store, comparison.title, there[:DRAWN], groups[:DRAWN])
         overlaps += [found] if found is not None else []
     order = {title: place for comparison in reversed(comparisons) for place, title in _places(comparison)}
     return Portrait(target, tuple(_curves(run, ended, order, target)), tuple(profiles), tuple(overlaps))
@@ -109,14 +115,14 @@ def _places(comparison: Comparison) -> Iterator[tuple[int, str]]:
     return ((place, line.title) for place, line in enumerate(comparison.lines))
 
 
-def _profile(run: Run, group: Sequence[Ending], target: float) -> Profile:
-    C = run.dataset.n_classes
+def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
+    C = store.n_classes
     table = np.zeros((C, C), np.int64)
     bins = [Bin(0, 0.0, 0)] * BINS
     accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
     for ending in group:
         split = ending.cell.cut.split
-        result, y = run.store.read(ending.cell.key), answers(run.dataset, split).y
+        result, y = store.read(ending.cell.key), store.answers(split).y
         sure, hit = confidence.confidence(result.proba), result.labels == y
         table += confusion(y, result.labels, C)
         accuracies.append(confidence.accuracies(sure, hit))
@@ -145,14 +151,14 @@ def _profile(run: Run, group: Sequence[Ending], target: float) -> Profile:
     )
 
 
-def _overlap(run: Run, comparison: str, titles: list[str], groups: list[list[Ending]]) -> Overlap | None:
+def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[list[Ending]]) -> Overlap | None:
     """Compare the labelers on the splits that every one of them has finished."""
     by_cut = [{ending.cell.cut: ending for ending in group} for group in groups]
     cuts = [cut for cut in by_cut[0] if all(cut in other for other in by_cut)] if len(groups) > 1 else []
     pairs, gains = [], []
     for cut in cuts:
-        y = answers(run.dataset, cut.split).y
-        results = [run.store.read(each[cut].cell.key) for each in by_cut]
+        y = store.answers(cut.split).y
+        results = [store.read(each[cut].cell.key) for each in by_cut]
         pairs.append(overlap.shared(y, [result.labels for result in results]))
         gains.append(overlap.added(y, [result.proba for result in results]))
     if not cuts:

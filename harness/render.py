@@ -10,46 +10,59 @@ from rich.table import Table
 from rich.text import Text
 
 import harness
-from harness.detail import Detail, details
+from harness.detail import Detail
 from harness.digest import versions
-from harness.markdown import escape, interval, number, span, spread, table
+from harness.markdown import LEADING, escape, interval, number, place, span, spread, table
 from harness.metrics import LOWER_IS_BETTER, SHOWN
-from harness.rank import Comparison, Ending, Line
+from harness.rank import Comparison, Line
 from harness.run import Run
+from harness.sheets import Sheet
 from harness.significance import FEWEST
-from harness.tables import pair_rows, score_rows, standing_rows, timing_rows, to_csv, write_tables
 
-LEADING = "•"
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
 
-def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
-    """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
-    folder = run.options.output / "leaderboards" / run.suite.name
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "scores.csv", to_csv(score_rows(ended)))
-    _replace(folder / "standings.csv", to_csv(standing_rows(comparisons)))
-    _replace(folder / "pairs.csv", to_csv(pair_rows(comparisons)))
-    _replace(folder / "timings.csv", to_csv(timing_rows(run, ended)))
-    board = folder / "README.md"
-    _replace(board, markdown(run, comparisons, details(ended)))
-    write_tables(run, ended)
-    return board
+Links = Mapping[str, list[tuple[str, str]]]
+"""(title, file) of the plots of a comparison, or of a kind of split."""
 
 
-def markdown(run: Run, comparisons: list[Comparison], inside: Mapping[tuple[str, str], list[Detail]]) -> str:
-    """Return the whole page; `inside` has the details of (comparison, labeler)."""
+def markdown(
+    run: Run,
+    comparisons: list[Comparison],
+    inside: Mapping[tuple[str, str], list[Detail]],
+    plots: Links,
+    curves: Links,
+    fits: Sheet,
+) -> str:
+    """Return the whole page; `inside` has the details of (comparison, labeler), `curves` the plots over train sizes."""
     parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run)), _about(run)]
     for comparison in comparisons:
         parts += [f"## {escape(comparison.title)}", circumstances(comparison), _board(run, comparison)]
         parts += list(_notes(run, comparison))
         parts += list(_by_source(comparison))
+        parts += _pictures(plots.get(comparison.title, []))
         parts += [
             _inside(line, tables) for line in comparison.lines if (tables := inside.get((comparison.title, line.title)))
         ]
+    if curves:
+        parts += ["## Learning curves", *(part for each in curves.values() for part in _pictures(each)), *_fits(fits)]
     parts += ["## Run it again", _again(run)]
     return "\n\n".join(parts) + "\n"
+
+
+def _pictures(links: list[tuple[str, str]]) -> list[str]:
+    return [f"![{escape(title)}]({file})" for title, file in links]
+
+
+def _fits(fits: Sheet) -> Iterator[str]:
+    """Yield the fits of accuracy; those of the other scores are in their CSV."""
+    chosen = [row for row in fits.rows if row[2] == SHOWN["accuracy"]]
+    rows = [[escape(fits.shown(i, cell)) for i, cell in enumerate(row)] for row in chosen]
+    texts = ("Splits", "Labeler", "Of", "Why not")
+    yield table([escape(column.name) for column in fits.columns], rows, left=texts)
+    yield "\n".join(f"- {escape(note)}" for note in fits.notes)
+    yield "Every point and every fit is in `plots/curves.csv` and `plots/fits.csv`."
 
 
 def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
@@ -82,16 +95,21 @@ def warnings(run: Run) -> list[str]:
 
 def about(run: Run) -> list[tuple[str, str]]:
     """Return what was asked about: data, rows, target, shares of the classes, protocol."""
-    data, dataset = run.suite.data, run.dataset
-    target = data.target if isinstance(data.target, str) else f"{data.target.fuse} of {', '.join(data.target.of)}"
+    dataset = run.dataset
     shares = np.bincount(dataset.y, minlength=dataset.n_classes) / len(dataset.y)
     return [
         ("Data", f"{dataset.table.shown}, SHA-256 {dataset.table.sha256[:16]}"),
         ("Rows", f"{len(dataset):,} (population: {run.suite.population}), {len(dataset.labelled):,} of them labelled"),
-        ("Target", f"{target}, classes 0 to {dataset.n_classes - 1}"),
+        ("Target", f"{target(run)}, classes 0 to {dataset.n_classes - 1}"),
         ("Class shares", " / ".join(f"{share * 100:.2f}" for share in shares) + " %"),
         ("Protocol", run.suite.protocol),
     ]
+
+
+def target(run: Run) -> str:
+    """Name the target: its column, or how it is fused."""
+    asked = run.suite.data.target
+    return asked if isinstance(asked, str) else f"{asked.fuse} of {', '.join(asked.of)}"
 
 
 def _about(run: Run) -> str:
@@ -137,11 +155,6 @@ def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[
         yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
     yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
     yield "Cells", lambda line: f"{line.ok}/{line.total}"
-
-
-def place(line: Line) -> str:
-    """Return the rank, marked in the leading group."""
-    return f"{line.rank or '–'}{f' {LEADING}' if line.standing and line.standing.leading else ''}"
 
 
 def _arrowed(metric: str) -> str:
@@ -258,9 +271,3 @@ def _again(run: Run) -> str:
 def _shown(file: Path) -> str:
     absolute = file.absolute()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else file.name
-
-
-def _replace(file: Path, text: str) -> None:
-    scratch = file.with_suffix(".part")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(file)

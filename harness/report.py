@@ -11,19 +11,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from math import isinf
 from pathlib import Path
 from typing import Any
 
 from harness import figures, plots, sheets
+from harness.board import put
 from harness.costs import Prices
 from harness.errors import printable
 from harness.figures import Figure
-from harness.portrait import DRAWN, Portrait, Profile
+from harness.portrait import DRAWN, Portrait
 from harness.rank import Comparison, Ending, Spread
-from harness.render import about, circumstances, command, made_with, warnings
+from harness.render import about, circumstances, claims, command, made_with, warnings
 from harness.run import Run
-from harness.sheets import Between, Column, Sheet
+from harness.sheets import Between, Column, Sheet, shown
 
 WHO = ("Labeler", "First", "Second")  # columns that name labelers
 
@@ -74,17 +74,12 @@ class Table:
 def write(run: Run, ended: list[Ending], comparisons: list[Comparison], portrait: Portrait, prices: Prices) -> Path:
     """Write leaderboards/<suite>/report.html and, in report/, the CSV twins of its tables; returns the page."""
     folder = run.options.output / "leaderboards" / run.suite.name
-    (folder / "report").mkdir(parents=True, exist_ok=True)
     audit = findings(folder / "audit.csv")
-    made = list(_sheets(run, ended, comparisons, portrait, prices)) + ([audit] if audit else [])
+    made = [*_sheets(run, ended, comparisons, portrait, prices), *([audit] if audit else [])]
     twins = sheets.twins(made)
-    for name, text in twins.items():
-        (folder / "report" / name).write_text(text, encoding="utf-8")
-    page = folder / "report.html"
-    scratch = page.with_suffix(".part")
-    scratch.write_text(html(run, comparisons, portrait, made, twins), encoding="utf-8")
-    scratch.replace(page)
-    return page
+    page = {"report.html": html(run, comparisons, portrait, made, twins)}
+    put(folder, {f"report/{name}": text for name, text in twins.items()} | page)
+    return folder / "report.html"
 
 
 def _sheets(
@@ -93,7 +88,7 @@ def _sheets(
     for comparison in comparisons:
         yield sheets.leaderboard(run, comparison)
         yield sheets.classes(comparison)
-        profiles = _profiles(portrait, comparison)
+        profiles = portrait.of(comparison.title)
         if profiles:
             yield sheets.confidence(profiles, portrait.target)
             yield sheets.coverage(profiles)
@@ -130,12 +125,16 @@ def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list
         loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     script = (folder / "report.js").read_text(encoding="utf-8")
-    shown = [_comparison(run, comparison, place, portrait, made) for place, comparison in enumerate(comparisons, 1)]
+    most = max(comparisons, key=lambda each: max(each.n_train))  # what is folded of the others is open of this one
+    sections = [
+        _comparison(run, comparison, place, portrait, made, comparison is most)
+        for place, comparison in enumerate(comparisons, 1)
+    ]
     curves = [
         {"title": printable(family), "figures": [_figure(run, figure) for figure in drawn]}
-        for family, drawn in plots.learning(portrait)
+        for family, drawn in plots.learning(portrait).items()
     ]
-    named = [(each["id"], each["title"]) for each in shown]
+    named = [(each["id"], each["title"]) for each in sections]
     named += [("curves", "Learning curves")] if curves else []
     named += [("audit", "Audit"), ("failures", "Failures"), ("again", "Run it again")]
     return environment.get_template("report.html").render(
@@ -144,7 +143,7 @@ def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list
         warnings=warnings(run),
         about=[(term, printable(text)) for term, text in about(run)],
         parts=[{"id": place, "title": title} for place, title in named],
-        comparisons=shown,
+        comparisons=sections,
         curves=curves,
         fits=_only(made, "fits"),
         points=_only(made, "curves"),
@@ -166,15 +165,19 @@ def as_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _comparison(run: Run, comparison: Comparison, place: int, portrait: Portrait, made: list[Sheet]) -> dict[str, Any]:
+def _comparison(
+    run: Run, comparison: Comparison, place: int, portrait: Portrait, made: list[Sheet], unfolded: bool
+) -> dict[str, Any]:
     mine = [sheet for sheet in made if ("comparison", comparison.title) in sheet.about]
     tables = {sheet.file: table(sheet) for sheet in mine if sheet.file != "confusion"}
-    drawn = {profile.title for profile in _profiles(portrait, comparison)[:DRAWN]}
+    drawn = {profile.title for profile in portrait.of(comparison.title)[:DRAWN]}
     matrices = [sheet for sheet in mine if sheet.file == "confusion" and sheet.title in drawn]
     return {
         "id": f"comparison-{place}",
         "title": printable(comparison.title),
         "circumstances": circumstances(comparison),
+        "claims": [claim.replace("`", "") for claim in claims(comparison)],
+        "open": unfolded,
         "leaderboard": replace(tables["leaderboard"], ranks=True),
         "classes": tables["classes"] if tables["classes"].rows else None,
         "figures": [_figure(run, figure) for figure in plots.trusted(portrait, comparison.title, place)],
@@ -184,10 +187,6 @@ def _comparison(run: Run, comparison: Comparison, place: int, portrait: Portrait
         ],
         "more": [tables[name] for name in ("shared_errors", "ensemble", "costs") if name in tables],
     }
-
-
-def _profiles(portrait: Portrait, comparison: Comparison) -> list[Profile]:
-    return [profile for profile in portrait.profiles if profile.comparison == comparison.title]
 
 
 def _figure(run: Run, figure: Figure) -> dict[str, Any]:
@@ -240,13 +239,10 @@ def _cell(column: Column, value: Any, numeric: bool, whole: float, scale: tuple[
         return Cell("", numeric)
     if isinstance(value, str):
         return Cell(printable(value))
+    text = shown(column, value)
     if isinstance(value, Between):
-        ends = " to ".join("over the limit" if isinf(end) else _number(end, column) for end in (value.low, value.high))
-        return Cell(ends, numeric, repr(value.low), bar=_bar(value, scale))
+        return Cell(text, numeric, repr(value.low), bar=_bar(value, scale))
     mean = value.mean if isinstance(value, Spread) else value
-    text = _number(mean, column)
-    if isinstance(value, Spread) and value.sd is not None:
-        text += f" ± {value.sd:.{column.decimals}f}"
     if column.shade == "row":
         share = value / whole if whole else 0.0
         return Cell(f"{share:.2f}", numeric, repr(share), f"{share:.3f}", title=f"{value:,} of {whole:,} rows")
@@ -259,9 +255,3 @@ def _bar(value: Between, scale: tuple[float, float] | None) -> tuple[float, floa
         return None
     low, high = ((end - scale[0]) / (scale[1] - scale[0]) * 96 + 2 for end in (value.low, value.high))
     return round(low, 2), round((low + high) / 2, 2), round(high, 2)
-
-
-def _number(value: float, column: Column) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:{'+' if column.signed else ''},.{column.decimals}f}"

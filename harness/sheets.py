@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from harness.confidence import GRID
 from harness.costs import Prices, cost
-from harness.curves import REACH, Fit, Needed, Refusal
-from harness.markdown import span
+from harness.curves import REACH, Needed, Refusal
+from harness.markdown import place, span
 from harness.metrics import BINS, LOWER_IS_BETTER, SHOWN
 from harness.portrait import Curve, Overlap, Portrait, Profile
 from harness.rank import DECIMALS, Comparison, Ending, Spread
@@ -60,12 +60,29 @@ class Sheet:
                     record[name] = cell
             yield record
 
+    def shown(self, place: int, value: Any) -> str:
+        """Write a cell of one column."""
+        return shown(self.columns[place], value)
+
+
+def shown(column: Column, value: Any) -> str:
+    """Write a value as its column is shown; nothing for None."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, Between):
+        return " to ".join("out of reach" if isinf(end) else shown(column, end) for end in (value.low, value.high))
+    if isinstance(value, Spread):
+        sd = "" if value.sd is None else f" ± {value.sd:.{column.decimals}f}"
+        return shown(column, value.mean) + sd
+    return f"{value:,}" if isinstance(value, int) else f"{value:{'+' if column.signed else ''},.{column.decimals}f}"
+
 
 def twins(sheets: Iterable[Sheet]) -> dict[str, str]:
     """Return {file name: CSV}; sheets of one file follow each other in it."""
     files: dict[str, list[Row]] = {}
     for sheet in sheets:
-        files.setdefault(f"{sheet.file}.csv", []).extend(sheet.records())
+        nothing: Row = dict.fromkeys([*(name for name, _ in sheet.about), *(c.name.lower() for c in sheet.columns)])
+        files.setdefault(f"{sheet.file}.csv", []).extend(sheet.records() if sheet.rows else [nothing])
     return {name: to_csv(iter(rows)) for name, rows in files.items()}
 
 
@@ -73,25 +90,29 @@ def leaderboard(run: Run, comparison: Comparison) -> Sheet:
     """Return the ranked labelers of one comparison."""
     primary = run.suite.metrics.primary
     metrics = [primary, *(m for m in ("accuracy", "macro_f1", "mae") if m != primary)]
-    shown = [f"{SHOWN.get(m, m)} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics]
-    columns = ("Rank", "Labeler", *shown, f"vs {run.suite.metrics.baseline}", "Oracle gap", "Finished", "Cells")
-    rows = [
-        (
-            line.rank or "–",
-            line.title,
-            *(line.values.get(metric) for metric in metrics),
-            line.difference,
-            line.oracle_gap,
-            line.ok,
-            line.total,
+    heads = [f"{SHOWN.get(m, m)} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics]
+    against = f"vs {run.suite.metrics.baseline}"
+    columns = ("Rank", "Labeler", heads[0], "95 % interval", against, *heads[1:], "Oracle gap", "Finished", "Cells")
+    rows = []
+    for line in comparison.lines:
+        interval = line.standing.interval if line.standing else None
+        rows.append(
+            (
+                place(line),
+                line.title,
+                line.values.get(primary),
+                Between(*interval) if interval else None,
+                line.difference,
+                *(line.values.get(metric) for metric in metrics[1:]),
+                line.oracle_gap,
+                line.ok,
+                line.total,
+            )
         )
-        for line in comparison.lines
-    ]
-    signed = {f"vs {run.suite.metrics.baseline}", "Oracle gap"}
     return Sheet(
         "leaderboard",
         "Leaderboard",
-        tuple(Column(name, signed=name in signed) for name in columns),
+        tuple(Column(name, signed=name in (against, "Oracle gap")) for name in columns),
         tuple(rows),
         _of(comparison.title),
     )
@@ -239,15 +260,15 @@ def fits(portrait: Portrait) -> Sheet:
             continue
         about = (curve.family, curve.title, SHOWN.get(curve.metric, curve.metric))
         if isinstance(fit, Refusal):
-            rows.append((*about, None, None, None, None, None, None, fit.reason))
+            rows.append((*about, None, None, fit.reason, None, None, None, None))
             continue
         interval = fit.interval("c")
         labels = round(needed.n) if isinstance(needed, Needed) else None
         why = needed.reason if isinstance(needed, Refusal) else fit.why
         limit = Between(*interval) if interval else None
-        rows.append((*about, fit.a, fit.b, fit.c, limit, labels, _range(needed, fit), why))
+        rows.append((*about, labels, _range(needed), why, fit.a, fit.b, fit.c, limit))
     wanted = f"Labels for accuracy {portrait.target:g}"
-    names = ("Splits", "Labeler", "Of", "a", "b", "c", "c interval", wanted, "Labels interval", "Why not")
+    names = ("Splits", "Labeler", "Of", wanted, "Labels interval", "Why not", "a", "b", "c", "c interval")
     notes = (
         "error = a · labels^-b + c, the error being 1 - accuracy, 1 - macro-F1, or the MAE; c is what no number of "
         "labels goes below. Intervals are 95 %, over the seeds.",
@@ -256,13 +277,13 @@ def fits(portrait: Portrait) -> Sheet:
     return Sheet("fits", "Fitted curves", _columns(names), tuple(rows), notes=notes)
 
 
-def _range(needed: Needed | Refusal | None, fit: Fit) -> Between | None:
+def _range(needed: Needed | Refusal | None) -> Between | None:
     if not isinstance(needed, Needed) or needed.low is None or needed.high is None:
         return None
-    return Between(needed.low if isinf(needed.low) else round(needed.low), _round(needed.high))
+    return Between(_whole(needed.low), _whole(needed.high))
 
 
-def _round(value: float) -> float:
+def _whole(value: float) -> float:
     return value if isinf(value) else round(value)
 
 

@@ -33,10 +33,22 @@ FLOORS = (
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
-    *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
-    *("rank", "evidence", "detail", "run", "collection"),
+    *(
+        "metrics",
+        "curves",
+        "confidence",
+        "overlap",
+        "costs",
+        "diagnosis",
+        "score",
+        "bootstrap",
+        "significance",
+        "standing",
+    ),
+    *("rank", "evidence", "detail", "run", "portrait", "collection"),
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
+    *("markdown", "tables", "sheets", "figures", "plots", "render"),  # what is shown
+    *("board", "index", "overview", "report", "verdict", "console"),
     *("commands", "cli"),
 )
 MOST_LINES = 320
