@@ -122,7 +122,7 @@ def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
     accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
     for ending in group:
         split = ending.cell.cut.split
-        result, y = store.read(ending.cell.key), store.answers(split).y
+        result, y = store.read(ending.cell.key), store.truth(split).y
         sure, hit = confidence.confidence(result.proba), result.labels == y
         table += confusion(y, result.labels, C)
         accuracies.append(confidence.accuracies(sure, hit))
@@ -157,7 +157,7 @@ def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[li
     cuts = [cut for cut in by_cut[0] if all(cut in other for other in by_cut)] if len(groups) > 1 else []
     pairs, gains = [], []
     for cut in cuts:
-        y = store.answers(cut.split).y
+        y = store.truth(cut.split).y
         results = [store.read(each[cut].cell.key) for each in by_cut]
         pairs.append(overlap.shared(y, [result.labels for result in results]))
         gains.append(overlap.added(y, [result.proba for result in results]))
