@@ -34,6 +34,11 @@ class Cut:
         fold = "" if self.split.fold is None else f", fold {self.split.fold + 1}"
         return f"{self.comparison}, seed {self.split.seed}{fold}"
 
+    @property
+    def family(self) -> str:
+        """What splits of every ratio share in the name of their comparison: "prefix"."""
+        return self.comparison if self.split.ratio is None else self.comparison.rpartition(", ")[0]
+
 
 @dataclass(frozen=True, eq=False)
 class Cell:

@@ -36,11 +36,13 @@ FLOORS = (
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
     *("plan", "why", "lists", "estimate", "work", "audited"),
-    *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
-    *("rank", "evidence", "detail", "run", "forecast", "collection"),
+    *("metrics", "curves", "confidence", "overlap", "costs", "diagnosis", "score"),
+    *("bootstrap", "significance", "standing"),
+    *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection"),
     *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "audit_page", "overview", "verdict", "console"),  # what is shown
+    *("markdown", "tables", "sheets", "figures", "plots", "render", "audit_page"),  # what is shown
+    *("board", "index", "overview", "report", "verdict", "console"),
     *("commands", "cli"),
 )
 MOST_LINES = 320

@@ -74,11 +74,11 @@ def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> 
 
 
 def _write_board(ready: Any) -> None:
-    from harness import render
+    from harness import board
     from harness import run as runs
 
     ended = list(runs.endings(ready))
-    render.write(ready, ended, runs.rank(ready, ended))
+    board.write(ready, ended, runs.rank(ready, ended))
 
 
 class _progress:  # noqa: N801 - reads as a function where it is used
