@@ -34,6 +34,7 @@ FLOORS = (
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
+    *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
     *("census", "counterpart"),
     *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),
