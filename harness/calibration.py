@@ -43,21 +43,11 @@ def best(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numbers]:
     return winner, found[winner]
 
 
-def class_errors(proba: Numbers, y: Numbers) -> Numbers:
-    """Return (C,) calibration errors, one against the rest: the mean |share of the class - probability| over equally
-    wide bins of its probability, weighted by their rows (Nixon et al. 2019, without their mean over the classes)."""
-    errors = np.empty(proba.shape[1])
-    for c in range(proba.shape[1]):
-        p = proba[:, c].astype(np.float64)
-        place = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-        errors[c] = np.abs(np.bincount(place, (y == c) - p, minlength=BINS)).sum() / len(y)
-    return errors
-
-
 def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None = None) -> float:
     """Expected calibration error of `confidence` (n,) in labels that are right where `hit` (n,) is True.
 
-    It is `metrics.calibration_error` where the confidence is the largest probability; rows may be weighted.
+    It is `metrics.calibration_error` where the confidence is the largest probability. With the probability of one class
+    and whether it is the true one it is that class's error (Nixon et al. 2019). Rows may be weighted.
     """
     weight = np.ones(len(hit)) if weight is None else weight
     place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import catalogue, compare, diagnose, doctor, embed, runs
+from harness.commands import catalogue, compare, diagnose, doctor, embed, label, runs
 from harness.commands.options import BAD_INPUT, IN_USE, OK
 from harness.errors import HarnessError, InUse
 
 COMMANDS = (
     *(runs.run, runs.plan, runs.validate, runs.status, runs.leaderboard),
+    label.label,
     compare.compare,
     diagnose.diagnose,
     *(catalogue.plugins, catalogue.check, doctor.doctor),
