@@ -64,13 +64,13 @@ def columns(
     )
 
 
-def refuse(source: Path, shown: str, target: Path, identity: str) -> None:
-    """Raise DataError where the labels cannot be written beside the columns of `source`, or `target` is another's."""
+def refuse(source: Path, shown: str, target: Path, identity: str, names: tuple[str, ...] = NAMES) -> None:
+    """Raise DataError where columns called `names` cannot stand beside those of `source`, or `target` is another's."""
     if target.suffix != ".parquet":
         raise DataError(f"-o {target}: must end in .parquet")
     if not target.parent.is_dir():
         raise DataError(f"-o {target}: no such folder: {target.parent}")
-    taken = [name for name in NAMES if name in pq.read_schema(source).names]
+    taken = [name for name in names if name in pq.read_schema(source).names]
     if taken:
         raise DataError(f"{shown}: has a column {taken[0]!r} already, and nothing is overwritten; rename it")
     if not target.exists():
@@ -109,6 +109,15 @@ def write(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], a
     if seen(source) != as_seen:
         scratch.unlink()
         raise DataError(f"{source}: has changed while it was labelled; give the command again")
+    into_place(scratch, target)
+
+
+def write_table(table: pa.Table, target: Path, about: Mapping[str, Any]) -> None:
+    """Write a small table in one rename."""
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != STALE}
+    metadata[ABOUT] = json.dumps(dict(about), sort_keys=True).encode()
+    scratch = target.with_name(f".{target.name}.partial")
+    pq.write_table(table.replace_schema_metadata(metadata), scratch, compression="zstd", write_page_checksum=True)
     into_place(scratch, target)
 
 

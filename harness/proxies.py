@@ -1,7 +1,6 @@
 """From finished cells to what is written: the new columns, and the account of how good they are."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 from harness import __version__, labels, prepare, quality, rules, spec, support
 from harness.card import Account, Provenance, Shift
 from harness.digest import digest
+from harness.fuse import Block
 from harness.intervals import Numbers
 from harness.labelling import Answered, Labelling, answered, in_labelled_groups, unseen_classes
 from harness.prediction_powered import Sample
@@ -38,7 +38,7 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
     unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
     learnt, gold = rules.learn(found.held, dataset.y, labelling.fold, unit, wish)
     answers = learnt.apply(found.proba)
-    there = support.look(dataset, labelling.unlabelled, _blocks(labelling))
+    there = support.look(dataset, labelling.unlabelled, blocks_of(labelling))
     run_id = digest([cell.key for cell in labelling.run.cells], asdict(wish))[:16]
     account = Account(
         _provenance(labelling, order, run_id),
@@ -80,7 +80,8 @@ def _of(answers: Answers, mask: Numbers) -> Answers:
     return Answers(*(getattr(answers, name)[mask] for name in answers.__dataclass_fields__))
 
 
-def _blocks(labelling: Labelling) -> list[Any]:
+def blocks_of(labelling: Labelling) -> list[Block]:
+    """Return the blocks that the labeler reads."""
     run = labelling.run
     return [prepare.open_block(run.recipes[name], run.cache) for name in run.cells[0].blocks]
 

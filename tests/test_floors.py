@@ -35,9 +35,19 @@ FLOORS = (
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
     *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
-    *("rules", "quality", "labelling", "joined", "support", "labels"),  # the labels themselves
+    *("rules", "quality", "labelling", "joined", "support", "labels", "suggestion"),  # the labels themselves
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "overview", "verdict", "card", "proxies", "console"),  # what is shown
+    *(
+        "markdown",
+        "tables",
+        "render",
+        "overview",
+        "verdict",
+        "card",
+        "proxies",
+        "shortlist",
+        "console",
+    ),  # what is shown
     *("commands", "cli"),
 )
 MOST_LINES = 320

@@ -397,3 +397,22 @@ def test_transductive_labelers_and_wrappers_label_too(tmp_path, other):
     made, whole = pd.read_parquet(tmp_path / "labels.parquet"), table(N).to_pandas().set_index("row_id").score
     rest = made[~made.is_gold]
     assert (rest.proxy_label == whole.loc[rest.row_id].to_numpy()).mean() > 0.6
+
+
+def test_rows_to_label_next(folder, capsys):
+    again(out=Path("to_label.parquet"), suggest=30)
+    made, given = pq.read_table(folder / "to_label.parquet"), pq.read_table(folder / "data.parquet")
+    ids = made["row_id"].to_pylist()
+    assert len(set(ids)) == 30
+    assert made["score"].null_count == 30
+    place = [given["row_id"].to_pylist().index(one) for one in ids]
+    assert made.select(given.column_names).equals(given.take(place))
+    want = made["wanted"].to_numpy()
+    assert (np.diff(want) <= 0).all()
+    proba = np.stack(made["proxy_probs"].to_numpy())
+    entropy = -(proba * np.log(np.maximum(proba, 1e-12))).sum(axis=1) / np.log(6)
+    assert (want <= entropy + 1e-6).all()
+    said = capsys.readouterr().out
+    assert "30 rows to label next: to_label.parquet" in said
+    assert "source flan: " in said
+    assert not (folder / "to_label.md").exists()

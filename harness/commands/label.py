@@ -18,7 +18,7 @@ from harness.commands.options import (
     make_ready,
     talk_to,
 )
-from harness.errors import HarnessError
+from harness.errors import HarnessError, printable
 
 
 def label(
@@ -33,6 +33,7 @@ def label(
     top: Annotated[float | None, typer.Option(help="Accept this share of rows, the highest scores.")] = None,
     at_least: Annotated[int | None, typer.Option(help="Accept labels from this one on.")] = None,
     good: Annotated[int | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None,
+    suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None,
     calibration: Annotated[str, typer.Option(help="auto, none, temperature or isotonic.")] = "auto",
     folds: Annotated[int, typer.Option(min=2, help="Trainings that measure the labels.")] = 5,
     unseen: Annotated[bool, typer.Option("--unseen-classes", help="Go on where a class has no labelled row.")] = False,
@@ -78,17 +79,20 @@ def label(
         max(1, n_classes - 2) if good is None else good,
     )
     wish.check(n_classes)
-    labelling, order = _prepared(ready, name, data, out, folds, licence, wish)
+    labelling, order = _prepared(ready, name, data, out, folds, licence, wish, suggest is not None)
     _refuse_unseen(labelling.dataset, unseen)
     _work(talk, labelling)
-    _say(talk, _write(labelling, order, out), out)
+    if suggest is not None:
+        _suggest(talk, labelling, order, suggest, out)
+    else:
+        _say(talk, _write(labelling, order, out), out)
 
 
 def _prepared(
-    ready: Any, name: str, data: Path | None, out: Path, folds: int, licence: str, wish: Any
+    ready: Any, name: str, data: Path | None, out: Path, folds: int, licence: str, wish: Any, suggests: bool
 ) -> tuple[Any, Any]:
     """Return the labelling that is to be run, and the order for what is written of it."""
-    from harness import joined, labelling, labels
+    from harness import joined, labelling, labels, shortlist
     from harness.proxies import Order
     from harness.table import open_table
 
@@ -97,7 +101,7 @@ def _prepared(
         source = open_table(str(data), (Path.cwd(),), ready.cache, "error", None)
         both = joined.join(ready.suite, ready.dataset.table, source, ready.cache)
         table, before = both.table, both.before
-    labels.refuse(source.path, source.shown, out, source.sha256)
+    labels.refuse(source.path, source.shown, out, source.sha256, shortlist.NAMES if suggests else labels.NAMES)
     candidate, chosen = labelling.best(ready) if name == "best" else (labelling.named(ready.suite, name), "by its name")
     planned = labelling.make_ready(ready.suite, candidate, table, ready.catalog, ready.options, folds)
     return planned, Order(source, before, out.name, chosen, licence, wish)
@@ -145,6 +149,30 @@ def _write(labelling: Any, order: Any, out: Path) -> Any:
     labels.write_text(card(account), out.with_suffix(".md"))
     labels.write_text(json.dumps(numbers(account), indent=1) + "\n", out.with_suffix(".json"))
     return account
+
+
+def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
+    """Write the rows to label next, and say why these."""
+    from harness import shortlist
+
+    found = shortlist.shortlist(labelling, order, k)
+    about = {
+        "data": order.source.sha256,
+        "labeler": labelling.run.cells[0].candidate.title,
+        "suggested": len(found.rows),
+    }
+    shortlist.write(order.source.path, out, found, about | {"simulated": labelling.run.simulated})
+    if talk.as_json:
+        counts = {"by_class": found.by_class, "by_source": found.by_source}
+        talk.event(
+            "suggested", file=str(out), rows=len(found.rows), need=[round(float(n), 4) for n in found.need], **counts
+        )
+        return
+    for c, count in found.by_class.items():
+        talk.line(f"class {c}: {count:,} rows that look like it; 1 - F1 out of fold {found.need[c]:.4f}")
+    for name, count in found.by_source.items():
+        talk.line(f"source {printable(name)}: {count:,} rows")
+    talk.line(f"{len(found.rows):,} rows to label next: {out}")
 
 
 def _say(talk: Any, account: Any, out: Path) -> None:
