@@ -23,7 +23,7 @@ class Interval:
 
     def holds(self, truth: float) -> bool:
         """Say whether the truth lies inside."""
-        return self.low <= truth <= self.high
+        return bool(self.low <= truth <= self.high)
 
 
 def share(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Interval | None:

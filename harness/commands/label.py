@@ -38,6 +38,9 @@ def label(
     folds: Annotated[int, typer.Option(min=2, help="Trainings that measure the labels.")] = 5,
     unseen: Annotated[bool, typer.Option("--unseen-classes", help="Go on where a class has no labelled row.")] = False,
     licence: Annotated[str, typer.Option(help="Licence of the source, for the card.")] = "unknown",
+    push: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Put file and card on the hub, private.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 1,
     threads: Threads = 0,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a training may take.")] = 6 * 3600,
@@ -61,6 +64,10 @@ def label(
 
     if calibration not in ("auto", *METHODS):
         raise HarnessError(f"--calibration {calibration}: unknown{nearest(calibration, ('auto', *METHODS))}")
+    if push is not None:
+        from harness import publish
+
+        publish.check(push)
     talk = talk_to(as_json)
     options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
     loaded, found = load(suite, plugin)
@@ -86,6 +93,9 @@ def label(
         _suggest(talk, labelling, order, suggest, out)
     else:
         _say(talk, _write(labelling, order, out), out)
+    if push is not None:
+        card = {} if suggest is not None else {"README.md": out.with_suffix(".md")}
+        talk.line(f"pushed: {publish.publish({out.name: out} | card, push)}")
 
 
 def _prepared(
