@@ -68,6 +68,7 @@ def numbers(account: Account) -> dict[str, Any]:
     learnt = {
         "wish": asdict(rules.wish),
         "calibration": rules.method,
+        "temperature": rules.temperature,
         "thresholds": [asdict(each) for each in rules.thresholds],
     }
     return {
@@ -132,7 +133,8 @@ def _how_measured(account: Account) -> str:
     return (
         f"Measured on the {account.quality.n:,} labelled rows, each answered for by a labeler that had not seen it "
         f"({account.provenance.folds} folds; groups are never parted). The labeler of this file has learnt from more "
-        f"rows than those, so it should be a little better. It was chosen: {escape(account.provenance.chosen)}. "
+        f"rows than those, so it should be a little better; on the unlabelled rows it was made as sure of itself as "
+        f"they are (temperature {account.rules.temperature:.3f}). It was chosen: {escape(account.provenance.chosen)}. "
         "Intervals hold the truth with 95 % confidence, for rows like the labelled ones."
     )
 

@@ -14,7 +14,7 @@ from harness.intervals import Numbers
 from harness.labelling import Answered, Labelling, answered, in_labelled_groups, unseen_classes
 from harness.prediction_powered import Sample
 from harness.quality import Pool
-from harness.rules import Answers, Wish
+from harness.rules import Answers, Rules, Wish
 from harness.support import FAR, Support
 from harness.table import Table
 
@@ -37,6 +37,7 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
     found = answered(labelling)
     unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
     learnt, gold = rules.learn(found.held, dataset.y, labelling.fold, unit, wish)
+    learnt = carried(labelling, found, learnt)
     answers = learnt.apply(found.proba)
     there = support.look(dataset, labelling.unlabelled, blocks_of(labelling))
     run_id = digest([cell.key for cell in labelling.run.cells], asdict(wish))[:16]
@@ -52,6 +53,11 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
         _shift(labelling, there),
     )
     return account, _columns(labelling, order, answers, _by_truth(gold, dataset.y, wish), there, run_id)
+
+
+def carried(labelling: Labelling, found: Answered, learnt: Rules) -> Rules:
+    """Return the rules for the last labeler, from the rows that it and the labelers of the folds answered for."""
+    return learnt.carried(found.proba[np.searchsorted(labelling.unlabelled, labelling.pool)], found.pool)
 
 
 def _columns(

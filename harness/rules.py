@@ -5,12 +5,14 @@ from typing import Literal
 
 import numpy as np
 
-from harness import abstention, calibration, conformal
+from harness import abstention, calibration, conformal, matching
 from harness.abstention import Threshold
 from harness.calibration import Calibration, Method
 from harness.errors import HarnessError
 from harness.intervals import Numbers
 from harness.metrics import expected_score
+
+FEWEST = 100  # rows on which two labelers can be compared
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,31 @@ class Rules:
     calibrate: Calibration
     span: float  # threshold of the conformal score
     thresholds: tuple[Threshold, ...]  # of each label; none where no accuracy is asked for
+    temperature: float = 1.0  # that makes a labeler as sure as those that the rules were learnt on
 
     def apply(self, proba: Numbers) -> Answers:
         """Return what is said of rows that nothing was learnt from, by (m, C) probabilities of the labeler."""
-        calibrated = self.calibrate(proba)
+        calibrated = self.calibrate(matching.tempered(proba, self.temperature))
         label, low_high = proba.argmax(axis=1), conformal.spans(calibrated, self.span)
         return self._accept(Answers(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
+
+    def carried(self, proba: Numbers, like: Numbers) -> "Rules":
+        """Return the rules for another labeler, by its answers (p, C) for rows that the labelers whom the rules were
+        learnt from have answered for, too: `like` (p, C)."""
+        if len(proba) < FEWEST:
+            return self
+        temperature = matching.temperature(proba, like)
+        mine, theirs = self.calibrate(matching.tempered(proba, temperature)), self.calibrate(like)
+        label, other = proba.argmax(axis=1), like.argmax(axis=1)
+        sure, as_sure = _of_label(mine, label), _of_label(theirs, other)
+        thresholds = []
+        for c, each in enumerate(self.thresholds):
+            here, there = (label == c, other == c) if self.wish.by_class else (label >= 0, other >= 0)
+            if each.confidence is not None:
+                each = replace(each, confidence=matching.level(sure[here], as_sure[there], each.confidence))
+            thresholds.append(each)
+        span = matching.bound(conformal.scores(mine), conformal.scores(theirs), self.span)
+        return replace(self, span=span, thresholds=tuple(thresholds), temperature=temperature)
 
     def _accept(self, answers: Answers) -> Answers:
         wish, taken = self.wish, answers.accepted

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from harness import labels, rules
 from harness.intervals import Numbers
 from harness.labelling import Labelling, answered
-from harness.proxies import Order, blocks_of
+from harness.proxies import Order, blocks_of, carried
 from harness.suggestion import need, suggest, wanted
 
 NAMES = ("wanted", "proxy_label", "confidence", "proxy_probs", "proxy_labeler")
@@ -34,7 +34,7 @@ def shortlist(labelling: Labelling, order: Order, k: int) -> Shortlist:
     dataset, found = labelling.dataset, answered(labelling)
     unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
     learnt, gold = rules.learn(found.held, dataset.y, labelling.fold, unit, order.wish)
-    answers = learnt.apply(found.proba)
+    answers = carried(labelling, found, learnt).apply(found.proba)
     needed = need(dataset.y, gold.label, dataset.n_classes)
     want = wanted(answers.proba, needed)
     chosen = suggest(want, labelling.unlabelled, dataset.labelled, blocks_of(labelling), k)

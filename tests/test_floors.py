@@ -35,7 +35,17 @@ FLOORS = (
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
     *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
-    *("rules", "quality", "labelling", "joined", "support", "labels", "suggestion", "publish"),  # the labels themselves
+    *(
+        "matching",
+        "rules",
+        "quality",
+        "labelling",
+        "joined",
+        "support",
+        "labels",
+        "suggestion",
+        "publish",
+    ),  # the labels themselves
     *("census", "counterpart"),
     *(
         "markdown",
