@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import audit, catalogue, compare, diagnose, doctor, embed, report, runs, why
+from harness.commands import audit, catalogue, compare, diagnose, doctor, embed, label, report, runs, why
 from harness.commands.options import BAD_INPUT, IN_USE, OK
 from harness.errors import HarnessError, InUse
 
 COMMANDS = (
     *(runs.run, runs.plan, runs.validate, runs.status, runs.leaderboard),
+    label.label,
     compare.compare,
     report.report,
     audit.audit,

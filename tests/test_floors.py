@@ -40,9 +40,13 @@ FLOORS = (
     *("bootstrap", "significance", "standing"),
     *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection"),
     *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
+    *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
+    *("matching", "rules", "quality", "labelling", "joined", "support"),  # the labels themselves
+    *("labels", "suggestion", "publish"),
     *("census", "counterpart"),
     *("markdown", "tables", "sheets", "figures", "plots", "render", "audit_page"),  # what is shown
-    *("board", "index", "overview", "report", "verdict", "console"),
+    *("board", "index", "overview", "report", "verdict"),
+    *("card", "proxies", "shortlist", "console"),
     *("commands", "cli"),
 )
 MOST_LINES = 320
