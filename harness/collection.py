@@ -9,7 +9,7 @@ from harness.digest import digest, of_array
 from harness.document import Document, load
 from harness.errors import SuiteError, nearest
 from harness.rank import Comparison, Ending, compare
-from harness.run import Run
+from harness.run import Run, weigh
 from harness.suite import NAME, Suite, load_suite
 
 KEYS = ("version", "name", "suites")
@@ -124,7 +124,8 @@ def _contest(members: list[tuple[Run, list[Ending]]]) -> Contest:
                 seen.add((cell.candidate.title, cell.key))
                 distinct.append(replace(ending, cell=cell))
     metrics = runs[0].suite.metrics
-    (comparison,) = compare(distinct, metrics.primary, "majority", runs[0].suite.protocol == "record")
+    as_record = runs[0].suite.protocol == "record"
+    (comparison,) = compare(distinct, metrics.primary, "majority", as_record, lambda cells: weigh(runs, cells))
     return Contest(runs, comparison)
 
 

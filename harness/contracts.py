@@ -8,7 +8,7 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
 - ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it will ask for on the task it is
-  given: the harness finds them once for all cells.
+  given, (on, k, "all") for those of ``graph``: the harness finds them once for all cells.
 - ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
 - ``text_only`` (embedders, feature sets): True where the texts alone decide: the block is found again whatever else
   changes in the file, labels and other columns among it, and the items have no other column.

@@ -32,6 +32,15 @@ def number(value: float | None, decimals: int = DECIMALS, signed: bool = False) 
     return "" if value is None else f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
+def interval(ends: tuple[float, float] | None, signed: bool = False) -> str:
+    """Write both ends; nothing for None.
+
+    >>> interval((-0.5, 1.0), signed=True)
+    '-0.5000 to +1.0000'
+    """
+    return "" if ends is None else " to ".join(number(end, signed=signed) for end in ends)
+
+
 def span(counts: Iterable[int]) -> str:
     """Write one count, or from the least to the largest.
 

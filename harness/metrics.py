@@ -1,5 +1,6 @@
 """What can be measured on labels and probabilities. A `table` is the (C, C) confusion: row true, column predicted."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,15 @@ def macro_f1(table: Table) -> float:
     The fixed set of classes keeps the number comparable between test sets: one stray prediction of an absent class does
     not change the divisor.
     """
-    true, predicted, hit = table.sum(axis=1), table.sum(axis=0), np.diag(table)
-    both = true + predicted
-    return float(np.divide(2 * hit, both, out=np.zeros(len(hit)), where=both > 0).mean())
+    return float(f1(table).mean())
+
+
+def f1(tables: Numbers) -> NDArray[np.float64]:
+    """Return (..., C) F1 of every class of tables (..., C, C), whose counts may be weights; 0 where neither side has
+    the class."""
+    hit = np.diagonal(tables, axis1=-2, axis2=-1)
+    both = tables.sum(axis=-1) + tables.sum(axis=-2)
+    return np.asarray(np.divide(2 * hit, both, out=np.zeros(hit.shape), where=both > 0))
 
 
 def mae(table: Table) -> float:
@@ -45,11 +52,18 @@ def mae(table: Table) -> float:
 
 def qwk(table: Table) -> float | None:
     """Cohen's kappa with quadratic weights; None where both sides know one and the same class only (Cohen 1968)."""
-    classes = np.arange(len(table))
+    kappa = float(qwks(table))
+    return None if np.isnan(kappa) else kappa
+
+
+def qwks(tables: Numbers) -> NDArray[np.float64]:
+    """Return (...) kappas of tables (..., C, C), whose counts may be weights; NaN where there is none."""
+    classes = np.arange(tables.shape[-1])
     weight = (classes[:, None] - classes) ** 2
-    chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    expected = float((weight * chance).sum())
-    return 1 - float((weight * table).sum()) / expected if expected > 0 else None
+    true, predicted = tables.sum(axis=-1), tables.sum(axis=-2)
+    expected = np.einsum("...i,ij,...j->...", true, weight, predicted) / tables.sum(axis=(-2, -1))
+    observed = (weight * tables).sum(axis=(-2, -1))
+    return np.asarray(1 - np.divide(observed, expected, out=np.full(np.shape(expected), np.nan), where=expected > 0))
 
 
 OF_LABELS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": qwk}
@@ -68,15 +82,25 @@ def complementarity(y: Numbers, first: Numbers, second: Numbers) -> dict[str, fl
 
 def log_loss(proba: Numbers, y: Numbers) -> float:
     """Mean of -log p(true class), in nats."""
+    return float(log_losses(proba, y).mean())
+
+
+def log_losses(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
+    """Return the (m,) log losses of the rows."""
     p = np.clip(proba[np.arange(len(y)), y].astype(np.float64), SMALLEST, 1.0)
-    return float(-np.log(p).mean())
+    return np.asarray(-np.log(p))
 
 
 def rps(proba: Numbers, y: Numbers) -> float:
     """Ranked probability score: mean squared distance of the cumulative distributions, over C - 1 (Epstein 1969)."""
+    return float(rank_scores(proba, y).mean())
+
+
+def rank_scores(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
+    """Return the (m,) ranked probability scores of the rows."""
     cumulative = proba.astype(np.float64).cumsum(axis=1)[:, :-1]  # (m, C - 1)
     truth = y[:, None] <= np.arange(cumulative.shape[1])
-    return float(((cumulative - truth) ** 2).sum(axis=1).mean() / cumulative.shape[1])
+    return np.asarray(((cumulative - truth) ** 2).sum(axis=1) / cumulative.shape[1])
 
 
 def calibration_error(proba: Numbers, y: Numbers) -> float:
@@ -102,6 +126,15 @@ def spearman(proba: Numbers, y: Numbers) -> float | None:
 
 
 OF_PROBABILITIES = {"log_loss": log_loss, "rps": rps, "calibration_error": calibration_error, "spearman": spearman}
+
+
+# What a metric is a mean of over the rows, from labels (m,), probabilities (m, C) and truth (m,).
+OF_ROWS: dict[str, Callable[[Numbers, Numbers, Numbers], NDArray[np.float64]]] = {
+    "accuracy": lambda labels, proba, y: (labels == y).astype(np.float64),
+    "mae": lambda labels, proba, y: np.abs(labels - y).astype(np.float64),
+    "log_loss": lambda labels, proba, y: log_losses(proba, y),
+    "rps": lambda labels, proba, y: rank_scores(proba, y),
+}
 
 
 def auc(proba: Numbers, y: Numbers, threshold: int) -> float | None:

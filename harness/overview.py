@@ -7,7 +7,7 @@ from harness.collection import Collection, Contest, contests
 from harness.markdown import escape, number, span, spread, table
 from harness.metrics import LOWER_IS_BETTER
 from harness.rank import Ending, Line
-from harness.render import SHOWN, SIMULATED
+from harness.render import SHOWN, SIMULATED, claims, place
 from harness.run import Options, Run
 
 TOGETHER = "Labelers are ranked together where they answered for the same test rows under the same truth, nowhere else."
@@ -33,6 +33,7 @@ def markdown(collection: Collection, runs: list[Run], found: list[Contest]) -> s
     parts = [f"# {collection.name}", *([f"> **{SIMULATED}**"] if simulated else []), _suites(runs), TOGETHER]
     for contest in found:
         parts += [f"## {escape(_where(contest))}", _circumstances(contest), _ranked(contest)]
+        parts += ["\n".join(f"- {claim}" for claim in told)] if (told := list(claims(contest.comparison))) else []
     parts += ["## All lines, unranked", MIXED, _mixed(found)]
     parts += ["## Run it again", f"```\nharness run {collection.file}{_rows(runs)}\n```"]
     return "\n\n".join(parts) + "\n"
@@ -72,7 +73,7 @@ def _ranked(contest: Contest) -> str:
     metrics = [primary, *(metric for metric in ("accuracy", "macro_f1", "mae") if metric != primary)]
     rows = [
         [
-            line.rank or "–",
+            place(line),
             escape(line.title),
             *(spread(line.values.get(metric)) for metric in metrics),
             number(line.oracle_gap, signed=True),

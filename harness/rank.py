@@ -1,13 +1,15 @@
 """From scores to ranked tables, one for each comparison: the same data, target and kind of split."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from harness.metrics import LOWER_IS_BETTER
 from harness.plan import Cell
 from harness.score import Key, Scores, Value
+from harness.standing import Evidence, Standing, Standings, stand
 
 DECIMALS = 4  # what a board prints; values that are equal to this precision are tied
 
@@ -26,7 +28,7 @@ class Line:
     """One labeler of one comparison."""
 
     title: str
-    rank: str  # "1", "2=" for a tie, "" where it is not ranked
+    rank: str  # "1", "2-4"; by the numbers alone "2=" for a tie; "" where it is not ranked
     values: Mapping[str, Spread]  # metric -> value
     difference: float | None  # from the baseline, primary metric
     by_class: Mapping[int, float | None]
@@ -36,6 +38,7 @@ class Line:
     total: int
     failures: tuple[str, ...] = ()  # first lines
     not_applicable: str | None = None
+    standing: Standing | None = None  # None where ranks are by the numbers alone
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Comparison:
     support: Mapping[int, tuple[int, ...]]  # class -> test rows in each split
     seeds: tuple[int, ...]
     lines: tuple[Line, ...]
+    standings: Standings | None = None  # None where nobody asked for them
 
 
 @dataclass
@@ -58,6 +62,7 @@ class Ending:
     status: str  # "ok", "failed", "not applicable", "not run"
     reason: str = ""
     scores: Scores | None = None
+    timing: Mapping[str, Any] = field(default_factory=dict)  # what it cost; never on a page that must not change
 
     def shown(self, as_record: bool) -> Mapping[Key, Value]:
         """The scores a board shows: the honest ones, or as in the record those of the best checkpoint, if any."""
@@ -65,18 +70,27 @@ class Ending:
         return self.scores.oracle if as_record and self.scores.oracle else self.scores.honest
 
 
-def compare(endings: list[Ending], primary: str, baseline: str, as_record: bool) -> list[Comparison]:
+Gather = Callable[[list[Ending]], Evidence]
+"""Returns what the rows say of these labelers, whose cells are all finished."""
+
+
+def compare(
+    endings: list[Ending], primary: str, baseline: str, as_record: bool, gather: Gather | None = None
+) -> list[Comparison]:
     """Group the cells by comparison and rank the labelers of each by the `primary` metric.
 
     With `as_record` the numbers are those of each labeler's best checkpoint on the test rows, where it has checkpoints.
+    Without `gather`, or where it has no evidence, ranks are by the numbers alone.
     """
     groups: dict[str, list[Ending]] = {}
     for ending in endings:
         groups.setdefault(ending.cell.cut.comparison, []).append(ending)
-    return [_comparison(title, group, primary, baseline, as_record) for title, group in groups.items()]
+    return [_comparison(title, group, primary, baseline, as_record, gather) for title, group in groups.items()]
 
 
-def _comparison(title: str, endings: list[Ending], primary: str, baseline: str, as_record: bool) -> Comparison:
+def _comparison(
+    title: str, endings: list[Ending], primary: str, baseline: str, as_record: bool, gather: Gather | None
+) -> Comparison:
     by_title: dict[str, list[Ending]] = {}
     for ending in endings:
         by_title.setdefault(ending.cell.candidate.title, []).append(ending)
@@ -85,6 +99,11 @@ def _comparison(title: str, endings: list[Ending], primary: str, baseline: str, 
     if all(ending.status == "ok" for ending in base_cells):
         base = _spread([ending.shown(as_record) for ending in base_cells], (primary, None, None))
     lines = [_line(name, cells, primary, base, as_record) for name, cells in by_title.items()]
+    standings = None
+    if gather is not None:
+        whole = {line.title for line in lines if _is_whole(line, primary)}
+        evidence = gather([ending for ending in endings if ending.cell.candidate.title in whole])
+        standings = stand(evidence, primary in LOWER_IS_BETTER, baseline)
     cuts = list(dict.fromkeys(ending.cell.cut for ending in endings))
     return Comparison(
         title,
@@ -92,8 +111,13 @@ def _comparison(title: str, endings: list[Ending], primary: str, baseline: str, 
         tuple(len(cut.split.test) for cut in cuts),
         _support(endings),
         tuple(dict.fromkeys(cut.split.seed for cut in cuts)),
-        tuple(_ranked(lines, primary)),
+        tuple(_ranked(lines, primary, standings)),
+        standings,
     )
+
+
+def _is_whole(line: Line, primary: str) -> bool:
+    return line.ok == line.total and primary in line.values
 
 
 def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as_record: bool) -> Line:
@@ -121,18 +145,26 @@ def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as
     )
 
 
-def _ranked(lines: list[Line], primary: str) -> list[Line]:
-    """Sort by the primary metric; only labelers without a missing cell have a rank, equal printed values share one."""
+def _ranked(lines: list[Line], primary: str, standings: Standings | None) -> list[Line]:
+    """Sort by what ranks; only labelers without a missing cell have a rank. By the numbers alone, equal printed values
+    share one."""
+    found = standings.by_title if standings else {}
     sign = 1 if primary in LOWER_IS_BETTER else -1
-    whole = [line for line in lines if line.ok == line.total and primary in line.values]
-    shown = {line.title: round(sign * line.values[primary].mean, DECIMALS) for line in whole}
+    shown = {}
+    for line in (line for line in lines if _is_whole(line, primary)):
+        value = found[line.title].value if line.title in found else line.values[primary].mean
+        shown[line.title] = round(sign * value, DECIMALS)
     everyone = list(shown.values())
     ranked = []
-    for line in sorted(whole, key=lambda line: (shown[line.title], line.title)):
-        mine = shown[line.title]
-        tied = "=" if everyone.count(mine) > 1 else ""
-        ranked.append(replace(line, rank=f"{1 + sum(value < mine for value in everyone)}{tied}"))
-    return ranked + sorted((line for line in lines if line.title not in shown), key=lambda line: line.title)
+    for line in sorted(lines, key=lambda line: (shown.get(line.title, np.inf), line.title)):
+        if line.title in found:
+            standing = found[line.title]
+            line = replace(line, rank=standing.rank, standing=standing)
+        elif line.title in shown:
+            tied = "=" if everyone.count(shown[line.title]) > 1 else ""
+            line = replace(line, rank=f"{1 + sum(value < shown[line.title] for value in everyone)}{tied}")
+        ranked.append(line)
+    return ranked
 
 
 def _spread(found: list[Mapping[Key, Value]], key: Key) -> Spread | None:

@@ -1,7 +1,7 @@
 """Ranked comparisons as Markdown, CSV and a table on the terminal. The Markdown holds only values that do not change
 when the same suite runs again: no time, no host, no count of reused cells."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,12 @@ from rich.text import Text
 import harness
 from harness.detail import Detail, details
 from harness.digest import versions
-from harness.markdown import escape, number, span, spread, table
+from harness.markdown import escape, interval, number, span, spread, table
 from harness.metrics import LOWER_IS_BETTER
 from harness.rank import Comparison, Ending, Line
 from harness.run import Run
-from harness.tables import score_rows, timing_rows, to_csv, write_tables
+from harness.significance import FEWEST
+from harness.tables import pair_rows, standing_rows, to_csv, write_csvs, write_tables
 
 SHOWN = {
     "accuracy": "Accuracy",
@@ -28,6 +29,7 @@ SHOWN = {
     "calibration_error": "Calibration error",
     "spearman": "Spearman",
 }
+LEADING = "•"
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
@@ -36,8 +38,9 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
     folder = run.options.output / "leaderboards" / run.suite.name
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "scores.csv", to_csv(score_rows(ended)))
-    _replace(folder / "timings.csv", to_csv(timing_rows(run, ended)))
+    write_csvs(folder, run, ended)
+    _replace(folder / "standings.csv", to_csv(standing_rows(comparisons)))
+    _replace(folder / "pairs.csv", to_csv(pair_rows(comparisons)))
     board = folder / "README.md"
     _replace(board, markdown(run, comparisons, details(ended)))
     write_tables(run, ended)
@@ -115,37 +118,93 @@ def _board(run: Run, comparison: Comparison) -> str:
 
 def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
     """Yield the header, then one row for each labeler."""
-    primary = run.suite.metrics.primary
-    metrics = [primary, *(m for m in ("accuracy", "macro_f1", "mae") if m != primary)]
-    arrows = {m: f"{SHOWN[m]} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics}
-    classes = [f"{c} (n={span(n)})" for c, n in comparison.support.items()]
-    against = f"vs {run.suite.metrics.baseline}"
-    others = [arrows[m] for m in metrics[1:]]
-    yield ["Rank", "Labeler", arrows[primary], against, *others, *classes, "Oracle gap", "Cells"]
+    columns = list(_columns(run, comparison))
+    yield [header for header, _ in columns]
     for line in comparison.lines:
-        yield [
-            line.rank or "–",
-            line.title,
-            spread(line.values.get(primary)),
-            number(line.difference, signed=True),
-            *(spread(line.values.get(m)) for m in metrics[1:]),
-            *(number(line.by_class.get(c), 2) for c in comparison.support),
-            number(line.oracle_gap, signed=True),
-            f"{line.ok}/{line.total}",
-        ]
+        yield [shown(line) for _, shown in columns]
+
+
+def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[Line], str]]]:
+    """Yield every column: its header, and what it shows of a line."""
+    primary = run.suite.metrics.primary
+    yield "Rank", place
+    yield "Labeler", lambda line: line.title
+    yield _arrowed(primary), lambda line: spread(line.values.get(primary))
+    if any(line.standing for line in comparison.lines):
+        yield "95 % interval", lambda line: interval(line.standing.interval if line.standing else None)
+    yield f"vs {run.suite.metrics.baseline}", _against
+    for metric in (m for m in ("accuracy", "macro_f1", "mae") if m != primary):
+        yield _arrowed(metric), lambda line, metric=metric: spread(line.values.get(metric))  # type: ignore[misc]
+    for c, counts in comparison.support.items():
+        few = ", few" if min(counts) < FEWEST else ""
+        yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
+    yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
+    yield "Cells", lambda line: f"{line.ok}/{line.total}"
+
+
+def place(line: Line) -> str:
+    """Return the rank, marked in the leading group."""
+    return f"{line.rank or '–'}{f' {LEADING}' if line.standing and line.standing.leading else ''}"
+
+
+def _arrowed(metric: str) -> str:
+    return f"{SHOWN[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
+
+
+def _against(line: Line) -> str:
+    against = line.standing.against if line.standing else None
+    if against is None:
+        return number(line.difference, signed=True)
+    return f"{number(against.value, signed=True)} ({interval(against.interval, signed=True)})"
 
 
 def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
-    notes = []
+    notes = list(claims(comparison))
     if any("=" in line.rank for line in comparison.lines):
         notes.append("`=` marks ties: equal to the printed precision.")
+    if any(min(counts) < FEWEST for counts in comparison.support.values()):
+        notes.append(f"A class with fewer than {FEWEST} test rows (few) is shown; nothing is ranked on it.")
     if any(line.oracle_gap is not None for line in comparison.lines):
         notes.append("Oracle gap: what choosing the best checkpoint on the test rows would add; no labeler may do so.")
     if notes:
-        yield " ".join(notes)
+        yield "\n".join(f"- {note}" for note in notes)
     faults = [f"- {escape(line.title)}: {escape(why)}" for line in comparison.lines for why in _whys(line)]
     if faults:
         yield "Not ranked:\n\n" + "\n".join(faults)
+
+
+def claims(comparison: Comparison) -> Iterator[str]:
+    """Yield what the ranks of a comparison claim and what they do not."""
+    found = comparison.standings
+    if found is None or not found.pairs:
+        if found is not None and found.evidence.why and len(found.evidence.titles) > 1:
+            yield f"Ranks are by the numbers alone: {found.evidence.why}."
+        return
+    unit = found.evidence.unit
+    if not found.enough:
+        yield f"Fewer than {FEWEST} test {unit}: no labeler is told from another."
+        return
+    leading = f"; `{LEADING}` marks the leading group, which nobody beats significantly"
+    yield (
+        "Ranks are intervals: 1 + the number of labelers significantly better, to the number ranked - those "
+        f"significantly worse{leading if any(standing.leading for standing in found.by_title.values()) else ''}. "
+        f"{len(found.pairs):,} pairs on the same test {unit}, at most 5 % false separations together (Holm)."
+    )
+    yield (
+        f"Smallest detectable difference: {number(found.detectable)} among all pairs, {number(found.planned)} for one "
+        "pair that is the only question (found in four of five such runs)."
+    )
+    yield (
+        f"Intervals are 95 % each for itself, over the draw of the test {unit} "
+        + (
+            f"and of the {found.seeds} seeds."
+            if found.seeds > 1
+            else "alone: one seed, so nothing is claimed of what another seed would change."
+        )
+    )
+    if found.evidence.classes is not None:
+        listed = ", ".join(map(str, found.evidence.classes))
+        yield f"Macro-F1 is ranked, and intervals and differences are, over the classes {listed} alone."
 
 
 def _whys(line: Line) -> list[str]:
@@ -185,7 +244,8 @@ def _again(run: Run) -> str:
     return (
         f"```\nharness run {_shown(run.suite.file)}{rows}\n```\n\n"
         f"labelharness {harness.__version__}, {used}; device {setting.device}, {setting.threads} threads a cell.\n\n"
-        "Every number is in `scores.csv`; how long the cells took is in `timings.csv`."
+        "Every number is in `scores.csv`, where each labeler stands in `standings.csv`, every pair in `pairs.csv`; how "
+        "long the cells took is in `timings.csv`."
     )
 
 

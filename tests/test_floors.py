@@ -16,6 +16,7 @@ FILES = [*CORE.values(), *COMMANDS, *PLUGINS]
 FLOORS = (
     *(
         "errors",
+        "engine",
         "fuse",
         "listed",
         "task",
@@ -27,13 +28,16 @@ FLOORS = (
         "products",
         "flat",
         "search",
+        "copies",
         "neighbors",
     ),  # what plugins are written with
     "__init__",
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
-    *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
-    *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
+    *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
+    *("plan", "lists", "estimate", "work"),
+    *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
+    *("rank", "evidence", "detail", "run", "forecast", "collection"),
     *("census", "counterpart"),
     *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),

@@ -1,0 +1,148 @@
+"""Which labelers differ, and by how much at least: pure numbers, argued in docs/statistics.md.
+
+m labelers are measured on the same test rows in J seeds. What a value owes to the rows is a covariance; what it owes
+to the seed is a variance for each labeler.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.05  # of all false separations of a comparison together
+POWER = 0.8  # with which the smallest detectable difference would be found
+FEWEST = 30  # test rows, or groups of them, below which nothing is separated
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Values of m labelers on the same rows, and where they could have come out otherwise."""
+
+    values: Floats  # (m, J) one for each seed, the mean over its folds
+    rows: Floats  # (m, m) covariance of the labelers' means over seeds by the draw of the test rows
+    units: int  # test rows, or groups of them where rows come in groups
+    same_rows: bool = True  # every seed is tested on the same rows
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Differences (or values) with their errors, each array (P,)."""
+
+    value: Floats
+    se: Floats
+    df: Floats  # of Student's t
+
+    @property
+    def p(self) -> Floats:
+        """Two-sided p-values of no difference."""
+        from scipy import stats
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where(self.value == 0, 0.0, np.abs(self.value) / self.se)
+        return np.asarray(2 * stats.t.sf(t, self.df))
+
+    @property
+    def interval(self) -> tuple[Floats, Floats]:
+        """Ends of the 95 % intervals, each for itself."""
+        from scipy import stats
+
+        half = stats.t.ppf(1 - LEVEL / 2, self.df) * self.se
+        return self.value - half, self.value + half
+
+
+def pairs_of(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first and the second of all m (m - 1) / 2 pairs."""
+    return np.triu_indices(m, 1)
+
+
+def differences(measured: Measured) -> Estimates:
+    """Estimate the first minus the second of every pair: SE^2 = (s2_a + s2_b) / J + variance by the rows."""
+    a, b = pairs_of(len(measured.values))
+    means, cov = measured.values.mean(axis=1), measured.rows
+    by_rows = np.maximum(cov[a, a] + cov[b, b] - 2 * cov[a, b], 0.0)
+    s2, df = seed_variances(measured)
+    return _estimates(means[a] - means[b], by_rows, s2[a] + s2[b], df, measured)
+
+
+def values(measured: Measured) -> Estimates:
+    """Estimate each labeler's own value (m,)."""
+    s2, df = seed_variances(measured)
+    return _estimates(measured.values.mean(axis=1), np.diag(measured.rows), s2, df, measured)
+
+
+def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: Measured) -> Estimates:
+    """Add both variances; their degrees of freedom by Satterthwaite (1946)."""
+    by_seed = s2 / measured.values.shape[1]
+    variance = by_rows + by_seed
+    with np.errstate(divide="ignore", invalid="ignore"):
+        joint = variance**2 / (by_seed**2 / df + by_rows**2 / max(measured.units - 1, 1))
+    return Estimates(value, np.sqrt(variance), np.where(variance > 0, joint, max(measured.units - 1.0, 1.0)))
+
+
+def seed_variances(measured: Measured) -> tuple[Floats, float]:
+    """Return (m,) variances of one seed's value and their degrees of freedom; zeros where there is one seed.
+
+    Pooled over the labelers, df = m (J - 1); one of three or more that scatters more than that counts with its own.
+    Where seeds test different rows, the mean over the labelers, mostly luck of the rows, is taken off before, df =
+    (m - 1) (J - 1).
+    """
+    found = measured.values
+    m, seeds = found.shape
+    if seeds == 1:
+        return np.zeros(m), np.inf
+    own, df = found.var(axis=1, ddof=1), m * (seeds - 1)
+    if not measured.same_rows and m > 1:
+        own = (found - found.mean(axis=0)).var(axis=1, ddof=1) * m / (m - 1)
+        df = (m - 1) * (seeds - 1)
+    pooled = np.full(m, own.mean())
+    return (np.maximum(own, pooled) if m > 2 else pooled), float(df)
+
+
+def holm(p: Floats) -> Floats:
+    """Adjust p-values (..., P) of P tests so that all those below a level are false together at most that often.
+
+    Holm (1979): the smallest times P, the next times P - 1, never below one before.
+
+    >>> holm(np.array([0.01, 0.04, 0.03]))
+    array([0.03, 0.06, 0.06])
+    """
+    order = np.argsort(p, axis=-1, kind="stable")
+    factors = p.shape[-1] - np.arange(p.shape[-1])
+    stepped = np.maximum.accumulate(np.take_along_axis(p, order, -1) * factors, axis=-1)
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), -1)
+    return adjusted
+
+
+def rank_intervals(m: int, better: NDArray[np.bool_], worse: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (m, 2) lowest and highest rank: 1 + number significantly better, m - number significantly worse.
+
+    `better` (P,) says of each pair whether its first is significantly better, `worse` whether its second is.
+    """
+    a, b = pairs_of(m)
+    above = np.bincount(b[better], minlength=m) + np.bincount(a[worse], minlength=m)
+    below = np.bincount(a[better], minlength=m) + np.bincount(b[worse], minlength=m)
+    return np.stack([1 + above, m - below], axis=1)
+
+
+def detectable(found: Estimates, level: float) -> float:
+    """Return the least true difference that a pair of median error would show at `level` with POWER."""
+    from scipy import stats
+
+    se, df = np.median(found.se), np.median(found.df)
+    return float(se * (stats.t.ppf(1 - level / 2, df) + stats.t.ppf(POWER, df)))
+
+
+def row_covariance(shares: NDArray[Any], weights: Floats) -> Floats:
+    """Return the (m, m) covariance, by the draw of the rows, of values that are sums of shares.
+
+    `shares` (m, U) is what each row (or group) adds to each labeler's value and `weights` (U,), which sum to 1, what it
+    would add if every row's loss were 1. The residuals share - weight x value are summed as squares and products: the
+    variance of a mean where weights are equal, the linearised cluster variance of a ratio where they are not.
+    """
+    units = len(weights)
+    left = shares - weights * shares.sum(axis=1, keepdims=True)
+    return np.asarray(left @ left.T * (units / max(units - 1, 1)))
