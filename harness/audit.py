@@ -64,7 +64,8 @@ def audit(run: Run, processes: Processes, jobs: int, full: bool, told: Told) -> 
     first: dict[str, Cut] = {}
     for cell in run.cells:
         first.setdefault(cell.cut.comparison, cell.cut)
-    told("texts", 0, 1)
+    if run.dataset.items.text is not None:
+        told("rows of texts", len(run.dataset), len(run.dataset))
     known = texts(run.dataset.items)
     embeddings = {name: block for name, block in blocks.items() if block.kind == "embedding"}
     most = {"most": None} if full else {}
@@ -165,16 +166,15 @@ def _remarks(run: Run, seen: list[Shown], moved: list[Shift]) -> Iterable[Remark
     for each in seen:
         for what, mask in each.masks.items():
             if mask.any():
-                share = f"{each.cut}: {mask.sum():,} of {each.examined[what]:,} test rows ({each.share(what):.2%})"
+                share = f"{each.cut}: {mask.sum():,} of {each.examined(what):,} test rows ({each.share(what):.2%})"
                 kind: Literal["leak", "warning", "note"] = (
                     "leak" if what == ROW else "note" if each.share(what) < FEW else "warning"
                 )
                 yield Remark(kind, f"{share} {_shared(what)}")
     for shift in moved:
         if shift.shifted:
-            yield Remark(
-                "warning", f"{shift.what}: the mix by {shift.by} is another (w = {shift.w:.2f}, p = {shift.p:.1g})"
-            )
+            sizes = f"w = {shift.w:.2f}, p {shift.chance}"
+            yield Remark("warning", f"{shift.what}: the mix by {shift.by} is another ({sizes})")
     for name in dict.fromkeys(name for cell in run.cells for name in cell.blocks):
         maker = run.recipes[name].maker
         if not getattr(maker, "resumable", True):

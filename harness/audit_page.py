@@ -11,7 +11,7 @@ from harness.probe import SHUFFLES
 from harness.rank import DECIMALS
 from harness.render import SIMULATED
 from harness.robustness import Table
-from harness.shift import NOTICEABLE, SURE, Shift
+from harness.shift import NOTICEABLE, SURE
 from harness.tables import to_csv
 
 PER_CENT = ("by_row", "by_half", "by_seed", "by_threads")
@@ -68,7 +68,15 @@ def _data(audit: Audit) -> Iterator[str]:
         )
     if audit.shifts:
         rows = [
-            [escape(s.what), s.by, f"{s.rows:,}", f"{s.others:,}", _p(s), f"{s.w:.3f}", "yes" if s.shifted else "no"]
+            [
+                escape(s.what),
+                s.by,
+                f"{s.rows:,}",
+                f"{s.others:,}",
+                escape(s.chance.removeprefix("= ")),
+                f"{s.w:.3f}",
+                "yes" if s.shifted else "no",
+            ]
             for s in audit.shifts
         ]
         yield table(["Rows", "By", "n", "Others", "p", "w", "Shifted"], rows, left=("Rows", "By"))
@@ -84,7 +92,7 @@ def _shown_table(shown: tuple[Shown, ...]) -> str:
     for each in shown:
         cells = []
         for what in kinds:
-            searched = "" if each.examined[what] == len(each.cut.split.test) else f" ({each.examined[what]:,})"
+            searched = "" if each.examined(what) == len(each.cut.split.test) else f" ({each.examined(what):,})"
             cells.append(f"{each.masks[what].sum():,}{searched}")
         rows.append([escape(str(each.cut)), f"{len(each.cut.split.train):,}", f"{len(each.cut.split.test):,}", *cells])
     return table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, left=("Split",))
@@ -135,10 +143,6 @@ def _places(values: list[float | None]) -> list[int]:
     return [0 if mine is None else 1 + sum(v is not None and v > mine for v in printed) for mine in printed]
 
 
-def _p(shift: Shift) -> str:
-    return "<1e-300" if shift.p == 0 else f"{shift.p:.1g}"
-
-
 def _rows(audit: Audit) -> Iterator[dict[str, Any]]:
     """Yield every number: the check, the comparison or what is compared, the labeler, what was measured, its value."""
 
@@ -155,7 +159,7 @@ def _rows(audit: Audit) -> Iterator[dict[str, Any]]:
     for shown in audit.shown:
         for what, mask in shown.masks.items():
             yield row("shown", str(shown.cut), "", what, int(mask.sum()))
-            yield row("shown", str(shown.cut), "", f"{what}: searched", shown.examined[what])
+            yield row("shown", str(shown.cut), "", f"{what}: searched", shown.examined(what))
     for shift in audit.shifts:
         yield row("shift", shift.what, "", f"{shift.by}: p", shift.p)
         yield row("shift", shift.what, "", f"{shift.by}: w", shift.w)

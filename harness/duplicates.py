@@ -35,16 +35,15 @@ class Shown:
 
     cut: Cut
     masks: Mapping[str, Mask]  # what they share -> (m,) True where a train row has it too
-    examined: Mapping[str, int]  # what they share -> test rows looked at; the others count as having none
+    searched: Mapping[str, Mask]  # what they share -> (m,) True where it was looked for
 
-    def any(self) -> Mask:
-        """Return (m,) True where a test row was shown in any of these ways."""
-        found: Mask = np.logical_or.reduce(list(self.masks.values()))
-        return found
+    def examined(self, what: str) -> int:
+        """Return how many test rows were looked at."""
+        return int(self.searched[what].sum())
 
     def share(self, what: str) -> float:
         """Return the share of the rows looked at that have a twin."""
-        return float(self.masks[what].sum() / self.examined[what])
+        return float(self.masks[what].sum() / self.examined(what))
 
 
 def texts(items: Items) -> Texts | None:
@@ -78,13 +77,17 @@ def shown(
     if known is not None:
         masks[TEXT] = np.isin(known.whole[test], known.whole[train])
         masks[PROMPT] = np.isin(known.prompt[test], known.prompt[train])
-    examined = dict.fromkeys(masks, len(test))
-    step = 1 if most is None else -(-len(test) // most)
+    searched = dict.fromkeys(masks, np.ones(len(test), np.bool_))
+    few = np.arange(len(test)) if most is None else np.unique(np.linspace(0, len(test) - 1, most).astype(np.int64))
     for name, block in embeddings.items():
-        here = np.zeros(len(test), np.bool_)
-        here[::step] = near(block, train, test[::step], lambda done, name=name: progress(name, done, len(test[::step])))  # type: ignore[misc]
-        masks[f"near in {name}"], examined[f"near in {name}"] = here, len(test[::step])
-    return Shown(cut, masks, examined)
+        key = f"near in {name}"
+
+        def tell(done: int, name: str = name) -> None:
+            progress(name, done, len(few))
+
+        masks[key], searched[key] = np.zeros(len(test), np.bool_), np.zeros(len(test), np.bool_)
+        masks[key][few], searched[key][few] = near(block, train, test[few], tell), True
+    return Shown(cut, masks, searched)
 
 
 def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] = lambda done: None) -> Mask:

@@ -203,7 +203,9 @@ def _only(made: list[Sheet], file: str) -> Table | None:
 
 
 def table(sheet: Sheet) -> Table:
-    """Return a sheet as the page shows it."""
+    """Return a sheet as the page shows it; a leaderboard without the columns in which nobody has a value."""
+    if sheet.file == "leaderboard":
+        sheet = sheet.without_empty()
     numeric = [
         all(not isinstance(row[i], str) for row in sheet.rows) and any(row[i] is not None for row in sheet.rows)
         for i in range(len(sheet.columns))

@@ -79,15 +79,22 @@ def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]])
 
 def _without_shown(run: Run, labelers: dict[str, list[Cell]], shown: Shown) -> Iterator[Table]:
     """Score without the test rows that the train rows have shown."""
-    masks = {name: mask for name, mask in shown.masks.items() if mask.any()}
+    names = [name for name, mask in shown.masks.items() if mask.any()]
     here = {title: [cell for cell in cells if cell.cut is shown.cut] for title, cells in labelers.items()}
     here = {title: cells for title, cells in here.items() if cells}
-    if not masks or not here:
+    if not names or not here:
         return
-    scores: dict[str, Score] = {"all rows": lambda cell, labels: _accuracy(labels, _truth(run, cell.cut.split))}
-    for name, mask in (masks | ({"any of these": shown.any()} if len(masks) > 1 else {})).items():
-        label = f"without {name} (n={np.count_nonzero(~mask):,})"
-        scores[label] = lambda cell, labels, mask=mask: _accuracy(labels, _truth(run, cell.cut.split), ~mask)  # type: ignore[misc]
+    kept: dict[str, Mask] = {"all rows": np.ones(len(shown.cut.split.test), np.bool_)}
+    for name in names:
+        if not shown.searched[name].all():
+            kept[f"searched for {name}"] = shown.searched[name]
+        kept[f"without {name}"] = shown.searched[name] & ~shown.masks[name]
+    scores: dict[str, Score] = {
+        f"{name} (n={np.count_nonzero(mask):,})": lambda cell, labels, mask=mask: _accuracy(  # type: ignore[misc]
+            labels, _truth(run, cell.cut.split), mask
+        )
+        for name, mask in kept.items()
+    }
     one = f"of one split alone, that of seed {shown.cut.split.seed}"
     about = f"Accuracy without the test rows that share it with a train row, {one}; in brackets the rank."
     yield _table(run, shown.cut.comparison, "Without what the train rows have shown", here, scores, about)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isinf
 from typing import Any, Literal
 
@@ -60,6 +60,12 @@ class Sheet:
                     record[name] = cell
             yield record
 
+    def without_empty(self) -> "Sheet":
+        """Return it without the columns that have no value in any row."""
+        kept = [i for i in range(len(self.columns)) if any(row[i] is not None for row in self.rows)]
+        columns = tuple(self.columns[i] for i in kept)
+        return replace(self, columns=columns, rows=tuple(tuple(row[i] for i in kept) for row in self.rows))
+
     def shown(self, place: int, value: Any) -> str:
         """Write a cell of one column."""
         return shown(self.columns[place], value)
@@ -93,7 +99,7 @@ def leaderboard(run: Run, comparison: Comparison) -> Sheet:
     heads = [f"{SHOWN.get(m, m)} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics]
     against = f"vs {run.suite.metrics.baseline}"
     columns = ("Rank", "Labeler", heads[0], "95 % interval", against, *heads[1:], "Oracle gap", "Finished", "Cells")
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for line in comparison.lines:
         interval = line.standing.interval if line.standing else None
         rows.append(

@@ -26,6 +26,11 @@ class Shift:
     others: int
 
     @property
+    def chance(self) -> str:
+        """The p-value as text: "= 0.02", or "< 1e-300" where a float holds no less."""
+        return f"= {self.p:.1g}" if self.p >= 1e-300 else "< 1e-300"
+
+    @property
     def shifted(self) -> bool:
         """Whether it is neither an accident nor too small to matter."""
         return self.p < SURE and self.w >= NOTICEABLE

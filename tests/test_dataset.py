@@ -1,6 +1,8 @@
 """Data: a fault of a file is one line with column, rows and advice; what is sound is read exactly."""
 
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 
@@ -221,6 +223,22 @@ def test_large_integers_are_kept_exactly(read):
     dataset = read({"y": Y, "i": large}, id="i", group="i")
     assert dataset.items.ids.tolist() == large
     assert dataset.group_names[dataset.groups].tolist() == large
+
+
+def test_reading_does_not_wait_for_pandas(tmp_path):
+    columns = {"y": [0, None, 2], "who": ["a", "b", "a"], "id": pa.array([7, 8, 9], pa.uint64())}
+    pq.write_table(pa.table(columns), tmp_path / "data.parquet")
+    code = """
+import sys
+from pathlib import Path
+from harness.dataset import Data, load
+from harness.population import Population
+from harness.table import open_table
+table = open_table("data.parquet", (Path(),), Path("cache"), "error", None)
+load(Data("data.parquet", "y", 6, id="id", source="who", group="who", raters=("y",)), Population(), table)
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
 
 
 def test_the_identity_follows_every_label_and_the_rows(read):
