@@ -29,6 +29,7 @@ class Cut:
 
     comparison: str  # "prefix, 10 % labelled"
     split: Split
+    labelers: tuple[str, ...] | None = None  # the titles of those that it is put to; None: all
 
     def __str__(self) -> str:
         fold = "" if self.split.fold is None else f", fold {self.split.fold + 1}"
@@ -77,7 +78,7 @@ def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
                 fault = _fault(split, known, dataset.groups)
                 if fault:
                     raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {fault}")
-                found.append(Cut(_comparison(splits, split), split))
+                found.append(Cut(_comparison(splits, split), split, splits.labelers))
     return found
 
 
@@ -105,6 +106,8 @@ def plan(
     for cut in cuts:
         seen = _content(ask(dataset, cut.split, {}))
         for candidate, identity in zip(suite.labelers, identities, strict=True):
+            if cut.labelers is not None and candidate.title not in cut.labelers:
+                continue
             names = blocks_of(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
             key = digest(around, identity, seen, blocks)
