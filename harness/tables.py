@@ -18,7 +18,7 @@ from harness.score import Value
 
 Row = dict[str, Any]
 
-AT_ONCE = 50_000  # rows of a parquet file
+AT_ONCE = 10_000  # rows of a parquet file
 FORMULA = ("=", "+", "-", "@", "\t")
 
 
