@@ -67,7 +67,7 @@ def test_a_leak_is_off_the_ranking_and_the_board_says_why(planted):
     assert ranked["reads"] == "1"
     now = ranks(folder)
     assert (now["reads"], now["scales"]) == ("–", "–")
-    assert "1" in {now["knn(on=embedding, k=7)"], now["declared"]}
+    assert {now["knn(on=embedding, k=7)"][0], now["declared"][0]} & {"1"}  # alone, or first of an interval
     page = board(folder)["README.md"].decode()
     assert "- reads: leak: knows hidden labels: trained on shuffled labels" in page
     header, _, *lines = page.partition("| Rank ")[2].partition("\n\n")[0].splitlines()
