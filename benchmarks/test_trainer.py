@@ -14,7 +14,8 @@ import torch
 
 from harness_plugins.labelers.networks import MLP
 from harness_plugins.labelers.passes import passes
-from harness_plugins.labelers.training import precision, train
+from harness_plugins.labelers.precision import precision
+from harness_plugins.labelers.training import train
 
 ROUNDS = 3
 

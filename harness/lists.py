@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import timing
 from harness.contracts import Split
 from harness.copies import crowded, vectors
 from harness.digest import canonical, digest, of_array, of_code
@@ -128,6 +129,17 @@ def worth(chain: Chain, cells: list[Cell], blocks: Mapping[str, Block]) -> bool:
     return pairs * d > WORTH and (len(each) > 1 or each[0][1] > 1)
 
 
+def work_of(chain: Chain, d: int, n_rows: int) -> float:
+    """Return how many multiplications a search over d columns for a chain is at most, among `n_rows` in all."""
+    base = n_rows if chain.among == "all" else len(chain.links[-1].cut.split.train)
+    return float(base) * max(answered(link, n_rows) for link in chain.links) * d
+
+
+def answered(link: Wanted, n_rows: int) -> int:
+    """Return how many rows a list has, of `n_rows` in all."""
+    return n_rows if link.need.among == "all" else len(link.cut.split.test)
+
+
 def folder_of(link: Wanted, blocks: Mapping[str, Block], keys: Mapping[str, str], cache: Path) -> Path:
     """Return where a list is kept: by the content of its blocks, its rows, its length, and the code that finds it."""
     code = of_code([Path(__file__).with_name(f"{name}.py") for name in CODE])
@@ -179,7 +191,7 @@ def make(
         }
         spaces = [blocks[name] for name in chain.on]
         whole = chain.among == "all"
-        total = len(spaces[0].array) if whole else max(len(link.cut.split.test) for link in chain.links)
+        total = max(answered(link, len(spaces[0].array)) for link in chain.links)
         child = processes.start(_find, (spaces, list(links.values()), whole, threads, engine), partial)
         stopped = None
         try:
@@ -191,7 +203,11 @@ def make(
             child.kill()
         if stopped or not all((partial / folder.name / ABOUT).exists() for folder in folders):
             raise HarnessError(f"neighbours on {'+'.join(chain.on)}: {stopped or child.ending()}")
+        d = sum(blocks[name].array.shape[1] for name in chain.on)
+        work = work_of(chain, d, len(spaces[0].array))
+        share = {"seconds": child.seconds / len(links), "work": work / len(links), "threads": threads}
         for folder in links:
+            timing.note(partial / folder.name, **share, memory=child.peak)
             shutil.rmtree(folder, ignore_errors=True)
             (partial / folder.name).rename(folder)
         shutil.rmtree(partial)

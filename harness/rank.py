@@ -1,7 +1,8 @@
 """From scores to ranked tables, one for each comparison: the same data, target and kind of split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class Ending:
     status: str  # "ok", "failed", "not applicable", "not run"
     reason: str = ""
     scores: Scores | None = None
+    timing: Mapping[str, Any] = field(default_factory=dict)  # what it cost; never on a page that must not change
 
     def shown(self, as_record: bool) -> Mapping[Key, Value]:
         """The scores a board shows: the honest ones, or as in the record those of the best checkpoint, if any."""

@@ -16,7 +16,7 @@ from harness.markdown import escape, number, span, spread, table
 from harness.metrics import LOWER_IS_BETTER
 from harness.rank import Comparison, Ending, Line
 from harness.run import Run
-from harness.tables import score_rows, timing_rows, to_csv, write_tables
+from harness.tables import write_csvs, write_tables
 
 SHOWN = {
     "accuracy": "Accuracy",
@@ -36,8 +36,7 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
     folder = run.options.output / "leaderboards" / run.suite.name
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "scores.csv", to_csv(score_rows(ended)))
-    _replace(folder / "timings.csv", to_csv(timing_rows(run, ended)))
+    write_csvs(folder, run, ended)
     board = folder / "README.md"
     _replace(board, markdown(run, comparisons, details(ended)))
     write_tables(run, ended)

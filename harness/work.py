@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.dataset import Dataset
 from harness.digest import canonical
 from harness.engine import Engine, searching
 from harness.errors import NotApplicable
+from harness.estimate import Room, asked_of
 from harness.facts import table_flaw
 from harness.fuse import Block
 from harness.listed import Listed
@@ -59,27 +59,39 @@ def run(
     limits: Limits,
     jobs: int,
     report: Callable[[Outcome], None],
+    room: Room,
     engine: Engine = "auto",
 ) -> None:
-    """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on."""
+    """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on.
+
+    Cells start in the order given, but one for which there is no `room` beside those that run lets others pass.
+    """
     # Labelers that differ in name alone have one key, and so one cell.
-    waiting, running = deque({cell.key: cell for cell in cells}.values()), dict[Any, tuple[Cell, Child]]()
+    waiting, running = list({cell.key: cell for cell in cells}.values())[::-1], dict[Any, tuple[Cell, Child]]()
+    ended: list[tuple[Cell, Child, str | None]] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                cell = waiting.popleft()
+        while waiting or running or ended:
+            while len(running) < jobs and (cell := room.take(waiting, [cell for cell, _ in running.values()])):
                 child = _start(cell, dataset, blocks, lists, catalog, store, processes, engine)
                 running[child.process.sentinel] = cell, child
-            wait(list(running), timeout=0.05)
-            for sentinel, (cell, child) in list(running.items()):
-                stopped = child.over(limits) if child.process.is_alive() else None
-                if stopped is not None or not child.process.is_alive():
-                    del running[sentinel]
-                    child.kill()
-                    report(_finish(cell, child, stopped, dataset.n_classes, store))
+            for cell, child, stopped in ended:  # while others run: a commit waits for the disk
+                report(_finish(cell, child, stopped, dataset.n_classes, store, blocks, processes.threads))
+            if running:
+                wait(list(running), timeout=0.05)
+            ended = list(_ended(running, limits))
     finally:
         for _, child in running.values():
             child.kill()
+
+
+def _ended(running: dict[Any, tuple[Cell, Child]], limits: Limits) -> Iterator[tuple[Cell, Child, str | None]]:
+    """Yield the cells that have ended or passed a limit, each with that, and forget them."""
+    for sentinel, (cell, child) in list(running.items()):
+        stopped = child.over(limits) if child.process.is_alive() else None
+        if stopped is not None or not child.process.is_alive():
+            child.kill()
+            del running[sentinel]
+            yield cell, child, stopped
 
 
 def _start(
@@ -106,7 +118,15 @@ def _start(
     return processes.start(_label, (spec.unbuild(labeler), references, task, engine), folder.absolute())
 
 
-def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store: Store) -> Outcome:
+def _finish(
+    cell: Cell,
+    child: Child,
+    stopped: str | None,
+    n_classes: int,
+    store: Store,
+    blocks: Mapping[str, Block],
+    threads: int,
+) -> Outcome:
     """Check what the worker left and commit it, or remember why there is nothing."""
     seconds = child.seconds
     answer = None if stopped else _read(child.folder)
@@ -129,9 +149,9 @@ def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
     }
-    memory = max(child.peak, answer["memory"])
-    timing = {"seconds": answer["seconds"], "wall": seconds, "memory": memory, "searches": answer["searches"]}
-    store.commit(cell.key, child.folder, record, timing)
+    cost = {"seconds": answer["seconds"], "wall": seconds, "memory": max(child.peak, answer["memory"])}
+    asked = asked_of(cell, {name: block.array.shape[1] for name, block in blocks.items()})
+    store.commit(cell.key, child.folder, record, cost | {"threads": threads, "searches": answer["searches"]} | asked)
     return Outcome(cell, "ok", "", seconds)
 
 

@@ -55,7 +55,7 @@ SUITE = [{"knn": {"on": "embedding", "k": 5}}, {"graph_propagation": {"on": "emb
 
 def timings(output):
     with (output / "leaderboards/small/timings.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if row["kind"] == "cell"]
 
 
 def test_a_run_forces_it_and_the_timings_name_it(tmp_path):

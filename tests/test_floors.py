@@ -34,8 +34,21 @@ FLOORS = (
     "__init__",
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
-    *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
-    *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
+    *(
+        "process",
+        "machine",
+        "timing",
+        "marks",
+        "store",
+        "rowfile",
+        "prepare",
+        "shards",
+        "plan",
+        "lists",
+        "estimate",
+        "work",
+    ),  # what is done
+    *("metrics", "diagnosis", "score", "rank", "detail", "run", "forecast", "collection"),
     *("census", "counterpart"),
     *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
     *("commands", "cli"),

@@ -1,5 +1,6 @@
 """The main job through the real command line: run a suite, run it again, change something, make a mistake."""
 
+import csv
 import os
 import pty
 import re
@@ -96,10 +97,12 @@ def test_all_files_tell_the_same(first):
     assert [row["value"] for row in metrics] == [
         float(row["value"]) if row["value"] else None for row in scores(folder)
     ]
-    timings = (folder / "leaderboards" / "small" / "timings.csv").read_text().splitlines()
-    seconds = [float(line.rsplit(",", 3)[1]) for line in timings[1:]]
-    assert len(seconds) == len(keys) == 16
-    assert all(0 < second < 60 for second in seconds)
+    with (folder / "leaderboards" / "small" / "timings.csv").open(newline="") as file:
+        timings = list(csv.DictReader(file))
+    assert [(row["kind"], row["on"]) for row in timings[:2]] == [("block", "embedding"), ("block", "origin")]
+    assert [row["kind"] for row in timings[2:]] == ["cell"] * len(keys) == ["cell"] * 16
+    assert all(0 < float(row["seconds"]) < 60 for row in timings)
+    assert all(1 < float(row["peak_memory_mib"]) < 10_000 for row in timings[2:])
     assert list((run / "scratch").iterdir()) == []
     assert "16 ok" in result.stdout
     assert result.stderr.count("\n[") == 16, "a line a cell where no terminal is"
