@@ -265,7 +265,7 @@ def _pass(
     (X,) = fuse(blocks, rows[: ends[0]], rows)
     if crowded(vectors(unit(X, rows))[1], ends[-1], longest):
         return False
-    levels, facts = search(X, rows, ends, start, longest, engine, threads, tell)
+    levels, facts = search(X, rows, ends, start, longest, engine, threads, tell, scratch=Path())
     del X
     place = np.empty(rows.max() + 1, np.int64)
     place[rows] = np.arange(len(rows))

@@ -4,12 +4,14 @@ Candidates come from rough products. What is ranked and returned are products ma
 checked: where a row that was dropped might belong among the k, the query is searched again over the whole base.
 """
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,20 +50,22 @@ def search(
     threads: int = 1,
     progress: Callable[[int], None] = lambda done: None,
     own: Rows | None = None,
+    scratch: Path | None = None,
 ) -> tuple[list[Level], dict[str, Any]]:
     """Search the first ``ends[l]`` rows of X, for each l, for the neighbours of the rows from `start` on.
 
     X (N, d) are unit vectors, `rows` (N,) their row numbers: a row is no neighbour of itself, and of equally near rows
     the lower number comes first. `ends` rises. A query among the first ends[l] rows does not ask level l, so that the
     level answers the rows from ``max(start, ends[l])`` on; level 0 answers all of them. `progress` is told how many
-    queries are done. `own` (N,) are the rows that each query shall not find, where it is not `rows`.
+    queries are done. `own` (N,) are the rows that each query shall not find, where it is not `rows`. With `scratch`, a
+    folder, the levels are maps of nameless files there: those of a dozen ratios are larger than X.
 
     Returns the levels and the facts: engine, margin, recall on a sample, how many queries were searched again,
     seconds. The engine "faiss" looks at each level by itself, in the plain way that the others are checked against.
     """
     began = time.perf_counter()
     own = rows if own is None else own
-    levels = _levels(len(X), ends, start, k)
+    levels = _levels(len(X), ends, start, k, scratch)
     facts: dict[str, Any] = {"engine": engine}
     if engine == "faiss":
         for number, (end, level) in enumerate(zip(ends, levels, strict=True)):
@@ -76,13 +80,20 @@ def search(
     return levels, facts | {"seconds": round(time.perf_counter() - began, 3)}
 
 
-def _levels(count: int, ends: list[int], start: int, k: int) -> list[Level]:
+def _levels(count: int, ends: list[int], start: int, k: int, scratch: Path | None) -> list[Level]:
     firsts = [start, *(max(start, end) for end in ends[1:])]
     shapes = [(count - first, k) for first in firsts]
     return [
-        Level(first, np.empty(shape, np.float32), np.zeros(shape, np.int32))
+        Level(first, _room(shape, np.float32, scratch), _room(shape, np.int32, scratch))
         for first, shape in zip(firsts, shapes, strict=True)
     ]
+
+
+def _room(shape: tuple[int, int], kind: type, scratch: Path | None) -> NDArray[Any]:
+    if scratch is None or 0 in shape:
+        return np.zeros(shape, kind)
+    with tempfile.TemporaryFile(dir=scratch) as file:  # gone with the map
+        return np.memmap(file, kind, "w+", shape=shape).view(np.ndarray)
 
 
 class _Pass:

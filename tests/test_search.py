@@ -128,12 +128,13 @@ def test_an_outlier_column_makes_int8_blind_and_the_check_sees_it():
     np.testing.assert_allclose(level.similarity, similarity, atol=1e-6)
 
 
-def test_threads_and_blocks_change_no_byte(monkeypatch):
+def test_threads_and_blocks_and_scratch_files_change_no_byte(monkeypatch, tmp_path):
     X, rows = cloud(2_000, 64), np.arange(2_000)
     one, _ = search(X, rows, [200, 1_000], 200, 20, "int8", threads=1)
     monkeypatch.setattr(sys.modules["harness.search"], "QUERIES", 37)
     monkeypatch.setattr(sys.modules["harness.search"], "WIDTH", 130)
-    other, _ = search(X, rows, [200, 1_000], 200, 20, "int8", threads=3)
+    other, _ = search(X, rows, [200, 1_000], 200, 20, "int8", threads=3, scratch=tmp_path)
+    assert list(tmp_path.iterdir()) == []
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a.place, b.place)
         np.testing.assert_array_equal(a.similarity, b.similarity)
