@@ -37,6 +37,7 @@ class Labelled:
     y: NDArray[np.int64]  # (n,) labels
     ids: NDArray[Any]  # (n,) identity of each row, from the data or its number
     groups: NDArray[Any] | None = None  # (n,) group of each row
+    sources: NDArray[Any] | None = None  # (n,) source of each row
 
 
 @dataclass(frozen=True, eq=False)

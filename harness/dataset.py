@@ -79,13 +79,18 @@ class Dataset:
         return np.searchsorted(self.labelled, rows)
 
     def for_splitters(self) -> Labelled:
-        """Return the labelled rows alone."""
+        """Return the labelled rows alone.
+
+        Copies of an oversampled row have ids of their own: a splitter would keep equal ids on one side, and that train
+        and test share rows is what such a population is there to show.
+        """
         groups = None if self.groups is None or self.group_names is None else self.group_names[self.groups]
         return Labelled(
             self.labelled,
             self.y,
-            self.items.ids[self.labelled],
+            self.labelled if self.oversampled else self.items.ids[self.labelled],
             None if groups is None else groups[self.labelled],
+            None if self.sources is None else self.sources[self.labelled],
         )
 
     def identity(self) -> str:

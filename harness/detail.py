@@ -9,7 +9,6 @@ import numpy as np
 
 from harness import facts, spec
 from harness.contracts import nested
-from harness.plan import Cut
 from harness.rank import DECIMALS, Ending
 from harness.score import Stage
 
@@ -149,12 +148,7 @@ def _is_point(each: Ending, base: Any, ending: Ending) -> bool:
     """Say whether a cell is on the base's learning curve for this one: the same kind of split, seed and fold."""
     one, other = each.cell.cut, ending.cell.cut
     same = (one.split.seed, one.split.fold) == (other.split.seed, other.split.fold)
-    return same and _kind(one) == _kind(other) and each.scores is not None and each.cell.candidate.labeler == base
-
-
-def _kind(cut: Cut) -> str:
-    """Return what splits of every ratio share in the name of their comparison."""
-    return cut.comparison if cut.split.ratio is None else cut.comparison.rpartition(", ")[0]
+    return same and one.family == other.family and each.scores is not None and each.cell.candidate.labeler == base
 
 
 def _mean(title: str, sheets: list[Sheet], cells: int) -> Detail:

@@ -66,7 +66,8 @@ class Cells:
         growth = _growth(nearest[0], wanted)
         more = rows / (nearest[0]["n"] + nearest[0]["m"]) if _is_pairwise(cell.candidate.labeler) else 1
         seconds = median(record["wall"] for record in nearest) * growth * more
-        memory = max(median(record["memory"] for record in nearest) - STARTED, 0) * growth + STARTED
+        memory = median(record["memory"] for record in nearest)
+        memory += max(memory - STARTED, 0) * (growth - 1)
         how = "recorded" if least == (False, False, 0.0) else "scaled"
         return Estimate(seconds, int(memory), how)
 

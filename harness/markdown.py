@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from harness.rank import DECIMALS, Spread
+from harness.rank import DECIMALS, Line, Spread
+
+LEADING = "•"
 
 
 def escape(text: str) -> str:
@@ -49,3 +51,8 @@ def span(counts: Iterable[int]) -> str:
     """
     low, high = min(counts := tuple(counts)), max(counts)
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
+
+
+def place(line: Line) -> str:
+    """Return the rank, marked in the leading group."""
+    return f"{line.rank or '–'}{f' {LEADING}' if line.standing and line.standing.leading else ''}"

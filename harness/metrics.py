@@ -14,6 +14,16 @@ BINS = 15  # of the calibration error, equally wide (Guo et al. 2017)
 TOP_SHARES = (1, 3, 10)  # per cent
 
 LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error"})
+SHOWN = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro-F1",
+    "mae": "MAE",
+    "qwk": "Quadratic kappa",
+    "log_loss": "Log loss",
+    "rps": "RPS",
+    "calibration_error": "Calibration error",
+    "spearman": "Spearman",
+}
 
 
 def confusion(y: Numbers, labels: Numbers, n_classes: int) -> Table:

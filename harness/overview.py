@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.board import differences, put
 from harness.collection import Collection, Contest, contests
-from harness.markdown import escape, number, span, spread, table
-from harness.metrics import LOWER_IS_BETTER
+from harness.markdown import escape, number, place, span, spread, table
+from harness.metrics import LOWER_IS_BETTER, SHOWN
 from harness.rank import Ending, Line
-from harness.render import SHOWN, SIMULATED, claims, place
+from harness.render import SIMULATED, claims, target
 from harness.run import Options, Run
 
 TOGETHER = "Labelers are ranked together where they answered for the same test rows under the same truth, nowhere else."
@@ -20,11 +21,18 @@ MIXED = (
 def write(collection: Collection, scored: list[tuple[Run, list[Ending]]], options: Options) -> Path:
     """Write leaderboards/<name>/README.md from the finished cells of its suites; returns the file."""
     folder = options.output / "leaderboards" / str(collection.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    board, scratch = folder / "README.md", folder / "README.part"
-    scratch.write_text(markdown(collection, [run for run, _ in scored], contests(scored)), encoding="utf-8")
-    scratch.replace(board)
-    return board
+    put(folder, files(collection, scored))
+    return folder / "README.md"
+
+
+def stale(collection: Collection, scored: list[tuple[Run, list[Ending]]], options: Options) -> list[str]:
+    """Return one line if the page on disk is not what the finished cells say now."""
+    return list(differences(options.output / "leaderboards" / str(collection.name), files(collection, scored)))
+
+
+def files(collection: Collection, scored: list[tuple[Run, list[Ending]]]) -> dict[str, str]:
+    """Return {name: text}."""
+    return {"README.md": markdown(collection, [run for run, _ in scored], contests(scored))}
 
 
 def markdown(collection: Collection, runs: list[Run], found: list[Contest]) -> str:
@@ -44,18 +52,13 @@ def _suites(runs: list[Run]) -> str:
     rows = []
     for run in runs:
         link = f"[{run.suite.name}](../{run.suite.name}/README.md)"
-        rows.append([link, escape(str(run.suite.population)), escape(_target(run)), str(len(run.cells))])
+        rows.append([link, escape(str(run.suite.population)), escape(target(run)), str(len(run.cells))])
     return table(header, rows, left=("Suite", "Population", "Target"))
-
-
-def _target(run: Run) -> str:
-    target = run.suite.data.target
-    return target if isinstance(target, str) else f"{target.fuse} of {', '.join(target.of)}"
 
 
 def _where(contest: Contest) -> str:
     run = contest.runs[0]
-    return f"{run.suite.population}; {_target(run)}; {contest.comparison.title}"
+    return f"{run.suite.population}; {target(run)}; {contest.comparison.title}"
 
 
 def _circumstances(contest: Contest) -> str:

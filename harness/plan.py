@@ -1,7 +1,7 @@
 """From a suite and its data to the list of cells, each with a key that hashes everything that can change its answer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,16 @@ class Cut:
 
     comparison: str  # "prefix, 10 % labelled"
     split: Split
+    labelers: tuple[str, ...] | None = None  # the titles of those that it is put to; None: all
 
     def __str__(self) -> str:
         fold = "" if self.split.fold is None else f", fold {self.split.fold + 1}"
         return f"{self.comparison}, seed {self.split.seed}{fold}"
+
+    @property
+    def family(self) -> str:
+        """What splits of every ratio share in the name of their comparison: "prefix"."""
+        return self.comparison if self.split.ratio is None else self.comparison.rpartition(", ")[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +49,7 @@ class Cell:
     candidate: Candidate
     cut: Cut
     blocks: tuple[str, ...]  # names of the blocks it is given
+    parts: Mapping[str, Any] = field(default_factory=dict)  # what the key is the hash of, by name: for `harness why`
 
     def __str__(self) -> str:
         return f"{self.candidate.title} | {self.cut}"
@@ -71,7 +78,7 @@ def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
                 fault = _fault(split, known, dataset.groups)
                 if fault:
                     raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {fault}")
-                found.append(Cut(_comparison(splits, split), split))
+                found.append(Cut(_comparison(splits, split), split, splits.labelers))
     return found
 
 
@@ -99,9 +106,13 @@ def plan(
     for cut in cuts:
         seen = _content(ask(dataset, cut.split, {}))
         for candidate, identity in zip(suite.labelers, identities, strict=True):
+            if cut.labelers is not None and candidate.title not in cut.labelers:
+                continue
             names = blocks_of(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
-            cells.append(Cell(digest(around, identity, seen, blocks), candidate, cut, names))
+            key = digest(around, identity, seen, blocks)
+            parts = _parts(around, identity, seen) | {"blocks": {name: recipes[name].parts for name in names}}
+            cells.append(Cell(key, candidate, cut, names, parts))
     return cells
 
 
@@ -109,6 +120,26 @@ def _content(task: Task) -> list[Any]:
     """Everything in a task but its blocks, which the recipes' keys stand for."""
     arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
     return [*(of_array(array) for array in arrays), task.n_classes, task.seed]
+
+
+def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str, Any]:
+    """Name what a key is made of, so that two keys can be told apart by more than their digits."""
+    names = ("labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed")
+    schema, core, libraries, device, threads = around
+    what, code = identity
+    return {
+        "result schema": schema,
+        "code of harness": core,
+        "libraries": libraries,
+        "device": device,
+        "threads": threads,
+        "labeler": what,
+        "code": {
+            f"{kind[:-1]} {name}": {"distribution": f"{distribution} {version}".strip(), "files": files}
+            for kind, name, distribution, version, files in code
+        },
+        "task": dict(zip(names, seen, strict=True)),
+    }
 
 
 def _comparison(splits: Splits, split: Split) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Recipe:
     maker: Any  # Embedder or FeatureSet
     key: str
     reference: tuple[str, str, str | None]
+    parts: Mapping[str, Any] = field(default_factory=dict)  # what the key is the hash of, by name
 
     @property
     def kind(self) -> str:
@@ -62,8 +63,11 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
         raise DataError(f"block {name!r}: {error}") from None
     except OSError as error:
         raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
-    key = digest(SCHEMA, rows, what, entry.identity(), versions() | _versions_of(getattr(maker, "requires", ())))
-    return Recipe(name, maker, key, entry.reference())
+    libraries = versions() | _versions_of(getattr(maker, "requires", ()))
+    key = digest(SCHEMA, rows, what, entry.identity(), libraries)
+    made_by = {"distribution": f"{entry.distribution} {entry.version}".strip(), "files": entry.code()}
+    parts = {"rows": rows, "maker": what, "code": made_by, "libraries": libraries}
+    return Recipe(name, maker, key, entry.reference(), parts)
 
 
 def _versions_of(modules: tuple[str, ...]) -> dict[str, str]:

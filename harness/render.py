@@ -10,61 +10,66 @@ from rich.table import Table
 from rich.text import Text
 
 import harness
-from harness.detail import Detail, details
+from harness import audited
+from harness.detail import Detail
 from harness.digest import versions
-from harness.markdown import escape, interval, number, span, spread, table
-from harness.metrics import LOWER_IS_BETTER
-from harness.rank import Comparison, Ending, Line
+from harness.markdown import LEADING, escape, interval, number, place, span, spread, table
+from harness.metrics import LOWER_IS_BETTER, SHOWN
+from harness.rank import Comparison, Line
 from harness.run import Run
+from harness.sheets import Sheet
 from harness.significance import FEWEST
-from harness.tables import pair_rows, standing_rows, to_csv, write_csvs, write_tables
 
-SHOWN = {
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro-F1",
-    "mae": "MAE",
-    "qwk": "Quadratic kappa",
-    "log_loss": "Log loss",
-    "rps": "RPS",
-    "calibration_error": "Calibration error",
-    "spearman": "Spearman",
-}
-LEADING = "•"
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
 
-def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
-    """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
-    folder = run.options.output / "leaderboards" / run.suite.name
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csvs(folder, run, ended)
-    _replace(folder / "standings.csv", to_csv(standing_rows(comparisons)))
-    _replace(folder / "pairs.csv", to_csv(pair_rows(comparisons)))
-    board = folder / "README.md"
-    _replace(board, markdown(run, comparisons, details(ended)))
-    write_tables(run, ended)
-    return board
+Links = Mapping[str, list[tuple[str, str]]]
+"""(title, file) of the plots of a comparison, or of a kind of split."""
 
 
-def markdown(run: Run, comparisons: list[Comparison], inside: Mapping[tuple[str, str], list[Detail]]) -> str:
-    """Return the whole page; `inside` has the details of (comparison, labeler)."""
-    parts = [f"# {run.suite.name}", *_warnings(run), *_about(run)]
+def markdown(
+    run: Run,
+    comparisons: list[Comparison],
+    inside: Mapping[tuple[str, str], list[Detail]],
+    plots: Links,
+    curves: Links,
+    fits: Sheet,
+) -> str:
+    """Return the whole page; `inside` has the details of (comparison, labeler), `curves` the plots over train sizes."""
+    parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run)), _about(run)]
     for comparison in comparisons:
-        parts += [f"## {escape(comparison.title)}", _circumstances(comparison), _board(run, comparison)]
+        parts += [f"## {escape(comparison.title)}", circumstances(comparison), _board(run, comparison)]
         parts += list(_notes(run, comparison))
         parts += list(_by_source(comparison))
+        parts += _pictures(plots.get(comparison.title, []))
         parts += [
             _inside(line, tables) for line in comparison.lines if (tables := inside.get((comparison.title, line.title)))
         ]
+    if curves:
+        parts += ["## Learning curves", *(part for each in curves.values() for part in _pictures(each)), *_fits(fits)]
     parts += ["## Run it again", _again(run)]
     return "\n\n".join(parts) + "\n"
 
 
+def _pictures(links: list[tuple[str, str]]) -> list[str]:
+    return [f"![{escape(title)}]({file})" for title, file in links]
+
+
+def _fits(fits: Sheet) -> Iterator[str]:
+    """Yield the fits of accuracy; those of the other scores are in their CSV."""
+    chosen = [row for row in fits.rows if row[2] == SHOWN["accuracy"]]
+    rows = [[escape(fits.shown(i, cell)) for i, cell in enumerate(row)] for row in chosen]
+    texts = ("Splits", "Labeler", "Of", "Why not")
+    yield table([escape(column.name) for column in fits.columns], rows, left=texts)
+    yield "\n".join(f"- {escape(note)}" for note in fits.notes)
+    yield "Every point and every fit is in `plots/curves.csv` and `plots/fits.csv`."
+
+
 def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
     """Print one table for each comparison."""
-    for warning in _warnings(run):
-        console.print(warning.strip("> *"), style="bold yellow", markup=False)
+    for warning in warnings(run):
+        console.print(warning, style="bold yellow", markup=False)
     for comparison in comparisons:
         columns = list(zip(*_rows(run, comparison), strict=True))
         widths = [max(map(len, column)) + 3 for column in columns]
@@ -79,30 +84,41 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         console.print(board)
 
 
-def _warnings(run: Run) -> list[str]:
-    found = [f"> **{SIMULATED}**"] if run.simulated else []
+def warnings(run: Run) -> list[str]:
+    """Return what every page of this run is headed by."""
+    found = [SIMULATED] if run.simulated else []
     if run.dataset.oversampled:
-        found.append(f"> **{LEAKING}**")
+        found.append(LEAKING)
     if run.suite.protocol == "record":
-        found.append("> **ORACLE NUMBERS (protocol: record): the best checkpoint was chosen on the test rows.**")
+        found.append("ORACLE NUMBERS (protocol: record): the best checkpoint was chosen on the test rows.")
     return found
 
 
-def _about(run: Run) -> Iterator[str]:
-    data, dataset = run.suite.data, run.dataset
-    target = data.target if isinstance(data.target, str) else f"{data.target.fuse} of {', '.join(data.target.of)}"
+def about(run: Run) -> list[tuple[str, str]]:
+    """Return what was asked about: data, rows, target, shares of the classes, protocol."""
+    dataset = run.dataset
     shares = np.bincount(dataset.y, minlength=dataset.n_classes) / len(dataset.y)
-    lines = [
+    return [
         ("Data", f"{dataset.table.shown}, SHA-256 {dataset.table.sha256[:16]}"),
         ("Rows", f"{len(dataset):,} (population: {run.suite.population}), {len(dataset.labelled):,} of them labelled"),
-        ("Target", f"{target}, classes 0 to {dataset.n_classes - 1}"),
+        ("Target", f"{target(run)}, classes 0 to {dataset.n_classes - 1}"),
         ("Class shares", " / ".join(f"{share * 100:.2f}" for share in shares) + " %"),
         ("Protocol", run.suite.protocol),
     ]
-    yield "\n".join(f"- {name}: {escape(str(value))}" for name, value in lines)
 
 
-def _circumstances(comparison: Comparison) -> str:
+def target(run: Run) -> str:
+    """Name the target: its column, or how it is fused."""
+    asked = run.suite.data.target
+    return asked if isinstance(asked, str) else f"{asked.fuse} of {', '.join(asked.of)}"
+
+
+def _about(run: Run) -> str:
+    return "\n".join(f"- {name}: {escape(value)}" for name, value in about(run))
+
+
+def circumstances(comparison: Comparison) -> str:
+    """Say how many rows train and test, and over which splits the numbers are means."""
     seeds = ", ".join(str(seed) for seed in comparison.seeds)
     means = "mean ± standard deviation over the splits" if len(comparison.n_test) > 1 else "one split: no spread"
     return (
@@ -140,11 +156,9 @@ def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[
         yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
     yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
     yield "Cells", lambda line: f"{line.ok}/{line.total}"
-
-
-def place(line: Line) -> str:
-    """Return the rank, marked in the leading group."""
-    return f"{line.rank or '–'}{f' {LEADING}' if line.standing and line.standing.leading else ''}"
+    verdicts = _verdicts(run, comparison)
+    if verdicts:
+        yield "Audit", lambda line: verdicts.get(line.title, "–")
 
 
 def _arrowed(metric: str) -> str:
@@ -156,6 +170,16 @@ def _against(line: Line) -> str:
     if against is None:
         return number(line.difference, signed=True)
     return f"{number(against.value, signed=True)} ({interval(against.interval, signed=True)})"
+
+
+def _verdicts(run: Run, comparison: Comparison) -> dict[str, str]:
+    """Return what an audit has said of each labeler, where it has seen all of the labeler's cells as they are."""
+    known = audited.read(run.store.folder)
+    keys: dict[str, set[str]] = {}
+    for cell in run.cells if known else ():
+        if cell.cut.comparison == comparison.title:
+            keys.setdefault(cell.candidate.title, set()).add(cell.key)
+    return {title: known[min(mine)].judgement for title, mine in keys.items() if mine <= known.keys()}
 
 
 def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
@@ -208,6 +232,8 @@ def claims(comparison: Comparison) -> Iterator[str]:
 
 
 def _whys(line: Line) -> list[str]:
+    if line.leak is not None:
+        return [f"leak: {line.leak}"]
     if line.not_applicable is not None:
         return [f"not applicable: {line.not_applicable}"]
     if line.failures:
@@ -236,14 +262,23 @@ def _inside(line: Line, tables: list[Detail]) -> str:
     return "\n\n".join([*parts, "</details>"])
 
 
-def _again(run: Run) -> str:
-    setting = run.options.setting
+def command(run: Run) -> str:
+    """Return the command that runs it again."""
     threads = f" --threads {run.options.threads}" if run.options.threads else ""
     rows = threads + ("" if run.options.twin_rows is None else f" --twin-rows {run.options.twin_rows}")
+    return f"harness run {_shown(run.suite.file)}{rows}"
+
+
+def made_with(run: Run) -> str:
+    """Name the versions and the setting that the numbers were made with."""
+    setting = run.options.setting
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"labelharness {harness.__version__}, {used}; device {setting.device}, {setting.threads} threads a cell."
+
+
+def _again(run: Run) -> str:
     return (
-        f"```\nharness run {_shown(run.suite.file)}{rows}\n```\n\n"
-        f"labelharness {harness.__version__}, {used}; device {setting.device}, {setting.threads} threads a cell.\n\n"
+        f"```\n{command(run)}\n```\n\n{made_with(run)}\n\n"
         "Every number is in `scores.csv`, where each labeler stands in `standings.csv`, every pair in `pairs.csv`; how "
         "long the cells took is in `timings.csv`."
     )
@@ -252,9 +287,3 @@ def _again(run: Run) -> str:
 def _shown(file: Path) -> str:
     absolute = file.absolute()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else file.name
-
-
-def _replace(file: Path, text: str) -> None:
-    scratch = file.with_suffix(".part")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(file)

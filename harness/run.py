@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import estimate, lists, prepare, shards, timing, twin, work
+from harness import audited, estimate, lists, prepare, shards, timing, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
@@ -151,7 +151,7 @@ def _execute(
     on_list: Callable[[str, int, int], None],
 ) -> None:
     processes = Processes(
-        ("harness.work", "harness.lists", *_preload(todo)), run.options.setting.threads, run.options.setting.device
+        ("harness.work", "harness.lists", *preload(todo)), run.options.setting.threads, run.options.setting.device
     )
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
@@ -238,13 +238,18 @@ def made(run: Run) -> Iterator[tuple[str, str, Cut | None, Mapping[str, Any]]]:
 
 
 def endings(run: Run) -> Iterator[Ending]:
-    """Score every finished cell from the store; the others come with the reason why they are not."""
+    """Score every finished cell from the store; the others come with the reason why they are not.
+
+    A cell of a labeler that an audit has found leaking is scored, and takes no part in a ranking.
+    """
     truth = lru_cache(1)(lambda cut: answers(run.dataset, cut.split))  # the cells of one split follow each other
+    verdicts = audited.read(run.store.folder)
     for cell in run.cells:
         if run.store.has(cell.key):
             result = run.store.read(cell.key)
             found = scores(result, truth(cell.cut), run.dataset.n_classes, run.suite.metrics.primary)
-            yield Ending(cell, "ok", "", found, result.timing)
+            leak = audited.leak(verdicts, cell.key)
+            yield Ending(cell, "ok" if leak is None else "leak", leak or "", found, result.timing)
         else:
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "not run yet"}
             yield Ending(cell, failure["status"], failure["reason"])
@@ -276,7 +281,8 @@ def weigh(runs: Sequence[Run], ended: list[Ending]) -> Evidence:
     return gather(ended, runs[0].suite.metrics.primary, archive(runs))
 
 
-def _preload(cells: list[Cell]) -> tuple[str, ...]:
+def preload(cells: list[Cell]) -> tuple[str, ...]:
+    """Return the modules that the labelers of these cells have their workers import early."""
     wanted = [m for cell in cells for p in nested(cell.candidate.labeler) for m in getattr(p, "preload", ())]
     return tuple(dict.fromkeys(wanted))
 

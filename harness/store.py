@@ -124,7 +124,7 @@ class Store:
     def read(self, key: str) -> Result:
         """Read a finished cell."""
         folder = self.cells / key
-        record = self._record(key) or {}
+        record = self.record(key) or {}
         return Result(
             np.load(folder / "labels.npy", allow_pickle=False),
             np.load(folder / "proba.npy", allow_pickle=False, mmap_mode="r"),
@@ -135,7 +135,7 @@ class Store:
         )
 
     def _is_whole(self, key: str) -> bool:
-        record = self._record(key)
+        record = self.record(key)
         if record is None:
             return False
         try:
@@ -143,7 +143,8 @@ class Store:
         except OSError:
             return False
 
-    def _record(self, key: str) -> dict[str, Any] | None:
+    def record(self, key: str) -> dict[str, Any] | None:
+        """Return what is written of a finished cell: spec, split, parts of its key, facts; None where it is torn."""
         record = _json(self.cells / key / CELL) or {}
         sha256 = record.pop("sha256", None)
         whole = record.get("schema") == SCHEMA and record.get("key") == key and digest(record) == sha256

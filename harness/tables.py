@@ -18,7 +18,7 @@ from harness.score import Value
 
 Row = dict[str, Any]
 
-AT_ONCE = 50_000  # rows of a parquet file
+AT_ONCE = 10_000  # rows of a parquet file
 FORMULA = ("=", "+", "-", "@", "\t")
 
 
@@ -180,17 +180,26 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def write_csvs(folder: Path, run: Run, ended: list[Ending]) -> None:
     """Write scores.csv and timings.csv, row by row: of many cells all rows are more than memory should hold."""
-    whole = any(ending.scores is not None for ending in ended)
-    columns = [*CELL_COLUMNS, *(SCORE_COLUMNS if whole else ())]
-    columns.remove("cell")
     for name, rows, kept in (
-        ("scores.csv", score_rows(ended), columns),
+        ("scores.csv", score_rows(ended), _score_columns(ended)),
         ("timings.csv", timing_rows(run, ended), TIMING_COLUMNS),
     ):
         scratch = (folder / name).with_suffix(".part")
         with scratch.open("w", encoding="utf-8", newline="") as out:
             _write_csv(out, rows, kept)
         scratch.replace(folder / name)
+
+
+def scores_csv(ended: list[Ending]) -> str:
+    """Return scores.csv as a text."""
+    out = io.StringIO()
+    _write_csv(out, score_rows(ended), _score_columns(ended))
+    return out.getvalue()
+
+
+def _score_columns(ended: list[Ending]) -> list[str]:
+    whole = any(ending.scores is not None for ending in ended)
+    return [column for column in (*CELL_COLUMNS, *(SCORE_COLUMNS if whole else ())) if column != "cell"]
 
 
 def _write_csv(out: IO[str], rows: Iterable[Row], columns: Sequence[str]) -> None:

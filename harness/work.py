@@ -115,7 +115,7 @@ def _start(
         {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
     )
     task = replace(task, listed=listed, graphs=graphs)
-    return processes.start(_label, (spec.unbuild(labeler), references, task, engine), folder.absolute())
+    return processes.start(label, (spec.unbuild(labeler), references, task, engine), folder.absolute())
 
 
 def _finish(
@@ -146,6 +146,7 @@ def _finish(
     record = {
         "spec": spec.unbuild(cell.candidate.labeler),
         "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
+        "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
     }
@@ -208,7 +209,8 @@ def _keep_log(log: Path, store: Store, key: str) -> None:
 # What follows runs in the worker.
 
 
-def _label(what: Mapping[str, Any], references: References, task: Task, engine: Engine) -> None:
+def label(what: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto") -> None:
+    """Ask a labeler about a task, and leave its answer in the current folder; `answer.json` says how it ended."""
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:

@@ -459,3 +459,18 @@ def test_memory_for_a_conversion_does_not_grow_with_the_file(tmp_path, monkeypat
 
     peak(200)
     assert peak(8_000) < 2 * peak(800)
+
+
+def test_copies_of_an_oversampled_row_are_split_as_rows_of_their_own(table_of):
+    from harness_plugins.splitters.nested import Nested
+    from harness_plugins.splitters.prefix import Prefix
+
+    y = [0] * 40 + [1] * 4
+    data = Data("data.parquet", "y", 2, id="name")
+    table = table_of({"y": y, "name": [f"row {i}" for i in range(44)]})
+    dataset = load(data, Population("oversampled", per_class=40), table)
+    assert len(dataset) == 80
+    for splitter in (Prefix((0.5,)), Nested((0.5,), test=0.4)):
+        (split,) = splitter.splits(dataset.for_splitters(), 0)
+        both = np.intersect1d(dataset.items.rows[split.train], dataset.items.rows[split.test])
+        assert both.tolist() == [40, 41, 42, 43], "the rare rows, ten times each, stand on both sides"

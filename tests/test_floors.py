@@ -35,11 +35,18 @@ FLOORS = (
     *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
-    *("plan", "lists", "estimate", "work"),
-    *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
-    *("rank", "evidence", "detail", "run", "forecast", "collection"),
+    *("plan", "why", "lists", "estimate", "work", "audited"),
+    *("metrics", "curves", "confidence", "overlap", "costs", "diagnosis", "score"),
+    *("bootstrap", "significance", "standing"),
+    *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection"),
+    *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
+    *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
+    *("matching", "rules", "quality", "labelling", "joined", "support"),  # the labels themselves
+    *("labels", "suggestion", "publish"),
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
+    *("markdown", "tables", "sheets", "figures", "plots", "render", "audit_page"),  # what is shown
+    *("board", "index", "overview", "report", "verdict"),
+    *("card", "proxies", "shortlist", "console"),
     *("commands", "cli"),
 )
 MOST_LINES = 320

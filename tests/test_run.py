@@ -339,3 +339,25 @@ def test_no_color_is_obeyed_on_a_terminal(first):
     assert not environment, "these two decide the test"
     assert colour.search(shown())
     assert not colour.search(shown(NO_COLOR="1"))
+
+
+def test_splits_may_be_put_to_some_labelers_and_the_baseline(tmp_path):
+    """A curve for some, one ratio for all."""
+    whole = {"splitter": "prefix", "ratios": [0.5], "seeds": [3]}
+    some = {"splitter": "prefix", "ratios": [0.2, 0.8], "seeds": [3], "labelers": ["near"]}
+    near = {"knn": {"on": "embedding", "k": 3}, "as": "near"}
+    write_suite(tmp_path, ["majority", "prior", near], splits=[whole, some])
+    done = harness("run", "suite.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "leaderboards/small/standings.csv").open(newline="") as file:
+        found = [(row["comparison"], row["labeler"]) for row in csv.DictReader(file)]
+    at = "prefix, {} % labelled".format
+    assert sorted(found) == sorted(
+        [(at(50), name) for name in ("majority", "prior", "near")]
+        + [(at(ratio), name) for ratio in (20, 80) for name in ("majority", "near")]
+    )
+    write_suite(tmp_path, ["majority", near], splits=[some | {"labelers": ["neer"]}])
+    done = harness("run", "suite.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "splits[0].labelers: no labeler is called 'neer'" in done.stderr
+    assert "near" in done.stderr.partition("'neer'")[2]

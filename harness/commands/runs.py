@@ -5,12 +5,13 @@ A file that lists suites is all of them in turn, each with its own folders, and 
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from harness.commands.options import (
+    GATE,
     SOME_FAILED,
     Device,
     Engine,
@@ -65,7 +66,7 @@ def run(
 
 
 def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
-    from harness import render
+    from harness import board, index
     from harness import run as runs
     from harness.lock import locked
 
@@ -82,8 +83,9 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
                 raise
         ended = list(runs.endings(ready))
         comparisons = runs.rank(ready, ended)
-        board = render.write(ready, ended, comparisons)
-    talk.board(ready, comparisons, board, _counted(ended), reporter.seconds)
+        page = board.write(ready, ended, comparisons)
+        index.write(ready.options.output / "leaderboards")
+    talk.board(ready, comparisons, page, _counted(ended), reporter.seconds)
     return ended
 
 
@@ -175,6 +177,7 @@ def status(
 
 def leaderboard(
     suite: SuiteFile,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 3 if a board is stale.")] = False,
     threads: Threads = 0,
     device: Device = "auto",
     twin_rows: TwinRows = None,
@@ -182,22 +185,42 @@ def leaderboard(
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
-    """Write and print the leaderboard again from the finished cells. Runs nothing."""
-    from harness import overview, render
+    """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing."""
+    from harness import board, index, overview
     from harness import run as runs
 
     talk = talk_to(as_json)
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
     loaded, readies = _readies(talk, suite, plugin, options)
-    scored = []
+    scored, stale = [], []
     for ready in readies:
         ended = list(runs.endings(ready))
         comparisons = runs.rank(ready, ended)
-        board = render.write(ready, ended, comparisons)
-        talk.board(ready, comparisons, board, _counted(ended), None)
         scored.append((ready, ended))
+        if check:
+            stale += board.stale(ready, ended, comparisons)
+        else:
+            page = board.write(ready, ended, comparisons)
+            talk.board(ready, comparisons, page, _counted(ended), None)
+    boards = output / "leaderboards"
+    if check:
+        stale += [*(overview.stale(loaded, scored, options) if loaded.name else ()), *index.stale(boards)]
+        _refuse(talk, stale, len(readies))
+        return
     if loaded.name:
         talk.line(f"all of them: {overview.write(loaded, scored, options)}")
+    index.write(boards)
+
+
+def _refuse(talk: Any, stale: list[str], boards: int) -> None:
+    """Say which files are stale, and fail if any is."""
+    for each in stale:
+        talk.line(each)
+    if talk.as_json:
+        talk.event("checked", boards=boards, stale=stale)
+    if stale:
+        raise typer.Exit(GATE)
+    talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: as the finished cells say")
 
 
 def _readies(talk: Any, file: Path, plugin: list[Path] | None, options: Any) -> tuple[Any, list[Any]]:

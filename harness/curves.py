@@ -1,0 +1,179 @@
+"""How a score grows with labels: the power law through a learning curve, and how many labels a target would take."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LEAST_SIZES = 4  # train sizes: three parameters run through three points, whatever they say
+REACH = 4.0  # times the largest train size: further than this no curve is followed
+DRAWS = 400
+LEVEL = 0.95  # of every interval
+SLOPES = (0.01, 3.0)  # the exponents that are tried
+GRID, GRIDS = 24, 4  # so that b is found to a few parts in ten thousand
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no number."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """error(n) = a n^-b + c, and how sure that is."""
+
+    a: float
+    b: float
+    c: float  # what no number of labels goes below
+    smallest: int  # train sizes that the curve was fitted on
+    largest: int
+    draws: Floats | None  # (DRAWS, 3): a, b, c of the curves that the spread allows; None where no spread is known
+    why: str = ""  # there is none
+
+    def error(self, n: float) -> float:
+        """Return the fitted error at n labels."""
+        return float(self.a * n**-self.b + self.c)
+
+    def interval(self, parameter: str) -> tuple[float, float] | None:
+        """Return the interval of "a", "b" or "c" at LEVEL."""
+        return None if self.draws is None else _middle(self.draws[:, "abc".index(parameter)])
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Labels that a target takes; `high` is infinite where the spread allows that it is out of reach."""
+
+    n: float
+    low: float | None
+    high: float | None
+
+
+def fit(n: NDArray[np.int64], error: Floats, replicate: NDArray[np.int64], seed: int = 0) -> Fit | Refusal:
+    """Fit error (P,) at train sizes n (P,) by weighted least squares; a size weighs as many seeds as it has.
+
+    The form is that of Hestness et al. 2017 (arXiv:1712.00409), with a, c >= 0. The interval is a parametric bootstrap:
+    the mean error of a size moves by what all sizes of a seed have in common and by what each has alone, both
+    estimated from the `replicate`s (P,) (seeds, or seeds and folds), or from the distance to the curve where that is
+    larger. With one replicate only the distance to the curve is left, which takes five sizes.
+    """
+    sizes, place = np.unique(n, return_inverse=True)
+    if len(sizes) < LEAST_SIZES:
+        return Refusal(f"{len(sizes)} train size{'s' if len(sizes) > 1 else ''}; a curve takes {LEAST_SIZES}")
+    weight = np.bincount(place).astype(float)
+    mean = np.bincount(place, error) / weight
+    a, b, c = map(float, _curves(sizes, mean[None], weight)[0])
+    if a * (float(sizes[0]) ** -b - float(sizes[-1]) ** -b) < 1e-4:
+        return Refusal("more labels do not lower its error")
+    noise = _noise(place, error, replicate, mean - (a * sizes**-b + c), weight)
+    if noise is None:
+        few = f"one seed and {len(sizes)} train sizes: no spread to take an interval from"
+        return Fit(a, b, c, int(sizes[0]), int(sizes[-1]), None, few)
+    rng = np.random.default_rng(seed)
+    moved = a * sizes**-b + c + noise.draw(rng, len(sizes))
+    return Fit(a, b, c, int(sizes[0]), int(sizes[-1]), _curves(sizes, moved, weight))
+
+
+def needed(found: Fit, error: float) -> Needed | Refusal:
+    """Return how many labels bring the error down to `error`; refused beyond the asymptote, or beyond what REACH
+    allows. `low` and `high` are None where no spread is known."""
+    if error <= found.c:
+        return Refusal("beyond the fitted asymptote")
+    n = float(_labels(found.a, found.b, found.c, error))
+    if n > REACH * found.largest:
+        return Refusal(f"takes more than {REACH:.0f} times the {found.largest:,} labels of the largest train set")
+    if n < found.smallest:
+        return Refusal(f"reached with fewer than {found.smallest:,} labels, the smallest train set")
+    if found.draws is None:
+        return Needed(n, None, None)
+    each = np.array([_labels(a, b, c, error) for a, b, c in found.draws])
+    low, high = _middle(np.where(each > REACH * found.largest, np.inf, each))
+    return Needed(n, low, high)
+
+
+def _labels(a: float, b: float, c: float, error: float) -> float:
+    if error <= c:
+        return np.inf
+    return 0.0 if a <= 0 else float(np.exp(min(np.log(a / (error - c)) / b, 700.0)))
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Standard deviations of a mean error, with their degrees of freedom: of all sizes together, and of each alone."""
+
+    shared: float
+    shared_freedom: int
+    own: float
+    own_freedom: int
+
+    def draw(self, rng: np.random.Generator, sizes: int) -> Floats:
+        """Return (DRAWS, sizes); both deviations are known only as well as their degrees of freedom say."""
+        shared = self.shared * rng.standard_normal((DRAWS, 1)) * _unsure(rng, self.shared_freedom)
+        own = self.own * rng.standard_normal((DRAWS, sizes)) * _unsure(rng, self.own_freedom)
+        return np.asarray(shared + own)
+
+
+def _unsure(rng: np.random.Generator, freedom: int) -> Floats:
+    return np.asarray(np.sqrt(freedom / rng.chisquare(freedom, (DRAWS, 1))))
+
+
+def _noise(
+    place: NDArray[np.intp], error: Floats, replicate: NDArray[np.int64], off: Floats, weight: Floats
+) -> _Noise | None:
+    """Split the spread over the replicates into what their sizes share and what each has alone; `off` (R,) is the
+    distance of the means from the curve."""
+    lack = float((weight * off**2).sum() / weight.mean())
+    spare = len(off) - 3
+    alone = None if spare < 2 else float(np.sqrt(lack / spare))
+    seeds = np.unique(replicate)
+    grid = np.full((len(seeds), len(off)), np.nan)
+    grid[np.searchsorted(seeds, replicate), place] = error
+    if len(seeds) < 2 or np.isnan(grid).any():  # not every seed has every size
+        return None if alone is None else _Noise(0.0, 1, alone, spare)
+    apart = grid - grid.mean(axis=0)  # (S, R)
+    common = apart.mean(axis=1, keepdims=True)
+    freedom = (len(seeds) - 1) * (len(off) - 1)
+    own = float(((apart - common) ** 2).sum() / freedom)
+    shared = max(float((common**2).sum() / (len(seeds) - 1)) - own / len(off), 0.0)
+    own_mean = np.sqrt(own / len(seeds))
+    if alone is not None and alone > own_mean:
+        return _Noise(float(np.sqrt(shared / len(seeds))), len(seeds) - 1, alone, spare)
+    return _Noise(float(np.sqrt(shared / len(seeds))), len(seeds) - 1, float(own_mean), freedom)
+
+
+def _curves(sizes: NDArray[np.int64], mean: Floats, weight: Floats) -> Floats:
+    """Return (D, 3) a, b, c of least squares for the rows of mean (D, R).
+
+    a and c are linear for a given b, so b alone is searched: on a grid, then on finer ones around the best of each row.
+    """
+    scaled = np.log(sizes / sizes[0])  # (R,)
+    low, high = (np.full(len(mean), np.log(edge)) for edge in SLOPES)
+    for _ in range(GRIDS):
+        slopes = np.linspace(low, high, GRID, axis=1)  # (D, GRID), of log b
+        a, c, left = _lines(np.exp(-np.exp(slopes)[:, :, None] * scaled), mean[:, None, :], weight)
+        best = np.argmin(left, axis=1)
+        rows = np.arange(len(mean))
+        low, high = slopes[rows, np.maximum(best - 1, 0)], slopes[rows, np.minimum(best + 1, GRID - 1)]
+    b = np.exp(slopes[rows, best])
+    return np.stack([a[rows, best] * float(sizes[0]) ** b, b, c[rows, best]], axis=1)
+
+
+def _lines(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return slopes and heights >= 0 of the weighted lines through x and y (..., R), and their sums of squares."""
+    total, sx, sy = weight.sum(), x @ weight, y @ weight
+    sxx, sxy = (x * x) @ weight, (x * y) @ weight
+    slope = (total * sxy - sx * sy) / np.maximum(total * sxx - sx * sx, 1e-300)
+    height = (sy - slope * sx) / total
+    slope, height = np.where(height < 0, sxy / sxx, slope), np.maximum(height, 0.0)
+    slope, height = np.maximum(slope, 0.0), np.where(slope < 0, sy / total, height)
+    return slope, height, (y - slope[..., None] * x - height[..., None]) ** 2 @ weight
+
+
+def _middle(values: Floats) -> tuple[float, float]:
+    """Return the quantiles that leave LEVEL between them; they are values of the sample, so infinity is allowed."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(values, (tail, 1 - tail), method="nearest")
+    return float(low), float(high)
