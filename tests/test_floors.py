@@ -34,9 +34,9 @@ FLOORS = (
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
     *("metrics", "diagnosis", "score", "bootstrap", "significance", "standing"),
-    *("rank", "evidence", "detail", "run", "collection"),
+    *("rank", "evidence", "detail", "run", "collection", "pairing"),
     *("census", "counterpart"),
-    *("markdown", "tables", "render", "overview", "verdict", "console"),  # what is shown
+    *("markdown", "tables", "render", "overview", "verdict", "sheet", "console"),  # what is shown
     *("commands", "cli"),
 )
 MOST_LINES = 320
