@@ -38,14 +38,14 @@ FLOORS = (
     *("plan", "why", "lists", "estimate", "work", "audited"),
     *("metrics", "curves", "confidence", "overlap", "costs", "diagnosis", "score"),
     *("bootstrap", "significance", "standing"),
-    *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection"),
+    *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection", "pairing"),
     *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
     *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
     *("matching", "rules", "quality", "labelling", "joined", "support"),  # the labels themselves
     *("labels", "suggestion", "publish"),
     *("census", "counterpart"),
     *("markdown", "tables", "sheets", "figures", "plots", "render", "audit_page"),  # what is shown
-    *("board", "index", "overview", "report", "verdict"),
+    *("board", "index", "overview", "report", "verdict", "matches"),
     *("card", "proxies", "shortlist", "console"),
     *("commands", "cli"),
 )
