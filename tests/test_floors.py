@@ -30,7 +30,7 @@ FLOORS = (
         "neighbors",
     ),  # what plugins are written with
     "__init__",
-    *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
+    *("digest", "lock", "rowgroups", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "store", "rowfile", "prepare", "shards", "plan", "lists", "work"),  # what is done
     *("metrics", "diagnosis", "score", "rank", "detail", "run", "collection"),
