@@ -32,7 +32,7 @@ FLOORS = (
         "neighbors",
     ),  # what plugins are written with
     "__init__",
-    *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
+    *("digest", "lock", "rowgroups", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
     *("plan", "why", "lists", "estimate", "work", "audited"),
