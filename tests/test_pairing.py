@@ -57,11 +57,16 @@ def test_two_labelers_of_a_suite(folder):
             ]
             assert event[side] == pytest.approx(np.mean(mine)), event
         assert event["difference"] == pytest.approx(event["value_b"] - event["value_a"])
-        if event["metric"] == "accuracy":
-            assert event["low"] < event["difference"] < event["high"]
+        if event["metric"] == "accuracy" and event["rows"] >= 30:
+            assert event["low"] <= event["difference"] <= event["high"]
+        elif event["metric"] == "accuracy":
+            assert event["low"] is None, "too few rows"
     parts = {event["of"] for event in found if event["metric"] == "accuracy"}
     assert {"", "class 0", "class 5", "source flan", "source dolly"} <= parts
-    assert {event["metric"] for event in found if event["low"] is None} == {"spearman", "calibration_error"}
+    assert {event["metric"] for event in found if event["low"] is None and not event["of"]} == {
+        "spearman",
+        "calibration_error",
+    }
     (curve,) = (e for e in found if "mean over the ratios" in e["where"] and e["metric"] == "accuracy")
     each = [e["difference"] for e in found if e["metric"] == "accuracy" and not e["of"] and e is not curve]
     assert curve["difference"] == pytest.approx(np.mean(each))
