@@ -148,7 +148,7 @@ def to_csv(rows: Iterator[Row]) -> str:
     columns = list(dict.fromkeys(key for row in listed for key in row))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(_csv_cell, columns))
     for row in listed:
         writer.writerow([_csv_cell(row.get(column)) for column in columns])
     return out.getvalue()
