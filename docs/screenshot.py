@@ -1,4 +1,4 @@
-"""The picture of a report for the README: `python docs/screenshot.py leaderboards/quickstart/report.html docs/report.png`.
+"""The picture of a report for the README: `python docs/screenshot.py REPORT.html docs/report.png`.
 
 It takes playwright and a Chromium: the one of the system, else the one of `playwright install chromium`.
 """
@@ -21,7 +21,8 @@ if __name__ == "__main__":
         opened.goto(page.as_uri())
         # What stands between the heading and the open comparison is left out, so that a plot is in the picture.
         opened.evaluate(
-            "for (const part of document.querySelectorAll('main > section:not(:has(details[open]))')) part.hidden = true"
+            "for (const part of document.querySelectorAll('main > section'))"
+            "  part.hidden = !part.querySelector('details[open]')"
         )
         opened.screenshot(path=picture)
         browser.close()

@@ -13,7 +13,7 @@ from harness.portrait import Portrait, portray
 from harness.rank import Comparison, Ending
 from harness.render import command, markdown, target
 from harness.run import Run
-from harness.tables import pair_rows, score_rows, standing_rows, timing_rows, to_csv, write_tables
+from harness.tables import pair_rows, scores_csv, standing_rows, to_csv, write_csvs, write_tables
 
 ABOUT = "board.json"  # what the index says of a board
 PLOTS = "plots"
@@ -23,7 +23,8 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
     folder = run.options.output / "leaderboards" / run.suite.name
     made = files(run, ended, comparisons)
-    put(folder, made | {"timings.csv": to_csv(timing_rows(run, ended))})
+    put(folder, made)
+    write_csvs(folder, run, ended)
     for name in _strangers(folder, made):
         (folder / name).unlink()
     write_tables(run, ended)
@@ -31,7 +32,7 @@ def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
 
 
 def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[str, str]:
-    """Return {name: text} of all that does not change when the same suite runs again: no time, no host."""
+    """Return {name: text} of what does not change when the suite runs again, but for scores.csv, which may be long."""
     portrait = portray(run, ended, comparisons)
     learning = plots.learning(portrait)
     trusted = {
@@ -41,7 +42,6 @@ def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[
     page = markdown(run, comparisons, details(ended), _links(trusted), _links(learning), sheets.fits(portrait))
     return {
         "README.md": page,
-        "scores.csv": to_csv(score_rows(ended)),
         "standings.csv": to_csv(standing_rows(comparisons)),
         "pairs.csv": to_csv(pair_rows(comparisons)),
         ABOUT: json.dumps(_about(run, comparisons), indent=1, ensure_ascii=False) + "\n",
@@ -57,7 +57,7 @@ def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[
             f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by"
         )
     folder = run.options.output / "leaderboards" / run.suite.name
-    made = files(run, ended, comparisons)
+    made = files(run, ended, comparisons) | {"scores.csv": scores_csv(ended)}
     return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in _strangers(folder, made))]
 
 

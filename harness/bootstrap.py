@@ -19,14 +19,14 @@ Metric = Callable[[NDArray[Any]], NDArray[np.float64]]  # of tables (..., C, C)
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class Answered:
     """One split: what each labeler said of its rows."""
 
     unit: NDArray[np.intp]  # (n,) the unit that each row is drawn with: itself, or its group
     cells: NDArray[np.integer[Any]]  # (m, n) truth x C + label
 
 
-def bootstrap(splits: list[Tested], n_units: int, n_classes: int, metric: Metric, seed: int) -> NDArray[np.float64]:
+def bootstrap(splits: list[Answered], n_units: int, n_classes: int, metric: Metric, seed: int) -> NDArray[np.float64]:
     """Return the (m, m) covariance of the labelers' means over the splits of `metric`, by the draw of the units."""
     rng = np.random.default_rng(seed)
     blocks = min(n_units, MOST_BLOCKS)
@@ -43,7 +43,7 @@ def bootstrap(splits: list[Tested], n_units: int, n_classes: int, metric: Metric
     return np.atleast_2d(np.cov(found))
 
 
-def _counts(split: Tested, block: NDArray[np.intp], blocks: int, n_cells: int) -> NDArray[np.float32]:
+def _counts(split: Answered, block: NDArray[np.intp], blocks: int, n_cells: int) -> NDArray[np.float32]:
     """Return (m x cells, blocks) numbers of rows of each block in each cell of each labeler."""
     at = block[split.unit]
     found = [np.bincount(cells.astype(np.int64) * blocks + at, minlength=n_cells * blocks) for cells in split.cells]

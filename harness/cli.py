@@ -8,24 +8,27 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import catalogue, compare, diagnose, doctor, embed, report, runs
+from harness.commands import audit, catalogue, compare, diagnose, doctor, embed, label, report, runs, why
 from harness.commands.options import BAD_INPUT, IN_USE, OK
 from harness.errors import HarnessError, InUse
 
 COMMANDS = (
     *(runs.run, runs.plan, runs.validate, runs.status, runs.leaderboard),
+    label.label,
     compare.compare,
     report.report,
+    audit.audit,
     diagnose.diagnose,
     *(catalogue.plugins, catalogue.check, doctor.doctor),
     embed.embed,
+    why.why,
 )
 
 app = typer.Typer(
     name="harness",
     help="Which method labels the rest of your rows best? Run a suite of labelers and rank them on honest scores.",
-    epilog="Exit codes: 0 all cells ok, 1 some failed, 2 bad suite, data or plugin, 3 gate failed, 4 directory in use, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 all cells ok, 1 some failed, 2 bad suite, data or plugin, 3 gate or audit failed, "
+    "4 directory in use, 130 interrupted.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

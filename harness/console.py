@@ -6,20 +6,24 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from harness import render
+from harness.estimate import Estimate
+from harness.forecast import Forecast, gib
 from harness.prepare import Recipe
 from harness.rank import Comparison
 from harness.run import Run
 from harness.work import Outcome
 
+SEARCHES = {"list": "neighbours on"}
 TELL_EVERY = 15.0  # seconds between lines on a block's rows where no terminal is
 
 
@@ -71,6 +75,36 @@ class Talk:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         return Progress(*columns, console=self.aside, disable=self.as_json or not self.aside.is_terminal)
 
+    def ahead(self, ready: Run, ahead: Forecast) -> None:
+        """Show what a run has before it."""
+        if self.as_json:
+            self._ahead_as_events(ready, ahead)
+            return
+        table = Table("To do", "Split", "Cells", "Each", "Memory", "By", box=None)
+        for part in ahead.parts:
+            table.add_row(f"{SEARCHES.get(part.kind, part.kind)} {part.name}", "", "", *_costs([part.estimate]))
+        for (comparison, labeler), estimates in ahead.by_labeler(ready.cells).items():
+            table.add_row(labeler, comparison, str(len(estimates)), *_costs(estimates))
+        self.console.print(table, markup=False)
+        unknown = f" and {ahead.unknown} of unknown length" if ahead.unknown else ""
+        self.line(
+            f"about {timedelta(seconds=round(ahead.seconds))}{unknown} with -j {ready.options.jobs}; "
+            f"{gib(ahead.memory)} of memory at once, {gib(ahead.disk)} of disk"
+        )
+        for misfit in ahead.misfits:
+            self.line(f"will not fit: {misfit}")
+
+    def _ahead_as_events(self, ready: Run, ahead: Forecast) -> None:
+        for part in ahead.parts:
+            self.event(part.kind, on=part.name, disk=part.disk, **asdict(part.estimate))
+        for cell in ready.cells:
+            estimate = ahead.cells.get(cell.key)
+            cost = {} if estimate is None else asdict(estimate)
+            about = {"cell": cell.key, "labeler": cell.candidate.title, "split": str(cell.cut)}
+            self.event("cell", **about, finished=estimate is None, **cost)
+        total = {name: getattr(ahead, name) for name in ("seconds", "unknown", "memory", "disk", "misfits")}
+        self.event("ahead", cells=len(ahead.cells), jobs=ready.options.jobs, **total)
+
     def board(
         self, ready: Run, comparisons: list[Comparison], board: Path, counts: Counter[str], seconds: float | None
     ) -> None:
@@ -98,6 +132,19 @@ class Talk:
         tally = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
         took = "" if seconds is None else f" in {seconds:.1f} s"
         self.line(f"{tally}{took}; leaderboard: {board}")
+
+
+def _costs(estimates: list[Estimate]) -> tuple[str, str, str]:
+    """Return seconds, memory and origin of cells of one kind: as a range where they differ."""
+    seconds = [each.seconds for each in estimates if each.seconds is not None]
+    memory = [each.memory for each in estimates if each.memory is not None]
+    time = _range([f"{each:,.1f} s" for each in (min(seconds), max(seconds))]) if seconds else "unknown"
+    space = _range([gib(each) for each in (min(memory), max(memory))]) if memory else "unknown"
+    return time, space, ", ".join(dict.fromkeys(each.how for each in estimates))
+
+
+def _range(ends: list[str]) -> str:
+    return " to ".join(dict.fromkeys(ends))
 
 
 @dataclass

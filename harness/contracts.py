@@ -8,7 +8,7 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
 - ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it will ask for on the task it is
-  given: the harness finds them once for all cells.
+  given, (on, k, "all") for those of ``graph``: the harness finds them once for all cells.
 - ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
 - ``text_only`` (embedders, feature sets): True where the texts alone decide: the block is found again whatever else
   changes in the file, labels and other columns among it, and the items have no other column.
@@ -37,6 +37,7 @@ class Labelled:
     y: NDArray[np.int64]  # (n,) labels
     ids: NDArray[Any]  # (n,) identity of each row, from the data or its number
     groups: NDArray[Any] | None = None  # (n,) group of each row
+    sources: NDArray[Any] | None = None  # (n,) source of each row
 
 
 @dataclass(frozen=True, eq=False)

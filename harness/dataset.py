@@ -79,13 +79,18 @@ class Dataset:
         return np.searchsorted(self.labelled, rows)
 
     def for_splitters(self) -> Labelled:
-        """Return the labelled rows alone."""
+        """Return the labelled rows alone.
+
+        Copies of an oversampled row have ids of their own: a splitter would keep equal ids on one side, and that train
+        and test share rows is what such a population is there to show.
+        """
         groups = None if self.groups is None or self.group_names is None else self.group_names[self.groups]
         return Labelled(
             self.labelled,
             self.y,
-            self.items.ids[self.labelled],
+            self.labelled if self.oversampled else self.items.ids[self.labelled],
             None if groups is None else groups[self.labelled],
+            None if self.sources is None else self.sources[self.labelled],
         )
 
     def identity(self) -> str:
@@ -180,7 +185,8 @@ class _Columns:
     def read(self, name: str, role: str) -> pa.Array:
         self.require(name, role)
         try:
-            column = pq.read_table(self.table.path, columns=[name]).column(0)
+            with pq.ParquetFile(self.table.path) as file:
+                column = file.read([name]).column(0)
             array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
             array.validate(full=True)
         except (pa.ArrowException, OSError) as error:
@@ -215,14 +221,14 @@ class _Columns:
     def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return (N,) labels and (N,) whether there is one. Null is unlabelled; nothing else is."""
         array = self.read(name, "target or raters")
-        known = np.asarray(array.is_valid())
+        known = _known(array)
         if pa.types.is_null(array.type):
             return np.zeros(self.size, np.int64), known
         if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             raise DataError(
                 f"{self.table.shown}: column {name!r}: labels must be whole numbers, are {array.type}; convert them"
             )
-        values = array.fill_null(0).to_numpy(zero_copy_only=False)
+        values = np.where(known, _numbers(array), 0)
         allowed = f"labels are whole numbers from 0 to {classes - 1}"
         if values.dtype.kind == "f":
             missing = np.flatnonzero(np.isnan(values))
@@ -248,16 +254,26 @@ class _Columns:
         if _is_text(array.type):
             return np.array(array.to_pylist(), dtype=np.dtypes.StringDType())
         if pa.types.is_uint64(array.type):
-            large = np.flatnonzero(array.to_numpy(zero_copy_only=False) > np.iinfo(np.int64).max)
+            large = np.flatnonzero(_numbers(array) > np.iinfo(np.int64).max)
             if len(large):
                 raise self.fail(name, large, "an integer of 2^63 or more", "write such numbers as text")
-        return np.asarray(array.to_numpy(zero_copy_only=False), np.int64)
+        return _numbers(array).astype(np.int64)
 
     def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
-        missing = np.flatnonzero(~np.asarray(array.is_valid()))
+        missing = np.flatnonzero(~_known(array))
         if len(missing):
             raise self.fail(name, missing, "null", advice)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _numbers(array: pa.Array) -> NDArray[Any]:
+    """Return the numbers of an array, anything in place of nulls. Arrow's own ways to NumPy import pandas first."""
+    values = pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset)
+    return np.from_dlpack(values)
+
+
+def _known(array: pa.Array) -> NDArray[np.bool_]:
+    return _numbers(array.is_valid().cast(pa.uint8())).view(np.bool_)

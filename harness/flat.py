@@ -1,5 +1,7 @@
 """The plain neighbour search: faiss over the whole base, its products made again, ties to lower rows."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,7 @@ from harness.fuse import Floats, Rows
 
 PAIRS = 8_000_000  # candidates of all queries ranked at a time: some 300 MB
 GATHERED = 4_000_000  # float32 values gathered at a time for the exact products
+QUERIES = 16_384  # rows asked about at a time
 NOISE = 4e-6  # how far two orders of summing a product of unit vectors may differ
 
 
@@ -41,6 +44,35 @@ def flat(base: Floats, base_rows: Rows, queries: Floats, query_rows: Rows, k: in
             settled[here] = (similarity[now, wanted - 1] > rough[:, -1] + NOISE) | (reach == len(base))
         left, reach = left[~settled], min(reach * 4, len(base))
     return similarity, np.where(np.isfinite(similarity), place, 0)
+
+
+def plain(
+    X: Floats,
+    rows: Rows,
+    own: Rows,
+    size: int,
+    start: int,
+    similarity: Floats,
+    place: NDArray[np.int32],
+    threads: int,
+    progress: Callable[[int], None],
+) -> None:
+    """Fill `similarity` and `place` (q, k) with the neighbours of the rows of X from `start` on among the first `size`.
+
+    `rows` and `own` (N,) are row numbers: of the base, and of what each query shall not find.
+    """
+    import faiss
+
+    k, before = min(similarity.shape[1], size), faiss.omp_get_max_threads()
+    similarity[:, k:], place[:, k:] = -np.inf, 0
+    faiss.omp_set_num_threads(threads)
+    try:
+        for low in range(start, len(X), QUERIES):
+            here, to = slice(low, low + QUERIES), slice(low - start, low - start + QUERIES)
+            similarity[to, :k], place[to, :k] = flat(X[:size], rows[:size], X[here], own[here], k)
+            progress(min(low + QUERIES, len(X)) - start)
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def products(queries: Floats, base: Floats, where: Rows) -> Floats:

@@ -1,6 +1,6 @@
 """Blocks of columns, and how several of them become one matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+Standard = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean and scale (d,) of a block's columns
 
 CHUNK = 16_384  # rows gathered at a time: a chunk of 1,024 float32 columns is 64 MB
 
@@ -51,23 +52,42 @@ def fuse(blocks: Sequence[Block], fitted_on: Rows, *wanted: Rows) -> tuple[Float
 
     Returns one (len(rows), d) float32 matrix per set of rows, d being the sum over the blocks.
     """
-    width = sum(block.array.shape[1] for block in blocks)
-    matrices = tuple(np.empty((len(rows), width), np.float32) for rows in wanted)
-    left = 0
-    for block in blocks:
-        right = left + block.array.shape[1]
-        standard = _standard(block, fitted_on) if block.kind == "feature" else None
-        for matrix, rows in zip(matrices, wanted, strict=True):
-            for start in range(0, len(rows), CHUNK):
-                part = block.array[rows[start : start + CHUNK]]
-                matrix[start : start + CHUNK, left:right] = (
-                    part if standard is None else (part - standard[0]) / standard[1]
-                )
-        left = right
+    standards = _standards(blocks, fitted_on)
+    matrices = tuple(_empty(blocks, len(rows)) for rows in wanted)
+    for matrix, rows in zip(matrices, wanted, strict=True):
+        for start in range(0, len(rows), CHUNK):
+            _fill(matrix[start : start + CHUNK], blocks, standards, rows[start : start + CHUNK])
     return matrices
 
 
-def _standard(block: Block, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def parts(blocks: Sequence[Block], fitted_on: Rows, rows: Rows, size: int) -> Iterator[tuple[slice, Floats]]:
+    """Yield what ``fuse`` makes of `rows`, `size` of them at a time: (which of the rows, (len, d) float32)."""
+    standards = _standards(blocks, fitted_on)
+    for start in range(0, len(rows), size):
+        place = slice(start, min(start + size, len(rows)))
+        part = _empty(blocks, place.stop - start)
+        _fill(part, blocks, standards, rows[place])
+        yield place, part
+
+
+def _empty(blocks: Sequence[Block], rows: int) -> Floats:
+    return np.empty((rows, sum(block.array.shape[1] for block in blocks)), np.float32)
+
+
+def _fill(matrix: Floats, blocks: Sequence[Block], standards: Sequence[Standard | None], rows: Rows) -> None:
+    left = 0
+    for block, standard in zip(blocks, standards, strict=True):
+        right = left + block.array.shape[1]
+        part = block.array[rows]
+        matrix[:, left:right] = part if standard is None else (part - standard[0]) / standard[1]
+        left = right
+
+
+def _standards(blocks: Sequence[Block], rows: Rows) -> list[Standard | None]:
+    return [_standard(block, rows) if block.kind == "feature" else None for block in blocks]
+
+
+def _standard(block: Block, rows: Rows) -> Standard:
     values = block.array[rows].astype(np.float64)  # (n, d)
     scale = values.std(axis=0)
     return values.mean(axis=0), np.where(scale > 0, scale, 1.0)

@@ -17,7 +17,8 @@ from harness.fuse import Rows
 Conversation = list[tuple[str, str]]
 """(role, content) of each turn."""
 
-BATCH = 8_192  # rows decoded at a time: 32 MB of 1,024 float32 values
+BATCH = 1_024  # rows decoded at a time: 4 MB of 1,024 float32 values, which a core's cache holds
+BUFFER = 2**20  # bytes read at a time; else Arrow holds a whole row group, and many files are a single one
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +44,25 @@ class Items:
         if column not in self.columns:
             raise DataError(f"{self.path}: column {column!r} cannot be read here{nearest(column, self.columns)}")
         wanted = self.rows[start:]
-        with pq.ParquetFile(self.path) as file:
-            first = 0  # row number in the file
+        for first, array in self._decoded(column, wanted):
+            here = _between(wanted, first, first + len(array)) - first
+            if len(here):
+                everything = len(here) == len(array) and (np.diff(here) == 1).all()
+                yield array if everything else array.take(pa.array(here))
+
+    def _decoded(self, column: str, wanted: Rows) -> Iterator[tuple[int, pa.Array]]:
+        """Yield (row number in the file, values) of the row groups that hold wanted rows, up to the last of these."""
+        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER) as file:
+            first = 0
             for group in range(file.num_row_groups):
-                end = first + file.metadata.row_group(group).num_rows
-                low, high = np.searchsorted(wanted, (first, end))
-                if low == high:
-                    first = end
-                    continue
-                for batch in file.iter_batches(BATCH, row_groups=[group], columns=[column]):
-                    low, high = np.searchsorted(wanted, (first, first + len(batch)))
-                    here = wanted[low:high] - first
-                    first += len(batch)
-                    if len(here):
-                        everything = len(here) == len(batch) and (np.diff(here) == 1).all()
-                        yield batch.column(0) if everything else batch.column(0).take(pa.array(here))
+                after = first + file.metadata.row_group(group).num_rows
+                if len(_between(wanted, first, after)):
+                    for batch in file.iter_batches(BATCH, row_groups=[group], columns=[column]):
+                        yield first, batch.column(0)
+                        first += len(batch)
+                        if first > wanted[-1]:
+                            return
+                first = after
 
     def values(self, column: str) -> pa.Array:
         """Return (N,) values of a small column at once."""
@@ -94,6 +99,11 @@ class Items:
         if self.text is None:
             raise DataError(f"{self.path}: this needs the texts; name their column under data, as 'text: messages'")
         return self.text
+
+
+def _between(rows: Rows, first: int, after: int) -> Rows:
+    low, high = np.searchsorted(rows, (first, after))
+    return rows[low:high]
 
 
 def _conversations(batch: pa.Array, where: str) -> list[Conversation]:

@@ -129,8 +129,9 @@ def settle(
             _part(value, where, idle, n, taken)
             _break_ties(value, where, rows, n, taken)
         _sort(value, where, rows, taken)
-        similarity[q, :taken], found[q, :taken] = value[:taken], where[:taken]
-        similarity[q, taken:], found[q, taken:] = -np.inf, 0
+        for i in range(k):  # loops: slices take seconds to compile
+            similarity[q, i] = value[i] if i < taken else -np.inf
+            found[q, i] = where[i] if i < taken else 0
         error = slack * np.sqrt(squares / max(n, 1)) + 1e-6
         bar = threshold[q] * scale[q]
         settled[q] = not np.isfinite(threshold[q]) or (taken == k and similarity[q, k - 1] > bar + error)
@@ -157,11 +158,18 @@ def _break_ties(value: Any, where: Any, rows: Any, n: int, k: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _sort(value: Any, where: Any, rows: Any, n: int) -> None:
-    """Sort the first n entries by falling value, equal ones by rising row."""
-    order = np.argsort(-value[:n])
-    value[:n], where[:n] = value[order], where[order]
-    for i in range(1, n):
-        j = i
-        while j > 0 and value[j] == value[j - 1] and _before(rows, where[j], where[j - 1]):
-            where[j], where[j - 1] = where[j - 1], where[j]
-            j -= 1
+    """Sort the first n entries by falling value, equal ones by rising row (Shell 1959).
+
+    The sort that numba has takes longer to compile than everything else here together.
+    """
+    gap = n // 2
+    while gap > 0:
+        for i in range(gap, n):
+            one, here, j = value[i], where[i], i
+            while j >= gap and (
+                value[j - gap] < one or (value[j - gap] == one and _before(rows, here, where[j - gap]))
+            ):
+                value[j], where[j] = value[j - gap], where[j - gap]
+                j -= gap
+            value[j], where[j] = one, here
+        gap //= 2

@@ -1,19 +1,24 @@
 """Neighbours that were found before a cell began, on disk: the same for every labeler that asks for them."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness.fuse import Block, Floats, Rows
 
-SIMILARITY, INDEX = "similarity.npy", "index.npy"
+SIMILARITY, INDEX, ABOUT = "similarity.npy", "index.npy", "list.json"
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The nearest labelled rows of each row to label: similarity (m, k) float32 and index (m, k) int32 in a folder."""
+    """The nearest labelled rows of each row to label: similarity (m, k) float32 and index (m, k) int32 in a folder.
+
+    Or those of every row among all rows (N, k), in the order of the row numbers.
+    """
 
     folder: str
     k: int
@@ -23,6 +28,11 @@ class Listed:
         """Return the first `k` neighbours: similarity (m, k) and index (m, k) into the labels."""
         similarity, index = (np.load(Path(self.folder) / name, mmap_mode="r") for name in (SIMILARITY, INDEX))
         return np.array(similarity[:, :k]), np.array(index[:, :k], np.int64)
+
+    def about(self) -> dict[str, Any]:
+        """Return what the search told of itself: its engine, its seconds, how it was checked."""
+        about: dict[str, Any] = json.loads((Path(self.folder) / ABOUT).read_text())
+        return about
 
 
 def question(blocks: list[Block], labelled: Rows, to_label: Rows) -> str:

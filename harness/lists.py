@@ -1,111 +1,167 @@
-"""Neighbour lists, made once in a worker for all cells that ask for them, and for all nested train sets in one pass."""
+"""Neighbours found once in a worker for all cells that ask: for all nested train sets in one pass, or of all rows."""
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness import timing
 from harness.contracts import Split
+from harness.copies import crowded, vectors
 from harness.digest import canonical, digest, of_array, of_code
+from harness.engine import Engine, chosen, searching
 from harness.errors import HarnessError
-from harness.fuse import Block, Rows, fuse
-from harness.listed import INDEX, SIMILARITY, Listed, question
+from harness.fuse import CHUNK, Block, Floats, Rows, fuse
+from harness.listed import ABOUT, INDEX, SIMILARITY, Listed, question
 from harness.lock import locked
-from harness.neighbors import nearest, unit
+from harness.neighbors import nearest, of_all, unit
 from harness.plan import Cell, Cut
 from harness.process import Limits, Processes
-from harness.search import search
-from harness.task import On
+from harness.search import Level, search
 
 WORTH = 2e10  # multiplications saved that are worth a worker of its own
-ABOUT = "list.json"
 DONE = "done.txt"  # how many queries the worker has answered
-CODE = ("fuse", "kernels", "products", "flat", "search", "neighbors", "lists")
+CODE = ("fuse", "kernels", "products", "flat", "copies", "search", "neighbors", "lists")
+
+Among = Literal["labelled", "all"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a labeler declares that it will ask for: neighbours in the space of some blocks, `k` of them."""
+
+    on: tuple[str, ...]
+    k: int
+    among: Among = "labelled"  # labelled: of the rows to label among the labelled ones; all: of every row
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One list: of the rows to label of a split, in the space of some blocks, `k` neighbours long."""
+    """One list that the cells of a split need."""
 
     cut: Cut
-    on: tuple[str, ...]
-    k: int
+    need: Need
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Lists of growing train sets, each of which holds the one before: one pass finds them all."""
+    """Lists that one pass finds: of growing train sets, each of which holds the one before, or of all rows."""
 
     links: tuple[Wanted, ...]
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        return self.links[0].need.on
+
+    @property
+    def among(self) -> Among:
+        return self.links[0].need.among
 
 
 def wanted(cells: list[Cell]) -> list[Wanted]:
     """Return the lists that the labelers of these cells declare, as long as the longest that any of them asks for."""
-    longest: dict[tuple[int, tuple[str, ...]], tuple[Cut, int]] = {}
+    longest: dict[tuple[int, tuple[str, ...], Among], Wanted] = {}
     for cell in cells:
-        for names, k in needs(cell.candidate.labeler):
-            _, before = longest.get((id(cell.cut), names), (cell.cut, 0))
-            longest[id(cell.cut), names] = cell.cut, max(before, min(k, len(cell.cut.split.train)))
-    return [Wanted(cut, on, k) for (_, on), (cut, k) in longest.items()]
+        for need in needs(cell.candidate.labeler):
+            if need.among == "labelled":
+                need = replace(need, k=min(need.k, len(cell.cut.split.train)))
+            before = longest.get((id(cell.cut), need.on, need.among))
+            if before is None or before.need.k < need.k:
+                longest[id(cell.cut), need.on, need.among] = Wanted(cell.cut, need)
+    return list(longest.values())
 
 
-def needs(labeler: Any) -> list[tuple[tuple[str, ...], int]]:
-    """Return the neighbour lists that a labeler declares: the names of the blocks, and how many neighbours."""
-    declared: list[tuple[On, int]] = labeler.needs() if hasattr(labeler, "needs") else []
-    return [((on,) if isinstance(on, str) else tuple(on), k) for on, k in declared]
+def needs(labeler: Any) -> list[Need]:
+    """Return the neighbours that a labeler declares."""
+    declared = labeler.needs() if hasattr(labeler, "needs") else []
+    return [Need((on,) if isinstance(on, str) else tuple(on), k, *among) for on, k, *among in declared]
 
 
 def chains(lists: list[Wanted], blocks: Mapping[str, Block]) -> list[Chain]:
-    """Put lists of one space together where each train set holds the one before.
+    """Put lists of one space together where one pass finds them: each train set holds the one before, or all rows.
 
     A space with features is scaled anew by every train set, so its lists stay alone.
     """
     found: list[list[Wanted]] = []
     for each in sorted(lists, key=lambda each: len(each.cut.split.train)):
-        alone = any(blocks[name].kind == "feature" for name in each.on)
+        alone = _scaled(each, blocks)
         chain = next((chain for chain in found if not alone and _continues(chain[-1], each)), None)
         if chain is None:
             found.append([each])
         else:
             chain.append(each)
-    return [Chain(tuple(links)) for links in found]
+    return [Chain(_as_long(links) if links[0].need.among == "all" else tuple(links)) for links in found]
+
+
+def _scaled(each: Wanted, blocks: Mapping[str, Block]) -> bool:
+    return any(blocks[name].kind == "feature" for name in each.need.on)
 
 
 def _continues(last: Wanted, each: Wanted) -> bool:
-    if last.on != each.on:
+    if (last.need.on, last.need.among) != (each.need.on, each.need.among):
         return False
     train, before = each.cut.split.train, last.cut.split.train
-    return len(train) > len(before) and bool(np.isin(before, train).all())
+    return each.need.among == "all" or (len(train) > len(before) and bool(np.isin(before, train).all()))
+
+
+def _as_long(links: list[Wanted]) -> tuple[Wanted, ...]:
+    longest = max(link.need.k for link in links)
+    return tuple(replace(link, need=replace(link.need, k=longest)) for link in links)
 
 
 def worth(chain: Chain, cells: list[Cell], blocks: Mapping[str, Block]) -> bool:
     """Say whether cells that search for themselves would take noticeably longer."""
-    on = chain.links[0].on
-    d = sum(blocks[name].array.shape[1] for name in on)
+    d = sum(blocks[name].array.shape[1] for name in chain.on)
     asking = {id(link.cut): 0 for link in chain.links}
     for cell in cells:
-        if id(cell.cut) in asking and on in dict(needs(cell.candidate.labeler)):
-            asking[id(cell.cut)] += 1
-    pairs = sum(asking[id(link.cut)] * len(link.cut.split.train) * len(link.cut.split.test) for link in chain.links)
-    return pairs * d > WORTH and (len(chain.links) > 1 or asking[id(chain.links[0].cut)] > 1)
+        if id(cell.cut) in asking:
+            asked = [(need.on, need.among) for need in needs(cell.candidate.labeler)]
+            asking[id(cell.cut)] += (chain.on, chain.among) in asked
+    each = [(link.cut.split, asking[id(link.cut)]) for link in chain.links]
+    if chain.among == "all":
+        pairs = sum(asked for _, asked in each) * len(blocks[chain.on[0]].array) ** 2
+    else:
+        pairs = sum(asked * len(split.train) * len(split.test) for split, asked in each)
+    return pairs * d > WORTH and (len(each) > 1 or each[0][1] > 1)
 
 
-def folder_of(link: Wanted, keys: Mapping[str, str], cache: Path) -> Path:
+def work_of(chain: Chain, d: int, n_rows: int) -> float:
+    """Return how many multiplications a search over d columns for a chain is at most, among `n_rows` in all."""
+    base = n_rows if chain.among == "all" else len(chain.links[-1].cut.split.train)
+    return float(base) * max(answered(link, n_rows) for link in chain.links) * d
+
+
+def answered(link: Wanted, n_rows: int) -> int:
+    """Return how many rows a list has, of `n_rows` in all."""
+    return n_rows if link.need.among == "all" else len(link.cut.split.test)
+
+
+def folder_of(link: Wanted, blocks: Mapping[str, Block], keys: Mapping[str, str], cache: Path) -> Path:
     """Return where a list is kept: by the content of its blocks, its rows, its length, and the code that finds it."""
     code = of_code([Path(__file__).with_name(f"{name}.py") for name in CODE])
-    rows = [of_array(link.cut.split.train), of_array(link.cut.split.test)]
-    return cache / "lists" / digest(code, [[name, keys[name]] for name in link.on], rows, link.k)
+    rows = [of_array(each) for each in _rows(link, blocks)]
+    need = link.need
+    return cache / "lists" / digest(code, [[name, keys[name]] for name in need.on], rows, need.k, need.among)
+
+
+def _rows(link: Wanted, blocks: Mapping[str, Block]) -> tuple[Rows, Rows]:
+    split = link.cut.split
+    if link.need.among == "labelled":
+        return split.train, split.test
+    spaces = [blocks[name] for name in link.need.on]
+    return of_all(spaces, split.train, np.arange(len(spaces[0].array)))
 
 
 def opened(link: Wanted, blocks: Mapping[str, Block], folder: Path) -> Listed | None:
     """Return a list that is on disk, else None."""
     if not (folder / ABOUT).exists():
         return None
-    split = link.cut.split
-    return Listed(str(folder.absolute()), link.k, question([blocks[name] for name in link.on], split.train, split.test))
+    of = question([blocks[name] for name in link.need.on], *_rows(link, blocks))
+    return Listed(str(folder.absolute()), link.need.k, of)
 
 
 def make(
@@ -116,6 +172,7 @@ def make(
     limits: Limits,
     threads: int,
     progress: Callable[[int, int], None],
+    engine: Engine = "auto",
 ) -> None:
     """Find the lists of a chain in a worker. `progress` is told how many rows are answered, and of how many.
 
@@ -128,9 +185,14 @@ def make(
         partial = last.with_suffix(".partial").absolute()
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        links = [(link.cut.split, link.k, folder.name) for link, folder in zip(chain.links, folders, strict=True)]
-        total = max(len(link.cut.split.test) for link in chain.links)
-        child = processes.start(_find, ([blocks[name] for name in chain.links[0].on], links, threads), partial)
+        links = {
+            folder: (link.cut.split, link.need.k, folder.name)
+            for link, folder in zip(chain.links, folders, strict=True)
+        }
+        spaces = [blocks[name] for name in chain.on]
+        whole = chain.among == "all"
+        total = max(answered(link, len(spaces[0].array)) for link in chain.links)
+        child = processes.start(_find, (spaces, list(links.values()), whole, threads, engine), partial)
         stopped = None
         try:
             while stopped is None and child.process.is_alive():
@@ -140,8 +202,12 @@ def make(
         finally:
             child.kill()
         if stopped or not all((partial / folder.name / ABOUT).exists() for folder in folders):
-            raise HarnessError(f"neighbours on {'+'.join(chain.links[0].on)}: {stopped or child.ending()}")
-        for folder in folders:
+            raise HarnessError(f"neighbours on {'+'.join(chain.on)}: {stopped or child.ending()}")
+        d = sum(blocks[name].array.shape[1] for name in chain.on)
+        work = work_of(chain, d, len(spaces[0].array))
+        share = {"seconds": child.seconds / len(links), "work": work / len(links), "threads": threads}
+        for folder in links:
+            timing.note(partial / folder.name, **share, memory=child.peak)
             shutil.rmtree(folder, ignore_errors=True)
             (partial / folder.name).rename(folder)
         shutil.rmtree(partial)
@@ -157,16 +223,36 @@ def _told(file: Path) -> int:
 # What follows runs in the worker.
 
 
-def _find(blocks: list[Block], links: list[tuple[Split, int, str]], threads: int) -> None:
+def _find(blocks: list[Block], links: list[tuple[Split, int, str]], whole: bool, threads: int, engine: Engine) -> None:
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+
     def tell(done: int) -> None:
         Path(DONE).write_text(str(done))
 
-    if len(links) == 1:
-        ((split, k, name),) = links
-        rows, n = np.concatenate([split.train, split.test]), len(split.train)
-        (X,) = fuse(blocks, split.train, rows)
-        _write(name, *nearest(unit(X), rows, n, n, k, tell), {"engine": "auto"})
-        return
+    with searching(engine):
+        if not whole and len(links) > 1 and _pass(blocks, links, threads, engine, tell):
+            return
+        for split, k, name in links:
+            _alone(blocks, split, k, name, whole, tell)
+
+
+def _alone(blocks: list[Block], split: Split, k: int, name: str, whole: bool, tell: Callable[[int], None]) -> None:
+    """Find one list."""
+    rows = np.arange(len(blocks[0].array)) if whole else np.concatenate([split.train, split.test])
+    n, start = (len(rows), 0) if whole else (len(split.train), len(split.train))
+    (X,) = fuse(blocks, split.train, rows)
+    with searching(chosen()) as searches:
+        similarity, index = nearest(unit(X, rows), rows, n, start, k, tell)
+    del X
+    _write(name, similarity.shape, lambda part: (similarity[part], index[part]), searches[0])
+
+
+def _pass(
+    blocks: list[Block], links: list[tuple[Split, int, str]], threads: int, engine: Engine, tell: Callable[[int], None]
+) -> bool:
+    """Find the lists of growing train sets at once; False where crowds of equal rows would make that slow."""
     entered, ends = [np.empty(0, np.int64)], []
     for split, _, _ in links:
         entered.append(np.setdiff1d(split.train, np.concatenate(entered)))
@@ -175,21 +261,42 @@ def _find(blocks: list[Block], links: list[tuple[Split, int, str]], threads: int
     asked = np.unique(np.concatenate([split.test for split, _, _ in links]))
     rows = np.concatenate([known, np.setdiff1d(asked, known)])
     start = ends[0] if np.isin(asked, known).any() else ends[-1]
+    longest = max(k for _, k, _ in links)
     (X,) = fuse(blocks, rows[: ends[0]], rows)
-    levels, facts = search(unit(X), rows, ends, start, max(k for _, k, _ in links), threads=threads, progress=tell)
+    if crowded(vectors(unit(X, rows))[1], ends[-1], longest):
+        return False
+    levels, facts = search(X, rows, ends, start, longest, engine, threads, tell, scratch=Path())
+    del X
     place = np.empty(rows.max() + 1, np.int64)
     place[rows] = np.arange(len(rows))
-    for (split, k, name), level in zip(links, levels, strict=True):
-        here = place[split.test] - level.first
-        position = np.zeros(len(rows), np.int64)
+    for split, k, name in links:
+        level = levels.pop(0)
+        position = np.zeros(len(rows), np.int32)
         position[place[split.train]] = np.arange(len(split.train))
-        _write(name, level.similarity[here, :k], position[level.place[here, :k]], facts)
+        here = place[split.test] - level.first
+        _write(name, (len(here), k), _taken(level, here, position, k), {"k": k, **facts})
+    return True
 
 
-def _write(name: str, similarity: Any, index: Rows, facts: Mapping[str, Any]) -> None:
+Part = Callable[[slice], tuple[Floats, NDArray[Any]]]
+
+
+def _taken(level: Level, here: Rows, position: NDArray[np.int32], k: int) -> Part:
+    return lambda part: (level.similarity[here[part], :k], position[level.place[here[part], :k]])
+
+
+def _write(name: str, shape: tuple[int, ...], part: Part, facts: Mapping[str, Any]) -> None:
+    """Write a list, some rows at a time: all of it is as large as the memory that a cell may have."""
     folder = Path(name)
     folder.mkdir()
-    np.save(folder / SIMILARITY, np.ascontiguousarray(similarity, np.float32), allow_pickle=False)
-    found = np.isfinite(similarity)
-    np.save(folder / INDEX, np.where(found, index, 0).astype(np.int32), allow_pickle=False)
+    files = [
+        np.lib.format.open_memmap(folder / file, "w+", kind, shape)
+        for file, kind in ((SIMILARITY, np.float32), (INDEX, np.int32))
+    ]
+    for start in range(0, shape[0], CHUNK):
+        here = slice(start, start + CHUNK)
+        similarity, index = part(here)
+        files[0][here], files[1][here] = similarity, np.where(np.isfinite(similarity), index, 0)
+    for file in files:
+        file.flush()
     (folder / ABOUT).write_text(canonical(facts))

@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.flat import flat
-from harness.fuse import Floats, Rows, fuse
-from harness.listed import question
+from harness import copies
+from harness.engine import chosen, tell
+from harness.errors import DataError
+from harness.fuse import Block, Floats, Rows, fuse
+from harness.listed import Listed, question
+from harness.search import search
 from harness.task import On, Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+TINY = 1e-15  # lengths below are summed again: their squares leave float32
 LARGE = 2e11  # multiplications: below, the plain search is done before the fast one has begun
-QUERIES = 16_384  # rows asked about at a time by the plain search
 
 
 def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Rows]:
@@ -28,10 +31,10 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Rows]:
     listed = task.listed.get((on,) if isinstance(on, str) else on)
     # A wrapper may have changed the rows or the blocks: then the list answers another question.
     if listed is not None and listed.k >= k and listed.of == question(blocks, task.labelled, task.to_label):
-        return listed.first(k)
+        return _from(listed, k)
     rows = np.concatenate([task.labelled, task.to_label])
     (X,) = fuse(blocks, task.labelled, rows)
-    return nearest(unit(X), rows, len(task.labelled), len(task.labelled), k)
+    return nearest(unit(X, rows), rows, len(task.labelled), len(task.labelled), k)
 
 
 def graph(task: Task, on: On, k: int) -> "csr_matrix":
@@ -42,19 +45,67 @@ def graph(task: Task, on: On, k: int) -> "csr_matrix":
     """
     from scipy.sparse import csr_matrix
 
-    rows = np.concatenate([task.labelled, task.to_label, task.spare])
-    (X,) = fuse(task.chosen(on), task.labelled, rows)
-    similarity, index = nearest(unit(X), rows, len(rows), 0, k)
+    blocks, rows = task.chosen(on), np.concatenate([task.labelled, task.to_label, task.spare])
+    listed, order = task.graphs.get((on,) if isinstance(on, str) else on), np.argsort(rows, kind="stable")
+    if listed is not None and listed.k >= k and listed.of == question(blocks, *of_all(blocks, task.labelled, rows)):
+        similarity, index = _from(listed, k)  # in the order of the row numbers
+        here = np.empty_like(order)
+        here[order] = np.arange(len(rows))
+        similarity, index = similarity[here], order[index[here]]
+    else:
+        (X,) = fuse(blocks, task.labelled, rows)
+        similarity, index = nearest(unit(X, rows), rows, len(rows), 0, k)
     found = np.isfinite(similarity)
     starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
     return csr_matrix((similarity[found], index[found], starts), shape=(len(rows), len(rows)))
 
 
-def unit(X: Floats) -> Floats:
-    """Scale each row of X (rows, d) to length 1, in place; a zero row stays zero."""
-    length = np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
-    np.divide(X, length, out=X, where=length > 0)
+def of_all(blocks: list[Block], labelled: Rows, rows: Rows) -> tuple[Rows, Rows]:
+    """Return what a graph of all `rows` depends on: the rows that features are scaled by, if any, and the rows."""
+    scaled = any(block.kind == "feature" for block in blocks)
+    return np.sort(labelled) if scaled else np.empty(0, np.int64), np.sort(rows)
+
+
+def _from(listed: Listed, k: int) -> tuple[Floats, Rows]:
+    tell({**listed.about(), "shared": True})
+    return listed.first(k)
+
+
+def unit(X: Floats, rows: Rows | None = None) -> Floats:
+    """Scale each row of X (len, d) to length 1, in place; a zero row stays zero.
+
+    Raises DataError where a value is not finite; `rows` (len,) are the numbers by which it names the row.
+    """
+    length = _lengths(X)
+    odd = np.flatnonzero(~((length > TINY) & (length < np.inf)))  # the squares of these are no float32, or 0
+    if len(odd):
+        largest = np.abs(X[odd]).max(axis=1, initial=0)
+        if not np.isfinite(largest).all():
+            place = odd[~np.isfinite(largest)][0]
+            row = place if rows is None else rows[place]
+            raise DataError(f"neighbours need finite values, row {row} has others")
+        X[odd] /= np.where(largest > 0, largest, 1)[:, None]
+        length[odd] = _lengths(X[odd])
+    np.divide(X, length[:, None], out=X, where=length[:, None] > 0)
     return X
+
+
+def _lengths(X: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        length: Floats = np.sqrt(np.einsum("nd,nd->n", X, X))
+    return length
+
+
+def closest(blocks: list[Block], base: Rows, asked: Rows) -> tuple[Floats, Rows]:
+    """Return, for each row of `asked` (q,), the nearest other row among `base` (b,): its cosine and its row number.
+
+    So ``cosine > t`` says which rows of `asked` have a near-duplicate in `base`, for any t, by one search. Where there
+    is no other row the cosine is -inf and the row -1. Features are z-scored over `base`.
+    """
+    rows = np.concatenate([base, asked])
+    (X,) = fuse(blocks, base, rows)
+    similarity, place = nearest(unit(X, rows), rows, len(base), len(base), 1)
+    return similarity[:, 0], np.where(np.isfinite(similarity[:, 0]), base[place[:, 0]], -1)
 
 
 def nearest(
@@ -62,20 +113,28 @@ def nearest(
 ) -> tuple[Floats, Rows]:
     """Find the `k` nearest of the first `size` rows of X (N, d), unit vectors, for each row from `start` on.
 
-    `rows` (N,) are row numbers; the answer is that of `neighbors`. `progress` is told how many rows are answered.
+    `rows` (N,) are row numbers; the answer is that of `neighbors`. `progress` is told how many rows are answered. The
+    engine is the process's, see `harness.engine`.
     """
-    k = min(k, size)
-    if size * (len(X) - start) * X.shape[1] > LARGE:
-        import faiss
+    import faiss
 
-        from harness.search import search
+    k, asked, threads = min(k, size), len(X) - start, faiss.omp_get_max_threads()
 
-        (level,), _ = search(X, rows, [size], start, k, threads=faiss.omp_get_max_threads(), progress=progress)
+    def look(
+        Z: Floats, names: Rows, own: Rows, size: int, start: int, k: int, whole: int = asked
+    ) -> tuple[Floats, Rows]:
+        engine, queries = chosen(), max(1, len(Z) - start)
+        if engine == "auto" and size * queries * Z.shape[1] <= LARGE:
+            engine = "faiss"
+
+        def follow(done: int) -> None:
+            progress(done * whole // queries)
+
+        (level,), facts = search(Z, names, [size], start, k, engine, threads, follow, own)
+        tell({"shared": False, "k": k, **facts})
         return level.similarity, level.place.astype(np.int64)
-    similarity = np.empty((len(X) - start, k), np.float32)
-    place = np.empty((len(X) - start, k), np.int64)
-    for low in range(start, len(X), QUERIES):
-        here, to = slice(low, low + QUERIES), slice(low - start, low - start + QUERIES)
-        similarity[to], place[to] = flat(X[:size], rows[:size], X[here], rows[here], k)
-        progress(min(low + QUERIES, len(X)) - start)
-    return similarity, place
+
+    first, kind = copies.vectors(X)
+    if copies.crowded(kind, size, k):
+        return copies.by_kind(X, rows, size, start, k, first, kind, look)
+    return look(X, rows, rows, size, start, k)

@@ -1,14 +1,16 @@
 """From a suite and its data to the list of cells, each with a key that hashes everything that can change its answer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import spec
-from harness.catalog import Catalog
+from harness.catalog import Catalog, Entry
 from harness.contracts import Split, blocks_of, nested
 from harness.dataset import Dataset
 from harness.digest import digest, of_array, of_code, versions
@@ -18,7 +20,7 @@ from harness.store import SCHEMA
 from harness.suite import Candidate, Splits, Suite
 from harness.task import Task
 
-CORE = ("task", "fuse", "folds", "neighbors", "search", "flat", "products", "kernels")  # code that labelers run
+CORE = ("task", "fuse", "folds", "neighbors", "copies", "search", "flat", "products", "kernels")  # labelers run it
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,7 @@ class Cut:
 
     comparison: str  # "prefix, 10 % labelled"
     split: Split
+    labelers: tuple[str, ...] | None = None  # the titles of those that it is put to; None: all
 
     def __str__(self) -> str:
         fold = "" if self.split.fold is None else f", fold {self.split.fold + 1}"
@@ -46,6 +49,7 @@ class Cell:
     candidate: Candidate
     cut: Cut
     blocks: tuple[str, ...]  # names of the blocks it is given
+    parts: Mapping[str, Any] = field(default_factory=dict)  # what the key is the hash of, by name: for `harness why`
 
     def __str__(self) -> str:
         return f"{self.candidate.title} | {self.cut}"
@@ -61,7 +65,8 @@ class Setting:
 
 def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
     """Return every split of the suite, checked."""
-    labelled = dataset.for_splitters()
+    labelled, known = dataset.for_splitters(), np.zeros(len(dataset), np.bool_)
+    known[dataset.labelled] = True
     found = []
     for splits in suite.splits:
         for seed in splits.seeds:
@@ -70,10 +75,10 @@ def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
             except ValueError as error:
                 raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {error}") from None
             for split in made:
-                fault = _fault(split, dataset)
+                fault = _fault(split, known, dataset.groups)
                 if fault:
                     raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {fault}")
-                found.append(Cut(_comparison(splits, split), split))
+                found.append(Cut(_comparison(splits, split), split, splits.labelers))
     return found
 
 
@@ -89,20 +94,26 @@ def plan(
     """Return the cells in the order they run: split by split, labelers in the suite's order."""
     core = of_code([Path(__file__).with_name(f"{name}.py") for name in CORE])
     around = [SCHEMA, core, versions(), setting.device, setting.threads]
-    identities = [_identity(candidate.labeler, catalog, memo) for candidate in suite.labelers]
+    code = cache(Entry.identity)  # the files of a package are read once, however many cells have their code
+    identities = [
+        [
+            spec.identity(candidate.labeler, memo),
+            sorted({tuple(code(catalog.of(p))) for p in nested(candidate.labeler)}),
+        ]
+        for candidate in suite.labelers
+    ]
     cells = []
     for cut in cuts:
         seen = _content(ask(dataset, cut.split, {}))
         for candidate, identity in zip(suite.labelers, identities, strict=True):
+            if cut.labelers is not None and candidate.title not in cut.labelers:
+                continue
             names = blocks_of(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
-            cells.append(Cell(digest(around, identity, seen, blocks), candidate, cut, names))
+            key = digest(around, identity, seen, blocks)
+            parts = _parts(around, identity, seen) | {"blocks": {name: recipes[name].parts for name in names}}
+            cells.append(Cell(key, candidate, cut, names, parts))
     return cells
-
-
-def _identity(labeler: Any, catalog: Catalog, memo: Path) -> list[Any]:
-    code = sorted({tuple(catalog.of(plugin).identity()) for plugin in nested(labeler)})
-    return [spec.identity(labeler, memo), code]
 
 
 def _content(task: Task) -> list[Any]:
@@ -111,23 +122,46 @@ def _content(task: Task) -> list[Any]:
     return [*(of_array(array) for array in arrays), task.n_classes, task.seed]
 
 
+def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str, Any]:
+    """Name what a key is made of, so that two keys can be told apart by more than their digits."""
+    names = ("labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed")
+    schema, core, libraries, device, threads = around
+    what, code = identity
+    return {
+        "result schema": schema,
+        "code of harness": core,
+        "libraries": libraries,
+        "device": device,
+        "threads": threads,
+        "labeler": what,
+        "code": {
+            f"{kind[:-1]} {name}": {"distribution": f"{distribution} {version}".strip(), "files": files}
+            for kind, name, distribution, version, files in code
+        },
+        "task": dict(zip(names, seen, strict=True)),
+    }
+
+
 def _comparison(splits: Splits, split: Split) -> str:
     shown = spec.title(splits.splitter, without=("ratios",))
     return shown if split.ratio is None else f"{shown}, {split.ratio * 100:.4g} % labelled"
 
 
-def _fault(split: Split, dataset: Dataset) -> str | None:
+def _fault(split: Split, known: NDArray[np.bool_], groups: NDArray[np.int64] | None) -> str | None:
+    """Say what is wrong with a split; `known` (N,) is True where a row has a label."""
     parts = {"train": split.train, "test": split.test, "spare": split.spare}
     for name, rows in parts.items():
-        if len(np.setdiff1d(rows, dataset.labelled)):
-            return f"its {name} rows are not all labelled rows"
         if len(rows) == 0 and name != "spare":
             return f"no row is left to {name}"
-    together = np.concatenate(list(parts.values()))
-    if len(np.unique(together)) < len(together):
+        if len(rows) and not (np.min(rows) >= 0 and np.max(rows) < len(known) and known[rows].all()):
+            return f"its {name} rows are not all labelled rows"
+    together = np.zeros(len(known), np.int64)
+    for rows in parts.values():
+        np.add.at(together, np.asarray(rows, np.int64), 1)
+    if together.max() > 1:
         return "a row stands on two sides, or twice on one"
-    if dataset.groups is not None:
-        straddling = np.intersect1d(dataset.groups[split.train], dataset.groups[split.test])
+    if groups is not None:
+        straddling = np.intersect1d(groups[split.train], groups[split.test])
         if len(straddling):
             return f"{len(straddling)} groups stand in train and test"
     return None

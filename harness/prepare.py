@@ -6,14 +6,14 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness import spec
+from harness import spec, timing
 from harness.catalog import Catalog
 from harness.contracts import Split
 from harness.dataset import Dataset
@@ -37,6 +37,7 @@ class Recipe:
     maker: Any  # Embedder or FeatureSet
     key: str
     reference: tuple[str, str, str | None]
+    parts: Mapping[str, Any] = field(default_factory=dict)  # what the key is the hash of, by name
 
     @property
     def kind(self) -> str:
@@ -62,8 +63,11 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
         raise DataError(f"block {name!r}: {error}") from None
     except OSError as error:
         raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
-    key = digest(SCHEMA, rows, what, entry.identity(), versions() | _versions_of(getattr(maker, "requires", ())))
-    return Recipe(name, maker, key, entry.reference())
+    libraries = versions() | _versions_of(getattr(maker, "requires", ()))
+    key = digest(SCHEMA, rows, what, entry.identity(), libraries)
+    made_by = {"distribution": f"{entry.distribution} {entry.version}".strip(), "files": entry.code()}
+    parts = {"rows": rows, "maker": what, "code": made_by, "libraries": libraries}
+    return Recipe(name, maker, key, entry.reference(), parts)
 
 
 def _versions_of(modules: tuple[str, ...]) -> dict[str, str]:
@@ -126,6 +130,7 @@ def make(
         if is_made(recipe, cache):
             return
         partial = folder.with_suffix(".partial").absolute()
+        before = rows_in(partial / ARRAY)
         child = begin(recipe, items, processes, partial, (0, len(items)))
         stopped = None
         try:
@@ -135,7 +140,9 @@ def make(
                 progress(rows_in(partial / ARRAY))
         finally:
             child.kill()
-        finish(partial, folder, ended(recipe, child, stopped))
+        about = ended(recipe, child, stopped)
+        cost(recipe, child, before)
+        finish(partial, folder, about)
 
 
 def begin(
@@ -163,6 +170,12 @@ def ended(recipe: Recipe, child: Child, stopped: str | None) -> dict[str, Any]:
     return outcome
 
 
+def cost(recipe: Recipe, child: Child, before: int) -> None:
+    """Note beside its rows what an ended worker has cost; `before` is how many rows it found there."""
+    rows = rows_in(child.folder / ARRAY) - before
+    timing.note(child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.unbuild(recipe.maker))
+
+
 def finish(partial: Path, folder: Path, about: Mapping[str, Any]) -> None:
     """Turn the folder of a whole array into that of a finished block."""
     (partial / "block.json").write_text(canonical(about))
@@ -173,6 +186,8 @@ def finish(partial: Path, folder: Path, about: Mapping[str, Any]) -> None:
 def ask(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Task:
     """Cut a split down to what a labeler may see: the labels of the train rows, and nothing about the others'."""
     here = dataset.positions(split.train)
+    spare = np.ones(len(dataset), np.bool_)
+    spare[split.train] = spare[split.test] = False
     return Task(
         blocks=dict(blocks),
         labelled=split.train,
@@ -180,7 +195,7 @@ def ask(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Task:
         to_label=split.test,
         n_classes=dataset.n_classes,
         seed=int(digest("task", split.seed, split.fold)[:8], 16),
-        spare=np.setdiff1d(np.arange(len(dataset)), np.concatenate([split.train, split.test])),
+        spare=np.flatnonzero(spare),
         raters=None if dataset.raters is None else dataset.raters[here],
         groups=dataset.groups,
     )

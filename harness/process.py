@@ -31,6 +31,15 @@ class Limits:
     memory: int  # bytes of anonymous memory, its children's included; memory maps do not count
 
 
+def machine_memory() -> int:
+    """Return the bytes of memory that there are, or those that a container may use of them."""
+    found = [int(psutil.virtual_memory().total)]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
+            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(found)
+
+
 class Processes:
     """Starts children from a server process that has imported what they need and run nothing.
 
@@ -39,6 +48,7 @@ class Processes:
 
     def __init__(self, preload: tuple[str, ...], threads: int, device: str = "cpu") -> None:
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self.threads = threads
         self._context: Any = multiprocessing.get_context(method)
         if method == "forkserver":
             self._context.set_forkserver_preload(list(preload))
@@ -61,11 +71,12 @@ class Child:
     folder: Path
     started: float = field(default_factory=time.monotonic)
     peak: int = 0  # bytes of anonymous memory seen
-    _next_look: float = 0.0
+    ended: float | None = None
+    _next_look: float = 0.05  # what has ended by then tells its memory itself
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return (time.monotonic() if self.ended is None else self.ended) - self.started
 
     def over(self, limits: Limits) -> str | None:
         """Return what limit the child has passed, if any."""
@@ -91,6 +102,7 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
+        self.ended = self.ended or time.monotonic()
 
     def ending(self) -> str:
         """Say how a child ended that left no answer."""

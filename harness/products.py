@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.engine import Engine
+from harness.errors import DataError, HarnessError
 from harness.fuse import Floats
 
 Kind = Literal["int8", "float32", "cuda"]
@@ -97,6 +99,17 @@ def fastest(d: int) -> Kind:
         return "int8" if _seconds(Int8(X)) < 0.8 * _seconds(Float32(X)) else "float32"
     except (AttributeError, RuntimeError):  # a torch without this product
         return "float32"
+
+
+def check_engine(engine: Engine, device: str) -> None:
+    """Raise a HarnessError where this machine, or a run on `device`, cannot search with `engine`."""
+    if engine == "cuda" and device != "cuda":
+        raise HarnessError("--engine cuda: this run shall not see a GPU; add --device cuda")
+    if engine == "int8":
+        try:
+            Int8(np.eye(32, dtype=np.float32)).block(slice(0, 32), slice(0, 32))
+        except (AttributeError, RuntimeError):
+            raise DataError("--engine int8: the torch that is installed cannot multiply int8 here") from None
 
 
 def _seconds(trial: Products) -> float:

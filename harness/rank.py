@@ -1,7 +1,8 @@
 """From scores to ranked tables, one for each comparison: the same data, target and kind of split."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Line:
     failures: tuple[str, ...] = ()  # first lines
     not_applicable: str | None = None
     standing: Standing | None = None  # None where ranks are by the numbers alone
+    leak: str | None = None  # what an audit has found: it is not ranked
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,10 @@ class Ending:
     """What became of a cell."""
 
     cell: Cell
-    status: str  # "ok", "failed", "not applicable", "not run"
+    status: str  # "ok", "failed", "not applicable", "not run"; "leak" where an audit has found one
     reason: str = ""
     scores: Scores | None = None
+    timing: Mapping[str, Any] = field(default_factory=dict)  # what it cost; never on a page that must not change
 
     def shown(self, as_record: bool) -> Mapping[Key, Value]:
         """The scores a board shows: the honest ones, or as in the record those of the best checkpoint, if any."""
@@ -123,6 +126,7 @@ def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as
     keys = list(dict.fromkeys(key for scores in found for key in scores))
     metrics = [metric for metric, label_class, source in keys if label_class is None and source is None]
     values = {metric: spread for metric in metrics if (spread := _spread(found, (metric, None, None))) is not None}
+    leaks = [ending.reason for ending in cells if ending.status == "leak"]
     refusals = [ending.reason for ending in cells if ending.status == "not applicable"]
     return Line(
         title,
@@ -140,6 +144,7 @@ def _line(title: str, cells: list[Ending], primary: str, base: Spread | None, as
         len(cells),
         tuple(dict.fromkeys(ending.reason for ending in cells if ending.status == "failed")),
         refusals[0] if len(refusals) == len(cells) else None,
+        leak=leaks[0] if leaks else None,
     )
 
 

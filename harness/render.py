@@ -2,6 +2,7 @@
 when the same suite runs again: no time, no host, no count of reused cells."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import harness
+from harness import audited
 from harness.detail import Detail
 from harness.digest import versions
 from harness.markdown import LEADING, escape, interval, number, place, span, spread, table
@@ -19,6 +21,10 @@ from harness.run import Run
 from harness.sheets import Sheet
 from harness.significance import FEWEST
 
+CURVE = (
+    "The ratios of one splitter are one curve, not independent trials: their train sets are nested and their test rows "
+    "shared. `harness compare SUITE --labelers A B` compares curves by one summary a seed, the mean over the ratios."
+)
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
@@ -47,6 +53,8 @@ def markdown(
         ]
     if curves:
         parts += ["## Learning curves", *(part for each in curves.values() for part in _pictures(each)), *_fits(fits)]
+    if any(_splitter(one) == _splitter(other) for one, other in combinations(comparisons, 2)):
+        parts.append(CURVE)
     parts += ["## Run it again", _again(run)]
     return "\n\n".join(parts) + "\n"
 
@@ -81,6 +89,10 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         for row in zip(*(columns[i][1:] for i in kept), strict=True):
             board.add_row(*map(Text, row))
         console.print(board)
+
+
+def _splitter(comparison: Comparison) -> str:
+    return comparison.title.rpartition(", ")[0]
 
 
 def warnings(run: Run) -> list[str]:
@@ -155,6 +167,9 @@ def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[
         yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
     yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
     yield "Cells", lambda line: f"{line.ok}/{line.total}"
+    verdicts = _verdicts(run, comparison)
+    if verdicts:
+        yield "Audit", lambda line: verdicts.get(line.title, "–")
 
 
 def _arrowed(metric: str) -> str:
@@ -166,6 +181,16 @@ def _against(line: Line) -> str:
     if against is None:
         return number(line.difference, signed=True)
     return f"{number(against.value, signed=True)} ({interval(against.interval, signed=True)})"
+
+
+def _verdicts(run: Run, comparison: Comparison) -> dict[str, str]:
+    """Return what an audit has said of each labeler, where it has seen all of the labeler's cells as they are."""
+    known = audited.read(run.store.folder)
+    keys: dict[str, set[str]] = {}
+    for cell in run.cells if known else ():
+        if cell.cut.comparison == comparison.title:
+            keys.setdefault(cell.candidate.title, set()).add(cell.key)
+    return {title: known[min(mine)].judgement for title, mine in keys.items() if mine <= known.keys()}
 
 
 def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
@@ -218,6 +243,8 @@ def claims(comparison: Comparison) -> Iterator[str]:
 
 
 def _whys(line: Line) -> list[str]:
+    if line.leak is not None:
+        return [f"leak: {line.leak}"]
     if line.not_applicable is not None:
         return [f"not applicable: {line.not_applicable}"]
     if line.failures:

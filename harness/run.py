@@ -4,19 +4,23 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import psutil
+import numpy as np
 
-from harness import lists, prepare, shards, twin, work
+from harness import audited, estimate, lists, prepare, shards, timing, twin, work
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
+from harness.engine import Engine
 from harness.errors import DataError, HarnessError
 from harness.evidence import ORACLE, Archive, gather
 from harness.fuse import Block
-from harness.plan import Cell, Setting, cuts, plan
-from harness.process import Limits, Processes
+from harness.plan import Cell, Cut, Setting, cuts, plan
+from harness.process import Limits, Processes, machine_memory
+from harness.products import check_engine
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
 from harness.standing import Evidence
@@ -39,11 +43,16 @@ class Options:
     device: str = "auto"
     require_real: bool = False
     twin_rows: int | None = None
+    engine: Engine = "auto"  # of the neighbour searches; no part of any key, for all find the same
 
     @property
     def limits(self) -> Limits:
-        memory = self.memory * 2**30 if self.memory else 0.8 * psutil.virtual_memory().total
-        return Limits(self.timeout, int(memory))
+        return Limits(self.timeout, int(self.memory * 2**30) if self.memory else self.room)
+
+    @property
+    def room(self) -> int:
+        """Bytes of memory that all cells may use together."""
+        return int(0.8 * machine_memory())
 
     @property
     def setting(self) -> Setting:
@@ -87,6 +96,7 @@ def cache_of(options: Options) -> Path:
 
 def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
     """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
+    check_engine(options.engine, options.setting.device)
     cache = cache_of(options)
     when_missing = "error" if options.require_real else suite.data.when_missing
     path = suite.data.path
@@ -127,8 +137,21 @@ def execute(
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return
+    try:
+        _execute(run, todo, on_block, on_cell, on_list)
+    finally:
+        run.store.remember()
+
+
+def _execute(
+    run: Run,
+    todo: list[Cell],
+    on_block: Callable[[prepare.Recipe, int, int], None],
+    on_cell: Callable[[work.Outcome], None],
+    on_list: Callable[[str, int, int], None],
+) -> None:
     processes = Processes(
-        ("harness.work", "harness.lists", *_preload(todo)), run.options.setting.threads, run.options.setting.device
+        ("harness.work", "harness.lists", *preload(todo)), run.options.setting.threads, run.options.setting.device
     )
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
@@ -141,8 +164,10 @@ def execute(
     names = {name for cell in todo for name in cell.blocks}
     blocks: dict[str, Block] = {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
     listed = _listed(run, todo, blocks, processes, on_list)
+    records, widths = estimate.Cells(estimate.recorded_cells(run.cache.parent)), widths_of(run)
+    expected = {cell.key: records.of(cell, widths, run.options.setting.threads) for cell in todo}
     work.run(
-        todo,
+        estimate.order(todo, expected, run.options.jobs),
         run.dataset,
         blocks,
         listed,
@@ -152,6 +177,8 @@ def execute(
         run.options.limits,
         run.options.jobs,
         on_cell,
+        estimate.Room(run.options.room, {key: each.memory or 0 for key, each in expected.items()}),
+        run.options.engine,
     )
 
 
@@ -166,8 +193,8 @@ def _listed(
     keys = {name: run.recipes[name].key for name in blocks}
     found: work.Lists = {}
     for chain in lists.chains(lists.wanted(todo), blocks):
-        folders = [lists.folder_of(link, keys, run.cache) for link in chain.links]
-        name = "+".join(chain.links[0].on)
+        folders = [lists.folder_of(link, blocks, keys, run.cache) for link in chain.links]
+        name = "+".join(chain.on)
 
         def progress(rows: int, total: int, name: str = name) -> None:
             on_list(name, rows, total)
@@ -177,24 +204,56 @@ def _listed(
             threads = run.options.setting.threads * run.options.jobs  # no cell runs meanwhile
             # Without its list a cell searches for itself, and says itself what is wrong.
             with suppress(HarnessError):
-                lists.make(chain, blocks, folders, processes, limits, threads, progress)
+                lists.make(chain, blocks, folders, processes, limits, threads, progress, run.options.engine)
         for link, folder in zip(chain.links, folders, strict=True):
             there = lists.opened(link, blocks, folder)
             if there is not None:
-                found.setdefault(link.cut, {})[link.on] = there
+                found.setdefault(link.cut, {})[link.need.on, link.need.among] = there
     return found
 
 
+def widths_of(run: Run) -> dict[str, int]:
+    """Return the columns of each block, where they are known: it is made, or its maker says what they are called."""
+    widths = {}
+    for name, recipe in run.recipes.items():
+        if run.is_made(name):
+            widths[name] = int(np.load(prepare.array_of(recipe, run.cache), mmap_mode="r").shape[1])
+        elif names := getattr(recipe.maker, "names", ()):
+            widths[name] = len(names)
+    return widths
+
+
+def made(run: Run) -> Iterator[tuple[str, str, Cut | None, Mapping[str, Any]]]:
+    """Yield each block and neighbour list of the suite that is on disk: kind, name, split, and what it has cost."""
+    on_disk = {name: recipe for name, recipe in run.recipes.items() if run.is_made(name)}
+    for name, recipe in on_disk.items():
+        yield "block", name, None, timing.noted(prepare.array_of(recipe, run.cache).parent)
+    keys = {name: recipe.key for name, recipe in on_disk.items()}
+    wanted = [each for each in lists.wanted(run.cells) if keys.keys() >= set(each.need.on)]
+    blocks = {name: prepare.open_block(on_disk[name], run.cache) for each in wanted for name in each.need.on}
+    for each in wanted:
+        folder = lists.folder_of(each, blocks, keys, run.cache)
+        if folder.exists():
+            yield "list", "+".join(each.need.on), each.cut, timing.noted(folder)
+
+
 def endings(run: Run) -> Iterator[Ending]:
-    """Score every finished cell from the store; the others come with the reason why they are not."""
+    """Score every finished cell from the store; the others come with the reason why they are not.
+
+    A cell of a labeler that an audit has found leaking is scored, and takes no part in a ranking.
+    """
+    truth = lru_cache(1)(lambda cut: answers(run.dataset, cut.split))  # the cells of one split follow each other
+    verdicts = audited.read(run.store.folder)
     for cell in run.cells:
         if run.store.has(cell.key):
-            truth = answers(run.dataset, cell.cut.split)
-            found = scores(run.store.read(cell.key), truth, run.dataset.n_classes, run.suite.metrics.primary)
-            yield Ending(cell, "ok", "", found)
+            result = run.store.read(cell.key)
+            found = scores(result, truth(cell.cut), run.dataset.n_classes, run.suite.metrics.primary)
+            leak = audited.leak(verdicts, cell.key)
+            yield Ending(cell, "ok" if leak is None else "leak", leak or "", found, result.timing)
         else:
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "not run yet"}
             yield Ending(cell, failure["status"], failure["reason"])
+    run.store.remember()
 
 
 def rank(run: Run, ended: list[Ending]) -> list[Comparison]:
@@ -222,7 +281,8 @@ def weigh(runs: Sequence[Run], ended: list[Ending]) -> Evidence:
     return gather(ended, runs[0].suite.metrics.primary, archive(runs))
 
 
-def _preload(cells: list[Cell]) -> tuple[str, ...]:
+def preload(cells: list[Cell]) -> tuple[str, ...]:
+    """Return the modules that the labelers of these cells have their workers import early."""
     wanted = [m for cell in cells for p in nested(cell.candidate.labeler) for m in getattr(p, "preload", ())]
     return tuple(dict.fromkeys(wanted))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,26 @@ class Answers:
     y: NDArray[np.int64]  # (m,)
     sources: NDArray[Any] | None  # (m,)
 
+    @cached_property
+    def slices(self) -> tuple[tuple[str | None, NDArray[np.bool_]], ...]:
+        """All rows, then the rows of each source, as (m,) masks: the same for every labeler of a split."""
+        whole = (None, np.ones(len(self.y), np.bool_))
+        names = () if self.sources is None else np.unique(self.sources)
+        return whole, *((str(source), self.sources == source) for source in names)
+
 
 Key = tuple[str, int | None, str | None]
 """(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4; for auc and
 precision_top_* the class is the least score that counts as good."""
 
 
-@dataclass(frozen=True)
+@cache
+def _key(metric: str, label_class: int | None, source: str | None) -> Key:
+    """Return one object for equal keys: ten thousand cells have the same few hundred."""
+    return metric, label_class, source
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """One number, and the rows it is measured on; None where there are none."""
 
@@ -82,7 +96,7 @@ def scores(result: Result, truth: Answers, n_classes: int, primary: str) -> Scor
     if len(members) > 1:
         first, second, *_ = members.values()
         shares = complementarity(truth.y, first, second)
-        honest |= {(name, None, None): Value(share, len(truth.y)) for name, share in shares.items()}
+        honest |= {_key(name, None, None): Value(share, len(truth.y)) for name, share in shares.items()}
     rows = {name: _on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_}
     found = {name: confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
     best = _best_checkpoint(found, primary)
@@ -130,33 +144,25 @@ def _best_checkpoint(found: Mapping[str, Table], primary: str) -> str | None:
 
 
 def _of_labels(labels: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
-    for source, here in _slices(truth):
+    for source, here in truth.slices:
         yield from _of_table(confusion(truth.y[here], labels[here], n_classes), source)
 
 
 def _of_table(table: Table, source: str | None) -> Iterator[tuple[Key, Value]]:
     for metric, measure in OF_LABELS.items():
-        yield (metric, None, source), Value(measure(table), int(table.sum()))
+        yield _key(metric, None, source), Value(measure(table), int(table.sum()))
     for c in range(len(table) if source is None else 0):
         support = int(table[c].sum())
-        yield ("accuracy", c, None), Value(float(table[c, c] / support) if support else None, support)
+        yield _key("accuracy", c, None), Value(float(table[c, c] / support) if support else None, support)
 
 
 def _of_probabilities(proba: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
-    for source, here in _slices(truth):
+    for source, here in truth.slices:
         for metric, measure in OF_PROBABILITIES.items():
-            yield (metric, None, source), Value(measure(proba[here], truth.y[here]), int(here.sum()))
+            yield _key(metric, None, source), Value(measure(proba[here], truth.y[here]), int(here.sum()))
     for threshold in range(1, n_classes):
-        yield ("auc", threshold, None), Value(auc(proba, truth.y, threshold), len(truth.y))
+        yield _key("auc", threshold, None), Value(auc(proba, truth.y, threshold), len(truth.y))
     good = max(1, n_classes - 2)  # 4 of the scores 0 to 5
     for per_cent in TOP_SHARES:
         value = precision_at_top(proba, truth.y, good, per_cent)
-        yield (f"precision_top_{per_cent}", good, None), Value(value, len(truth.y))
-
-
-def _slices(truth: Answers) -> Iterator[tuple[str | None, NDArray[np.bool_]]]:
-    """Yield all rows, then the rows of each source."""
-    yield None, np.ones(len(truth.y), np.bool_)
-    if truth.sources is not None:
-        for source in np.unique(truth.sources):
-            yield str(source), truth.sources == source
+        yield _key(f"precision_top_{per_cent}", good, None), Value(value, len(truth.y))

@@ -4,23 +4,24 @@ Candidates come from rough products. What is ranked and returned are products ma
 checked: where a row that was dropped might belong among the k, the query is searched again over the whole base.
 """
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from harness.flat import flat
+from harness.engine import Engine
+from harness.flat import flat, plain
 from harness.fuse import Floats, Rows
-from harness.products import Kind, Products, fastest, products
-
-Engine = Literal["auto"] | Kind
+from harness.products import Products, fastest, products
 
 QUERIES, WIDTH = 512, 4_096  # rows of one block of products: 8 MB, which stays in the processor's cache
 ROOM = 1_024  # candidates a query gathers before the weakest are dropped, at least
@@ -48,36 +49,61 @@ def search(
     engine: Engine = "auto",
     threads: int = 1,
     progress: Callable[[int], None] = lambda done: None,
+    own: Rows | None = None,
+    scratch: Path | None = None,
 ) -> tuple[list[Level], dict[str, Any]]:
     """Search the first ``ends[l]`` rows of X, for each l, for the neighbours of the rows from `start` on.
 
     X (N, d) are unit vectors, `rows` (N,) their row numbers: a row is no neighbour of itself, and of equally near rows
     the lower number comes first. `ends` rises. A query among the first ends[l] rows does not ask level l, so that the
     level answers the rows from ``max(start, ends[l])`` on; level 0 answers all of them. `progress` is told how many
-    queries are done. Returns the levels and the facts: engine, margin, recall on a sample, how many queries were
-    searched again, seconds.
+    queries are done. `own` (N,) are the rows that each query shall not find, where it is not `rows`. With `scratch`, a
+    folder, the levels are maps of nameless files there: those of a dozen ratios are larger than X.
+
+    Returns the levels and the facts: engine, margin, recall on a sample, how many queries were searched again,
+    seconds. The engine "faiss" looks at each level by itself, in the plain way that the others are checked against.
     """
     began = time.perf_counter()
-    kind = fastest(X.shape[1]) if engine == "auto" else engine
-    with threadpool_limits(1), _one_torch_thread():  # the threads are ours, one for each block of queries
-        pass_ = _Pass(X, rows, ends, start, k, products(kind, X))
-        margin = pass_.widen()
-        again = pass_.run(threads, progress)
-    facts = {"engine": kind, **margin, "searched_again": again, "seconds": round(time.perf_counter() - began, 3)}
-    return pass_.levels, facts
+    own = rows if own is None else own
+    levels = _levels(len(X), ends, start, k, scratch)
+    facts: dict[str, Any] = {"engine": engine}
+    if engine == "faiss":
+        for number, (end, level) in enumerate(zip(ends, levels, strict=True)):
+            last = progress if number == 0 else lambda done: None  # level 0 is asked by all
+            plain(X, rows, own, end, level.first, level.similarity, level.place, threads, last)
+    else:
+        kind = facts["engine"] = fastest(X.shape[1]) if engine == "auto" else engine
+        with threadpool_limits(1), _one_torch_thread():  # the threads are ours, one for each block of queries
+            pass_ = _Pass(X, rows, own, ends, levels, products(kind, X))
+            facts |= pass_.widen()
+            facts["searched_again"] = pass_.run(threads, progress)
+    return levels, facts | {"seconds": round(time.perf_counter() - began, 3)}
+
+
+def _levels(count: int, ends: list[int], start: int, k: int, scratch: Path | None) -> list[Level]:
+    firsts = [start, *(max(start, end) for end in ends[1:])]
+    shapes = [(count - first, k) for first in firsts]
+    return [
+        Level(first, _room(shape, np.float32, scratch), _room(shape, np.int32, scratch))
+        for first, shape in zip(firsts, shapes, strict=True)
+    ]
+
+
+def _room(shape: tuple[int, int], kind: type, scratch: Path | None) -> NDArray[Any]:
+    if scratch is None or 0 in shape:
+        return np.zeros(shape, kind)
+    with tempfile.TemporaryFile(dir=scratch) as file:  # gone with the map
+        return np.memmap(file, kind, "w+", shape=shape).view(np.ndarray)
 
 
 class _Pass:
     """One pass over the base: what all blocks of queries share."""
 
-    def __init__(self, X: Floats, rows: Rows, ends: list[int], start: int, k: int, products: Products) -> None:
-        self.X, self.rows, self.ends, self.k, self.products = X, rows, ends, k, products
-        firsts = [start, *(max(start, end) for end in ends[1:])]
-        shapes = [(len(X) - first, k) for first in firsts]
-        self.levels = [
-            Level(first, np.empty(shape, np.float32), np.zeros(shape, np.int32))
-            for first, shape in zip(firsts, shapes, strict=True)
-        ]
+    def __init__(
+        self, X: Floats, rows: Rows, own: Rows, ends: list[int], levels: list[Level], products: Products
+    ) -> None:
+        self.X, self.rows, self.own, self.ends, self.levels, self.products = X, rows, own, ends, levels, products
+        self.k = k = levels[0].place.shape[1]
         self.keep = max(MARGIN * k, k + 16)
         self.local = threading.local()
 
@@ -125,7 +151,7 @@ class _Pass:
 
     def flat(self, level: int, asked: NDArray[Any]) -> tuple[Floats, Rows]:
         end = self.ends[level]
-        return flat(self.X[:end], self.rows[:end], self.X[asked], self.rows[asked], self.k)
+        return flat(self.X[:end], self.rows[:end], self.X[asked], self.own[asked], self.k)
 
     def blocks(self) -> Iterator[tuple[slice, int]]:
         """Yield ranges of queries with the highest level that they ask, the costly ones first."""
@@ -154,7 +180,7 @@ class _Pass:
                 self.X[queries],
                 self.X,
                 self.rows,
-                self.rows[queries],
+                self.own[queries],
                 self.products.scale[queries],
                 threshold,
                 rough,

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from harness import prepare
+from harness import prepare, timing
 from harness.digest import canonical
 from harness.errors import DataError, HarnessError
 from harness.items import Items
@@ -148,27 +149,29 @@ def _run(
     workers: tuple[str | None, ...],
 ) -> None:
     """Run the shards, at most one for each of `workers` at a time. One that fails ends the others."""
-    free, running = list(reversed(workers)), dict[Shard, tuple[Child, str | None]]()
+    free, running = list(reversed(workers)), dict[Shard, tuple[Child, str | None, int]]()
     waiting = waiting[::-1]
     try:
         while waiting or running:
             while waiting and free:
                 each, gpu = waiting.pop(), free.pop()
                 folder = _folder(each, recipe, cache)
+                before = rows_in(folder / ARRAY)
                 child = prepare.begin(recipe, items, processes, folder, each.span(len(items)), gpu)
-                running[each] = child, gpu
+                running[each] = child, gpu, before
             time.sleep(0.1)
-            for each, (child, gpu) in list(running.items()):
+            for each, (child, gpu, before) in list(running.items()):
                 stopped = child.over(limits) if child.process.is_alive() else None
                 if stopped is not None or not child.process.is_alive():
                     child.kill()
                     about = prepare.ended(recipe, child, stopped)
+                    prepare.cost(recipe, child, before)
                     (child.folder / DONE).write_text(canonical(about))
                     del running[each]
                     free.append(gpu)
             report()
     finally:
-        for child, _ in running.values():
+        for child, _, _ in running.values():
             child.kill()
 
 
@@ -195,11 +198,21 @@ def _join(recipe: Recipe, items: Items, cache: Path, of: int) -> None:
                     np.lib.format.read_magic(source)
                     np.lib.format.read_array_header_1_0(source)
                     shutil.copyfileobj(source, out, 2**24)
+        timing.note(joined, **_cost_of(parts))
         prepare.finish(joined, folder, json.loads((parts[0] / DONE).read_text()))
     for each in every:
         shutil.rmtree(_folder(each, recipe, cache), ignore_errors=True)
     if not any(_home(recipe, cache).iterdir()):
         _home(recipe, cache).rmdir()
+
+
+def _cost_of(parts: list[Path]) -> dict[str, Any]:
+    """Return what shards have cost together: their seconds added up, the memory of the largest of them."""
+    costs = [cost for part in parts if (cost := timing.noted(part))]
+    if not costs:
+        return {}
+    sums: dict[str, Any] = {name: sum(cost[name] for cost in costs) for name in ("seconds", "rows")}
+    return {**costs[0], **sums, "memory": max(cost["memory"] for cost in costs)}
 
 
 def _home(recipe: Recipe, cache: Path) -> Path:

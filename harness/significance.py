@@ -15,7 +15,6 @@ Floats = NDArray[np.float64]
 LEVEL = 0.05  # of all false separations of a comparison together
 POWER = 0.8  # with which the smallest detectable difference would be found
 FEWEST = 30  # test rows, or groups of them, below which nothing is separated
-ERRATIC = 0.2  # level of the F test by which a labeler has a seed variance of its own; missing one does the harm
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,7 @@ def differences(measured: Measured) -> Estimates:
     means, cov = measured.values.mean(axis=1), measured.rows
     by_rows = np.maximum(cov[a, a] + cov[b, b] - 2 * cov[a, b], 0.0)
     s2, df = seed_variances(measured)
-    return _estimates(means[a] - means[b], by_rows, s2[a] + s2[b], np.minimum(df[a], df[b]), measured)
+    return _estimates(means[a] - means[b], by_rows, s2[a] + s2[b], df, measured)
 
 
 def values(measured: Measured) -> Estimates:
@@ -74,40 +73,32 @@ def values(measured: Measured) -> Estimates:
     return _estimates(measured.values.mean(axis=1), np.diag(measured.rows), s2, df, measured)
 
 
-def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: Floats, measured: Measured) -> Estimates:
+def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: Measured) -> Estimates:
     """Add both variances; their degrees of freedom by Satterthwaite (1946)."""
     by_seed = s2 / measured.values.shape[1]
     variance = by_rows + by_seed
     with np.errstate(divide="ignore", invalid="ignore"):
-        joint = variance**2 / (by_seed**2 / df + by_rows**2 / (measured.units - 1))
-    return Estimates(value, np.sqrt(variance), np.where(variance > 0, joint, measured.units - 1.0))
+        joint = variance**2 / (by_seed**2 / df + by_rows**2 / max(measured.units - 1, 1))
+    return Estimates(value, np.sqrt(variance), np.where(variance > 0, joint, max(measured.units - 1.0, 1.0)))
 
 
-def seed_variances(measured: Measured) -> tuple[Floats, Floats]:
+def seed_variances(measured: Measured) -> tuple[Floats, float]:
     """Return (m,) variances of one seed's value and their degrees of freedom; zeros where there is one seed.
 
-    Pooled over the labelers, df = m (J - 1). One that scatters more than the others by an F test stands with its own,
-    df = J - 1. Where seeds test different rows, the mean over the labelers, mostly luck of the rows, is taken off
-    before, df = (m - 1) (J - 1).
+    Pooled over the labelers, df = m (J - 1); one of three or more that scatters more than that counts with its own.
+    Where seeds test different rows, the mean over the labelers, mostly luck of the rows, is taken off before, df =
+    (m - 1) (J - 1).
     """
-    from scipy import stats
-
     found = measured.values
     m, seeds = found.shape
     if seeds == 1:
-        return np.zeros(m), np.full(m, np.inf)
-    free = float(m * (seeds - 1))
-    own = found.var(axis=1, ddof=1)
-    pooled = own.mean()
+        return np.zeros(m), np.inf
+    own, df = found.var(axis=1, ddof=1), m * (seeds - 1)
     if not measured.same_rows and m > 1:
-        left = found - found.mean(axis=0)
-        own = left.var(axis=1, ddof=1) * m / (m - 1)
-        free, pooled = float((m - 1) * (seeds - 1)), own.mean()
-    if m < 3:
-        return np.full(m, pooled), np.full(m, free)
-    others = (own.sum() - own) / (m - 1)
-    erratic = own > others * stats.f.ppf(1 - ERRATIC, seeds - 1, (m - 1) * (seeds - 1))
-    return np.where(erratic, own, pooled), np.where(erratic, seeds - 1.0, free)
+        own = (found - found.mean(axis=0)).var(axis=1, ddof=1) * m / (m - 1)
+        df = (m - 1) * (seeds - 1)
+    pooled = np.full(m, own.mean())
+    return (np.maximum(own, pooled) if m > 2 else pooled), float(df)
 
 
 def holm(p: Floats) -> Floats:
@@ -153,7 +144,5 @@ def row_covariance(shares: NDArray[Any], weights: Floats) -> Floats:
     variance of a mean where weights are equal, the linearised cluster variance of a ratio where they are not.
     """
     units = len(weights)
-    if units < 2:
-        return np.full((len(shares), len(shares)), np.inf)
     left = shares - weights * shares.sum(axis=1, keepdims=True)
-    return np.asarray(left @ left.T * (units / (units - 1)))
+    return np.asarray(left @ left.T * (units / max(units - 1, 1)))

@@ -130,5 +130,5 @@ def _against(pairs: tuple[Pair, ...], baseline: str) -> dict[str, Difference]:
             found[pair.first] = pair.difference
         elif pair.first == baseline:
             value, (low, high) = pair.difference.value, pair.difference.interval
-            found[pair.second] = Difference(-value, pair.difference.se, (-high, -low), pair.difference.p)
+            found[pair.second] = Difference(0.0 - value, pair.difference.se, (-high, -low), pair.difference.p)
     return found

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.digest import canonical, digest
+from harness.marks import Marks, look
+from harness.timing import FILE as TIMING
+from harness.timing import noted
 
 SCHEMA = 1
 """Version of what a finished cell holds; part of every cell's key."""
 
 CELL = "cell.json"
-TIMING = "timing.json"
+LOOKED_AT = (".npy", ".npz", CELL)  # the files that make a cell whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,9 @@ class Store:
         self.cells = folder / "cells"
         self.failed = folder / "failed"
         self.scratch = folder / "scratch"
-        self._whole: set[str] = set()  # cells whose files have been read through once by this process
+        self._whole: set[str] = set()  # cells that this process has seen to be whole
+        self._marks = Marks(folder / "marks.json")
+        self._hands = ThreadPoolExecutor(4)  # the disk writes several files in one go where it is asked at once
 
     def open(self) -> None:
         """Make the folders and clear what an interrupted run left in scratch. The caller holds the run's lock."""
@@ -51,10 +57,29 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
 
     def has(self, key: str) -> bool:
-        """Say whether the cell is finished and whole: every array as its record says, and no other."""
-        if key not in self._whole and self._is_whole(key):
-            self._whole.add(key)
-        return key in self._whole
+        """Say whether the cell is finished and whole: every array as its record says, and no other.
+
+        A cell is read through once; later it counts as whole while size, times and inode of its files stay the same.
+        """
+        if key in self._whole:
+            return True
+        seen = look(self.cells / key, LOOKED_AT)
+        if seen is None or not (self._marks.has(key, seen) or self._is_whole(key)):
+            return False
+        if seen.settled:
+            self._marks.put(key, seen)
+        self._whole.add(key)
+        return True
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the cells that are finished, and note how they look for the next process."""
+        found = {key for key in keys if self.has(key)}
+        self.remember()
+        return found
+
+    def remember(self) -> None:
+        """Note on disk how the cells look that this process has seen to be whole."""
+        self._marks.save()
 
     def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
@@ -62,14 +87,17 @@ class Store:
         (folder / TIMING).write_text(canonical(timing))
         whole = {"schema": SCHEMA, "key": key, "files": files, **record}
         (folder / CELL).write_text(canonical(whole | {"sha256": digest(whole)}))
-        for path in folder.iterdir():
-            _sync(path)
+        list(self._hands.map(_sync, folder.iterdir()))
         _sync(folder)
         target = self.cells / key
         if target.exists():  # there, but not whole
             shutil.rmtree(target)
         folder.rename(target)
         _sync(self.cells)
+        self._whole.add(key)
+        seen = look(target, LOOKED_AT)
+        if seen is not None:
+            self._marks.put(key, seen)
         with suppress(FileNotFoundError):
             (self.failed / f"{key}.json").unlink()
 
@@ -96,19 +124,18 @@ class Store:
     def read(self, key: str) -> Result:
         """Read a finished cell."""
         folder = self.cells / key
-        record = self._record(key) or {}
-        timing = _json(folder / TIMING) or {}
+        record = self.record(key) or {}
         return Result(
             np.load(folder / "labels.npy", allow_pickle=False),
             np.load(folder / "proba.npy", allow_pickle=False, mmap_mode="r"),
             record["facts"],
             dict(zip(record["checkpoints"], _load(folder / "checkpoints.npy"), strict=True)),
             _arrays(folder / "rows.npz"),
-            timing if {"seconds", "memory"} <= timing.keys() else {},
+            noted(folder),
         )
 
     def _is_whole(self, key: str) -> bool:
-        record = self._record(key)
+        record = self.record(key)
         if record is None:
             return False
         try:
@@ -116,7 +143,8 @@ class Store:
         except OSError:
             return False
 
-    def _record(self, key: str) -> dict[str, Any] | None:
+    def record(self, key: str) -> dict[str, Any] | None:
+        """Return what is written of a finished cell: spec, split, parts of its key, facts; None where it is torn."""
         record = _json(self.cells / key / CELL) or {}
         sha256 = record.pop("sha256", None)
         whole = record.get("schema") == SCHEMA and record.get("key") == key and digest(record) == sha256
@@ -133,7 +161,8 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 def _arrays_in(folder: Path) -> dict[str, str]:
     """Return {name: SHA-256} of the arrays in a folder."""
-    return {path.name: _sha256(path) for path in sorted(folder.glob("*.np[yz]"))}
+    names = sorted(name for name in os.listdir(folder) if name.endswith((".npy", ".npz")))  # noqa: PTH208
+    return {name: _sha256(folder / name) for name in names}
 
 
 def _load(path: Path) -> NDArray[Any]:

@@ -21,6 +21,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
 BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_CELLS = 20_000
+SPLITS = ("seeds", "labelers")  # what an entry of the splits says beside its splitter
 SECTIONS = (
     *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
     "reference",
@@ -39,10 +40,11 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Splits:
-    """One splitter and the seeds it is asked for."""
+    """One splitter, the seeds it is asked for, and the labelers that its splits are put to: None, all of them."""
 
     splitter: Any
     seeds: tuple[int, ...]
+    labelers: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
         return spec.title(self.splitter)
@@ -112,13 +114,14 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
     labelers = _labelers(top.get("labelers", []), set(blocks), reader)
     if metrics is not spec.INVALID and labelers:
         labelers = _with_baseline(labelers, metrics, reader)
+    baseline = Metrics.baseline if metrics is spec.INVALID else metrics.baseline
     return Suite(
         file,
         name,
         data,
         reader.record(Population, top.get("population"), ("population",)),
         blocks,
-        tuple(_splits(top.get("splits", []), reader)),
+        tuple(_splits(top.get("splits", []), [each.title for each in labelers], baseline, reader)),
         tuple(labelers),
         metrics,
         reader.read(Literal["honest", "record"], top.get("protocol", "honest"), ("protocol",)),
@@ -147,7 +150,7 @@ def _blocks(section: Any, reader: spec.Reader) -> dict[str, Any]:
     return blocks
 
 
-def _splits(section: Any, reader: spec.Reader) -> Iterator[Splits]:
+def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader) -> Iterator[Splits]:
     if not isinstance(section, list) or not section:
         reader.problem(("splits",), "must be a list of splitters, as '- {splitter: prefix, ratios: [0.1], seeds: [3]}'")
         return
@@ -156,12 +159,15 @@ def _splits(section: Any, reader: spec.Reader) -> Iterator[Splits]:
         if not isinstance(value, dict) or "splitter" not in value:
             reader.problem(place, "'splitter' is missing")
             continue
-        splitter = reader.named_plugin("splitters", value["splitter"], value, place, without=("splitter", "seeds"))
+        splitter = reader.named_plugin("splitters", value["splitter"], value, place, without=("splitter", *SPLITS))
         seeds = reader.read(tuple[int, ...], value.get("seeds", [0]), (*place, "seeds"))
         if seeds is not spec.INVALID and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
             reader.problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
-        if splitter is not spec.INVALID and seeds is not spec.INVALID:
-            yield Splits(splitter, seeds)
+        chosen = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
+        for unknown in [title for title in chosen or () if chosen is not spec.INVALID and title not in titles]:
+            reader.problem((*place, "labelers"), f"no labeler is called {unknown!r}{nearest(unknown, titles)}")
+        if all(part is not spec.INVALID for part in (splitter, seeds, chosen)):
+            yield Splits(splitter, seeds, None if chosen is None else (*chosen, baseline))
 
 
 def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:

@@ -3,18 +3,23 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.plan import Cut
 from harness.rank import Comparison, Ending
-from harness.run import Run
+from harness.run import Run, made
 from harness.score import Value
 
 Row = dict[str, Any]
+
+AT_ONCE = 10_000  # rows of a parquet file
+FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def score_rows(ended: list[Ending]) -> Iterator[Row]:
@@ -80,31 +85,54 @@ SCORE_COLUMNS = {
     "n": pa.int64(),
 }
 
+TIMING_COLUMNS = (
+    *("kind", "on", "comparison", "labeler", "seed", "ratio", "fold", "status"),
+    *("seconds", "peak_memory_mib", "parameters", "engine", "neighbors_own", "neighbors_shared"),
+)
+
 
 def _about_cell(ending: Ending) -> Row:
-    split = ending.cell.cut.split
-    return {
-        "comparison": ending.cell.cut.comparison,
-        "labeler": ending.cell.candidate.title,
-        "seed": split.seed,
-        "ratio": split.ratio,
-        "fold": split.fold,
-    }
+    return {"labeler": ending.cell.candidate.title} | _about_cut(ending.cell.cut)
+
+
+def _about_cut(cut: Cut) -> Row:
+    split = cut.split
+    return {"comparison": cut.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
 
 
 def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
-    """Yield what each cell cost: seconds of its `label` call, peak anonymous memory, parameters."""
+    """Yield what every block, neighbour list and cell cost: seconds, peak anonymous memory, parameters.
+
+    A cell's seconds are those of its `label` call. Blocks and lists may have been made by an earlier run; the seconds
+    of `neighbors_shared` are those of a list that was made once for several cells, and not in the cell's own.
+    """
+    for kind, name, cut, cost in made(run):
+        yield {"kind": kind, "on": name} | (_about_cut(cut) if cut else {}) | {"status": "ok"} | _cost(cost)
     for ending in ended:
-        timing, parameters = {}, None
-        if ending.status == "ok":
-            result = run.store.read(ending.cell.key)
-            timing, parameters = dict(result.timing), result.facts.get("parameters")
-        yield _about_cell(ending) | {
-            "status": ending.status,
-            "seconds": timing.get("seconds"),
-            "peak_memory_mib": None if not timing else round(timing["memory"] / 2**20, 1),
-            "parameters": parameters,
-        }
+        scores, on = ending.scores, "+".join(ending.cell.blocks)
+        cost = _cost(ending.timing) | {"parameters": scores and scores.facts.get("parameters")}
+        cost |= _searches(ending.timing.get("searches", []))
+        yield {"kind": "cell", "on": on} | _about_cell(ending) | {"status": ending.status} | cost
+
+
+def _cost(timing: Mapping[str, Any]) -> Row:
+    memory = timing.get("memory")
+    return {
+        "seconds": timing.get("seconds"),
+        "peak_memory_mib": None if memory is None else round(memory / 2**20, 1),
+        "parameters": None,
+    }
+
+
+def _searches(searches: list[dict[str, Any]]) -> Row:
+    own, shared = (
+        [search["seconds"] for search in searches if search["shared"] == together] for together in (False, True)
+    )
+    return {
+        "engine": "+".join(sorted({search["engine"] for search in searches})) or None,
+        "neighbors_own": round(sum(own), 3) if own else None,
+        "neighbors_shared": round(sum(shared), 3) if shared else None,
+    }
 
 
 def standing_rows(comparisons: list[Comparison]) -> Iterator[Row]:
@@ -142,39 +170,68 @@ def pair_rows(comparisons: list[Comparison]) -> Iterator[Row]:
             }
 
 
-def to_csv(rows: Iterator[Row]) -> str:
+def to_csv(rows: Iterable[Row]) -> str:
     """Write rows as CSV; numbers in full precision."""
     listed = list(rows)
-    columns = list(dict.fromkeys(key for row in listed for key in row))
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_csv_cell, columns))
-    for row in listed:
-        writer.writerow([_csv_cell(row.get(column)) for column in columns])
+    _write_csv(out, listed, list(dict.fromkeys(key for row in listed for key in row)))
     return out.getvalue()
 
 
+def write_csvs(folder: Path, run: Run, ended: list[Ending]) -> None:
+    """Write scores.csv and timings.csv, row by row: of many cells all rows are more than memory should hold."""
+    for name, rows, kept in (
+        ("scores.csv", score_rows(ended), _score_columns(ended)),
+        ("timings.csv", timing_rows(run, ended), TIMING_COLUMNS),
+    ):
+        scratch = (folder / name).with_suffix(".part")
+        with scratch.open("w", encoding="utf-8", newline="") as out:
+            _write_csv(out, rows, kept)
+        scratch.replace(folder / name)
+
+
+def scores_csv(ended: list[Ending]) -> str:
+    """Return scores.csv as a text."""
+    out = io.StringIO()
+    _write_csv(out, score_rows(ended), _score_columns(ended))
+    return out.getvalue()
+
+
+def _score_columns(ended: list[Ending]) -> list[str]:
+    whole = any(ending.scores is not None for ending in ended)
+    return [column for column in (*CELL_COLUMNS, *(SCORE_COLUMNS if whole else ())) if column != "cell"]
+
+
+def _write_csv(out: IO[str], rows: Iterable[Row], columns: Sequence[str]) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(_csv_cell, columns))
+    for row in rows:
+        writer.writerow([_csv_cell(row.get(column)) for column in columns])
+
+
 def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
+    if isinstance(value, str):
+        text = re.sub("\r(?!\n)", "\n", value) if "\r" in value else value  # the writer quotes \n, but not a lone \r
+        # A spreadsheet would run a text cell that begins like a formula.
+        return f"'{text}" if text.startswith(FORMULA) else text
     if isinstance(value, float):
         return repr(value)
-    text = re.sub("\r(?!\n)", "\n", str(value))  # the writer quotes \n, but not a lone \r
-    # A spreadsheet would run a text cell that begins like a formula.
-    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t")) else text
+    return "" if value is None else str(value)
 
 
 def write_tables(run: Run, ended: list[Ending]) -> None:
     """Write the derived tables of the run; they can be made again from the cells at any time."""
     folder = run.store.folder / "tables"
     folder.mkdir(parents=True, exist_ok=True)
-    cells = [_about_cell(e) | {"cell": e.cell.key, "status": e.status, "reason": e.reason} for e in ended]
+    cells = (_about_cell(e) | {"cell": e.cell.key, "status": e.status, "reason": e.reason} for e in ended)
     _parquet(folder / "cells.parquet", cells, CELL_COLUMNS | {"reason": pa.string()})
-    metrics = [row | {"cell": e.cell.key} for e in ended if e.scores for row in score_rows([e])]
+    metrics = (row | {"cell": e.cell.key} for e in ended if e.scores for row in score_rows([e]))
     _parquet(folder / "metrics.parquet", metrics, CELL_COLUMNS | SCORE_COLUMNS)
 
 
-def _parquet(file: Path, rows: list[Row], columns: dict[str, pa.DataType]) -> None:
-    scratch = file.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(rows, pa.schema(list(columns.items()))), scratch)
+def _parquet(file: Path, rows: Iterator[Row], columns: dict[str, pa.DataType]) -> None:
+    scratch, schema = file.with_suffix(".part"), pa.schema(list(columns.items()))
+    with pq.ParquetWriter(scratch, schema) as out:
+        while batch := list(islice(rows, AT_ONCE)):
+            out.write_table(pa.Table.from_pylist(batch, schema))
     scratch.replace(file)

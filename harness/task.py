@@ -4,7 +4,7 @@ Four letters are used everywhere: N rows of the population, n labelled, m to lab
 classes, which are the integers 0 to C-1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import nearest
-from harness.fuse import Block, Floats, Rows, fuse
+from harness.fuse import Block, Floats, Rows, fuse, parts
 from harness.listed import Listed
 
 On = str | tuple[str, ...]
@@ -41,6 +41,7 @@ class Task:
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
     pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a labeler's own guess
     listed: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # neighbours found beforehand, by blocks
+    graphs: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # the same, of all rows among all rows
     checkpoints: bool = True  # False: nobody looks at the answers on the way, leave them out
 
     def __post_init__(self) -> None:
@@ -53,13 +54,20 @@ class Task:
         # NumPy forgets in a pickle that an array is read-only; made anew, the arrays are sealed again.
         return Task, tuple(getattr(self, part.name) for part in fields(self))
 
-    def matrix(self, on: On) -> tuple[Floats, Floats]:
+    def matrix(self, on: On, *rows: Rows) -> tuple[Floats, ...]:
         """Return X (n, d) and X_pool (m, d), float32, of one block or of several side by side.
 
-        Embeddings come as they are, features z-scored with mean and standard deviation of the labelled rows only.
+        Embeddings come as they are, features z-scored with mean and standard deviation of the labelled rows only. Of
+        given `rows`, arrays of row numbers, there is one matrix (len, d) each instead.
         """
-        X, X_pool = fuse(self.chosen(on), self.labelled, self.labelled, self.to_label)
-        return X, X_pool
+        return fuse(self.chosen(on), self.labelled, *(rows or (self.labelled, self.to_label)))
+
+    def parts(self, on: On, rows: Rows, size: int) -> Iterator[tuple[slice, Floats]]:
+        """Yield the matrix of `rows`, such as ``to_label``, in parts that are never in memory together.
+
+        Each comes with its place: (slice of the rows, (`size` rows or what is left of them, d)).
+        """
+        return parts(self.chosen(on), self.labelled, rows, size)
 
     def chosen(self, on: On) -> list[Block]:
         """Return the blocks named by `on`, in that order; an unknown name is a KeyError that lists the known ones."""

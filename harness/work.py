@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -19,11 +18,13 @@ from harness.catalog import Catalog, resolve
 from harness.contracts import nested
 from harness.dataset import Dataset
 from harness.digest import canonical
+from harness.engine import Engine, searching
 from harness.errors import NotApplicable
+from harness.estimate import Room, asked_of
 from harness.facts import table_flaw
 from harness.fuse import Block
 from harness.listed import Listed
-from harness.lists import needs
+from harness.lists import Among, needs
 from harness.plan import Cell, Cut
 from harness.prepare import ask
 from harness.process import LOG, Child, Limits, Processes
@@ -34,7 +35,7 @@ ANSWER = "answer.json"
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
 
 References = dict[str, tuple[str, str, str | None]]
-Lists = dict[Cut, dict[tuple[str, ...], Listed]]
+Lists = dict[Cut, dict[tuple[tuple[str, ...], Among], Listed]]
 
 
 @dataclass(frozen=True)
@@ -58,26 +59,39 @@ def run(
     limits: Limits,
     jobs: int,
     report: Callable[[Outcome], None],
+    room: Room,
+    engine: Engine = "auto",
 ) -> None:
-    """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on."""
+    """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on.
+
+    Cells start in the order given, but one for which there is no `room` beside those that run lets others pass.
+    """
     # Labelers that differ in name alone have one key, and so one cell.
-    waiting, running = deque({cell.key: cell for cell in cells}.values()), dict[Any, tuple[Cell, Child]]()
+    waiting, running = list({cell.key: cell for cell in cells}.values())[::-1], dict[Any, tuple[Cell, Child]]()
+    ended: list[tuple[Cell, Child, str | None]] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                cell = waiting.popleft()
-                child = _start(cell, dataset, blocks, lists, catalog, store, processes)
+        while waiting or running or ended:
+            while len(running) < jobs and (cell := room.take(waiting, [cell for cell, _ in running.values()])):
+                child = _start(cell, dataset, blocks, lists, catalog, store, processes, engine)
                 running[child.process.sentinel] = cell, child
-            wait(list(running), timeout=0.05)
-            for sentinel, (cell, child) in list(running.items()):
-                stopped = child.over(limits) if child.process.is_alive() else None
-                if stopped is not None or not child.process.is_alive():
-                    del running[sentinel]
-                    child.kill()
-                    report(_finish(cell, child, stopped, dataset.n_classes, store))
+            for cell, child, stopped in ended:  # while others run: a commit waits for the disk
+                report(_finish(cell, child, stopped, dataset.n_classes, store, blocks, processes.threads))
+            if running:
+                wait(list(running), timeout=0.05)
+            ended = list(_ended(running, limits))
     finally:
         for _, child in running.values():
             child.kill()
+
+
+def _ended(running: dict[Any, tuple[Cell, Child]], limits: Limits) -> Iterator[tuple[Cell, Child, str | None]]:
+    """Yield the cells that have ended or passed a limit, each with that, and forget them."""
+    for sentinel, (cell, child) in list(running.items()):
+        stopped = child.over(limits) if child.process.is_alive() else None
+        if stopped is not None or not child.process.is_alive():
+            child.kill()
+            del running[sentinel]
+            yield cell, child, stopped
 
 
 def _start(
@@ -88,6 +102,7 @@ def _start(
     catalog: Catalog,
     store: Store,
     processes: Processes,
+    engine: Engine,
 ) -> Child:
     folder = store.scratch / cell.key
     folder.mkdir()
@@ -95,11 +110,23 @@ def _start(
     references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
     task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     here = lists.get(cell.cut, {})
-    task = replace(task, listed={on: here[on] for on, _ in needs(labeler) if on in here})
-    return processes.start(_label, (spec.unbuild(labeler), references, task), folder.absolute())
+    asked = {(need.on, need.among) for need in needs(labeler)}
+    listed, graphs = (
+        {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
+    )
+    task = replace(task, listed=listed, graphs=graphs)
+    return processes.start(label, (spec.unbuild(labeler), references, task, engine), folder.absolute())
 
 
-def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store: Store) -> Outcome:
+def _finish(
+    cell: Cell,
+    child: Child,
+    stopped: str | None,
+    n_classes: int,
+    store: Store,
+    blocks: Mapping[str, Block],
+    threads: int,
+) -> Outcome:
     """Check what the worker left and commit it, or remember why there is nothing."""
     seconds = child.seconds
     answer = None if stopped else _read(child.folder)
@@ -119,11 +146,13 @@ def _finish(cell: Cell, child: Child, stopped: str | None, n_classes: int, store
     record = {
         "spec": spec.unbuild(cell.candidate.labeler),
         "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
+        "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
     }
-    memory = max(child.peak, answer["memory"])
-    store.commit(cell.key, child.folder, record, {"seconds": answer["seconds"], "wall": seconds, "memory": memory})
+    cost = {"seconds": answer["seconds"], "wall": seconds, "memory": max(child.peak, answer["memory"])}
+    asked = asked_of(cell, {name: block.array.shape[1] for name, block in blocks.items()})
+    store.commit(cell.key, child.folder, record, cost | {"threads": threads, "searches": answer["searches"]} | asked)
     return Outcome(cell, "ok", "", seconds)
 
 
@@ -180,14 +209,16 @@ def _keep_log(log: Path, store: Store, key: str) -> None:
 # What follows runs in the worker.
 
 
-def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
+def label(what: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto") -> None:
+    """Ask a labeler about a task, and leave its answer in the current folder; `answer.json` says how it ended."""
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:
         labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
         started = time.perf_counter()
         try:
-            result = labeler.label(task)
+            with searching(engine) as searches:
+                result = labeler.label(task)
         finally:
             os.chdir(folder)
         seconds = time.perf_counter() - started
@@ -196,7 +227,8 @@ def _label(what: Mapping[str, Any], references: References, task: Task) -> None:
             answer["reason"] = fault
         else:
             predictions = result if isinstance(result, Predictions) else Predictions(result)
-            answer = _save(predictions) | {"status": "ok", "reason": "", "seconds": seconds, "memory": _peak()}
+            told = {"seconds": seconds, "memory": _peak(), "searches": searches}
+            answer = _save(predictions) | {"status": "ok", "reason": "", **told}
     except NotApplicable as error:
         answer = {"status": "not applicable", "reason": str(error)}
     except MemoryError:

@@ -156,11 +156,11 @@ def board(output, name="small"):
 
 
 def ranks(output, name="small"):
-    """Return {labeler: rank} of the first table of a leaderboard."""
+    """Return {labeler: rank} of the first table of a leaderboard, without the mark of the leading group."""
     page = (output / "leaderboards" / name / "README.md").read_text()
     lines = page.partition("| Rank ")[2].partition("\n\n")[0].splitlines()[2:]
     rows = [line.strip("| ").split(" | ") for line in lines]
-    return {row[1]: row[0] for row in rows}
+    return {row[1]: row[0].removesuffix(" •") for row in rows}
 
 
 def scores(output, name="small"):

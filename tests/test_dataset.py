@@ -1,6 +1,8 @@
 """Data: a fault of a file is one line with column, rows and advice; what is sound is read exactly."""
 
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 
@@ -223,6 +225,22 @@ def test_large_integers_are_kept_exactly(read):
     assert dataset.group_names[dataset.groups].tolist() == large
 
 
+def test_reading_does_not_wait_for_pandas(tmp_path):
+    columns = {"y": [0, None, 2], "who": ["a", "b", "a"], "id": pa.array([7, 8, 9], pa.uint64())}
+    pq.write_table(pa.table(columns), tmp_path / "data.parquet")
+    code = """
+import sys
+from pathlib import Path
+from harness.dataset import Data, load
+from harness.population import Population
+from harness.table import open_table
+table = open_table("data.parquet", (Path(),), Path("cache"), "error", None)
+load(Data("data.parquet", "y", 6, id="id", source="who", group="who", raters=("y",)), Population(), table)
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+
+
 def test_the_identity_follows_every_label_and_the_rows(read):
     def identity(y=tuple(Y), g=tuple(Y), r=tuple(Y), classes=6, **more):
         columns = {"y": list(y), "g": list(g), "r": list(r)}
@@ -441,3 +459,18 @@ def test_memory_for_a_conversion_does_not_grow_with_the_file(tmp_path, monkeypat
 
     peak(200)
     assert peak(8_000) < 2 * peak(800)
+
+
+def test_copies_of_an_oversampled_row_are_split_as_rows_of_their_own(table_of):
+    from harness_plugins.splitters.nested import Nested
+    from harness_plugins.splitters.prefix import Prefix
+
+    y = [0] * 40 + [1] * 4
+    data = Data("data.parquet", "y", 2, id="name")
+    table = table_of({"y": y, "name": [f"row {i}" for i in range(44)]})
+    dataset = load(data, Population("oversampled", per_class=40), table)
+    assert len(dataset) == 80
+    for splitter in (Prefix((0.5,)), Nested((0.5,), test=0.4)):
+        (split,) = splitter.splits(dataset.for_splitters(), 0)
+        both = np.intersect1d(dataset.items.rows[split.train], dataset.items.rows[split.test])
+        assert both.tolist() == [40, 41, 42, 43], "the rare rows, ten times each, stand on both sides"

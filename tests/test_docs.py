@@ -43,7 +43,7 @@ def test_the_readme_lists_every_plugin_under_its_kind() -> None:
 
 def test_the_readme_shows_the_generated_board() -> None:
     board = runpy.run_path(str(ROOT / "docs" / "board.py"))
-    assert "| 1 |" in README
+    assert "| Rank | Labeler |" in README
     assert board["with_boards"](README, ROOT) == README
 
 
@@ -108,7 +108,9 @@ def test_the_readmes_plugin_passes_the_kit_and_ranks(rows: Path) -> None:
     (rows / "with_plugin.yaml").write_text(text.replace("labelers:", "labelers:\n  - centroid: {on: bge}"))
     done = harness_run("run", "with_plugin.yaml", "--plugin", "centroid.py", cwd=rows)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"\| \d=? \| centroid\(on=bge\) \|", (rows / "leaderboards/with_plugin/README.md").read_text())
+    assert re.search(
+        r"\| \d(-\d)?( •)? \| centroid\(on=bge\) \|", (rows / "leaderboards/with_plugin/README.md").read_text()
+    )
 
 
 def test_the_kit_example_of_the_docs_runs(rows: Path) -> None:
@@ -181,4 +183,6 @@ def test_the_leak_of_the_judged_responses_is_quoted_from_the_boards() -> None:
         for suite_name, value in zip(("judged_random", "judged_by_prompt"), quoted, strict=True):
             page = (ROOT / "leaderboards" / suite_name / "README.md").read_text()
             board = page.split("\n## nested(test=0.3), 50 % labelled")[1].split("\n## ")[0]
-            assert re.search(rf"^\| \d+=? \| {re.escape(labeler)} \| {value} ", board, re.MULTILINE), labeler
+            assert re.search(rf"^\| \d+(=|-\d+)?( •)? \| {re.escape(labeler)} \| {value} ", board, re.MULTILINE), (
+                labeler
+            )

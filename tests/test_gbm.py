@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import Block, Task, holdout
+from harness.spec import title
 from harness.task import flaw
 from harness.testing import labeler_checks
 from harness_plugins.labelers.gbm import GBM
@@ -93,6 +94,34 @@ def test_every_setting_reaches_lightgbm(noisy, changed, name, value):
     answer = replace(base, **changed).label(noisy).proba
     np.testing.assert_allclose(answer, direct(noisy, 8, seed=3, **{name: value}).predict(pool), atol=1e-6)
     assert np.abs(answer - base.label(noisy).proba).max() > 1e-3
+
+
+def test_the_fast_preset_is_half_the_rows_a_fifth_of_the_features_and_63_bins(noisy):
+    pool = noisy.blocks["x"].array[noisy.to_label]
+    record = replace(SMALL, validation=0, rounds=8)
+    fast = replace(record, preset="fast").label(noisy).proba
+    expected = direct(noisy, 8, seed=3, subsample=0.5, colsample_bytree=0.2, max_bin=63).predict(pool)
+    np.testing.assert_allclose(fast, expected, atol=1e-6)
+    assert np.abs(fast - record.label(noisy).proba).max() > 1e-3
+    assert title(GBM("x", preset="fast")) == "gbm(on=x, preset=fast)"
+
+
+@pytest.mark.parametrize("field", ["row_sample", "column_sample"])
+def test_a_share_beside_the_preset_that_sets_it_is_refused(field):
+    with pytest.raises(ValueError, match=f"^{field} must be left out where preset is fast, got 0.7$"):
+        GBM("x", preset="fast", **{field: 0.7})
+
+
+@pytest.mark.parametrize("validation", [0, 0.3])
+def test_rows_answered_in_portions_get_the_same_bytes(noisy, monkeypatch, validation):
+    gbm = replace(SMALL, rounds=70, validation=validation)
+    whole = gbm.label(noisy)
+    monkeypatch.setattr("harness_plugins.labelers.gbm.CHUNK", 7)
+    portions = gbm.label(noisy)
+    assert portions.proba.tobytes() == whole.proba.tobytes()
+    assert list(portions.checkpoints) == ([] if validation else ["round 50", "round 70"])
+    for name, labels in whole.checkpoints.items():
+        np.testing.assert_array_equal(portions.checkpoints[name], labels)
 
 
 @pytest.mark.parametrize(

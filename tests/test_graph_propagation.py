@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.semi_supervised import LabelSpreading as Spreading
 
 from harness import Block, Task
+from harness.engine import searching
 from harness.testing import example_task, labeler_checks
 from harness_plugins.labelers.graph_propagation import GraphPropagation, weights
 from harness_plugins.labelers.label_spreading import LabelSpreading
@@ -32,6 +34,32 @@ def test_agrees_with_label_spreading_on_unit_vectors(neighbors, alpha, seed):
     assert clear.mean() > 0.9
     assert {name: expected.facts[name] for name in answer.facts} == answer.facts
     assert len(np.unique(expected.proba.round(6), axis=0)) > 150  # the rows do differ
+
+
+@pytest.mark.parametrize("engine", ["int8", "faiss"])
+def test_every_label_is_scikit_learns_among_3000_rows(engine):
+    rng = np.random.default_rng(0)
+    centre = rng.standard_normal((40, 24))
+    near = np.minimum(rng.zipf(1.4, 3_000), 40) - 1
+    X = centre[near] + 1.2 * rng.standard_normal((3_000, 24))
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    y = np.where(rng.random(3_000) < 0.6, near % 6, rng.integers(0, 6, 3_000))
+    rows = rng.permutation(3_000)
+    labelled, to_label = rows[:400], rows[400:]
+    y[labelled[:6]] = np.arange(6)
+    model = Spreading(kernel="knn", n_neighbors=7, alpha=0.2).fit(
+        X, np.where(np.isin(rows, labelled), y[rows], -1)[np.argsort(rows)]
+    )
+    with searching(engine):
+        answer = GraphPropagation(on="e").label(Task({"e": Block(X, "embedding")}, labelled, y[labelled], to_label, 6))
+    assert answer.facts["iterations"] == model.n_iter_
+    reached = model.label_distributions_.sum(axis=1) > 0
+    assert answer.facts["cut_off"] == (~reached).sum()
+    here = to_label[reached[to_label]]
+    proba = answer.proba[reached[to_label]]
+    np.testing.assert_allclose(proba, model.label_distributions_[here], atol=1e-9)
+    assert (proba.argmax(axis=1) == model.transduction_[here]).all()
+    assert len(here) > 2_000
 
 
 def test_weights_by_hand():

@@ -1,5 +1,7 @@
 """Items: any rows of any file, streamed in any pieces, are the rows that were asked for."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -59,6 +61,37 @@ def test_batches_are_what_take_takes(files, column, size, rows, start, batch):
     assert all(0 < len(part) <= max(batch, len(rows)) for part in parts)
     found = [value for part in parts for value in part.to_pylist()]
     assert found == COLUMNS[column].take(pa.array(rows[start:], pa.int64())).to_pylist()
+
+
+STREAM = """
+import sys
+import numpy as np
+import pyarrow as pa
+from harness import Items
+
+items = Items(sys.argv[1], np.arange(10_000), np.arange(10_000), ("list", "fixed", "text"))
+for column in items.columns:
+    assert sum(map(len, items.batches(column))) == 10_000
+    print(pa.default_memory_pool().max_memory())
+"""
+
+
+def test_a_row_group_of_any_size_is_streamed(tmp_path):
+    """A process of its own, because Arrow only tells the most memory that it has held since it was loaded."""
+    numbers = pa.array(np.random.default_rng(0).random(10_000 * 1_024, np.float32))
+    fixed = pa.FixedSizeListArray.from_arrays(numbers, 1_024)
+    text = pa.array([np.random.default_rng(i).bytes(2_000).hex() for i in range(10_000)])
+    table = pa.table({"list": fixed.cast(pa.list_(pa.float32())), "fixed": fixed, "text": text})
+    pq.write_table(table, tmp_path / "one.parquet", row_group_size=10_000)  # 40 MB each
+    done = subprocess.run([sys.executable, "-c", STREAM, tmp_path / "one.parquet"], capture_output=True, check=True)
+    assert all(int(memory) < 30_000_000 for memory in done.stdout.split())
+
+
+def test_nothing_is_decoded_after_the_last_row(files, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 4)
+    for size, last in ((100, 12), (7, 11)):
+        decoded = list(over(files / f"{size}.parquet", [])._decoded("number", np.array([2, 9])))
+        assert decoded[-1][0] + len(decoded[-1][1]) == last
 
 
 @pytest.mark.parametrize("size", GROUPS)

@@ -8,7 +8,7 @@ import pytest
 
 from harness import Block, Task, neighbors
 from harness.catalog import discover
-from harness.lists import Chain, chains, folder_of, make, needs, opened, wanted, worth
+from harness.lists import Chain, Need, chains, folder_of, make, needs, opened, wanted, worth
 from harness.run import Options, endings, execute, make_ready
 from harness.suite import load_suite
 from harness_plugins.labelers.knn import KNN
@@ -62,7 +62,7 @@ def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_pa
 
 def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
     lists = wanted(ready.cells)
-    assert {each.k for each in lists if len(each.cut.split.train) >= 40} == {40}
+    assert {each.need.k for each in lists if len(each.cut.split.train) >= 40} == {40}
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
     found = chains(lists, blocks)
     assert sorted(len(chain.links) for chain in found) == [2, 3, 3]
@@ -74,6 +74,91 @@ def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
 def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "feature")}
     assert [len(chain.links) for chain in chains(wanted(ready.cells), blocks)] == [1] * 8
+
+
+TWO = [{"splitter": "prefix", "ratios": [0.1, 0.6], "seeds": [3]}]
+SPREAD = {"graph_propagation": {"on": "embedding", "grid": {"alpha": [0.2, 0.5], "neighbors": [4, 9]}}}
+
+
+def spreading(folder, on):
+    folder.mkdir(exist_ok=True)
+    file = write_suite(
+        folder,
+        [{"graph_propagation": SPREAD["graph_propagation"] | {"on": on}}],
+        table(200),
+        splits=TWO,
+        blocks=BLOCKS,
+    )
+    return make_ready(load_suite(file, discover()), discover(), Options(folder, threads=1), lambda text: None)
+
+
+def test_one_graph_of_all_rows_serves_every_split_and_every_alpha(monkeypatch, tmp_path):
+    plain, none = run(spreading(tmp_path / "plain", "embedding"), monkeypatch, float("inf"))
+    assert none == []
+    ready = spreading(tmp_path / "shared", "embedding")
+    answered, made = run(ready, monkeypatch, 0)
+    assert {(name, total) for name, _, total in made} == {("embedding", 200)}
+    (about,) = (tmp_path / "shared/runs/cache/lists").glob("*/list.json")
+    assert np.load(about.with_name("index.npy")).shape == (200, 8)
+    searches = []
+    for key, (labels, proba) in answered.items():
+        np.testing.assert_array_equal(labels, plain[key][0])
+        np.testing.assert_allclose(proba, plain[key][1], atol=1e-6)
+        searches += ready.store.read(key).timing["searches"]
+    assert len(searches) == 2 * 4
+    assert {(search["shared"], search["seconds"]) for search in searches} == {
+        (True, json.loads(about.read_text())["seconds"])
+    }
+
+
+def test_features_are_scaled_by_the_train_rows_and_so_is_their_graph(monkeypatch, tmp_path):
+    plain, _ = run(spreading(tmp_path / "plain", "text"), monkeypatch, float("inf"))
+    answered, _ = run(spreading(tmp_path / "shared", "text"), monkeypatch, 0)
+    assert len(list((tmp_path / "shared/runs/cache/lists").glob("*/list.json"))) == 2
+    for key, (_, proba) in answered.items():
+        np.testing.assert_allclose(proba, plain[key][1], atol=1e-6)
+
+
+def test_the_graph_of_other_rows_is_not_taken(tmp_path):
+    from harness.listed import Listed, question
+    from harness.neighbors import graph
+
+    X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "similarity.npy", np.ones((60, 3), np.float32))
+    np.save(tmp_path / "index.npy", np.repeat(np.arange(60)[:, None], 3, 1).astype(np.int32))  # all are their own
+    (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
+    block = Block.open(str(tmp_path / "x.npy"), "embedding")
+    listed = Listed(str(tmp_path), 3, question([block], np.empty(0, np.int64), np.arange(60)))
+    task = Task({"x": block}, np.arange(20), np.zeros(20, int), np.arange(40, 60), 2, spare=np.arange(20, 40))
+    given = replace(task, graphs={("x",): listed})
+    assert (graph(given, "x", 2).diagonal() > 0).all()  # it is believed for what it is of
+    assert (graph(replace(given, labelled=np.arange(20, 40), spare=np.arange(20)), "x", 3).diagonal() > 0).all()
+    for other in (
+        replace(given, spare=np.arange(21, 40)),
+        replace(given, blocks={"x": Block.open(str(tmp_path / "x.npy"), "feature")}),
+    ):
+        assert (graph(other, "x", 3).diagonal() == 0).all()
+    assert (graph(given, "x", 4).diagonal() == 0).all()  # too short a list
+
+
+def test_crowds_of_equal_rows_leave_the_one_pass_for_a_search_each(monkeypatch, tmp_path):
+    rows = table(300).to_pandas()
+    rows["embeddings"] = [rows["embeddings"][i % 7] for i in range(300)]
+    import pyarrow as pa
+
+    answers = {}
+    for name, least in (("plain", float("inf")), ("shared", 0)):
+        (tmp_path / name).mkdir()
+        file = write_suite(tmp_path / name, [GRID], pa.Table.from_pandas(rows), splits=TWO, blocks=BLOCKS)
+        ready = make_ready(
+            load_suite(file, discover()), discover(), Options(tmp_path / name, threads=1), lambda text: None
+        )
+        answers[name], _ = run(ready, monkeypatch, least)
+    assert len(list((tmp_path / "shared/runs/cache/lists").glob("*/list.json"))) == 2
+    for key, (labels, proba) in answers["plain"].items():
+        np.testing.assert_array_equal(labels, answers["shared"][key][0])
+        np.testing.assert_allclose(proba, answers["shared"][key][1], atol=1e-6)
 
 
 def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
@@ -96,6 +181,7 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
     wrong = np.zeros((20, 5))
     np.save(tmp_path / "similarity.npy", wrong)
     np.save(tmp_path / "index.npy", wrong.astype(np.int32))
+    (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
     listed = Listed(str(tmp_path), 5, question([block], task.labelled, task.to_label))
     given = replace(task, listed={("x",): listed})
     assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
@@ -111,7 +197,7 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
 
 def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
     knn = KNN(on="e", k=7)
-    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [(("e",), 7), (("e", "t"), 3)]
+    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [Need(("e",), 7), Need(("e", "t"), 3)]
     assert needs(Oversample(base=knn)) == []  # its base learns from other rows
     assert needs(Majority()) == []
 
@@ -122,7 +208,7 @@ def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, t
 
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding", (), str(tmp_path / "gone.npy"))}
     (chain, *_) = chains(wanted(ready.cells), blocks)
-    folders = [folder_of(link, {"embedding": "key"}, tmp_path) for link in chain.links]
+    folders = [folder_of(link, blocks, {"embedding": "key"}, tmp_path) for link in chain.links]
     processes = Processes(("harness.lists",), 1)
     with pytest.raises(HarnessError, match="neighbours on embedding"):
         make(chain, blocks, folders, processes, Limits(60, 2**33), 1, lambda rows, total: None)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import Block, Task, graph, neighbors
+from harness import Block, DataError, Task, graph, neighbors
+from harness.neighbors import closest
 
 TIED = 1e-6  # float64 similarities of different vectors, nearer than this, may change places
 
@@ -105,7 +106,7 @@ def test_searching_in_small_portions_changes_nothing(monkeypatch):
     X = rng.standard_normal((20, 8)).astype(np.float32)[rng.integers(0, 20, 300)]
     task = task_of({"e": embedding(X)}, np.arange(200), np.arange(200, 300))
     whole = neighbors(task, "e", 9)
-    for module, name, value in (("neighbors", "QUERIES", 17), ("flat", "PAIRS", 50), ("flat", "GATHERED", 500)):
+    for module, name, value in (("flat", "QUERIES", 17), ("flat", "PAIRS", 50), ("flat", "GATHERED", 500)):
         monkeypatch.setattr(sys.modules[f"harness.{module}"], name, value)
     parts = neighbors(task, "e", 9)
     np.testing.assert_array_equal(whole[1], parts[1])
@@ -177,6 +178,33 @@ def test_any_small_task_has_the_neighbors_of_a_plain_loop(data):
         assert got_i[: len(wanted)].tolist() == [item[2] for item in wanted]
         np.testing.assert_allclose(got_s[: len(wanted)], [item[0] for item in wanted], atol=1e-6)
         assert (got_s[len(wanted) :] == -np.inf).all()
+
+
+def test_a_value_that_is_not_finite_is_refused_with_its_row():
+    X = np.eye(5)
+    X[3, 1] = np.nan
+    with pytest.raises(DataError, match=r"^neighbours need finite values, row 3 has others$"):
+        neighbors(task_of({"e": embedding(X)}, [4, 0], [3, 1]), "e", 1)
+    X[3, 1] = np.inf
+    with pytest.raises(DataError, match="row 3 has others"):
+        graph(task_of({"e": embedding(X)}, [4, 0], [3, 1]), "e", 1)
+
+
+def test_vectors_whose_squares_leave_float32_have_a_direction_all_the_same():
+    X = np.array([[1, 0], [3e-30, 4e-30], [3e30, 4e30], [0, 1e-40]])
+    similarity, index = neighbors(task_of({"e": embedding(X)}, [0, 1], [2, 3]), "e", 2)
+    np.testing.assert_allclose(similarity, [[1, 0.6], [0.8, 0]], atol=1e-4)
+    assert index.tolist() == [[1, 0], [1, 0]]
+
+
+def test_the_closest_row_tells_near_duplicates():
+    X = np.array([[1, 0], [1, 0.01], [0, 1], [1, 1]])
+    block = embedding(X)
+    cosine, row = closest([block], np.array([3, 0]), np.array([1, 2, 0]))
+    assert row.tolist() == [0, 3, 3]
+    np.testing.assert_allclose(cosine, [1 / np.hypot(1, 0.01), np.sqrt(0.5), np.sqrt(0.5)], atol=1e-6)
+    cosine, row = closest([block], np.array([2]), np.array([2]))
+    assert (cosine.tolist(), row.tolist()) == ([-np.inf], [-1])
 
 
 @pytest.mark.parametrize("copies", [False, True])

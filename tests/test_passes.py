@@ -1,5 +1,6 @@
 """The passes of a network: slopes against autograd, dropout, and what bfloat16 changes."""
 
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -16,8 +17,9 @@ from harness_plugins.labelers import layers
 from harness_plugins.labelers.layers import trunk
 from harness_plugins.labelers.networks import MLP, Linear, Ordinal, ResNet
 from harness_plugins.labelers.passes import Perceptron, passes, stages_of
+from harness_plugins.labelers.precision import precision
 from harness_plugins.labelers.recipe import Recipe
-from harness_plugins.labelers.training import learn, precision
+from harness_plugins.labelers.training import learn
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -229,19 +231,38 @@ def test_dropout_keeps_the_expected_output(name):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
+    ("flags", "gain", "expected"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
-        ({"avx512_bf16": False, "amx_bf16": True}, "bfloat16"),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, "float32"),
-        ({"architecture": "aarch64", "neon": True}, "float32"),
+        ({"avx512_bf16": True, "amx_bf16": False}, True, "bfloat16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, True, "bfloat16"),
+        ({"avx512_bf16": True, "amx_bf16": True}, False, "float32"),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, True, "float32"),
+        ({"architecture": "aarch64", "neon": True}, True, "float32"),
     ],
 )
-def test_auto_is_bfloat16_where_the_processor_has_instructions(monkeypatch, flags, expected):
+def test_auto_is_bfloat16_where_the_processor_has_instructions_and_gains_by_them(monkeypatch, flags, gain, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
+    monkeypatch.setattr("harness_plugins.labelers.precision.gainful", lambda: gain)
     device = torch.device("cpu")
     assert precision("auto", device) == (expected if torch.backends.mkldnn.is_available() else "float32")
     assert [precision(name, device) for name in PRECISIONS] == list(PRECISIONS)
+
+
+CHOICE = """
+import torch
+from harness_plugins.labelers.precision import precision
+torch.set_num_threads(1)
+print(precision("auto", torch.device("cpu")))
+"""
+
+
+def test_instructions_that_the_library_leaves_unused_are_no_reason_for_bfloat16():
+    """The processor's flags stay as they are; only the trial can tell."""
+    env = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHOICE], env=env, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "float32"
 
 
 def test_a_torch_that_cannot_tell_trains_in_float32(monkeypatch):

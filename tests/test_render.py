@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -163,7 +164,10 @@ def test_hostile_names_break_no_table_of_a_board(run):
         for cell in row:
             plain(cell)
     kinds = {child.type for token in PARSER.parse(page) for child in token.children or ()}
-    assert kinds <= {"text", "text_special", "softbreak", "code_inline"}
+    assert kinds <= {"text", "text_special", "softbreak", "code_inline", "image"}
+    pictures = [child for token in PARSER.parse(page) for child in token.children or () if child.type == "image"]
+    assert pictures, "the plots of the board"
+    assert all(re.fullmatch(r"plots/[\w.-]+\.svg", picture.attrs["src"]) for picture in pictures)
     assert page.count("\n# ") + page.startswith("# ") == 1
     assert "\x1b" not in page
     assert len([token for token in PARSER.parse(page) if token.type == "heading_open"]) == 3

@@ -1,5 +1,6 @@
 """The main job through the real command line: run a suite, run it again, change something, make a mistake."""
 
+import csv
 import os
 import pty
 import re
@@ -80,7 +81,7 @@ def test_scores_are_those_of_an_independent_computation(first):
             assert float(found["mine(k=1)", seed, ratio]["value"]) == np.mean(y[order[n:]] == 0)  # ties go down
     by_source = [r for r in scores(folder) if r["source"] == "flan" and r["metric"] == "accuracy"]
     assert len(by_source) == 4 * 4
-    assert max(ranks(folder), key=lambda name: -int(ranks(folder)[name].strip("="))) == "knn(on=embedding, k=7)"
+    assert next(iter(ranks(folder).items())) == ("knn(on=embedding, k=7)", "1"), "the first line of the board"
 
 
 def is_accuracy(row):
@@ -96,10 +97,12 @@ def test_all_files_tell_the_same(first):
     assert [row["value"] for row in metrics] == [
         float(row["value"]) if row["value"] else None for row in scores(folder)
     ]
-    timings = (folder / "leaderboards" / "small" / "timings.csv").read_text().splitlines()
-    seconds = [float(line.rsplit(",", 3)[1]) for line in timings[1:]]
-    assert len(seconds) == len(keys) == 16
-    assert all(0 < second < 60 for second in seconds)
+    with (folder / "leaderboards" / "small" / "timings.csv").open(newline="") as file:
+        timings = list(csv.DictReader(file))
+    assert [(row["kind"], row["on"]) for row in timings[:2]] == [("block", "embedding"), ("block", "origin")]
+    assert [row["kind"] for row in timings[2:]] == ["cell"] * len(keys) == ["cell"] * 16
+    assert all(0 < float(row["seconds"]) < 60 for row in timings)
+    assert all(1 < float(row["peak_memory_mib"]) < 10_000 for row in timings[2:])
     assert list((run / "scratch").iterdir()) == []
     assert "16 ok" in result.stdout
     assert result.stderr.count("\n[") == 16, "a line a cell where no terminal is"
@@ -191,7 +194,7 @@ def test_neither_embeddings_nor_texts_nor_blocks_are_needed(tmp_path):
     data = {"path": "data.parquet", "target": "score", "classes": 6}
     write_suite(tmp_path, ["majority", "prior"], table().select(["score"]), data=data, blocks=None)
     assert harness("run", "suite.yaml", cwd=tmp_path).returncode == 0
-    assert ranks(tmp_path) == {"majority": "1=", "prior": "1="}
+    assert ranks(tmp_path) == {"majority": "1-2", "prior": "1-2"}, "equal answers are never separated"
 
 
 def test_one_cell_under_two_names_is_run_once(tmp_path):
@@ -336,3 +339,25 @@ def test_no_color_is_obeyed_on_a_terminal(first):
     assert not environment, "these two decide the test"
     assert colour.search(shown())
     assert not colour.search(shown(NO_COLOR="1"))
+
+
+def test_splits_may_be_put_to_some_labelers_and_the_baseline(tmp_path):
+    """A curve for some, one ratio for all."""
+    whole = {"splitter": "prefix", "ratios": [0.5], "seeds": [3]}
+    some = {"splitter": "prefix", "ratios": [0.2, 0.8], "seeds": [3], "labelers": ["near"]}
+    near = {"knn": {"on": "embedding", "k": 3}, "as": "near"}
+    write_suite(tmp_path, ["majority", "prior", near], splits=[whole, some])
+    done = harness("run", "suite.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "leaderboards/small/standings.csv").open(newline="") as file:
+        found = [(row["comparison"], row["labeler"]) for row in csv.DictReader(file)]
+    at = "prefix, {} % labelled".format
+    assert sorted(found) == sorted(
+        [(at(50), name) for name in ("majority", "prior", "near")]
+        + [(at(ratio), name) for ratio in (20, 80) for name in ("majority", "near")]
+    )
+    write_suite(tmp_path, ["majority", near], splits=[some | {"labelers": ["neer"]}])
+    done = harness("run", "suite.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "splits[0].labelers: no labeler is called 'neer'" in done.stderr
+    assert "near" in done.stderr.partition("'neer'")[2]

@@ -197,10 +197,32 @@ def test_gathering_in_portions_changes_nothing(monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("size", [1, 7, 25, 100])
+@pytest.mark.parametrize("on", ["e", ("f", "e")])
+def test_parts_are_the_matrix_cut_in_pieces(on, size):
+    task = full_task()
+    for rows, whole in zip((task.labelled, task.to_label), task.matrix(on), strict=True):
+        places, pieces = zip(*task.parts(on, rows, size), strict=True)
+        assert [len(piece) for piece in pieces] == [size] * (25 // size) + [25 % size] * (25 % size > 0)
+        assert np.concatenate(pieces).tobytes() == whole.tobytes()
+        assert np.concatenate([rows[place] for place in places]).tolist() == rows.tolist()
+    assert list(task.parts(on, task.spare[:0], size)) == []
+
+
+def test_any_rows_can_be_asked_for_and_are_scaled_by_the_labelled_ones():
+    task = full_task()
+    some, none = task.matrix(("f", "e"), np.array([ROWS[30], ROWS[2], ROWS[2]]), np.array([], np.int64))
+    X, X_pool = task.matrix(("f", "e"))
+    np.testing.assert_array_equal(some, [X_pool[5], X[2], X[2]])
+    assert none.shape == (0, 13)
+
+
 @pytest.mark.parametrize("on", ["embeding", ("text", "embeding")])
 def test_an_unknown_block_is_named_with_the_nearest_known_one(on):
     with pytest.raises(KeyError, match="no block 'embeding' in this task; did you mean 'embedding'"):
         example_task().matrix(on)
+    with pytest.raises(KeyError, match="no block 'embeding' in this task"):
+        example_task().parts(on, np.arange(3), 2)
 
 
 GOOD = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5]])

@@ -2,7 +2,6 @@
 
 import math
 import re
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -198,15 +197,12 @@ def test_is_finite_and_not_negative_on_any_text(turns):
 SHORT = [".", "I", "[", "#", "`", "\n", "\n\t", "\n- ", "\x00", "\ud800", "文", "1", "a. ", " "]
 
 
-@pytest.mark.parametrize(
-    ("piece", "length"), [("a", 10_000_000), ("[[]]", 10_000_000), *((piece, 2_000_000) for piece in SHORT)], ids=repr
-)
-def test_a_very_long_text_takes_linear_time(piece, length):
-    text = piece * (length // len(piece))
-    began = time.perf_counter()
+@pytest.mark.parametrize("piece", ["a", "[[]]", *SHORT], ids=repr)
+def test_a_very_long_text_has_finite_numbers(piece):
+    """In no time, or the suite would not end: benchmarks/test_features.py looks at how the time grows."""
+    text = piece * (1_000_000 // len(piece))
     row = measure([("user", text), ("assistant", text)])
-    assert time.perf_counter() - began < 5  # quadratic time would be hours
-    assert np.isfinite(row).all()
+    assert np.isfinite(np.array(row, np.float32)).all()
 
 
 def test_is_a_rowwise_feature_set_of_float32(tmp_path):

@@ -2,7 +2,6 @@
 
 import math
 import statistics
-import time
 import unicodedata
 
 import numpy as np
@@ -242,18 +241,33 @@ def test_is_finite_on_any_text_and_begins_with_text_v1(turns):
     assert max(new[name] for name in shares) <= 1
 
 
-LONG = ["a", "`a"]
-SHORT = ["a. ", "`", "**", "*", "*a", "(", "(a", "| ", "|a|\n", "\n", "\ud800", "文", "’", "e", "for example ", " "]
+LONG = [
+    "a",
+    "`a",
+    "a. ",
+    "`",
+    "**",
+    "*",
+    "*a",
+    "(",
+    "(a",
+    "| ",
+    "|a|\n",
+    "\n",
+    "\ud800",
+    "文",
+    "’",
+    "e",
+    "for example ",
+    " ",
+]
 
 
-@pytest.mark.parametrize(
-    ("piece", "length"), [*((p, 10_000_000) for p in LONG), *((p, 500_000) for p in SHORT)], ids=repr
-)
-def test_a_very_long_text_takes_linear_time(piece, length):
-    text = piece * (length // len(piece))
-    began = time.perf_counter()
+@pytest.mark.parametrize("piece", LONG, ids=repr)
+def test_a_very_long_text_has_finite_numbers(piece):
+    """In no time, or the suite would not end: benchmarks/test_features.py looks at how the time grows."""
+    text = piece * (1_000_000 // len(piece))
     row = measure([("user", text), ("assistant", text)])
-    assert time.perf_counter() - began < 5  # quadratic time would be many minutes
     assert np.isfinite(np.array(row, np.float32)).all()
 
 

@@ -14,8 +14,14 @@ SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, 
 Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A one-off plugin, a .py file. Repeatable.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where runs/ and leaderboards/ are written.")]
 Json = Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, nothing else.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at a time.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a cell may take.")]
+Memory = Annotated[float, typer.Option(min=0, help="GiB a cell may use. 0: four fifths of the machine's.")]
 Threads = Annotated[int, typer.Option(min=0, help="Threads a cell; part of its identity. 0: all cores, at most 8.")]
 Device = Annotated[str, typer.Option(help="auto (which is cpu), cpu or cuda; part of a cell's identity.")]
+Engine = Annotated[
+    str, typer.Option(help="Finds neighbours: auto, int8, float32, cuda, faiss (the plain way). All find the same.")
+]
 TwinRows = Annotated[int | None, typer.Option(min=100, help="Size of the simulated twin, where it is used.")]
 RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse to run on simulated data (exit code 2).")]
 

@@ -14,12 +14,16 @@ from harness.commands.options import (
     GATE,
     SOME_FAILED,
     Device,
+    Engine,
+    Jobs,
     Json,
+    Memory,
     Output,
     Plugin,
     RequireReal,
     SuiteFile,
     Threads,
+    Timeout,
     TwinRows,
     load,
     make_ready,
@@ -29,11 +33,12 @@ from harness.commands.options import (
 
 def run(
     suite: SuiteFile,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at a time.")] = 1,
+    jobs: Jobs = 1,
     threads: Threads = 0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a cell may take.")] = 6 * 3600,
-    memory: Annotated[float, typer.Option(min=0, help="GiB a cell may use. 0: four fifths of the machine's.")] = 0,
+    timeout: Timeout = 6 * 3600,
+    memory: Memory = 0,
     device: Device = "auto",
+    engine: Engine = "auto",
     require_real: RequireReal = False,
     twin_rows: TwinRows = None,
     output: Output = Path(),
@@ -46,9 +51,10 @@ def run(
     """
     from harness import overview
     from harness import run as runs
+    from harness.engine import known
 
     talk = talk_to(as_json)
-    options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
+    options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows, known(engine))
     loaded, readies = _readies(talk, suite, plugin, options)
     scored: list[tuple[Any, Any]] = []
     for ready in readies:
@@ -66,7 +72,8 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
 
     with locked(ready.store.folder / "lock", wait=False):
         runs.adopt(ready, others)
-        done = sum(ready.store.has(cell.key) for cell in ready.cells)
+        finished = ready.store.finished(cell.key for cell in ready.cells)
+        done = sum(cell.key in finished for cell in ready.cells)
         talk.start(ready, done)
         with talk.progress(len(ready.cells), done) as reporter:
             try:
@@ -84,7 +91,10 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
 
 def plan(
     suite: SuiteFile,
+    jobs: Jobs = 1,
     threads: Threads = 0,
+    timeout: Timeout = 6 * 3600,
+    memory: Memory = 0,
     device: Device = "auto",
     require_real: RequireReal = False,
     twin_rows: TwinRows = None,
@@ -92,11 +102,14 @@ def plan(
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
-    """Show the cells of a suite, their sizes and which are finished already. Runs nothing."""
+    """Show the cells of a suite, which are finished, and what the others will cost. Runs nothing.
+
+    Estimates come from what earlier runs under the same --output have cost.
+    """
     from harness import run as runs
 
     talk = talk_to(as_json)
-    options = runs.Options(output, 1, threads, device=device, require_real=require_real, twin_rows=twin_rows)
+    options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
     loaded, readies = _readies(talk, suite, plugin, options)
     for ready in readies:
         if loaded.name and not as_json:
@@ -105,27 +118,25 @@ def plan(
 
 
 def _show_plan(talk: Any, ready: Any) -> None:
+    from harness.forecast import forecast
     from harness.plan import sizes
 
-    finished = {cell.key for cell in ready.cells if ready.store.has(cell.key)}
+    finished = ready.store.finished(cell.key for cell in ready.cells)
+    ahead = forecast(ready, finished)
     if talk.as_json:
-        for cell in ready.cells:
-            talk.event(
-                "cell",
-                cell=cell.key,
-                labeler=cell.candidate.title,
-                split=str(cell.cut),
-                finished=cell.key in finished,
-            )
+        talk.ahead(ready, ahead)
         return
     for name, recipe in ready.recipes.items():
         talk.line(f"block {name}: {recipe.maker.name}, {'on disk' if ready.is_made(name) else 'to be made'}")
+    reused = Counter(cell.cut for cell in ready.cells if cell.key in finished)
     table = Table("Split", "Train", "Test", "Cells", "Finished", box=None)
     for cut, count in sizes(ready.cells):
-        reused = sum(cell.key in finished for cell in ready.cells if cell.cut is cut)
-        table.add_row(str(cut), f"{len(cut.split.train):,}", f"{len(cut.split.test):,}", str(count), str(reused))
+        table.add_row(str(cut), f"{len(cut.split.train):,}", f"{len(cut.split.test):,}", str(count), str(reused[cut]))
     talk.console.print(table)
-    talk.line(f"{len(ready.cells)} cells, {len(finished)} finished, {len(ready.cells) - len(finished)} to run")
+    done = reused.total()
+    talk.line(f"{len(ready.cells)} cells, {done} finished, {len(ready.cells) - done} to run")
+    if ahead.cells:
+        talk.ahead(ready, ahead)
 
 
 def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
@@ -151,11 +162,12 @@ def status(
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
     counts: Counter[str] = Counter()
     for ready in _readies(talk, suite, plugin, options)[1]:
+        finished = ready.store.finished(cell.key for cell in ready.cells)
         for cell in ready.cells:
-            failure = ready.store.failure(cell.key)
-            state = "finished" if ready.store.has(cell.key) else failure["status"] if failure else "missing"
+            failure = None if cell.key in finished else ready.store.failure(cell.key)
+            state = "finished" if cell.key in finished else failure["status"] if failure else "missing"
             counts[state] += 1
-            if failure and state != "finished":
+            if failure:
                 talk.line(f"{state}: {cell}: {failure['reason']}")
     if as_json:
         talk.event("status", total=counts.total(), **counts)

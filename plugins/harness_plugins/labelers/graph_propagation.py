@@ -33,6 +33,10 @@ class GraphPropagation:
         if not self.tolerance >= 0:
             raise ValueError(f"tolerance must be 0 or more, got {self.tolerance}")
 
+    def needs(self) -> list[tuple[On, int, str]]:
+        """Declare the neighbours among all rows that ``label`` asks for: the harness finds them once for all cells."""
+        return [(self.on, self.neighbors - 1, "all")]
+
     def label(self, task: Task) -> Predictions:
         known = once(task)
         S = weights(graph(known, self.on, self.neighbors - 1))  # (N', N'), the labelled rows first

@@ -62,10 +62,9 @@ class SklearnModel:
         model = _make(self.model, self.parameters)
         if "random_state" in _parameters(model) and "random_state" not in self.parameters:
             model.set_params(random_state=task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
-        X, X_pool = task.matrix(self.on)  # (n, d), (m, d)
-        model.fit(X, y)
-        for start in range(0, len(X_pool), CHUNK):
-            proba[start : start + CHUNK, seen[model.classes_]] = model.predict_proba(X_pool[start : start + CHUNK])
+        model.fit(*task.matrix(self.on, task.labelled), y)  # (n, d), (n,)
+        for place, part in task.parts(self.on, task.to_label, CHUNK):
+            proba[place, seen[model.classes_]] = model.predict_proba(part)
         return proba
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness import Predictions, Task, holdout
+from harness_plugins.labelers.precision import precision
 from harness_plugins.labelers.recipe import Objective, Training
 
 if TYPE_CHECKING:
@@ -36,15 +37,15 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, precision(recipe.precision, device))
-    X, X_pool = map(torch.from_numpy, task.matrix(recipe.on))  # (n, d), (m, d)
-    X = X.to(device, dtype)
+    X = resident(task, recipe, task.labelled, device, dtype)  # (n, d)
     y = torch.tensor(task.y, device=device)  # (n,)
     held = torch.from_numpy(holdout(task, recipe.validation)).to(device)  # (n,)
     rows = torch.nonzero(~held)[:, 0]  # (n',)
-    X_held, y_held = X[held], y[held].cpu().numpy()
+    y_held = y[held].cpu().numpy()
     validated = len(y_held) > 0
     watched = validated or task.checkpoints
-    X_seen = X_held if validated or not watched else X_pool.to(device, dtype)  # what every epoch answers for
+    if watched:  # what every epoch answers for
+        X_seen = X[held] if validated else resident(task, recipe, task.to_label, device, dtype)
     seed = task.seed % 2**63  # torch takes 64 bits
     best_epoch, best_accuracy, best_weights, checkpoints = None, -1.0, None, {}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -69,7 +70,7 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
                 break
     if validated:
         network.load_state_dict(best_weights)
-    proba = answer(network, X_pool, recipe, device)
+    proba = answer(network, task, recipe, device)
     if watched and not validated:
         checkpoints[f"epoch {epoch}"] = proba.argmax(axis=1).astype(np.uint8)
     facts = {
@@ -80,19 +81,6 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
         "precision": str(dtype).removeprefix("torch."),
     }
     return Predictions(proba, facts, checkpoints)
-
-
-def precision(wanted: str, device: "torch.device") -> str:
-    """Return the precision of products: the wanted one, or for ``auto`` bfloat16 where the device has instructions."""
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # a torch that cannot tell trains in float32
-    native = torch.backends.mkldnn.is_available() and (able.get("avx512_bf16") or able.get("amx_bf16"))
-    return "bfloat16" if native else "float32"
 
 
 def train(
@@ -116,11 +104,24 @@ def train(
         yield epoch
 
 
-def answer(network: "Module", X: "Tensor", recipe: Training, device: "torch.device") -> np.ndarray:
-    """Return the (rows, C) float32 probabilities of `network`, on `device`, for X (rows, d), without dropout."""
+def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.device", dtype: "torch.dtype") -> "Tensor":
+    """Put the fused `rows` (len,) on `device` in `dtype`, part by part: (len, d), never whole in another precision."""
+    import torch
+
+    d = sum(block.array.shape[1] for block in task.chosen(recipe.on))
+    X = torch.empty(len(rows), d, dtype=dtype, device=device)
+    for place, part in task.parts(recipe.on, rows, CHUNK):
+        X[place] = torch.from_numpy(part)
+    return X
+
+
+def answer(network: "Module", task: Task, recipe: Training, device: "torch.device") -> np.ndarray:
+    """Return the (m, C) float32 probabilities of `network`, on `device`, for the rows to label, without dropout."""
     import torch
 
     network.eval()
+    proba = np.empty((len(task.to_label), task.n_classes), np.float32)
     with torch.inference_mode():
-        parts = [recipe.probabilities(network(part.to(device))).cpu() for part in X.split(CHUNK)]
-    return torch.cat(parts).numpy()
+        for place, part in task.parts(recipe.on, task.to_label, CHUNK):
+            proba[place] = recipe.probabilities(network(torch.from_numpy(part).to(device))).cpu().numpy()
+    return proba

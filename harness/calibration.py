@@ -1,0 +1,93 @@
+"""Probabilities that mean what they say, learnt on answers for rows that the labeler had not seen.
+
+Temperature scaling: Guo, Pleiss, Sun and Weinberger 2017. Isotonic regression of each class against the rest: Zadrozny
+and Elkan 2002. A calibration is judged on other rows than those it was fitted on, too: `crossed`.
+"""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+
+from harness.metrics import BINS, Numbers, log_loss
+
+Method = Literal["none", "temperature", "isotonic"]
+METHODS: tuple[Method, ...] = get_args(Method)
+SMALLEST = 1e-7  # a smaller probability counts as this much, as in the log loss
+HOTTEST = 20.0  # temperatures from 1/20 to 20 are tried
+Calibration = Callable[[Numbers], Numbers]
+"""(m, C) probabilities to (m, C) calibrated ones, float64."""
+
+
+def fit(method: Method, proba: Numbers, y: Numbers) -> Calibration:
+    """Learn a calibration from (n, C) probabilities and labels y (n,)."""
+    if method == "none":
+        return lambda other: other.astype(np.float64)
+    return _temperature(proba, y) if method == "temperature" else _isotonic(proba, y)
+
+
+def crossed(method: Method, proba: Numbers, y: Numbers, fold: Numbers) -> Numbers:
+    """Return (n, C) calibrated probabilities, those of each fold by a calibration that has not seen its labels."""
+    calibrated = np.empty(proba.shape)
+    for number in np.unique(fold):
+        held = fold == number
+        calibrated[held] = fit(method, proba[~held], y[~held])(proba[held])
+    return calibrated
+
+
+def best(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numbers]:
+    """Return the method with the least log loss on rows it was not fitted on, and those (n, C) probabilities."""
+    found = {method: crossed(method, proba, y, fold) for method in METHODS}
+    losses = {method: log_loss(calibrated, y) for method, calibrated in found.items()}
+    winner = min(METHODS, key=losses.__getitem__)  # of equals the simpler
+    return winner, found[winner]
+
+
+def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None = None) -> float:
+    """Expected calibration error of `confidence` (n,) in labels that are right where `hit` (n,) is True.
+
+    It is `metrics.calibration_error` where the confidence is the largest probability. With the probability of one class
+    and whether it is the true one it is that class's error (Nixon et al. 2019). Rows may be weighted.
+    """
+    weight = np.ones(len(hit)) if weight is None else weight
+    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    gap = np.bincount(place, weight * (hit - confidence), minlength=BINS)
+    return float(np.abs(gap).sum() / weight.sum())
+
+
+def _temperature(proba: Numbers, y: Numbers) -> Calibration:
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax, softmax
+
+    log_p, rows = _log(proba), np.arange(len(y))
+
+    def loss(log_temperature: float) -> float:
+        return float(-log_softmax(log_p / np.exp(log_temperature), axis=1)[rows, y].mean())
+
+    widest = np.log(HOTTEST)
+    found = minimize_scalar(loss, bounds=(-widest, widest), method="bounded")
+    temperature = float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+    return lambda other: softmax(_log(other) / temperature, axis=1)
+
+
+def _isotonic(proba: Numbers, y: Numbers) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
+    n, n_classes = proba.shape
+    shares = np.bincount(y, minlength=n_classes) / n
+    curves = [
+        IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(proba[:, c].astype(np.float64), y == c)
+        for c in range(n_classes)
+    ]
+
+    def apply(other: Numbers) -> Numbers:
+        raw = np.stack([curves[c].predict(other[:, c].astype(np.float64)) for c in range(n_classes)], axis=1)
+        # A step at 0 says "never" on the word of a few rows: the class shares, with the weight of one row, soften it.
+        raw = (n * raw + shares) / (n + 1)
+        return np.asarray(raw / raw.sum(axis=1, keepdims=True))
+
+    return apply
+
+
+def _log(proba: Numbers) -> Numbers:
+    return np.log(np.clip(proba.astype(np.float64), SMALLEST, 1.0))

@@ -1,0 +1,106 @@
+"""How sure a measured number is: intervals for shares, means and any other statistic, of single rows or of groups."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[Any]
+MISS = 0.05  # how often an interval may miss the truth
+DRAWS = 500  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number measured on n rows, and where the truth lies with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def holds(self, truth: float) -> bool:
+        """Say whether the truth lies inside."""
+        return bool(self.low <= truth <= self.high)
+
+
+def share(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Interval | None:
+    """Return the share of True among `hits` (n,) with its exact interval; None of no rows.
+
+    Clopper and Pearson 1934. Rows of one `unit` (n,) (a group) are no independent witnesses: their number is then cut
+    to the effective one (Korn and Graubard 1998).
+    """
+    if len(hits) == 0:
+        return None
+    value, n = float(np.mean(hits)), _effective(hits, unit)
+    return Interval(value, _lower(value * n, n, miss / 2), 1 - _lower((1 - value) * n, n, miss / 2), len(hits))
+
+
+def at_least(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> float:
+    """Return the number that the true share of hits exceeds, but for a chance of `miss`; 0 of no rows."""
+    if len(hits) == 0:
+        return 0.0
+    n = _effective(hits, unit)
+    return _lower(float(np.mean(hits)) * n, n, miss)
+
+
+def mean(values: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Interval:
+    """Return the mean of `values` (n,) with its t interval, robust against dependence within units."""
+    value, (variance, units) = float(np.mean(values)), variance_of_mean(values, unit)
+    half = float(_t(miss, units) * np.sqrt(variance)) if units > 1 else np.inf
+    return Interval(value, value - half, value + half, len(values))
+
+
+def variance_of_mean(values: Numbers, unit: Numbers | None = None) -> tuple[float, int]:
+    """Return the variance of the mean of `values` (n,), rows of one unit dependent, and the number of units.
+
+    Sandwich estimate over the sums of the units (Liang and Zeger 1986), with the factor U / (U - 1).
+    """
+    off = np.asarray(values, np.float64) - np.mean(values)
+    if unit is not None:
+        _, place = np.unique(unit, return_inverse=True)
+        off = np.bincount(place.reshape(-1), off)
+    units = len(off)
+    if units < 2:
+        return np.inf, units
+    return float((off**2).sum() * units / (units - 1) / len(values) ** 2), units
+
+
+def bootstrap(
+    statistic: Callable[[Numbers], float], n: int, unit: Numbers | None = None, miss: float = MISS, seed: int = 0
+) -> Interval:
+    """Return a statistic of weighted rows with its percentile interval (Efron 1979); whole units are drawn.
+
+    `statistic` is given (n,) counts: how often each row stands in the resample.
+    """
+    place = np.arange(n) if unit is None else np.unique(unit, return_inverse=True)[1].reshape(-1)
+    units, rng = int(place.max(initial=-1)) + 1, np.random.default_rng(seed)
+    draws = [statistic(np.bincount(rng.integers(0, units, units), minlength=units)[place]) for _ in range(DRAWS)]
+    low, high = np.quantile(draws, [miss / 2, 1 - miss / 2])
+    return Interval(statistic(np.ones(n, np.int64)), float(low), float(high), n)
+
+
+def _effective(hits: Numbers, unit: Numbers | None) -> float:
+    """Return how many independent rows the hits are worth."""
+    n, p = len(hits), float(np.mean(hits))
+    if unit is None:
+        return n
+    variance, units = variance_of_mean(hits, unit)
+    if variance == 0 or units < 2:  # all hits or none: a unit tells no more than one row would
+        return units
+    worth = p * (1 - p) / variance * (_t(MISS, n) / _t(MISS, units)) ** 2
+    return float(min(n, worth))
+
+
+def _lower(hits: float, n: float, miss: float) -> float:
+    from scipy.stats import beta
+
+    return float(beta.ppf(miss, hits, n - hits + 1)) if hits > 0 else 0.0
+
+
+def _t(miss: float, units: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(1 - miss / 2, units - 1))
