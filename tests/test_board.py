@@ -49,8 +49,8 @@ def test_each_stale_file_is_named_with_the_section(folder, board):
     assert done.returncode == 3
     assert done.stdout.splitlines() == [
         "leaderboards/small/README.md: is stale, above the first section",
-        "leaderboards/small/scores.csv: is missing",
         "leaderboards/small/plots/curves-1.svg: is stale",
+        "leaderboards/small/scores.csv: is missing",
         "leaderboards/small/plots/old.svg: belongs to no board",
     ]
     page.write_text(text.replace("| majority | 0.", "| majority | 1.", 2))
