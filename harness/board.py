@@ -57,7 +57,8 @@ def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[
             f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by"
         )
     folder = run.options.output / "leaderboards" / run.suite.name
-    made = files(run, ended, comparisons) | {"scores.csv": scores_csv(ended)}
+    made = files(run, ended, comparisons)
+    made = {"README.md": made["README.md"], "scores.csv": scores_csv(ended), **made}
     return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in _strangers(folder, made))]
 
 

@@ -53,7 +53,8 @@ def _top(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Not by SIGINT: a shell that starts something in the background has that ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except HarnessError as error:

@@ -37,12 +37,20 @@ class Paper:
 
     seed: int
     unit: NDArray[np.intp]  # (n,)
-    truth: Answers
+    y: NDArray[np.int64]  # (n,)
+    kept: NDArray[np.intp] | slice  # where these n rows stand among the split's
     keys: tuple[str, ...]  # (m,) of the labelers' cells
 
 
-def gather(endings: Iterable[Ending], primary: str, archive: Archive) -> Evidence:
-    """Read the answers of labelers whose cells are all finished; the endings are those of one comparison."""
+Part = Callable[[Answers], NDArray[np.bool_]]
+"""Says of each row of a split whether it is looked at."""
+
+
+def gather(endings: Iterable[Ending], primary: str, archive: Archive, part: Part | None = None) -> Evidence:
+    """Read the answers of labelers whose cells are all finished, to some `part` of the rows.
+
+    The endings are those of one comparison, or of several that are taken as one: the mean over all their splits.
+    """
     by_title: dict[str, dict[str, Ending]] = {}
     known: dict[int, str] = {}
     for ending in endings:
@@ -55,20 +63,30 @@ def gather(endings: Iterable[Ending], primary: str, archive: Archive) -> Evidenc
         return Evidence(titles, None, "the labelers were not asked on the same splits: no labeler is told from another")
     if not names:
         return Evidence(titles, None, "no labeler has all its cells")
-    splits = [by_title[titles[0]][name].cell.cut.split for name in names]
-    tested = [split.test if archive.groups is None else archive.groups[split.test] for split in splits]
-    _, unit = np.unique(np.concatenate(tested), return_inverse=True)
-    ends = np.cumsum([len(rows) for rows in tested])[:-1]
-    papers = [
-        Paper(split.seed, here, archive.truth(split), tuple(by_title[title][name].cell.key for title in titles))
-        for split, here, name in zip(splits, np.split(unit, ends), names, strict=True)
-    ]
+    keys = [tuple(by_title[title][name].cell.key for title in titles) for name in names]
+    papers = _papers([by_title[titles[0]][name].cell.cut.split for name in names], keys, archive, part)
+    if not all(len(paper.y) for paper in papers):
+        return Evidence(titles, None, "a split has no such row: no labeler is told from another")
     kind = "rows" if archive.groups is None else "groups"
     if primary in OF_ROWS:
         return Evidence(titles, _by_rows(papers, primary, archive), unit=kind)
     if primary in ("macro_f1", "qwk"):
         return _by_tables(titles, papers, primary, archive, kind)
     return Evidence(titles, None, f"{primary} {NO_ROWS}")
+
+
+def _papers(splits: list[Split], keys: list[tuple[str, ...]], archive: Archive, part: Part | None) -> list[Paper]:
+    truths = [archive.truth(split) for split in splits]
+    kept: list[Any] = [slice(None) if part is None else np.flatnonzero(part(truth)) for truth in truths]
+    tested = [split.test[here] for split, here in zip(splits, kept, strict=True)]
+    if archive.groups is not None:
+        tested = [archive.groups[rows] for rows in tested]
+    _, unit = np.unique(np.concatenate(tested), return_inverse=True)
+    units = np.split(unit, np.cumsum([len(rows) for rows in tested])[:-1])
+    return [
+        Paper(split.seed, unit, truth.y[here], here, cells)
+        for split, unit, truth, here, cells in zip(splits, units, truths, kept, keys, strict=True)
+    ]
 
 
 def _name(split: Split) -> str:
@@ -82,7 +100,7 @@ def _by_rows(papers: list[Paper], metric: str, archive: Archive) -> Measured:
     for k, paper in enumerate(papers):
         for a, key in enumerate(paper.keys):
             result = archive.read(key)
-            loss = OF_ROWS[metric](result.labels, result.proba, paper.truth.y)
+            loss = OF_ROWS[metric](result.labels[paper.kept], result.proba[paper.kept], paper.y)
             shares[a] += np.bincount(paper.unit, loss, n_units) / (len(loss) * len(papers))
             each[a, k] = loss.mean()
     weights, same = _weights(papers, n_units)
@@ -108,7 +126,7 @@ def _by_seed(each: NDArray[np.float64], papers: list[Paper]) -> NDArray[np.float
 def _by_tables(titles: tuple[str, ...], papers: list[Paper], metric: str, archive: Archive, kind: str) -> Evidence:
     """Measure a metric of the confusion table by the bootstrap; macro-F1 over the classes that have rows enough."""
     classes = archive.n_classes
-    support = np.min([np.bincount(paper.truth.y, minlength=classes) for paper in papers], axis=0)
+    support = np.min([np.bincount(paper.y, minlength=classes) for paper in papers], axis=0)
     kept = np.flatnonzero(support >= FEWEST)
     if metric == "macro_f1" and not len(kept):
         return Evidence(titles, None, f"no class has {FEWEST} test rows: no labeler is told from another")
@@ -117,14 +135,14 @@ def _by_tables(titles: tuple[str, ...], papers: list[Paper], metric: str, archiv
         return f1(tables)[..., kept].mean(axis=-1) if metric == "macro_f1" else qwks(tables)
 
     tested = [
-        Answered(paper.unit, np.stack([paper.truth.y * classes + archive.read(key).labels for key in paper.keys]))
+        Answered(paper.unit, np.stack([paper.y * classes + archive.read(key).labels[paper.kept] for key in paper.keys]))
         for paper in papers
     ]
     each = np.stack([measure(_tables(split.cells, classes)) for split in tested], axis=1)
     if not np.isfinite(each).all():
         return Evidence(titles, None, f"{metric} has no value on some split: no labeler is told from another")
     n_units = 1 + max(int(paper.unit.max()) for paper in papers)
-    seed = int(digest([of_array(paper.truth.y) for paper in papers])[:16], 16)
+    seed = int(digest([of_array(paper.y) for paper in papers])[:16], 16)
     spread = bootstrap(tested, n_units, classes, measure, seed)
     measured = Measured(_by_seed(each, papers), spread, n_units, _weights(papers, n_units)[1])
     ranked_on = tuple(kept.tolist()) if metric == "macro_f1" and len(kept) < classes else None

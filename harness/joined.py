@@ -1,6 +1,5 @@
 """New rows behind the labelled rows of a suite's data, as one table: so one embedder and one labeler see both."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from harness.dataset import Data
 from harness.digest import digest
 from harness.errors import DataError, nearest, some
 from harness.lock import locked
+from harness.rowgroups import batches
 from harness.suite import Suite
 from harness.table import Table
-
-BATCH = 8_192  # rows copied at a time
 
 
 @dataclass(frozen=True)
@@ -133,17 +131,12 @@ def _write(target: Path, schema: pa.Schema, old: Table, new: Table, labelled: An
     plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
     with pq.ParquetWriter(target, plain) as out:
         first = 0
-        for batch in _batches(old, plain.names):
+        for batch in batches(old.path, plain.names):
             out.write_batch(_under(batch.filter(pa.array(labelled[first : first + len(batch)])), plain, new.shown))
             first += len(batch)
         here = pq.read_schema(new.path).names
-        for batch in _batches(new, [name for name in plain.names if name in here]):
+        for batch in batches(new.path, [name for name in plain.names if name in here]):
             out.write_batch(_under(batch, plain, new.shown))
-
-
-def _batches(table: Table, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(table.path) as file:
-        yield from file.iter_batches(BATCH, columns=list(names))
 
 
 def _under(batch: pa.RecordBatch, schema: pa.Schema, shown: str) -> pa.RecordBatch:

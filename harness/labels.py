@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from harness.errors import DataError
 from harness.fuse import Rows
 from harness.intervals import Numbers
+from harness.rowgroups import batches
 from harness.rules import Answers
 
-BATCH = 8_192  # rows copied at a time
 ABOUT = b"labelharness"  # key of the file's metadata
 STALE = b"huggingface"  # a list of the columns, which would not name the new ones
 NAMES = (
@@ -94,18 +94,17 @@ def write(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], a
     Raises DataError where the source is no longer as it was seen.
     """
     scratch = target.with_name(f".{target.name}.partial")
-    with pq.ParquetFile(source) as file:
-        old = file.schema_arrow
-        metadata = {key: value for key, value in (old.metadata or {}).items() if key != STALE}
-        metadata[ABOUT] = json.dumps(dict(about), sort_keys=True).encode()
-        schema = pa.schema([*old, *new.schema], metadata)
-        with pq.ParquetWriter(scratch, schema, compression="zstd", write_page_checksum=True) as out:
-            first = 0
-            for batch in file.iter_batches(BATCH):
-                piece = new.slice(first, len(batch)).combine_chunks()
-                mine = [column.chunk(0) for column in piece.columns]
-                out.write_batch(pa.record_batch([*batch.columns, *mine], schema=schema))
-                first += len(batch)
+    old = pq.read_schema(source)
+    metadata = {key: value for key, value in (old.metadata or {}).items() if key != STALE}
+    metadata[ABOUT] = json.dumps(dict(about), sort_keys=True).encode()
+    schema = pa.schema([*old, *new.schema], metadata)
+    with pq.ParquetWriter(scratch, schema, compression="zstd", write_page_checksum=True) as out:
+        first = 0
+        for batch in batches(source):
+            piece = new.slice(first, len(batch)).combine_chunks()
+            mine = [column.chunk(0) for column in piece.columns]
+            out.write_batch(pa.record_batch([*batch.columns, *mine], schema=schema))
+            first += len(batch)
     if seen(source) != as_seen:
         scratch.unlink()
         raise DataError(f"{source}: has changed while it was labelled; give the command again")

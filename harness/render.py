@@ -2,6 +2,7 @@
 when the same suite runs again: no time, no host, no count of reused cells."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ from harness.run import Run
 from harness.sheets import Sheet
 from harness.significance import FEWEST
 
+CURVE = (
+    "The ratios of one splitter are one curve, not independent trials: their train sets are nested and their test rows "
+    "shared. `harness compare SUITE --labelers A B` compares curves by one summary a seed, the mean over the ratios."
+)
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
 
@@ -48,6 +53,8 @@ def markdown(
         ]
     if curves:
         parts += ["## Learning curves", *(part for each in curves.values() for part in _pictures(each)), *_fits(fits)]
+    if any(_splitter(one) == _splitter(other) for one, other in combinations(comparisons, 2)):
+        parts.append(CURVE)
     parts += ["## Run it again", _again(run)]
     return "\n\n".join(parts) + "\n"
 
@@ -82,6 +89,10 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         for row in zip(*(columns[i][1:] for i in kept), strict=True):
             board.add_row(*map(Text, row))
         console.print(board)
+
+
+def _splitter(comparison: Comparison) -> str:
+    return comparison.title.rpartition(", ")[0]
 
 
 def warnings(run: Run) -> list[str]:

@@ -300,7 +300,7 @@ def failures(ended: list[Ending]) -> Sheet:
     )
     rows = [(*about, count) for about, count in counts.items()]
     names = ("Comparison", "Labeler", "Status", "Reason", "Cells")
-    return Sheet("failures", "Cells without a result", _columns(names), tuple(rows))
+    return Sheet("failures", "Cells that do not count", _columns(names), tuple(rows))
 
 
 def _columns(names: Iterable[str]) -> tuple[Column, ...]:

@@ -13,6 +13,7 @@ from harness import labels, rules
 from harness.intervals import Numbers
 from harness.labelling import Labelling, answered
 from harness.proxies import Order, blocks_of, carried
+from harness.rowgroups import batches
 from harness.suggestion import need, suggest, wanted
 
 NAMES = ("wanted", "proxy_label", "confidence", "proxy_probs", "proxy_labeler")
@@ -60,13 +61,13 @@ def write(source: Path, target: Path, found: Shortlist, about: Mapping[str, Any]
     """Write the chosen rows of `source` with the new columns, in one rename."""
     inside = np.sort(found.rows)
     parts, first = [], 0
-    with pq.ParquetFile(source) as file:
-        for batch in file.iter_batches(labels.BATCH):
-            low, high = np.searchsorted(inside, (first, first + len(batch)))
-            parts.append(batch.take(pa.array(inside[low:high] - first)))
-            first += len(batch)
-        schema = file.schema_arrow
-    rows = pa.Table.from_batches(parts, schema).take(np.argsort(np.argsort(found.rows, kind="stable"), kind="stable"))
+    for batch in batches(source):
+        low, high = np.searchsorted(inside, (first, first + len(batch)))
+        parts.append(batch.take(pa.array(inside[low:high] - first)))
+        first += len(batch)
+    rows = pa.Table.from_batches(parts, pq.read_schema(source)).take(
+        np.argsort(np.argsort(found.rows, kind="stable"), kind="stable")
+    )
     for name in NAMES:
         rows = rows.append_column(name, found.columns[name])
     labels.write_table(rows, target, about)

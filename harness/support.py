@@ -15,7 +15,7 @@ from harness.fuse import Block, Rows, fuse
 from harness.intervals import Numbers
 from harness.neighbors import unit
 
-MOST = 5_000  # labelled rows that distances are taken to
+MOST = 2_000  # labelled rows that distances are taken to, and as many that say how far is far
 FAR = 0.01  # share of rows that would be far if they were like the labelled ones
 FEW = 10  # labelled rows of a source under which nothing is known of it
 CHUNK = 4_096  # rows whose products are in memory at a time

@@ -204,7 +204,7 @@ def _score_columns(ended: list[Ending]) -> list[str]:
 
 def _write_csv(out: IO[str], rows: Iterable[Row], columns: Sequence[str]) -> None:
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(_csv_cell, columns))
     for row in rows:
         writer.writerow([_csv_cell(row.get(column)) for column in columns])
 

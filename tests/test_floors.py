@@ -32,20 +32,20 @@ FLOORS = (
         "neighbors",
     ),  # what plugins are written with
     "__init__",
-    *("digest", "lock", "document", "spec", "catalog", "facts", "example", "testing"),
+    *("digest", "lock", "rowgroups", "document", "spec", "catalog", "facts", "example", "testing"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite"),  # what is asked
     *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
     *("plan", "why", "lists", "estimate", "work", "audited"),
     *("metrics", "curves", "confidence", "overlap", "costs", "diagnosis", "score"),
     *("bootstrap", "significance", "standing"),
-    *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection"),
+    *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection", "pairing"),
     *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
     *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
     *("matching", "rules", "quality", "labelling", "joined", "support"),  # the labels themselves
     *("labels", "suggestion", "publish"),
     *("census", "counterpart"),
     *("markdown", "tables", "sheets", "figures", "plots", "render", "audit_page"),  # what is shown
-    *("board", "index", "overview", "report", "verdict"),
+    *("board", "index", "overview", "report", "verdict", "matches"),
     *("card", "proxies", "shortlist", "console"),
     *("commands", "cli"),
 )

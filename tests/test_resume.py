@@ -4,11 +4,12 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections import Counter
 
 import pytest
-from end_to_end import board, cells, harness, ranks, running, start, until, write_labelers, write_suite
+from end_to_end import COMMAND, board, cells, harness, ranks, running, start, until, write_labelers, write_suite
 
 RUN = ("run", "suite.yaml", "--plugin", "plugin.py", "--threads", 1)
 SPLITS = [{"splitter": "prefix", "ratios": [0.25, 0.5], "seeds": [3, 4]}]
@@ -103,6 +104,18 @@ def test_ctrl_c_is_130_and_loses_nothing(uninterrupted, fresh, send):
     assert harness(*RUN, cwd=fresh).returncode == 0
     assert all(starts(uninterrupted)[key] == before[key] for key in kept)
     assert board(fresh) == board(uninterrupted)
+
+
+def test_a_run_in_the_background_of_a_script_can_be_ended(fresh):
+    words = " ".join(map(str, (*COMMAND, *RUN)))
+    run = subprocess.Popen(["sh", "-c", f"trap '' INT; exec {words}"], cwd=fresh, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: finished(fresh))
+        run.terminate()
+        assert run.wait(20) == 130
+    finally:
+        run.kill()
+    assert len(finished(fresh)) < 16
 
 
 def test_a_killed_worker_fails_its_cell_alone_and_is_redone(uninterrupted, fresh):
