@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from harness.digest import digest, of_file
 from harness.errors import DataError, nearest, printable
+from harness.items import BUFFER
 from harness.lock import locked
 
 ADDRESS = re.compile(r"hub:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([^@:\s]+))?(?::([^:]+))?")
@@ -261,7 +262,7 @@ def _joined(files: Sequence[Path], shown: str, target: Path) -> Path:
                 schema = pa.unify_schemas(schemas, promote_options="permissive")
                 with pq.ParquetWriter(scratch, schema) as out:
                     for file in files:
-                        with pq.ParquetFile(file) as source:
+                        with pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as source:
                             for batch in source.iter_batches(BATCH):
                                 out.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             except pa.ArrowException as error:
