@@ -1,11 +1,12 @@
 # make demo   set up, run the quickstart suite, show its leaderboard
 # make test   set up, run the tests
 # make check  format, lint and types
+# make bench  time what is claimed to be fast against what one would use instead
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test check
+.PHONY: install demo test check bench
 
 install: $(STAMP)
 
@@ -24,3 +25,6 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest benchmarks
