@@ -17,7 +17,7 @@ TRAINERS = Path(__file__).with_name("trainers.py")
 ROWS = int(os.environ.get("LABELHARNESS_ROWS", "40000"))
 
 SETTINGS = {  # name -> (trainer, environment)
-    "ours": ("ours", {"OMP_WAIT_POLICY": "PASSIVE"}),  # as in a cell
+    "ours": ("ours", {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}),  # as in a cell
     "DataLoader script": ("script", {}),
     "DataLoader script, medium precision": ("script_medium", {}),
     "MLPClassifier": ("scikit_learn", {}),

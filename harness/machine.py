@@ -26,7 +26,7 @@ import psutil
 from harness import __version__
 from harness.catalog import Catalog
 from harness.errors import printable
-from harness.process import Processes
+from harness.process import Processes, cores
 
 OURS = "labelharness"
 MODULES = {"faiss-cpu": "faiss", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel.yaml"}  # where they differ
@@ -136,10 +136,10 @@ def _release(text: str) -> tuple[int, ...]:
 
 
 def _machine(threads: int) -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = cores()
     about = _file("/proc/cpuinfo")
     model = re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE)
-    yield Finding("machine", "cores", f"{cores} of {os.cpu_count()}, {model[1] if model else platform.machine()}")
+    yield Finding("machine", "cores", f"{usable} of {os.cpu_count()}, {model[1] if model else platform.machine()}")
     yield Finding("machine", "threads", f"{threads} a cell, unless --threads says otherwise")
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", about, re.MULTILINE)
     if flags:

@@ -1,6 +1,5 @@
 """A suite made ready to run: the order in which everything is loaded, planned, prepared, worked and scored."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from harness.errors import DataError, HarnessError
 from harness.evidence import ORACLE, Archive, gather
 from harness.fuse import Block
 from harness.plan import Cell, Cut, Setting, cuts, plan
-from harness.process import Limits, Processes, machine_memory
+from harness.process import Limits, Processes, cores, machine_memory
 from harness.products import check_engine
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
@@ -56,8 +55,7 @@ class Options:
 
     @property
     def setting(self) -> Setting:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return Setting(_device(self.device), self.threads or min(cores, MAX_THREADS))
+        return Setting(_device(self.device), self.threads or min(cores(), MAX_THREADS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +148,9 @@ def _execute(
     on_cell: Callable[[work.Outcome], None],
     on_list: Callable[[str, int, int], None],
 ) -> None:
-    processes = Processes(
-        ("harness.work", "harness.lists", *preload(todo)), run.options.setting.threads, run.options.setting.device
-    )
+    setting = run.options.setting
+    modules = ("harness.work", "harness.lists", *preload(todo))
+    processes = Processes(modules, setting.threads, setting.device, run.options.jobs)
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
 
