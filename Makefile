@@ -1,7 +1,7 @@
 # make demo   set up, run the quickstart suite, show its leaderboard
 # make test   set up, run the tests
 # make check  format, lint and types
-# make bench  time what is claimed to be fast against what one would use instead
+# make bench  time what is claimed to be fast against what one would use instead; fills docs/performance.md
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -27,4 +27,5 @@ check: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest benchmarks --benchmark-json=.benchmarks.json
+	$(BIN)/python docs/performance.py .benchmarks.json

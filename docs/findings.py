@@ -1,4 +1,4 @@
-"""Fill the tables of docs/findings.md from the boards' scores.csv: `python docs/findings.py`."""
+"""Fill the tables of docs/findings.md from the boards' scores.csv and pairs.csv: `python docs/findings.py`."""
 
 import csv
 import re
@@ -105,6 +105,63 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
     ),
 }
 
+PLAIN = f"mlp(on={BOTH}, epochs=40)"
+
+# name -> columns (heading, suite, comparison), claims (what, labeler, the one it is compared with)
+CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, str]]]] = {
+    "claims": (
+        JUDGED,
+        [
+            ("an embedding, over the commonest class", "mlp(on=svd, epochs=40)", "majority"),
+            ("text features beside it", PLAIN, "mlp(on=svd, epochs=40)"),
+            ("63 text features, over 35", PLAIN, "mlp(on=svd+text_v1, epochs=40)"),
+            ("width 512, over 256", f"mlp(on={BOTH}, epochs=40, hidden=512)", PLAIN),
+            ("width 64, over 256", f"mlp(on={BOTH}, epochs=40, hidden=64)", PLAIN),
+            ("a residual network, over the plain one", f"resnet(on={BOTH}, epochs=40)", PLAIN),
+            ("the ordinal network, over the plain one", f"ordinal(on={BOTH}, epochs=40)", PLAIN),
+            ("trees, over the network", f"gbm(on={BOTH})", PLAIN),
+            ("the network, over the source alone", PLAIN, "source_prior"),
+            ("the source, beside all else", f"mlp(on={BOTH}+source, epochs=40)", PLAIN),
+            ("class weights", f"mlp(on={BOTH}, epochs=40, class_weight=true)", PLAIN),
+            ("oversampling", "oversample(mlp)", PLAIN),
+            ("focal loss", f"mlp(on={BOTH}, epochs=40, loss=focal)", PLAIN),
+            ("whitening the embedding", "mlp on whitened svd + text_v2", PLAIN),
+            ("self-training", "self_training(mlp)", PLAIN),
+            ("removing rows by cleanlab", "cleanlab(remove, mlp)", PLAIN),
+            ("an ensemble with kNN", "ensemble(mlp, knn)", PLAIN),
+            ("an ensemble with trees", "ensemble(mlp, gbm)", PLAIN),
+            ("propagation, over kNN", "graph_propagation(on=svd)", "knn(on=svd)"),
+        ],
+    ),
+    "flan_claims_embedding": (
+        flan("skywork_fusion", 10, 30, 90),
+        [
+            ("Skywork, over BGE", f"{SKYWORK}, validated", "mlp(h=256) bge text-v2, validated"),
+            ("63 text features, over 35", "mlp(h=256) bge text-v2, validated", "mlp(h=256) bge text-v1, validated"),
+            ("an epoch chosen, over the last", f"{SKYWORK}, validated", SKYWORK),
+        ],
+    ),
+    "flan_claims_weights": (
+        flan("oversample", 10, 30, 90),
+        [
+            ("class weights", "mlp(h=256,class_weight) skywork text-v2", SKYWORK),
+            ("oversampling", "oversample(mlp(h=256)) skywork text-v2", SKYWORK),
+        ],
+    ),
+    "flan_claims_cleaning": (
+        flan("cleanlab", 10, 20, 30),
+        [
+            ("removing rows", "cleanlab(remove,mlp(h=256)) skywork text-v2", SKYWORK),
+            ("relabelling rows", "cleanlab(relabel,mlp(h=256)) skywork text-v2", SKYWORK),
+        ],
+    ),
+    "flan_claims_ensemble": (
+        flan("ensemble", 10, 20, 30),
+        [("an ensemble with kNN", "ensemble(knn,mlp) skywork text-v2", SKYWORK)],
+    ),
+}
+PAIRS = ("labels_only", "labels_flan", "judged_random", "judged_by_prompt")  # boards of real scores
+
 
 def read(root: Path, suite: str) -> dict[tuple[str, str, str], list[float]]:
     """Return {(comparison, labeler, metric): values of the seeds} of a board, honest and over all rows."""
@@ -141,10 +198,53 @@ def table(name: str, root: Path) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def pairs(root: Path, suite: str) -> list[dict[str, str]]:
+    """Return the pairs of labelers that a board compares, a dictionary each."""
+    with (root / "leaderboards" / suite / "pairs.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def claims(name: str, root: Path) -> str:
+    """Return one table: the difference in accuracy of each claim in each column, bold where the board separates it."""
+    columns, listed = CLAIMS[name]
+    found: dict[tuple[str, str, str, str], str] = {}
+    for suite in {suite for _, suite, _ in columns}:
+        for row in pairs(root, suite):
+            difference, low, high = (100 * float(row[key]) for key in ("difference", "low", "high"))
+            for a, b, sign in (("labeler_a", "labeler_b", 1), ("labeler_b", "labeler_a", -1)):
+                ends = (low, high) if sign == 1 else (-high, -low)
+                text = f"{sign * difference:+.1f} ({ends[0]:+.1f} to {ends[1]:+.1f})"
+                shown = f"**{text}**" if row["separated"] == "True" else text
+                found[suite, row["comparison"], row[a], row[b]] = shown
+    lines = [["points of accuracy", *(heading for heading, _, _ in columns)], ["---", *("--:" for _ in columns)]]
+    for what, one, other in listed:
+        lines.append([what, *(found.get((suite, place, one, other), "–") for _, suite, place in columns)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def separated(root: Path) -> str:
+    """Return how many of the pairs of each comparison of the boards of real scores are separated."""
+    lines = [["board", "comparison", "pairs", "separated"], ["---", "---", "--:", "--:"]]
+    for suite in PAIRS:
+        counts: dict[str, list[bool]] = defaultdict(list)
+        for row in pairs(root, suite):
+            counts[row["comparison"]].append(row["separated"] == "True")
+        for place, apart in counts.items():
+            lines.append([suite, place, f"{len(apart)}", f"{sum(apart)} ({mean(apart):.0%})"])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def made(name: str, root: Path) -> str:
+    """Return the table of that name."""
+    if name == "separated":
+        return separated(root)
+    return claims(name, root) if name in CLAIMS else table(name, root)
+
+
 def with_tables(page: str, root: Path) -> str:
     """Return the text with every table as the boards have it now."""
     return TABLE.sub(
-        lambda found: f"<!-- table: {found['name']} -->\n{table(found['name'], root)}\n<!-- end of table -->", page
+        lambda found: f"<!-- table: {found['name']} -->\n{made(found['name'], root)}\n<!-- end of table -->", page
     )
 
 

@@ -1,6 +1,7 @@
 """The pages say what the code does: tables against the catalog, code that runs, boards that are the generated ones."""
 
 import dataclasses
+import json
 import re
 import runpy
 import subprocess
@@ -51,8 +52,16 @@ def test_the_findings_show_what_the_boards_say() -> None:
     findings = runpy.run_path(str(ROOT / "docs" / "findings.py"))
     assert findings["with_tables"](PAGES["findings.md"], ROOT) == PAGES["findings.md"]
     names = re.findall(r"<!-- table: (\w+) -->", PAGES["findings.md"])
-    assert sorted(names) == sorted(findings["TABLES"])
+    assert sorted(names) == sorted([*findings["TABLES"], *findings["CLAIMS"], "separated"])
     assert "| – |" not in PAGES["findings.md"]
+
+
+def test_the_page_of_performance_shows_what_was_measured() -> None:
+    performance = runpy.run_path(str(ROOT / "docs" / "performance.py"))
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text())
+    assert performance["with_tables"](PAGES["performance.md"], results) == PAGES["performance.md"]
+    assert len(performance["targets"](results).splitlines()) > 10
+    assert "| – |" not in performance["peers"](results)
 
 
 def test_the_raw_commands_are_those_of_the_makefile() -> None:
