@@ -8,6 +8,7 @@ What is measured anew replaces what was there of the same name and size; the res
 which take hours, can be measured one by one.
 """
 
+import csv
 import json
 import math
 import os
@@ -192,8 +193,29 @@ def everything(results: dict[str, Any]) -> str:
     return rendered(["what", "measured", "rounds", "and"], lines)
 
 
+def slowest(results: dict[str, Any]) -> str:
+    """Return what took longest in the run of the whole pool: the five slowest cells, the blocks and the searches."""
+    with (Path(__file__).parents[1] / "leaderboards" / "full_300k" / "timings.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "ok"]
+    cells = sorted((r for r in rows if r["kind"] == "cell"), key=lambda row: -float(row["seconds"]))
+    blocks = [row for row in rows if row["kind"] == "block"]
+    searches: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row["kind"] == "list":
+            searches.setdefault(row["on"], row)
+    shared = {row["on"]: row["neighbors_shared"] for row in cells if row["neighbors_shared"]}
+    lines = [[row["labeler"], shown(float(row["seconds"])), row["peak_memory_mib"]] for row in cells[:5]]
+    lines.append([f"the other {len(cells) - 5} cells together", shown(sum(float(r["seconds"]) for r in cells[5:])), ""])
+    lines += [
+        [f"neighbours on {on}, all train sets", shown(float(shared[on])), row["peak_memory_mib"]]
+        for on, row in searches.items()
+    ]
+    lines.append(["all blocks", shown(sum(float(r["seconds"]) for r in blocks)), ""])
+    return rendered(["what", "seconds", "MiB at most"], lines)
+
+
 PARTS = {
-    each.__name__: each for each in (machine, limits, targets, peers, shares, laws, everything)
+    each.__name__: each for each in (machine, limits, targets, peers, shares, laws, slowest, everything)
 }  # marker on the page -> what stands there
 
 
