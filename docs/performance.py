@@ -193,25 +193,43 @@ def everything(results: dict[str, Any]) -> str:
     return rendered(["what", "measured", "rounds", "and"], lines)
 
 
+PEERS = {  # what a cell or a list does -> the benchmark and the peer whose ratio says what else it would cost
+    "mlp": ("trainers in turn", "DataLoader script"),
+    "graph_propagation": ("label spreading", "scikit-learn"),
+    "list": ("a curve of nested train sets", "faiss, SkylakeX"),
+}
+
+
+def elsewhere(seconds: float, kind: str, results: dict[str, Any]) -> str:
+    """Return what a peer would take by its ratio at the largest size that was measured, and who."""
+    if kind not in PEERS:
+        return "–"
+    name, peer = PEERS[kind]
+    known = [e for e in results["benchmarks"] if e["name"] == name and RATIO + peer in e]
+    most = max(known, key=lambda entry: (entry["rows"], -entry.get("columns", 0)))
+    return f"{shown(seconds * most[RATIO + peer])} ({peer}, by its ratio at {most['rows']:,} rows)"
+
+
 def slowest(results: dict[str, Any]) -> str:
     """Return what took longest in the run of the whole pool: the five slowest cells, the blocks and the searches."""
     with (Path(__file__).parents[1] / "leaderboards" / "full_300k" / "timings.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "ok"]
     cells = sorted((r for r in rows if r["kind"] == "cell"), key=lambda row: -float(row["seconds"]))
-    blocks = [row for row in rows if row["kind"] == "block"]
-    searches: dict[str, dict[str, str]] = {}
-    for row in rows:
-        if row["kind"] == "list":
-            searches.setdefault(row["on"], row)
-    shared = {row["on"]: row["neighbors_shared"] for row in cells if row["neighbors_shared"]}
-    lines = [[row["labeler"], shown(float(row["seconds"])), row["peak_memory_mib"]] for row in cells[:5]]
-    lines.append([f"the other {len(cells) - 5} cells together", shown(sum(float(r["seconds"]) for r in cells[5:])), ""])
-    lines += [
-        [f"neighbours on {on}, all train sets", shown(float(shared[on])), row["peak_memory_mib"]]
-        for on, row in searches.items()
-    ]
-    lines.append(["all blocks", shown(sum(float(r["seconds"]) for r in blocks)), ""])
-    return rendered(["what", "seconds", "MiB at most"], lines)
+    lists = {row["on"]: row for row in rows if row["kind"] == "list"}
+    searched = {row["on"]: float(row["neighbors_shared"]) for row in cells if row["neighbors_shared"]}
+    lines = []
+    for row in cells[:5]:
+        taken, labeler = float(row["seconds"]), row["labeler"]
+        kind = "mlp" if "fusion-mlp" in labeler else labeler.partition("(")[0]
+        lines.append([labeler, shown(taken), row["peak_memory_mib"], elsewhere(taken, kind, results)])
+    rest = sum(float(row["seconds"]) for row in cells[5:])
+    lines.append([f"the other {len(cells) - 5} cells together", shown(rest), "", ""])
+    for on, row in lists.items():
+        what, peak = f"neighbours on {on}, all train sets", row["peak_memory_mib"]
+        lines.append([what, shown(searched[on]), peak, elsewhere(searched[on], "list", results)])
+    blocks = sum(float(row["seconds"]) for row in rows if row["kind"] == "block")
+    lines.append(["all blocks together", shown(blocks), "", ""])
+    return rendered(["what", "seconds", "MiB at most", "seconds of a peer"], lines)
 
 
 PARTS = {
