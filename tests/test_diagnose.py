@@ -165,6 +165,12 @@ def test_the_command_says_what_the_vectors_say(diagnosed):
     assert [path.name for path in (folder / "out/leaderboards/small").iterdir()] == ["diagnosis.csv"]
 
 
+def test_a_forced_engine_says_the_same(diagnosed):
+    folder, result = diagnosed
+    again = harness("diagnose", "suite.yaml", "--json", "--k", 7, "--engine", "int8", "-o", "out", cwd=folder)
+    assert (again.returncode, again.stdout) == (0, result.stdout)
+
+
 def test_people_get_a_table_and_blocks_are_made_once(diagnosed):
     folder, _ = diagnosed
     result = harness("diagnose", "suite.yaml", "--block", "text", "--rows", 50, cwd=folder)
@@ -200,6 +206,7 @@ def test_there_is_a_bar_on_a_terminal(diagnosed):
         (("--block", "txt"), "suite.yaml: no block is called 'txt'; did you mean 'text'?"),
         (("--k", "0"), "--k"),
         (("--rows", "1"), "--rows"),
+        (("--engine", "fais"), "error: --engine fais: there is no such engine; did you mean 'faiss'?"),
     ],
 )
 def test_a_mistake_is_refused(diagnosed, arguments, said):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.commands.options import (
     Device,
+    Engine,
     Json,
     Plugin,
     SuiteFile,
@@ -33,6 +34,7 @@ def diagnose(
     rows: Annotated[int | None, typer.Option(min=2, help="The first N rows of the population alone.")] = None,
     threads: Threads = 0,
     device: Device = "auto",
+    engine: Engine = "auto",
     twin_rows: TwinRows = None,
     output: Annotated[
         Path | None,
@@ -48,10 +50,11 @@ def diagnose(
     are not on disk are made.
     """
     from harness import run as runs
+    from harness.engine import known
     from harness.process import Processes
 
     talk = talk_to(as_json)
-    options = runs.Options(output or Path(), 1, threads, device=device, twin_rows=twin_rows)
+    options = runs.Options(output or Path(), 1, threads, device=device, twin_rows=twin_rows, engine=known(engine))
     loaded, found = load(suite, plugin)
     # They also set the threads of this process, which must be done before faiss is imported.
     processes = Processes(("harness.work",), options.setting.threads, options.setting.device)
@@ -79,6 +82,7 @@ def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: 
     """Diagnose one block and show it; returns its lines."""
     from harness import prepare, shards
     from harness.diagnosis import diagnose as look
+    from harness.engine import searching
 
     dataset, recipe = ready.dataset, ready.recipes[name]
     here = dataset.labelled < (first or len(dataset))
@@ -98,7 +102,8 @@ def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: 
             shards.make(recipe, dataset.items, ready.cache, processes, ready.options.limits, told)
         made = prepare.open_block(recipe, ready.cache)
         told = follow("neighbours in", len(labelled))
-        groups = look(made, labelled, y, dataset.items.rows[labelled], sources, k, told)
+        with searching(ready.options.engine):
+            groups = look(made, labelled, y, dataset.items.rows[labelled], sources, k, told)
     k = min(k, len(labelled) - 1)
     lines = [
         {"block": name, "k": k, "kind": group.kind, "group": group.name, "rows": group.rows}
