@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness import outlook
+from harness.growth import Growth
 from harness.intervals import Interval
 from harness.markdown import escape, table
 from harness.prediction_powered import Estimate
@@ -60,6 +62,7 @@ class Account:
     quality: Quality
     pool: Pool
     shift: Shift
+    growth: Growth | None = None  # where it is asked for
 
 
 def numbers(account: Account) -> dict[str, Any]:
@@ -71,6 +74,7 @@ def numbers(account: Account) -> dict[str, Any]:
         "temperature": rules.temperature,
         "thresholds": [asdict(each) for each in rules.thresholds],
     }
+    asked = {} if account.growth is None else {"growth": asdict(account.growth)}
     return {
         "provenance": asdict(account.provenance),
         "rows": {key: getattr(account, key) for key in ("rows", "gold", "labelled", "accepted")},
@@ -78,6 +82,7 @@ def numbers(account: Account) -> dict[str, Any]:
         "quality": asdict(account.quality),
         "pool": asdict(account.pool),
         "shift": asdict(account.shift),
+        **asked,
     }
 
 
@@ -97,6 +102,7 @@ def card(account: Account) -> str:
         _accepted(account),
         "## The whole pool",
         _pool(account),
+        *([] if account.growth is None else outlook.section(account.growth)),
         "## Where this may not hold",
         *_shift(account),
         "## The columns",

@@ -11,7 +11,7 @@ from harness.card import Account, Provenance, Shift
 from harness.digest import digest
 from harness.fuse import Block
 from harness.intervals import Numbers
-from harness.labelling import Answered, Labelling, answered, in_labelled_groups, unseen_classes
+from harness.labelling import Answered, Labelling, answered, grown, in_labelled_groups, unseen_classes
 from harness.prediction_powered import Sample
 from harness.quality import Pool
 from harness.rules import Answers, Rules, Wish
@@ -29,6 +29,7 @@ class Order:
     chosen: str
     licence: str
     wish: Wish
+    labels_for: float | None = None  # the accuracy that more labels are to bring
 
 
 def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
@@ -40,7 +41,7 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
     learnt = carried(labelling, found, learnt)
     answers = learnt.apply(found.proba)
     there = support.look(dataset, labelling.unlabelled, blocks_of(labelling))
-    run_id = digest([cell.key for cell in labelling.run.cells], asdict(wish))[:16]
+    run_id = digest([cell.key for cell in labelling.cells], asdict(wish))[:16]
     account = Account(
         _provenance(labelling, order, run_id),
         len(dataset),
@@ -51,6 +52,7 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
         quality.measure(found.held, gold, dataset.y, unit, learnt),
         _pool(labelling, found, answers),
         _shift(labelling, there),
+        None if order.labels_for is None else grown(labelling, found, order.labels_for),
     )
     return account, _columns(labelling, order, answers, _by_truth(gold, dataset.y, wish), there, run_id)
 

@@ -23,7 +23,7 @@ from harness.products import check_engine
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
 from harness.standing import Evidence
-from harness.store import Result, Store
+from harness.store import Result, Store, note_suite
 from harness.suite import Suite
 from harness.table import is_twin, open_table, rows_asked
 
@@ -132,6 +132,7 @@ def execute(
 ) -> None:
     """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
     run.store.open()
+    note_suite(run.store, run.suite.file)
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return

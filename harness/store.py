@@ -23,6 +23,7 @@ SCHEMA = 1
 """Version of what a finished cell holds; part of every cell's key."""
 
 CELL = "cell.json"
+SUITE = "suite.json"  # in the folder of a run: which suite file it is of
 LOOKED_AT = (".npy", ".npz", CELL)  # the files that make a cell whole
 
 
@@ -149,6 +150,19 @@ class Store:
         sha256 = record.pop("sha256", None)
         whole = record.get("schema") == SCHEMA and record.get("key") == key and digest(record) == sha256
         return record if whole else None
+
+
+def note_suite(store: Store, file: Path) -> None:
+    """Note in the folder of a run which suite it is of. The caller holds the run's lock and has opened the store."""
+    scratch = store.scratch / SUITE
+    scratch.write_text(json.dumps({"file": str(file.absolute())}))  # as ASCII: a path may be no valid text
+    scratch.replace(store.folder / SUITE)
+
+
+def noted_suite(folder: Path) -> Path | None:
+    """Return the suite file that the run in this folder is of; None where the folder holds no run that noted it."""
+    file = (_json(folder / SUITE) or {}).get("file")
+    return Path(file) if isinstance(file, str) else None
 
 
 def _json(path: Path) -> dict[str, Any] | None:

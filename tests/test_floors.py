@@ -41,12 +41,12 @@ FLOORS = (
     *("rank", "evidence", "detail", "run", "forecast", "portrait", "collection", "pairing"),
     *("shift", "duplicates", "robustness", "probe", "judge", "audit"),
     *("intervals", "calibration", "conformal", "abstention", "prediction_powered"),  # what labels are worth
-    *("matching", "rules", "quality", "labelling", "joined", "support"),  # the labels themselves
+    *("matching", "rules", "quality", "growth", "labelling", "joined", "support"),  # the labels themselves
     *("labels", "suggestion", "publish"),
     *("census", "counterpart"),
     *("markdown", "tables", "sheets", "figures", "plots", "render", "audit_page"),  # what is shown
     *("board", "index", "overview", "report", "verdict", "matches"),
-    *("card", "proxies", "shortlist", "console"),
+    *("outlook", "card", "proxies", "shortlist", "console"),
     *("commands", "cli"),
 )
 MOST_LINES = 320

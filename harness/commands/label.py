@@ -34,6 +34,9 @@ def label(
     at_least: Annotated[int | None, typer.Option(help="Accept labels from this one on.")] = None,
     good: Annotated[int | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None,
     suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None,
+    labels_for: Annotated[
+        float | None, typer.Option(help="How many labels would bring the accuracy there: 0.6 for 60 %.")
+    ] = None,
     calibration: Annotated[str, typer.Option(help="auto, none, temperature or isotonic.")] = "auto",
     folds: Annotated[int, typer.Option(min=2, help="Trainings that measure the labels.")] = 5,
     unseen: Annotated[bool, typer.Option("--unseen-classes", help="Go on where a class has no labelled row.")] = False,
@@ -64,6 +67,14 @@ def label(
 
     if calibration not in ("auto", *METHODS):
         raise HarnessError(f"--calibration {calibration}: unknown{nearest(calibration, ('auto', *METHODS))}")
+    if labels_for is not None:
+        from harness import growth
+
+        growth.check(labels_for)
+        if suggest is not None:
+            raise HarnessError(
+                "--labels-for and --suggest: give one of them; the second command reuses the trainings of the first"
+            )
     if push is not None:
         from harness import publish
 
@@ -86,7 +97,7 @@ def label(
         max(1, n_classes - 2) if good is None else good,
     )
     wish.check(n_classes)
-    labelling, order = _prepared(ready, name, data, out, folds, licence, wish, suggest is not None)
+    labelling, order = _prepared(ready, name, data, out, folds, licence, wish, suggest is not None, labels_for)
     _refuse_unseen(labelling.dataset, unseen)
     _work(talk, labelling)
     if suggest is not None:
@@ -99,7 +110,15 @@ def label(
 
 
 def _prepared(
-    ready: Any, name: str, data: Path | None, out: Path, folds: int, licence: str, wish: Any, suggests: bool
+    ready: Any,
+    name: str,
+    data: Path | None,
+    out: Path,
+    folds: int,
+    licence: str,
+    wish: Any,
+    suggests: bool,
+    labels_for: float | None,
 ) -> tuple[Any, Any]:
     """Return the labelling that is to be run, and the order for what is written of it."""
     from harness import joined, labelling, labels, shortlist
@@ -113,8 +132,9 @@ def _prepared(
         table, before = both.table, both.before
     labels.refuse(source.path, source.shown, out, source.sha256, shortlist.NAMES if suggests else labels.NAMES)
     candidate, chosen = labelling.best(ready) if name == "best" else (labelling.named(ready.suite, name), "by its name")
-    planned = labelling.make_ready(ready.suite, candidate, table, ready.catalog, ready.options, folds)
-    return planned, Order(source, before, out.name, chosen, licence, wish)
+    grows = labels_for is not None
+    planned = labelling.make_ready(ready.suite, candidate, table, ready.catalog, ready.options, folds, grows)
+    return planned, Order(source, before, out.name, chosen, licence, wish, labels_for)
 
 
 def _refuse_unseen(dataset: Any, allowed: bool) -> None:
@@ -186,6 +206,7 @@ def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
 
 
 def _say(talk: Any, account: Any, out: Path) -> None:
+    from harness import outlook
     from harness.card import numbers
 
     if talk.as_json:
@@ -202,4 +223,6 @@ def _say(talk: Any, account: Any, out: Path) -> None:
                 talk.line(f"{who}accuracy {wish.target:g} cannot be reached: at most {each.bound:.4f} can be promised")
             else:
                 talk.line(f"{who}accuracy over {each.bound:.4f} from confidence {each.confidence:.4f} on")
+    if account.growth is not None:
+        talk.line(outlook.line(account.growth))
     talk.line(f"labels: {out}; card: {out.with_suffix('.md')}")

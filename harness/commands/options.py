@@ -10,7 +10,10 @@ from harness.errors import HarnessError
 
 OK, SOME_FAILED, BAD_INPUT, GATE, IN_USE = 0, 1, 2, 3, 4
 
-SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/quickstart.yaml.")]
+SuiteFile = Annotated[
+    Path,
+    typer.Argument(metavar="SUITE", help="A suite file, such as suites/quickstart.yaml, or a run: runs/quickstart."),
+]
 Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A one-off plugin, a .py file. Repeatable.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where runs/ and leaderboards/ are written.")]
 Json = Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, nothing else.")]
@@ -33,11 +36,27 @@ def talk_to(as_json: bool) -> Any:
 
 
 def load(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
-    """Read a suite, or a list of suites; returns the Collection and the catalog it was read with."""
+    """Read a suite, or a list of suites; returns the Collection and the catalog it was read with.
+
+    Of the folder of a run, runs/NAME, it is the suite that was run.
+    """
     from harness.collection import load_collection
 
+    file = _of_run(suite) if suite.is_dir() else suite
     found = catalog.discover(tuple(plugin or ()))
-    return load_collection(suite, found), found
+    return load_collection(file, found), found
+
+
+def _of_run(folder: Path) -> Path:
+    from harness.store import SUITE, noted_suite
+
+    file = noted_suite(folder)
+    if file is None:
+        raise HarnessError(f"{folder}: is a folder without the {SUITE} that a run notes there; give the suite's file")
+    if not file.is_file():
+        raise HarnessError(f"{folder}: its suite {file} is not there any more; give the suite's file")
+    here = Path.cwd()  # a card and a board name the file as a person here would
+    return file.relative_to(here) if file.is_relative_to(here) else file
 
 
 def make_ready(talk: Any, suite: Any, found: Any, options: Any) -> Any:
