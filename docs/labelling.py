@@ -126,8 +126,8 @@ def _compared(what: str, said: dict[str, Any], made: Any, truth: Any, hidden: An
 def _of_all(said: dict[str, Any], made: Any, truth: Any, hidden: Any, held: Any) -> Iterator[tuple[Any, ...]]:
     import numpy as np
 
-    from harness.calibration import confidence_error
     from harness.metrics import confusion, macro_f1
+    from harness.proxy.calibration import confidence_error
 
     quality, pool, y = said["quality"], said["pool"], truth[hidden]
     label, confidence, low, high = (
@@ -214,7 +214,7 @@ def draws() -> None:
     import numpy as np
     import pyarrow.parquet as pq
 
-    from harness.prediction_powered import Sample, estimate
+    from harness.proxy.prediction_powered import Sample, estimate
 
     scores = pq.read_table(ROOT / "raw_data" / "tulu_300k_scores.parquet")
     y = scores["gpt_scores"].to_numpy().astype(int)

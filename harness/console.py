@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness import render
 from harness.estimate import Estimate
 from harness.forecast import Forecast, gib
+from harness.pages import render
 from harness.prepare import Recipe
 from harness.rank import Comparison
 from harness.run import Run

@@ -9,7 +9,7 @@ import numpy as np
 from harness.metrics import LOWER_IS_BETTER
 from harness.plan import Cell
 from harness.score import Key, Scores, Value
-from harness.standing import Evidence, Standing, Standings, stand
+from harness.statistics.standing import Evidence, Standing, Standings, stand
 
 DECIMALS = 4  # what a board prints; values that are equal to this precision are tied
 

@@ -9,20 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from harness import audited, estimate, lists, prepare, shards, timing, twin, work
+from harness import estimate, lists, prepare, shards, timing, twin, work
+from harness.auditing import audited
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
 from harness.engine import Engine
 from harness.errors import DataError, HarnessError
-from harness.evidence import ORACLE, Archive, gather
 from harness.fuse import Block
 from harness.plan import Cell, Cut, Setting, cuts, plan
 from harness.process import Limits, Processes, cores, machine_memory
 from harness.products import check_engine
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
-from harness.standing import Evidence
+from harness.statistics.evidence import ORACLE, Archive, gather
+from harness.statistics.standing import Evidence
 from harness.store import Result, Store, note_suite
 from harness.suite import Suite
 from harness.table import is_twin, open_table, rows_asked

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.abstention import accepted, by_class, threshold, top
+from harness.proxy.abstention import accepted, by_class, threshold, top
 
 
 def rows(n, rng, unit=None):

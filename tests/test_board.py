@@ -5,7 +5,7 @@ import json
 import pytest
 from end_to_end import events, harness, write_suite
 
-from harness import index
+from harness.pages import index
 
 
 @pytest.fixture(scope="module")

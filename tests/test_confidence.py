@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import beta
 
-from harness.confidence import GRID, accepted, accuracies, aurc, confidence, reliability
 from harness.metrics import BINS, calibration_error
+from harness.statistics.confidence import GRID, accepted, accuracies, aurc, confidence, reliability
 
 
 def sample(n=2000, levels=None, seed=0):

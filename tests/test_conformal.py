@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from harness.conformal import crossed, scores, spans, threshold
+from harness.proxy.conformal import crossed, scores, spans, threshold
 
 
 def test_a_set_grows_by_the_likelier_neighbour():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from harness.curves import Fit, Needed, Refusal, fit, needed
+from harness.statistics.curves import Fit, Needed, Refusal, fit, needed
 
 SIZES = np.array([150, 300, 600, 900, 1200, 1500])
 

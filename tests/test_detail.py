@@ -10,7 +10,7 @@ from end_to_end import board, cells, harness, scores, table, write_suite
 from sklearn.metrics import accuracy_score, f1_score
 
 from harness.contracts import Split
-from harness.detail import details
+from harness.pages.detail import details
 from harness.plan import Cell, Cut
 from harness.rank import Ending
 from harness.score import Scores, Stage, Value

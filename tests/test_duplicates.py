@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.auditing.duplicates import NEAR, near, shown, texts
 from harness.contracts import Split
 from harness.dataset import Data, load
-from harness.duplicates import NEAR, near, shown, texts
 from harness.fuse import Block
 from harness.plan import Cut
 from harness.population import Population

@@ -6,11 +6,11 @@ from end_to_end import harness, ranks, table, write_labelers, write_suite
 
 from harness import metrics
 from harness.contracts import Split
-from harness.evidence import Archive, gather
 from harness.plan import Cell, Cut
 from harness.rank import Ending, compare
 from harness.score import Answers, scores
-from harness.significance import differences
+from harness.statistics.evidence import Archive, gather
+from harness.statistics.significance import differences
 from harness.store import Result
 from harness.suite import Candidate
 

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from harness import labelling
 from harness.commands.label import label as command
 from harness.commands.options import load
 from harness.errors import HarnessError
-from harness.growth import SHARES, measure, nested
-from harness.outlook import line
+from harness.proxy import labelling
+from harness.proxy.growth import SHARES, measure, nested
+from harness.proxy.outlook import line
 from harness.run import Options, make_ready
 
 DATA = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from harness.intervals import at_least, bootstrap, mean, share, variance_of_mean
+from harness.statistics.intervals import at_least, bootstrap, mean, share, variance_of_mean
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (7, 10), (10, 10), (123, 400)])

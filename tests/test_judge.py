@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from test_conformance import LABELERS, Honest, centroids
 
+from harness.auditing.judge import beats, judge, moved, suspicious
+from harness.auditing.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, Answer, bench, carve
 from harness.contracts import Split, blocks_of
 from harness.dataset import Data, load
 from harness.errors import NotApplicable
 from harness.example import example
-from harness.judge import beats, judge, moved, suspicious
 from harness.population import Population
-from harness.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, Answer, bench, carve
 from harness.task import Predictions
 
 TRUTH: list[Any] = []  # what a module could have read from a file: the label of every row

@@ -15,8 +15,8 @@ from end_to_end import harness, start, table, until, vectors, write_labelers, wr
 
 from harness.commands.label import label as command
 from harness.errors import HarnessError
-from harness.intervals import share
-from harness.labels import NAMES
+from harness.proxy.labels import NAMES
+from harness.statistics.intervals import share
 
 DATA = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}
 LABELERS = ["majority", {"knn": {"on": "embedding"}}]

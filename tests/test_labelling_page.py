@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 
 from harness.cli import app
-from harness.labels import NAMES
+from harness.proxy.labels import NAMES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "labelling.md").read_text()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.matching import bound, level, temperature, tempered
-from harness.rules import Wish, learn
+from harness.proxy.matching import bound, level, temperature, tempered
+from harness.proxy.rules import Wish, learn
 
 
 def test_the_temperature_undoes_what_was_done():

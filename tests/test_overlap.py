@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.costs import Cost, Prices, cost
-from harness.overlap import added, shared
+from harness.statistics.costs import Cost, Prices, cost
+from harness.statistics.overlap import added, shared
 
 
 def test_errors_in_common():

@@ -7,8 +7,8 @@ import pytest
 from end_to_end import events, harness, scores, table, write_labelers, write_suite
 
 from harness.errors import HarnessError
-from harness.matches import tally
-from harness.pairing import Gate, Match, Round, parse_gate
+from harness.statistics.matches import tally
+from harness.statistics.pairing import Gate, Match, Round, parse_gate
 
 KNN, WIDE = "knn(on=embedding, k=3)", "knn(on=embedding, k=30)"
 SPLITS = [{"splitter": "nested", "ratios": [0.2, 0.5], "test": 0.4, "seeds": [1, 2]}]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.prediction_powered import Sample, estimate
+from harness.proxy.prediction_powered import Sample, estimate
 
 FOLDS = 4
 

@@ -11,13 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from harness.errors import HarnessError
-from harness.publish import check
+from harness.proxy.publish import check
 
 PUSH = """
 import sys
 from pathlib import Path
 from harness.errors import HarnessError
-from harness.publish import check, publish
+from harness.proxy.publish import check, publish
 try:
     check("owner/name")
     print(publish({"labels.parquet": Path("labels.parquet"), "README.md": Path("labels.md")}, "owner/name"))

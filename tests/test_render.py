@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.markdown import escape
-from harness.tables import to_csv
+from harness.pages.markdown import escape
+from harness.pages.tables import to_csv
 
 HOSTILE = [
     "a|b",

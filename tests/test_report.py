@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_render import HOSTILE, PARSER, plain, read_tables
 
-from harness import figures, report, sheets
 from harness.errors import printable
-from harness.figures import Figure, Panel, Series
-from harness.index import files as index_files
+from harness.pages import figures, report, sheets
+from harness.pages.figures import Figure, Panel, Series
+from harness.pages.index import files as index_files
+from harness.pages.report import as_json
+from harness.pages.sheets import Between, Column, Sheet
 from harness.rank import Spread
-from harness.report import as_json
-from harness.sheets import Between, Column, Sheet
 
 SURE = """
 proba = np.full((len(task.to_label), task.n_classes), 0.1)
@@ -221,7 +221,7 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
     sheet = Sheet(
         "x", name, columns, ((name, Spread(number, 1.0, 2), Between(number, number)),), (("comparison", other),)
     )
-    source = (Path(report.__file__).parent / "page" / "report.html").read_text()
+    source = (Path(report.__file__).parent / "html" / "report.html").read_text()
     macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]
     made = Environment(autoescape=True).from_string(macro + "{{ grid(table) }}").render(table=report.table(sheet))
     page = Page(made)

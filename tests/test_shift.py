@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
+from harness.auditing.shift import compare, shifts
 from harness.contracts import Split
 from harness.dataset import Data, load
 from harness.plan import Cut
 from harness.population import Population
-from harness.shift import compare, shifts
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 4), min_size=1, max_size=60))

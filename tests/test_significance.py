@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness import metrics, significance
-from harness.bootstrap import Answered, bootstrap
-from harness.significance import LEVEL, Measured, row_covariance
-from harness.standing import Evidence, stand
+from harness import metrics
+from harness.statistics import significance
+from harness.statistics.bootstrap import Answered, bootstrap
+from harness.statistics.significance import LEVEL, Measured, row_covariance
+from harness.statistics.standing import Evidence, stand
 
 C = 6
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import Block
-from harness.suggestion import need, suggest, wanted
+from harness.proxy.suggestion import need, suggest, wanted
 
 
 def test_need_is_what_f1_lacks():

@@ -7,7 +7,7 @@ import pytest
 from harness import Block
 from harness.dataset import Data, load
 from harness.population import Population
-from harness.support import look
+from harness.proxy.support import look
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_it_holds_two_packages_and_nothing_else(wheel):
     assert sources <= set(names)
     brought = {
         "harness/twin_shares.csv",
-        *(f"harness/page/report.{kind}" for kind in ("html", "css", "js")),
+        *(f"harness/pages/html/report.{kind}" for kind in ("html", "css", "js")),
         "harness_plugins/data/published_results.csv",
         "harness_plugins/data/recomputed.csv",
     }

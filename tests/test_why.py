@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from end_to_end import cells, events, harness, table, write_labelers, write_suite
 
-from harness.why import differences, distance
+from harness.auditing.why import differences, distance
 
 MINE = "return uniform(task)"
 

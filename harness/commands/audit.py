@@ -53,16 +53,18 @@ def audit(
     readies = [make_ready(talk, each, found, options) for each in loaded.suites]
     # They also set the threads of this process, which must be done before faiss is imported.
     modules = [module for ready in readies for module in runs.preload(ready.cells)]
-    processes = Processes(("harness.probe", *dict.fromkeys(modules)), options.setting.threads, options.setting.device)
+    processes = Processes(
+        ("harness.auditing.probe", *dict.fromkeys(modules)), options.setting.threads, options.setting.device
+    )
     leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]
     if any(leaks):
         raise typer.Exit(GATE)
 
 
 def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> bool:
-    from harness import audit_page
-    from harness.audit import audit as look
+    from harness.auditing.audit import audit as look
     from harness.lock import locked
+    from harness.pages import audit_page
 
     with locked(ready.store.folder / "audit.lock", wait=False), _progress(talk) as told:
         found = look(ready, processes, jobs, full, told)
@@ -74,8 +76,8 @@ def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> 
 
 
 def _write_board(ready: Any) -> None:
-    from harness import board
     from harness import run as runs
+    from harness.pages import board
 
     ended = list(runs.endings(ready))
     board.write(ready, ended, runs.rank(ready, ended))
@@ -106,8 +108,8 @@ class _progress:  # noqa: N801 - reads as a function where it is used
 
 
 def _show(talk: Any, ready: Any, found: Any, page: Path) -> None:
-    from harness import audit_page
-    from harness.render import SIMULATED
+    from harness.pages import audit_page
+    from harness.pages.render import SIMULATED
 
     if talk.as_json:
         for remark in found.remarks:

@@ -77,7 +77,7 @@ def _published(
 ) -> None:
     from harness import reference as references
     from harness import run as runs
-    from harness import verdict
+    from harness.pages import verdict
 
     loaded, found = load(suite, plugin)
     files = [references.read(references.find(name, found)) for name in reference or [references.DEFAULT]]
@@ -103,8 +103,8 @@ def _published(
 
 
 def _show(talk: Any, verdicts: list[Any]) -> None:
-    from harness import verdict
-    from harness.render import SIMULATED
+    from harness.pages import verdict
+    from harness.pages.render import SIMULATED
 
     if talk.simulated:
         talk.console.print(SIMULATED, style="bold yellow", markup=False)
@@ -128,8 +128,8 @@ def _pairs(
     options: Any,
     plugin: list[Path] | None,
 ) -> None:
-    from harness import matches, pairing
     from harness import run as runs
+    from harness.statistics import matches, pairing
 
     gates = [pairing.parse_gate(text) for text in fail_if]
     readies = []
@@ -157,7 +157,7 @@ def _pairs(
 
 
 def _show_pairs(talk: Any, found: Any) -> None:
-    from harness.render import SIMULATED
+    from harness.pages.render import SIMULATED
 
     if talk.as_json:
         for event in found.events():

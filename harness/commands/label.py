@@ -61,14 +61,14 @@ def label(
     it. Interrupt it at any time and give the same command again: finished trainings are reused.
     """
     from harness import run as runs
-    from harness.calibration import METHODS
     from harness.errors import nearest
-    from harness.rules import Wish
+    from harness.proxy.calibration import METHODS
+    from harness.proxy.rules import Wish
 
     if calibration not in ("auto", *METHODS):
         raise HarnessError(f"--calibration {calibration}: unknown{nearest(calibration, ('auto', *METHODS))}")
     if labels_for is not None:
-        from harness import growth
+        from harness.proxy import growth
 
         growth.check(labels_for)
         if suggest is not None:
@@ -76,7 +76,7 @@ def label(
                 "--labels-for and --suggest: give one of them; the second command reuses the trainings of the first"
             )
     if push is not None:
-        from harness import publish
+        from harness.proxy import publish
 
         publish.check(push)
     talk = talk_to(as_json)
@@ -121,8 +121,8 @@ def _prepared(
     labels_for: float | None,
 ) -> tuple[Any, Any]:
     """Return the labelling that is to be run, and the order for what is written of it."""
-    from harness import joined, labelling, labels, shortlist
-    from harness.proxies import Order
+    from harness.proxy import joined, labelling, labels, shortlist
+    from harness.proxy.proxies import Order
     from harness.table import open_table
 
     source, table, before = ready.dataset.table, ready.dataset.table, 0
@@ -138,7 +138,7 @@ def _prepared(
 
 
 def _refuse_unseen(dataset: Any, allowed: bool) -> None:
-    from harness.labelling import unseen_classes
+    from harness.proxy.labelling import unseen_classes
 
     missing = unseen_classes(dataset)
     if missing and not allowed:
@@ -167,9 +167,9 @@ def _work(talk: Any, labelling: Any) -> None:
 
 def _write(labelling: Any, order: Any, out: Path) -> Any:
     """Write the labels and their card; returns the account."""
-    from harness import labels
-    from harness.card import card, numbers
-    from harness.proxies import proxies
+    from harness.proxy import labels
+    from harness.proxy.card import card, numbers
+    from harness.proxy.proxies import proxies
 
     seen = labels.seen(order.source.path)
     account, new = proxies(labelling, order)
@@ -183,7 +183,7 @@ def _write(labelling: Any, order: Any, out: Path) -> Any:
 
 def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
     """Write the rows to label next, and say why these."""
-    from harness import shortlist
+    from harness.proxy import shortlist
 
     found = shortlist.shortlist(labelling, order, k)
     about = {
@@ -206,8 +206,8 @@ def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
 
 
 def _say(talk: Any, account: Any, out: Path) -> None:
-    from harness import outlook
-    from harness.card import numbers
+    from harness.proxy import outlook
+    from harness.proxy.card import numbers
 
     if talk.as_json:
         talk.event("labels", file=str(out), **numbers(account))

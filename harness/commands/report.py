@@ -34,10 +34,10 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a page about the finished cells of a suite: one HTML file that needs no network. Runs nothing."""
-    from harness import report as reports
     from harness import run as runs
-    from harness.costs import Prices
-    from harness.portrait import portray
+    from harness.pages import report as reports
+    from harness.pages.portrait import portray
+    from harness.statistics.costs import Prices
 
     talk = talk_to(as_json)
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)

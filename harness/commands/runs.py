@@ -49,9 +49,9 @@ def run(
 
     Interrupt it at any time and give the same command again: finished cells are reused.
     """
-    from harness import overview
     from harness import run as runs
     from harness.engine import known
+    from harness.pages import overview
 
     talk = talk_to(as_json)
     options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows, known(engine))
@@ -66,9 +66,9 @@ def run(
 
 
 def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
-    from harness import board, index
     from harness import run as runs
     from harness.lock import locked
+    from harness.pages import board, index
 
     with locked(ready.store.folder / "lock", wait=False):
         runs.adopt(ready, others)
@@ -186,8 +186,8 @@ def leaderboard(
     as_json: Json = False,
 ) -> None:
     """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing."""
-    from harness import board, index, overview
     from harness import run as runs
+    from harness.pages import board, index, overview
 
     talk = talk_to(as_json)
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)

@@ -47,7 +47,7 @@ def _is_meant(asked: str, cell: Any) -> bool:
 
 
 def _explain(talk: Any, ready: Any, cell: Any) -> None:
-    from harness.why import reasons
+    from harness.auditing.why import reasons
 
     failure = ready.store.failure(cell.key)
     if ready.store.has(cell.key):
@@ -63,8 +63,8 @@ def _explain(talk: Any, ready: Any, cell: Any) -> None:
 
 
 def _of_runs(talk: Any, asked: str, folder: Path) -> None:
+    from harness.auditing.why import differences, finished, predecessor
     from harness.store import Store
-    from harness.why import differences, finished, predecessor
 
     stores = [Store(path.parent) for path in sorted(folder.glob("*/cells"))]
     known = {store.folder.name: finished(store) for store in stores}

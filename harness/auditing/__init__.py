@@ -1,0 +1,1 @@
+"""Whether a number can be trusted: leaks, duplicates, shifts, other truths."""

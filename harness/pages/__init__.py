@@ -1,0 +1,1 @@
+"""What is shown: Markdown, CSV, SVG and HTML."""

@@ -1,0 +1,1 @@
+"""From a leaderboard to labels: what `harness label` does."""

@@ -1,0 +1,79 @@
+"""Means over the whole pool from few labels and many predictions, with intervals that hold however bad these are.
+
+Prediction-powered inference (Angelopoulos, Bates, Fannjiang, Jordan and Zrnic 2023): the mean of the predictions over
+the unlabelled rows, put right by their mean error over the labelled ones. The predictions count with the weight that
+makes the interval shortest, 0 where they know nothing (PPI++: Angelopoulos, Duchi and Zrnic 2023). No labeler may have
+learnt from the rows it is put right on, so each fold has its own labeler, its own labelled rows and its own part of the
+unlabelled ones (as in Zrnic and Candès 2024).
+
+It takes for granted that the labelled rows were drawn at random from the pool. Where they were not, no interval from
+them is right, and neither is this one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.statistics.intervals import MISS, Interval, Numbers, mean, share, variance_of_mean
+
+FEWEST = 10  # labelled rows of a kind: under it the normal approximation fails
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The rows of one side, labelled or not: the fold whose labeler answered for each, and the group it is of."""
+
+    fold: Numbers  # (n,)
+    unit: Numbers | None = None  # (n,)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over the pool, three ways."""
+
+    powered: Interval  # labelled and unlabelled rows
+    labelled: Interval  # the labelled rows alone
+    naive: float  # as if the labels of the labeler were the truth: nobody knows how far off
+    weight: float  # of the predictions, from 0 to 1
+
+
+def estimate(
+    truth: Numbers, guess: Numbers, guess_pool: Numbers, known: Sample, pool: Sample, naive: float
+) -> Estimate:
+    """Estimate the mean of a number that is known of n rows and guessed for all.
+
+    `truth` and `guess` (n,) are of the labelled rows, `guess_pool` (p,) of unlabelled ones, no guess by a labeler that
+    knew the row. Where the truth is yes or no (a class share) the labelled rows alone have their exact interval; with
+    fewer than ten rows of either kind it is the answer as well.
+    """
+    yes_or_no = truth.dtype == np.bool_
+    alone = share(truth, known.unit) if yes_or_no else mean(truth, known.unit)
+    assert alone is not None
+    if len(guess_pool) == 0 or (yes_or_no and min(truth.sum(), (~truth).sum()) < FEWEST):
+        return Estimate(alone, alone, naive, 0.0)
+    n, p = len(truth), len(guess_pool)
+    spread = float(np.var(guess)) * (1 + n / p)
+    covariance = float(np.mean((truth - truth.mean()) * (guess - guess.mean())))
+    weight = float(np.clip(covariance / spread, 0, 1)) if spread > 0 else 0.0
+    errors = truth - weight * guess
+    value = float(errors.mean()) + weight * _balanced(guess_pool, known.fold, pool.fold)
+    variance, units = variance_of_mean(errors, known.unit)
+    variance += weight**2 * variance_of_mean(guess_pool, pool.unit)[0]
+    half = _reach(units) * float(np.sqrt(variance))
+    low, high = value - half, value + half
+    powered = Interval(value, max(low, 0.0), min(high, 1.0), n + p) if yes_or_no else Interval(value, low, high, n + p)
+    return Estimate(powered, alone, naive, weight)
+
+
+def _balanced(guess_pool: Numbers, fold: Numbers, fold_pool: Numbers) -> float:
+    """Return the mean guess over the pool, every fold's labeler with the share of its labelled rows."""
+    total = 0.0
+    for number, count in zip(*np.unique(fold, return_counts=True), strict=True):
+        total += count / len(fold) * float(guess_pool[fold_pool == number].mean())
+    return total
+
+
+def _reach(units: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(1 - MISS / 2, units - 1)) if units > 1 else np.inf

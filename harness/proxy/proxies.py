@@ -1,0 +1,135 @@
+"""From finished cells to what is written: the new columns, and the account of how good they are."""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness import __version__, prepare, spec
+from harness.digest import digest
+from harness.fuse import Block
+from harness.proxy import labels, quality, rules, support
+from harness.proxy.card import Account, Provenance, Shift
+from harness.proxy.labelling import Answered, Labelling, answered, grown, in_labelled_groups, unseen_classes
+from harness.proxy.prediction_powered import Sample
+from harness.proxy.quality import Pool
+from harness.proxy.rules import Answers, Rules, Wish
+from harness.proxy.support import FAR, Support
+from harness.statistics.intervals import Numbers
+from harness.table import Table
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be written: which rows, where, and what the card says of them."""
+
+    source: Table
+    before: int  # rows of the labelling's data that stand before those of the source
+    file: str
+    chosen: str
+    licence: str
+    wish: Wish
+    labels_for: float | None = None  # the accuracy that more labels are to bring
+
+
+def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
+    """Judge the finished cells; returns the account and the new columns of the source, row for row."""
+    dataset, wish = labelling.dataset, order.wish
+    found = answered(labelling)
+    unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
+    learnt, gold = rules.learn(found.held, dataset.y, labelling.fold, unit, wish)
+    learnt = carried(labelling, found, learnt)
+    answers = learnt.apply(found.proba)
+    there = support.look(dataset, labelling.unlabelled, blocks_of(labelling))
+    run_id = digest([cell.key for cell in labelling.cells], asdict(wish))[:16]
+    account = Account(
+        _provenance(labelling, order, run_id),
+        len(dataset),
+        len(dataset.labelled),
+        len(labelling.unlabelled),
+        int(answers.accepted.sum()),
+        learnt,
+        quality.measure(found.held, gold, dataset.y, unit, learnt),
+        _pool(labelling, found, answers),
+        _shift(labelling, there),
+        None if order.labels_for is None else grown(labelling, found, order.labels_for),
+    )
+    return account, _columns(labelling, order, answers, _by_truth(gold, dataset.y, wish), there, run_id)
+
+
+def carried(labelling: Labelling, found: Answered, learnt: Rules) -> Rules:
+    """Return the rules for the last labeler, from the rows that it and the labelers of the folds answered for."""
+    return learnt.carried(found.proba[np.searchsorted(labelling.unlabelled, labelling.pool)], found.pool)
+
+
+def _columns(
+    labelling: Labelling, order: Order, answers: Answers, gold: Answers, there: Support, run_id: str
+) -> pa.Table:
+    dataset = labelling.dataset
+    rows = dataset.items.rows - order.before  # of the source
+    here = rows[dataset.labelled] >= 0
+    return labels.columns(
+        pq.read_metadata(order.source.path).num_rows,
+        [(rows[labelling.unlabelled], answers), (rows[dataset.labelled][here], _of(gold, here))],
+        rows[dataset.labelled][here],
+        rows[labelling.unlabelled][there.outside],
+        labelling.run.cells[0].candidate.title,
+        run_id,
+    )
+
+
+def _by_truth(gold: Answers, y: Numbers, wish: Wish) -> Answers:
+    """Accept the labelled rows by their label: all, or those that a selection is after."""
+    selects = wish.top is not None or wish.at_least is not None
+    return replace(gold, accepted=y >= wish.good if selects else np.ones(len(y), np.bool_))
+
+
+def _of(answers: Answers, mask: Numbers) -> Answers:
+    return Answers(*(getattr(answers, name)[mask] for name in answers.__dataclass_fields__))
+
+
+def blocks_of(labelling: Labelling) -> list[Block]:
+    """Return the blocks that the labeler reads."""
+    run = labelling.run
+    return [prepare.open_block(run.recipes[name], run.cache) for name in run.cells[0].blocks]
+
+
+def _pool(labelling: Labelling, found: Answered, answers: Answers) -> Pool:
+    dataset, unit = labelling.dataset, labelling.unit
+    known = Sample(labelling.fold, None if unit is None else unit[dataset.labelled])
+    asked = Sample(labelling.pool_fold, None if unit is None else unit[labelling.pool])
+    return quality.of_pool(dataset.y, found.held, found.pool, known, asked, answers.label)
+
+
+def _provenance(labelling: Labelling, order: Order, run_id: str) -> Provenance:
+    run = labelling.run
+    candidate = run.cells[0].candidate
+    return Provenance(
+        order.file,
+        str(run.suite.file),
+        candidate.title,
+        spec.unbuild(candidate.labeler),
+        order.chosen,
+        labelling.dataset.table.shown,
+        order.source.sha256,
+        " + ".join(run.suite.data.hidden),
+        run_id,
+        int(labelling.fold.max()) + 1,
+        order.licence,
+        __version__,
+        run.simulated,
+    )
+
+
+def _shift(labelling: Labelling, there: Support) -> Shift:
+    dataset = labelling.dataset
+    return Shift(
+        there.measured,
+        int(there.far.sum()),
+        FAR,
+        int(there.strange.sum()),
+        {name: asdict(each) for name, each in there.by_source.items()},
+        in_labelled_groups(dataset, labelling.unlabelled),
+        tuple(unseen_classes(dataset)),
+    )
