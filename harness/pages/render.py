@@ -284,7 +284,8 @@ def made_with(run: Run) -> str:
     """Name the versions and the setting that the numbers were made with."""
     setting = run.options.setting
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"labelharness {harness.__version__}, {used}; device {setting.device}, {setting.threads} threads a cell."
+    threads = "1 thread" if setting.threads == 1 else f"{setting.threads} threads"
+    return f"labelharness {harness.__version__}, {used}; device {setting.device}, {threads} a cell."
 
 
 def _again(run: Run) -> str:
