@@ -106,6 +106,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
 }
 
 PLAIN = f"mlp(on={BOTH}, epochs=40)"
+NETWORKS = ("mlp", "resnet", "ordinal")
 
 # name -> columns (heading, suite, comparison), claims (what, labeler, the one it is compared with)
 CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, str]]]] = {
@@ -132,6 +133,10 @@ CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, s
             ("an ensemble with trees", "ensemble(mlp, gbm)", PLAIN),
             ("propagation, over kNN", "graph_propagation(on=svd)", "knn(on=svd)"),
         ],
+    ),
+    "precision": (
+        (("10 % labelled", "judged_precision", TENTH), ("50 % labelled", "judged_precision", HALF)),
+        [(f"{network}: bfloat16, over float32", f"{network}, bfloat16", f"{network}, float32") for network in NETWORKS],
     ),
     "flan_claims_embedding": (
         flan("skywork_fusion", 10, 30, 90),
