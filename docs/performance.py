@@ -206,6 +206,8 @@ def elsewhere(seconds: float, kind: str, results: dict[str, Any]) -> str:
         return "–"
     name, peer = PEERS[kind]
     known = [e for e in results["benchmarks"] if e["name"] == name and RATIO + peer in e]
+    if not known:
+        return "–"
     most = max(known, key=lambda entry: (entry["rows"], -entry.get("columns", 0)))
     return f"{shown(seconds * most[RATIO + peer])} ({peer}, by its ratio at {most['rows']:,} rows)"
 
