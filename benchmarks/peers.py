@@ -17,6 +17,7 @@ ROWS = int(os.environ.get("LABELHARNESS_ROWS", "20000"))
 SIZES = [ROWS // 4, ROWS // 2, ROWS]  # three, so that a law can be fitted
 WHOLE = 300_932  # rows of the pool: targets are set for it
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+ONLY = os.environ.get("LABELHARNESS_PEERS", "")  # part of the names of the peers that are asked, all without it
 BEST = "SkylakeX"  # OPENBLAS_CORETYPE of the kernels for AVX-512; faiss's OpenBLAS does not find them on newer CPUs
 
 # Rows in 150 clusters of very different sizes, as unit vectors. Expects n and d; leaves rng and X (n, d).
@@ -52,11 +53,11 @@ def run(peer: Peer, head: str) -> dict[str, Any]:
 
 def in_turn(benchmark: Any, head: str, peers: Mapping[str, Peer], rounds: int) -> dict[str, dict[str, Any]]:
     """Let the peers take turns, "ours" among them, and note medians and ratios; returns the last answer of each."""
-    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in peers}
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in peers if name == "ours" or ONLY in name}
 
     def turn() -> None:
-        for name, peer in peers.items():
-            answers[name].append(run(peer, head))
+        for name, found in answers.items():
+            found.append(run(peers[name], head))
 
     benchmark.pedantic(turn, rounds=rounds)
     seconds = {name: median(answer["seconds"] for answer in found) for name, found in answers.items()}

@@ -1,7 +1,8 @@
 """Neighbours for a whole curve of train sets: one pass of ours against a search a ratio with what one would take.
 
-faiss comes twice: at its default, and told to use its kernels for AVX-512. At full size, which takes hours:
-`LABELHARNESS_ROWS=300932 pytest -s benchmarks/test_search.py`.
+faiss comes twice: at its default, and told to use its kernels for AVX-512. At full size, which takes hours with every
+peer and half an hour with the best: `LABELHARNESS_ROWS=300932 LABELHARNESS_PEERS=SkylakeX pytest -s
+benchmarks/test_search.py -k 300932`.
 """
 
 import pytest
