@@ -53,9 +53,8 @@ def audit(
     readies = [make_ready(talk, each, found, options) for each in loaded.suites]
     # They also set the threads of this process, which must be done before faiss is imported.
     modules = [module for ready in readies for module in runs.preload(ready.cells)]
-    processes = Processes(
-        ("harness.auditing.probe", *dict.fromkeys(modules)), options.setting.threads, options.setting.device
-    )
+    setting = options.setting
+    processes = Processes(("harness.auditing.probe", *dict.fromkeys(modules)), setting.threads, setting.device, jobs)
     leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]
     if any(leaks):
         raise typer.Exit(GATE)

@@ -120,7 +120,7 @@ def _make(talk: Any, todo: list[tuple[Any, Any, Path]], options: Any, part: Any,
                 "make it in one go, or choose others with --block"
             )
     slots = shards.slots(workers, setting.device, alone=part is not None)
-    processes = Processes(("harness.rowfile",), setting.threads, setting.device)
+    processes = Processes(("harness.rowfile",), setting.threads, setting.device, len(slots))
     for recipe, items, cache in todo:
         if not prepare.is_made(recipe, cache):
             start, stop = (0, len(items)) if part is None else part.span(len(items))

@@ -1,0 +1,39 @@
+"""What a child finds in its environment: how long its threads wait for each other before they sleep."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from harness.process import Processes, cores
+
+def main():
+    threads, jobs = (cores() * int(number) for number in sys.argv[1:3])
+    processes = Processes((), threads, jobs=max(jobs, 1))  # its children end with it
+    processes.start(os.system, ("env > seen",), Path.cwd()).process.join()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("jobs", "own", "waits"),
+    [(0, None, "10000"), (2, None, None), (2, "7", "7"), (0, "7", "7")],
+    ids=["a core a thread", "more threads than cores", "crowded, as the user says", "as the user says"],
+)
+def test_threads_wait_awake_only_where_each_has_a_core(tmp_path, jobs, own, waits):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    environment |= {} if own is None else {"GOMP_SPINCOUNT": own}
+    command = [sys.executable, "script.py", "1", str(jobs)]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines() if "=" in line)
+    assert seen.get("GOMP_SPINCOUNT") == waits
+    assert seen["OMP_WAIT_POLICY"] == "PASSIVE"
