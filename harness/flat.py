@@ -1,14 +1,15 @@
 """The plain neighbour search: faiss over the whole base, its products made again, ties to lower rows."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.fuse import Floats, Rows
 
-PAIRS = 8_000_000  # candidates of all queries ranked at a time: some 300 MB
-GATHERED = 4_000_000  # float32 values gathered at a time for the exact products
+PAIRS = 8_000_000  # candidates of all queries at a time: some 100 MB
+RANKED = 1_024  # queries whose candidates a thread ranks at a time
 QUERIES = 16_384  # rows asked about at a time
 NOISE = 4e-6  # how far two orders of summing a product of unit vectors may differ
 
@@ -35,15 +36,34 @@ def flat(base: Floats, base_rows: Rows, queries: Floats, query_rows: Rows, k: in
             here = slice(start, start + max(1, PAIRS // reach))
             now = left[here]
             rough, where = faiss.knn(queries[now], base, reach, metric=faiss.METRIC_INNER_PRODUCT)
-            found = products(queries[now], base, where)
-            found[base_rows[where] == query_rows[now, None]] = -np.inf
-            nearest = np.lexsort((where, base_rows[where], -found))[:, :wanted]
-            similarity[now, :wanted] = np.take_along_axis(found, nearest, 1)
-            place[now, :wanted] = np.take_along_axis(where, nearest, 1)
+            similarity[now], place[now] = ranked(queries[now], base, base_rows, query_rows[now], where, k)
             # Otherwise the last neighbour may be tied with a row that was left out: look further.
             settled[here] = (similarity[now, wanted - 1] > rough[:, -1] + NOISE) | (reach == len(base))
         left, reach = left[~settled], min(reach * 4, len(base))
-    return similarity, np.where(np.isfinite(similarity), place, 0)
+    return similarity, place
+
+
+def ranked(
+    queries: Floats, base: Floats, base_rows: Rows, query_rows: Rows, candidates: Rows, k: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the `k` nearest of each query's candidates (q, r), places in the base: similarity and place (q, k).
+
+    Every product is summed in one order wherever the candidate stands: a matrix product sums in an order that depends
+    on the place in the block, so that equal rows come out unequal by a bit.
+    """
+    import faiss
+
+    from harness import kernels
+
+    similarity, place = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+
+    def some(start: int) -> None:
+        here = slice(start, start + RANKED)
+        kernels.rank(queries[here], base, base_rows, query_rows[here], candidates[here], similarity[here], place[here])
+
+    with ThreadPoolExecutor(faiss.omp_get_max_threads()) as pool:
+        list(pool.map(some, range(0, len(queries), RANKED)))
+    return similarity, place
 
 
 def plain(
@@ -73,17 +93,3 @@ def plain(
             progress(min(low + QUERIES, len(X)) - start)
     finally:
         faiss.omp_set_num_threads(before)
-
-
-def products(queries: Floats, base: Floats, where: Rows) -> Floats:
-    """Return (q, r) products of each query with its candidates, summed alike wherever the candidate stands.
-
-    A matrix product sums in an order that depends on the place in the block, so equal rows come out unequal by a bit;
-    these do not, and ties are ties.
-    """
-    found = np.empty(where.shape, np.float32)
-    step = max(1, GATHERED // (where.shape[1] * base.shape[1]))
-    for start in range(0, len(queries), step):
-        here = slice(start, start + step)
-        found[here] = np.einsum("qd,qrd->qr", queries[here], base[where[here]])
-    return found

@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 STEP = 64  # products compared with a threshold at a time: most steps hold none above it
 UNKNOWN = np.float32(-9.0)  # an exact product that has not been made yet; no cosine is that low
+FIRST = 32  # candidates made exact, at least, before it is asked which of the others may matter
+NOISE = 1e-6  # how far two orders of summing a product of unit vectors may differ
 
 
 @njit(nogil=True, cache=True)
@@ -102,39 +104,38 @@ def settle(
     found: Any,
     settled: Any,
 ) -> None:
-    """Give each query its nearest base rows so far: `similarity` and `found` (q, k), nearest first, ties to lower rows.
+    """Bring the answers up to date: `similarity` and `found` (q, k) come as they were before the rows of the last scans
+    (-inf and 0 where there was none), and leave with the nearest base rows so far, nearest first, ties to lower rows.
 
     `rows` are the row numbers of the base, `own` those of the queries, which are no neighbours of themselves; `scale`
-    turns a query's rough products into cosines. A query is settled if no row that was dropped can belong among its k:
-    their rough products lie below the threshold, and rough and exact differ by at most `slack` root mean squares.
+    turns a query's rough products into cosines. Rough and exact differ by at most `slack` root mean squares: so the
+    roughly nearest are made exact first, then only those that may still be nearer than the k-th of them. A query is
+    settled if no row that was dropped can belong among its k: their rough products lie below the threshold.
     """
     k = similarity.shape[1]
-    value, where = np.empty(keep, np.float32), np.empty(keep, np.int32)
-    idle = np.empty(keep, np.float32)
     for q in range(queries.shape[0]):
         n = count[q]
         if n > keep:
             _part(rough[q], place[q], exact[q], n, keep)
             n = keep
             threshold[q], count[q] = _least(rough[q], keep), keep
-        squares = 0.0
+        first = min(n, max(k, FIRST))
+        if first < n:
+            _part(rough[q], place[q], exact[q], n, first)
+        known, squares, error = 0, 0.0, 0.0
         for i in range(n):
+            if i == first:
+                error = slack * np.sqrt(squares / known) + NOISE
             if exact[q, i] == UNKNOWN:
+                if i >= first and rough[q, i] * scale[q] + error < similarity[q, k - 1]:
+                    continue
                 exact[q, i] = dot(queries[q], base[place[q, i]])
+                if rows[place[q, i]] != own[q]:
+                    _insert(similarity[q], found[q], rows, exact[q, i], place[q, i])
+            known += 1
             squares += (rough[q, i] * scale[q] - exact[q, i]) ** 2
-            where[i] = place[q, i]
-            value[i] = -np.inf if rows[where[i]] == own[q] else exact[q, i]
-        taken = min(k, n)
-        if taken < n:
-            _part(value, where, idle, n, taken)
-            _break_ties(value, where, rows, n, taken)
-        _sort(value, where, rows, taken)
-        for i in range(k):  # loops: slices take seconds to compile
-            similarity[q, i] = value[i] if i < taken else -np.inf
-            found[q, i] = where[i] if i < taken else 0
-        error = slack * np.sqrt(squares / max(n, 1)) + 1e-6
-        bar = threshold[q] * scale[q]
-        settled[q] = not np.isfinite(threshold[q]) or (taken == k and similarity[q, k - 1] > bar + error)
+        error = slack * np.sqrt(squares / max(known, 1)) + NOISE
+        settled[q] = not np.isfinite(threshold[q]) or similarity[q, k - 1] > threshold[q] * scale[q] + error
 
 
 @njit(nogil=True, cache=True)
@@ -143,33 +144,40 @@ def _before(rows: Any, one: int, other: int) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _break_ties(value: Any, where: Any, rows: Any, n: int, k: int) -> None:
-    """Among values equal to the least of the first k, keep those of the lowest rows there."""
-    least = _least(value, k)
-    for i in range(k, n):
-        if value[i] == least:
-            last = -1
-            for j in range(k):
-                if value[j] == least and (last < 0 or _before(rows, where[last], where[j])):
-                    last = j
-            if _before(rows, where[i], where[last]):
-                where[i], where[last] = where[last], where[i]
+def _insert(value: Any, where: Any, rows: Any, one: Any, here: Any) -> None:
+    """Put one more candidate where it belongs among those sorted by falling value, equal ones by rising row.
 
-
-@njit(nogil=True, cache=True)
-def _sort(value: Any, where: Any, rows: Any, n: int) -> None:
-    """Sort the first n entries by falling value, equal ones by rising row (Shell 1959).
-
-    The sort that numba has takes longer to compile than everything else here together.
+    The last of them falls out.
     """
-    gap = n // 2
-    while gap > 0:
-        for i in range(gap, n):
-            one, here, j = value[i], where[i], i
-            while j >= gap and (
-                value[j - gap] < one or (value[j - gap] == one and _before(rows, here, where[j - gap]))
-            ):
-                value[j], where[j] = value[j - gap], where[j - gap]
-                j -= gap
-            value[j], where[j] = one, here
-        gap //= 2
+    j = value.size
+    while j > 0 and (one > value[j - 1] or (one == value[j - 1] and _before(rows, here, where[j - 1]))):
+        j -= 1
+        if j + 1 < value.size:
+            value[j + 1], where[j + 1] = value[j], where[j]
+    if j < value.size:
+        value[j], where[j] = one, here
+
+
+def _table(kind: Any, dimensions: int, readonly: bool = False) -> Any:
+    return types.Array(kind, dimensions, "C", readonly=readonly)
+
+
+_FLOATS, _ROWS, _GIVEN = _table(types.float32, 2, True), _table(types.int64, 1, True), _table(types.int64, 2, True)
+_ANSWER = _table(types.float32, 2), _table(types.int64, 2)
+
+
+# Its types are spelled out, so that who imports this early has it ready: a small search takes less than loading it.
+@njit(types.void(_FLOATS, _FLOATS, _ROWS, _ROWS, _GIVEN, *_ANSWER), nogil=True, cache=True)
+def rank(queries: Any, base: Any, rows: Any, own: Any, candidates: Any, similarity: Any, found: Any) -> None:
+    """Give each query the nearest of its candidates (q, r), places in the base: `similarity` and `found` (q, k).
+
+    Nearest first, ties to lower row numbers `rows` (b,); the row that bears the query's own number `own` (q,) is left
+    out. Where there are no more, -inf and 0.
+    """
+    for q in range(queries.shape[0]):
+        for i in range(similarity.shape[1]):
+            similarity[q, i], found[q, i] = -np.inf, 0
+        for i in range(candidates.shape[1]):
+            place = candidates[q, i]
+            if rows[place] != own[q]:
+                _insert(similarity[q], found[q], rows, dot(queries[q], base[place]), place)

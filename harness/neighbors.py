@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 TINY = 1e-15  # lengths below are summed again: their squares leave float32
-LARGE = 2e11  # multiplications: below, the plain search is done before the fast one has begun
+LARGE = 1e11  # multiplications: below, the plain search is done before the fast one has begun
 
 
 def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Rows]:

@@ -104,7 +104,7 @@ class _Pass:
     ) -> None:
         self.X, self.rows, self.own, self.ends, self.levels, self.products = X, rows, own, ends, levels, products
         self.k = k = levels[0].place.shape[1]
-        self.keep = max(MARGIN * k, k + 16)
+        self.keep = max(MARGIN * k, k + 32)
         self.local = threading.local()
 
     def widen(self) -> dict[str, Any]:
@@ -168,6 +168,7 @@ class _Pass:
         rough, place, exact = (array[:q] for array in self.candidates())
         count, threshold = np.zeros(q, np.int64), np.full(q, -np.inf, np.float32)
         doubts, low = [], 0
+        so_far: tuple[Any, Any] = (-np.inf, 0)  # a level's answer begins as that of the smaller base
         for end, level in zip(self.ends[: top + 1], self.levels, strict=False):
             while low < end:
                 base = slice(low, min(low + WIDTH, end))
@@ -175,6 +176,9 @@ class _Pass:
                 kernels.scan(block, self.products.scale[base], low, threshold, rough, place, exact, count, self.keep)
                 low = base.stop
             here = slice(queries.start - level.first, queries.stop - level.first)
+            answer = level.similarity[here], level.place[here]
+            answer[0][:], answer[1][:] = so_far
+            so_far = answer
             settled = np.empty(q, np.bool_)
             kernels.settle(
                 self.X[queries],
@@ -189,8 +193,7 @@ class _Pass:
                 count,
                 self.keep,
                 SLACK,
-                level.similarity[here],
-                level.place[here],
+                *answer,
                 settled,
             )
             doubts.append(~settled)

@@ -106,7 +106,7 @@ def test_searching_in_small_portions_changes_nothing(monkeypatch):
     X = rng.standard_normal((20, 8)).astype(np.float32)[rng.integers(0, 20, 300)]
     task = task_of({"e": embedding(X)}, np.arange(200), np.arange(200, 300))
     whole = neighbors(task, "e", 9)
-    for module, name, value in (("flat", "QUERIES", 17), ("flat", "PAIRS", 50), ("flat", "GATHERED", 500)):
+    for module, name, value in (("flat", "QUERIES", 17), ("flat", "PAIRS", 50), ("flat", "RANKED", 7)):
         monkeypatch.setattr(sys.modules[f"harness.{module}"], name, value)
     parts = neighbors(task, "e", 9)
     np.testing.assert_array_equal(whole[1], parts[1])
