@@ -69,6 +69,11 @@ def in_turn(benchmark: Any, head: str, peers: Mapping[str, Peer], rounds: int) -
     return {name: found[-1] for name, found in answers.items()}
 
 
+def share_of(rows: int) -> int:
+    """Return of how many queries a peer answers one: of many rows, a part tells how long all of them take."""
+    return 1 if rows < 100_000 else 16
+
+
 def aimed(benchmark: Any, rows: int, target: str, met: bool) -> None:
     """Note a target; of a size below the one it is set for nobody can say whether it is met."""
     benchmark.extra_info |= {"rows": rows, "target": target, "met": met if rows >= WHOLE else None}
