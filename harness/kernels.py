@@ -56,30 +56,41 @@ def dot(a: Any, b: Any) -> Any:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def scan(
-    products: Any, scale: Any, first: int, threshold: Any, rough: Any, place: Any, exact: Any, count: Any, keep: int
+    products: Any,
+    scale: Any,
+    shift: Any,
+    unit: Any,
+    first: int,
+    threshold: Any,
+    rough: Any,
+    place: Any,
+    exact: Any,
+    count: Any,
+    keep: int,
 ) -> None:
-    """Collect from a block of products (q, width) those above each query's threshold.
+    """Collect from a block of products (q, width) the rough cosines above each query's threshold.
 
-    Column j is the base row at place first + j, and its product counts scale[j] times. The candidates of each query
-    are rough, place and exact (q, room), `count` of them in use. Where the room is used up, the `keep` largest stay
-    and the threshold rises to the least of them.
+    Column j is the base row at place first + j; its rough cosine with query q, in units of unit[q], is products[q, j] *
+    scale[j] + shift[j] / unit[q] and a constant of the query. The candidates of each query are rough, place and exact
+    (q, room), `count` of them in use. Where the room is used up, the `keep` largest stay and the threshold rises to the
+    least of them.
     """
     room, width = rough.shape[1], products.shape[1]
     for q in range(products.shape[0]):
-        bar, n, row = threshold[q], count[q], products[q]
+        bar, n, row, share = threshold[q], count[q], products[q], np.float32(1) / unit[q]
         for start in range(0, width, STEP):
             stop = min(width, start + STEP)
-            block, factor = row[start:stop], scale[start:stop]
+            block, factor, offset = row[start:stop], scale[start:stop], shift[start:stop]
             above = np.int32(0)
             for j in range(block.size):
-                above += np.int32(np.float32(block[j]) * factor[j] > bar)
+                above += np.int32(np.float32(block[j]) * factor[j] + offset[j] * share > bar)
             if above == 0:
                 continue
             if n + above > room:
                 _part(rough[q], place[q], exact[q], n, keep)
                 n, bar = keep, _least(rough[q], keep)
             for j in range(start, stop):
-                value = np.float32(row[j]) * scale[j]
+                value = np.float32(row[j]) * scale[j] + shift[j] * share
                 if value > bar:
                     rough[q, n], place[q, n], exact[q, n] = value, first + j, UNKNOWN
                     n += 1
@@ -92,7 +103,8 @@ def settle(
     base: Any,
     rows: Any,
     own: Any,
-    scale: Any,
+    unit: Any,
+    shift: Any,
     threshold: Any,
     rough: Any,
     place: Any,
@@ -107,10 +119,11 @@ def settle(
     """Bring the answers up to date: `similarity` and `found` (q, k) come as they were before the rows of the last scans
     (-inf and 0 where there was none), and leave with the nearest base rows so far, nearest first, ties to lower rows.
 
-    `rows` are the row numbers of the base, `own` those of the queries, which are no neighbours of themselves; `scale`
-    turns a query's rough products into cosines. Rough and exact differ by at most `slack` root mean squares: so the
-    roughly nearest are made exact first, then only those that may still be nearer than the k-th of them. A query is
-    settled if no row that was dropped can belong among its k: their rough products lie below the threshold.
+    `rows` are the row numbers of the base, `own` those of the queries, which are no neighbours of themselves; rough
+    values times `unit` plus `shift` are a query's rough cosines. Rough and exact differ by at most `slack` root mean
+    squares: so the roughly nearest are made exact first, then only those that may still be nearer than the k-th of
+    them. A query is settled if no row that was dropped can belong among its k: their rough values lie below the
+    threshold.
     """
     k = similarity.shape[1]
     for q in range(queries.shape[0]):
@@ -127,15 +140,16 @@ def settle(
             if i == first:
                 error = slack * np.sqrt(squares / known) + NOISE
             if exact[q, i] == UNKNOWN:
-                if i >= first and rough[q, i] * scale[q] + error < similarity[q, k - 1]:
+                if i >= first and rough[q, i] * unit[q] + shift[q] + error < similarity[q, k - 1]:
                     continue
                 exact[q, i] = dot(queries[q], base[place[q, i]])
                 if rows[place[q, i]] != own[q]:
                     _insert(similarity[q], found[q], rows, exact[q, i], place[q, i])
             known += 1
-            squares += (rough[q, i] * scale[q] - exact[q, i]) ** 2
+            squares += (rough[q, i] * unit[q] + shift[q] - exact[q, i]) ** 2
         error = slack * np.sqrt(squares / max(known, 1)) + NOISE
-        settled[q] = not np.isfinite(threshold[q]) or similarity[q, k - 1] > threshold[q] * scale[q] + error
+        bar = threshold[q] * unit[q] + shift[q]
+        settled[q] = not np.isfinite(threshold[q]) or similarity[q, k - 1] > bar + error
 
 
 @njit(nogil=True, cache=True)

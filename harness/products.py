@@ -18,9 +18,10 @@ LANES = 64  # int8 columns are filled up to a multiple of this
 
 
 class Products(Protocol):
-    """What the search multiplies with. A product counts scale[query] * scale[base] times."""
+    """What the search multiplies with: a cosine is about scale[q] * scale[b] * product[q, b] + shift[q] + shift[b]."""
 
-    scale: Floats  # (rows,)
+    scale: Floats  # (rows,) positive
+    shift: Floats  # (rows,)
 
     def block(self, queries: slice, base: slice) -> NDArray[Any]:
         """Return the (q, b) products of two ranges of rows; the array is the thread's own until its next call."""
@@ -28,19 +29,25 @@ class Products(Protocol):
 
 
 class Int8:
-    """Each row in steps of a 127th of its largest value: four times as fast as float32 where there is VNNI."""
+    """Each row less the mean, in steps of a 127th of its largest value: four times as fast as float32 with VNNI.
+
+    Rows of an embedding lean one way, some of them in a few columns that are much larger than all others. Without what
+    all share, the steps are finer: x y = (x - c) (y - c) + (x c - c c / 2) + (y c - c c / 2).
+    """
 
     def __init__(self, X: Floats) -> None:
         import torch
 
-        self.scale = np.empty(len(X), np.float32)
+        self.scale, self.shift = np.empty(len(X), np.float32), np.empty(len(X), np.float32)
         whole = np.zeros((len(X), -(-X.shape[1] // LANES) * LANES), np.int8)
-        for start in range(0, len(X), CHUNK):
-            here = slice(start, start + CHUNK)
-            largest = np.abs(X[here]).max(axis=1)
+        parts = [slice(start, start + CHUNK) for start in range(0, len(X), CHUNK)]
+        center = (sum(X[here].sum(axis=0, dtype=np.float64) for here in parts) / max(len(X), 1)).astype(np.float32)
+        for here in parts:
+            rest = X[here] - center
+            largest = np.abs(rest).max(axis=1)
             largest[largest == 0] = 1
-            self.scale[here] = largest / 127
-            whole[here, : X.shape[1]] = np.rint(X[here] * (127 / largest)[:, None])
+            self.scale[here], self.shift[here] = largest / 127, X[here] @ center - center @ center / 2
+            whole[here, : X.shape[1]] = np.rint(rest * (127 / largest)[:, None])
         self._torch, self._whole, self._own = torch, torch.from_numpy(whole), threading.local()
 
     def block(self, queries: slice, base: slice) -> NDArray[Any]:
@@ -56,7 +63,7 @@ class Float32:
     """The rows as they are, multiplied by NumPy."""
 
     def __init__(self, X: Floats) -> None:
-        self.scale = np.ones(len(X), np.float32)
+        self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
         self._X, self._own = X, threading.local()
 
     def block(self, queries: slice, base: slice) -> NDArray[Any]:
@@ -73,7 +80,7 @@ class Cuda:
     def __init__(self, X: Floats, device: str = "cuda") -> None:
         import torch
 
-        self.scale = np.ones(len(X), np.float32)
+        self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
         self._X = torch.from_numpy(X).to(device)
 
     def block(self, queries: slice, base: slice) -> NDArray[Any]:

@@ -61,7 +61,8 @@ def search(
     folder, the levels are maps of nameless files there: those of a dozen ratios are larger than X.
 
     Returns the levels and the facts: engine, margin, recall on a sample, how many queries were searched again,
-    seconds. The engine "faiss" looks at each level by itself, in the plain way that the others are checked against.
+    seconds. Where "auto" takes int8 and no margin is wide enough for it, float32 takes over. The engine "faiss" looks
+    at each level by itself, in the plain way that the others are checked against.
     """
     began = time.perf_counter()
     own = rows if own is None else own
@@ -72,10 +73,13 @@ def search(
             last = progress if number == 0 else lambda done: None  # level 0 is asked by all
             plain(X, rows, own, end, level.first, level.similarity, level.place, threads, last)
     else:
-        kind = facts["engine"] = fastest(X.shape[1]) if engine == "auto" else engine
+        kinds = dict.fromkeys((fastest(X.shape[1]), "float32")) if engine == "auto" else (engine,)
         with threadpool_limits(1), _one_torch_thread():  # the threads are ours, one for each block of queries
-            pass_ = _Pass(X, rows, own, ends, levels, products(kind, X))
-            facts |= pass_.widen()
+            for kind in kinds:
+                pass_ = _Pass(X, rows, own, ends, levels, products(kind, X))
+                facts |= {"engine": kind, **pass_.widen()}
+                if not pass_.blind:
+                    break
             facts["searched_again"] = pass_.run(threads, progress)
     return levels, facts | {"seconds": round(time.perf_counter() - began, 3)}
 
@@ -105,6 +109,7 @@ class _Pass:
         self.X, self.rows, self.own, self.ends, self.levels, self.products = X, rows, own, ends, levels, products
         self.k = k = levels[0].place.shape[1]
         self.keep = max(MARGIN * k, k + 32)
+        self.blind = False  # whether the widest margin leaves too many in doubt
         self.local = threading.local()
 
     def widen(self) -> dict[str, Any]:
@@ -116,7 +121,8 @@ class _Pass:
         runs = [slice(int(low), min(int(low) + RUN, len(self.X))) for low in np.unique(starts)]
         while True:
             doubts = [self.block(run, top)[-1] for run in runs]
-            if np.concatenate(doubts).mean() <= DOUBTFUL or self.keep >= WIDEST * self.k:
+            self.blind = bool(np.concatenate(doubts).mean() > DOUBTFUL)
+            if not self.blind or self.keep >= WIDEST * self.k:
                 break
             self.keep *= 2
         asked = np.concatenate([np.arange(run.start, run.stop) for run in runs])
@@ -173,7 +179,19 @@ class _Pass:
             while low < end:
                 base = slice(low, min(low + WIDTH, end))
                 block = self.products.block(queries, base)
-                kernels.scan(block, self.products.scale[base], low, threshold, rough, place, exact, count, self.keep)
+                kernels.scan(
+                    block,
+                    self.products.scale[base],
+                    self.products.shift[base],
+                    self.products.scale[queries],
+                    low,
+                    threshold,
+                    rough,
+                    place,
+                    exact,
+                    count,
+                    self.keep,
+                )
                 low = base.stop
             here = slice(queries.start - level.first, queries.stop - level.first)
             answer = level.similarity[here], level.place[here]
@@ -186,6 +204,7 @@ class _Pass:
                 self.rows,
                 self.own[queries],
                 self.products.scale[queries],
+                self.products.shift[queries],
                 threshold,
                 rough,
                 place,
