@@ -71,7 +71,7 @@ def in_turn(benchmark: Any, head: str, peers: Mapping[str, Peer], rounds: int) -
 
 def share_of(rows: int) -> int:
     """Return of how many queries a peer answers one: of many rows, a part tells how long all of them take."""
-    return 1 if rows < 100_000 else 16
+    return 1 if rows < 50_000 else 16
 
 
 def aimed(benchmark: Any, rows: int, target: str, met: bool) -> None:
