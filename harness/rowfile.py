@@ -1,7 +1,7 @@
 """The rows of a block in a .npy file that grows chunk by chunk: what a worker does, and what its parent sees of it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,7 +87,10 @@ def fill(
 def _chunks(maker: Any, kind: str, items: Items, start: int) -> Iterator[tuple[NDArray[Any], tuple[str, ...]]]:
     """Yield (rows, names) of a block from row number `start` on; names are () where the maker gives none by the way."""
     if kind == "embedding":
-        for chunk in maker.embed(items, start):
+        found = maker.embed(items, start)
+        if not isinstance(found, Iterable):
+            raise DataError(f"embed must yield (rows, d) arrays, returned {type(found).__name__}")
+        for chunk in found:
             yield chunk, ()
         return
     for part in items.parts(PART, start) if getattr(maker, "rowwise", False) else (items,):
@@ -100,7 +103,8 @@ def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats
     given = np.asarray(chunk)
     if given.ndim != 2 or given.shape[1] == 0:
         what = f"shape {given.shape}" if given.ndim else type(chunk).__name__
-        raise DataError(f"must give (rows, d) arrays, gave {what}")
+        hint = "; yield chunks of rows, not single ones" if kind == "embedding" and given.ndim == 1 else ""
+        raise DataError(f"must give (rows, d) arrays, gave {what}{hint}")
     if given.dtype.kind not in "fiub":
         raise DataError(f"must give numbers, gave {given.dtype}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which is refused below

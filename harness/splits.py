@@ -19,19 +19,23 @@ def made(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
     Raises DataError with the splitter's name and the seed where it fails, or where its answer cannot be used.
     """
     try:
-        found = splitter.splits(labelled, seed)
-        if not isinstance(found, Iterable):
-            raise ValueError(f"must give an iterable of Split, gave {type(found).__name__}")
-        groups = None if labelled.groups is None else np.unique(labelled.groups, return_inverse=True)[1].reshape(-1)
-        splits = [_checked(split, labelled, groups) for split in found]
-        if not splits:
-            raise ValueError("gave no split")
+        return checked(splitter.splits(labelled, seed), labelled)
     except DataError:
         raise
     except Exception as error:
         said = (str(error).strip() or "no message").splitlines()[0]
         reason = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
         raise DataError(f"splitter {splitter.name!r}, seed {seed}: {reason}") from error
+
+
+def checked(found: object, labelled: Labelled) -> list[Split]:
+    """Return what a splitter gave as splits of the labelled rows; a ValueError says why it is none."""
+    if not isinstance(found, Iterable):
+        raise ValueError(f"must give an iterable of Split, gave {type(found).__name__}")
+    groups = None if labelled.groups is None else np.unique(labelled.groups, return_inverse=True)[1].reshape(-1)
+    splits = [_checked(split, labelled, groups) for split in found]
+    if not splits:
+        raise ValueError("gave no split")
     return splits
 
 
