@@ -105,7 +105,7 @@ def flaw(result: object, m: int, n_classes: int) -> str | None:
     if len(wrong):
         return f"probabilities must be finite; {len(wrong)} rows are not, the first at position {wrong[0]}"
     if proba.min(initial=0) < 0:
-        return f"probabilities must not be negative, the smallest is {proba.min():.4g}; of logits return the softmax"
+        return f"probabilities must not be negative, the smallest is {proba.min():.4g}"
     wrong = np.flatnonzero(np.abs(proba.sum(axis=1, dtype=np.float64) - 1) > 1e-3)
     if len(wrong):
         first = wrong[0]

@@ -201,6 +201,11 @@ class DoesNotNormalise(OfCentroids):
         return proba * 2
 
 
+class ReturnsLogits(OfCentroids):
+    def spoil(self, task, proba):
+        return 4 * proba - 2
+
+
 class LeavesNaN(OfCentroids):
     def spoil(self, task, proba):
         proba[0] = np.nan
@@ -392,6 +397,12 @@ MUTANTS: list[tuple[type, str, str, set[str]]] = [
     (WritesIntoABlock, "inputs_untouched", "ValueError: assignment destination is read-only", ANSWERS),
     (ScalesByAllRows, "rows_apart", "declare transductive", checks("rows_apart")),
     (DoesNotNormalise, "probabilities", "rows must sum to 1", VALID),
+    (
+        ReturnsLogits,
+        "probabilities",
+        "must not be negative, the smallest is -2; of logits return the softmax",
+        VALID,
+    ),
     (LeavesNaN, "probabilities", "must be finite", VALID | checks("order_of_rows")),
     (ReturnsLabels, "probabilities", "shape (48, 6), got (48,)", VALID | APART),
     (BadCheckpoint, "probabilities", "checkpoint 'epoch 1' must be a (48,) uint8", VALID),

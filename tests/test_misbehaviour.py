@@ -86,7 +86,7 @@ BAD = {
     ),
     "negative": (
         "p = uniform(task); p[7] = [2, -1, 0, 0, 0, 0]; return p",
-        "probabilities must not be negative, the smallest is -1; of logits return the softmax",
+        "probabilities must not be negative, the smallest is -1",
     ),
     "not_to_one": ("return uniform(task) * 2", "rows must sum to 1; 120 do not, position 0 sums to 2"),
     "int_labels": (

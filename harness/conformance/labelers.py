@@ -102,7 +102,8 @@ def _valid(name: str, case: str, change: Callable[[Task], Task]) -> Callable[[La
     def check(labeler: Labeler) -> None:
         task = change(task_for(labeler))
         problem = flaw(labeler.label(task), len(task.to_label), task.n_classes)
-        demand(problem is None, f"{case}: {problem}")
+        hint = "; of logits return the softmax" if "negative" in (problem or "") else ""
+        demand(problem is None, f"{case}: {problem}{hint}")
 
     check.__name__, check.__doc__ = name, f"A valid answer {case}."
     return check
