@@ -1,4 +1,7 @@
-"""Gradient-boosted trees: LightGBM on the multiclass log loss."""
+"""Gradient-boosted trees: LightGBM on the multiclass log loss.
+
+The defaults are a reading of the record, which names the model and not its settings.
+"""
 
 from dataclasses import dataclass
 from math import inf
