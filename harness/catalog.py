@@ -82,7 +82,7 @@ class Catalog:
             raise PluginError(f"{kind[:-1]} {name!r} is offered twice, by {owners}; uninstall one of them")
         near = nearest(name, (entry.name for entry in self.entries if entry.kind == kind))
         broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(self.broken.items()))
-        raise PluginError(f"no {_singular(kind)} is called {name!r}{near}{broken}")
+        raise PluginError(f"no {singular(kind)} is called {name!r}{near}{broken}")
 
     def of(self, plugin: Any) -> Entry:
         """Return the entry of a plugin object."""
@@ -194,5 +194,10 @@ def _reason(error: BaseException) -> str:
     return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
 
 
-def _singular(kind: str) -> str:
+def singular(kind: str) -> str:
+    """Return what one plugin of a kind is called.
+
+    >>> singular("features"), singular("splitters")
+    ('feature set', 'splitter')
+    """
     return "feature set" if kind == "features" else kind[:-1]

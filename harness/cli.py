@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import audit, catalogue, compare, diagnose, doctor, embed, label, report, runs, why
+from harness.commands import audit, catalogue, compare, diagnose, doctor, embed, label, new, report, runs, why
 from harness.commands.options import BAD_INPUT, IN_USE, OK
 from harness.errors import HarnessError, InUse
 
@@ -19,7 +19,7 @@ COMMANDS = (
     report.report,
     audit.audit,
     diagnose.diagnose,
-    *(catalogue.plugins, catalogue.check, doctor.doctor),
+    *(catalogue.plugins, catalogue.check, new.new, doctor.doctor),
     embed.embed,
     why.why,
 )

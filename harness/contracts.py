@@ -26,18 +26,24 @@ from numpy.typing import NDArray
 
 from harness.fuse import Rows
 from harness.items import Items
-from harness.task import Predictions, Task
+from harness.task import Predictions, Task, sealed
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """The labelled rows, as a splitter sees them."""
+    """The labelled rows, as a splitter sees them: copies that cannot be written to."""
 
     rows: Rows  # (n,) row numbers of the population, increasing
     y: NDArray[np.int64]  # (n,) labels
     ids: NDArray[Any]  # (n,) identity of each row, from the data or its number
     groups: NDArray[Any] | None = None  # (n,) group of each row
     sources: NDArray[Any] | None = None  # (n,) source of each row
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            array = getattr(self, part.name)
+            if array is not None:
+                object.__setattr__(self, part.name, sealed(array, None))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from harness.contracts import Split
 from harness.copies import crowded, vectors
 from harness.digest import canonical, digest, of_array, of_code
 from harness.engine import Engine, chosen, searching
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PluginError
 from harness.fuse import CHUNK, Block, Floats, Rows, fuse
 from harness.listed import ABOUT, INDEX, SIMILARITY, Listed, question
 from harness.lock import locked
@@ -37,6 +37,14 @@ class Need:
     on: tuple[str, ...]
     k: int
     among: Among = "labelled"  # labelled: of the rows to label among the labelled ones; all: of every row
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in self.on) or not isinstance(self.k, int) or self.k < 1:
+            raise ValueError(
+                f"of ({self.on!r}, {self.k!r}) the first must name blocks, the second be a number from 1 on"
+            )
+        if self.among not in get_args(Among):
+            raise ValueError(f"the third must be left out, or 'all', is {self.among!r}")
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,13 @@ def wanted(cells: list[Cell]) -> list[Wanted]:
 
 
 def needs(labeler: Any) -> list[Need]:
-    """Return the neighbours that a labeler declares."""
-    declared = labeler.needs() if hasattr(labeler, "needs") else []
-    return [Need((on,) if isinstance(on, str) else tuple(on), k, *among) for on, k, *among in declared]
+    """Return the neighbours that a labeler declares. Raises PluginError where they are none."""
+    try:
+        declared = labeler.needs() if hasattr(labeler, "needs") else []
+        return [Need((on,) if isinstance(on, str) else tuple(on), k, *among) for on, k, *among in declared]
+    except (TypeError, ValueError) as error:
+        what = "[(on, k), ...], or (on, k, 'all') for those of graph"
+        raise PluginError(f"labeler {labeler.name!r}: needs() must return {what}: {error}") from error
 
 
 def chains(lists: list[Wanted], blocks: Mapping[str, Block]) -> list[Chain]:

@@ -6,16 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness import spec
 from harness.catalog import Catalog, Entry
 from harness.contracts import Split, blocks_of, nested
 from harness.dataset import Dataset
 from harness.digest import digest, of_array, of_code, versions
-from harness.errors import DataError
 from harness.prepare import Recipe, ask
+from harness.splits import made
 from harness.store import SCHEMA
 from harness.suite import Candidate, Splits, Suite
 from harness.task import Task
@@ -64,20 +61,11 @@ class Setting:
 
 
 def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
-    """Return every split of the suite, checked."""
-    labelled, known = dataset.for_splitters(), np.zeros(len(dataset), np.bool_)
-    known[dataset.labelled] = True
-    found = []
+    """Return every split of the suite. Raises DataError where a splitter fails or its answer is no split."""
+    labelled, found = dataset.for_splitters(), []
     for splits in suite.splits:
         for seed in splits.seeds:
-            try:
-                made = list(splits.splitter.splits(labelled, seed))
-            except ValueError as error:
-                raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {error}") from None
-            for split in made:
-                fault = _fault(split, known, dataset.groups)
-                if fault:
-                    raise DataError(f"splitter {splits.splitter.name!r}, seed {seed}: {fault}")
+            for split in made(splits.splitter, labelled, seed):
                 found.append(Cut(_comparison(splits, split), split, splits.labelers))
     return found
 
@@ -145,26 +133,6 @@ def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str,
 def _comparison(splits: Splits, split: Split) -> str:
     shown = spec.title(splits.splitter, without=("ratios",))
     return shown if split.ratio is None else f"{shown}, {split.ratio * 100:.4g} % labelled"
-
-
-def _fault(split: Split, known: NDArray[np.bool_], groups: NDArray[np.int64] | None) -> str | None:
-    """Say what is wrong with a split; `known` (N,) is True where a row has a label."""
-    parts = {"train": split.train, "test": split.test, "spare": split.spare}
-    for name, rows in parts.items():
-        if len(rows) == 0 and name != "spare":
-            return f"no row is left to {name}"
-        if len(rows) and not (np.min(rows) >= 0 and np.max(rows) < len(known) and known[rows].all()):
-            return f"its {name} rows are not all labelled rows"
-    together = np.zeros(len(known), np.int64)
-    for rows in parts.values():
-        np.add.at(together, np.asarray(rows, np.int64), 1)
-    if together.max() > 1:
-        return "a row stands on two sides, or twice on one"
-    if groups is not None:
-        straddling = np.intersect1d(groups[split.train], groups[split.test])
-        if len(straddling):
-            return f"{len(straddling)} groups stand in train and test"
-    return None
 
 
 def sizes(cells: list[Cell]) -> Iterator[tuple[Cut, int]]:

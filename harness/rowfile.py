@@ -1,7 +1,7 @@
 """The rows of a block in a .npy file that grows chunk by chunk: what a worker does, and what its parent sees of it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,13 +81,16 @@ def fill(
                 break
     if done != stop:
         raise DataError(f"gave {done:,} rows for {stop:,}")
-    return names
+    return names if kind == "embedding" else _names(names, width or 0)
 
 
 def _chunks(maker: Any, kind: str, items: Items, start: int) -> Iterator[tuple[NDArray[Any], tuple[str, ...]]]:
     """Yield (rows, names) of a block from row number `start` on; names are () where the maker gives none by the way."""
     if kind == "embedding":
-        for chunk in maker.embed(items, start):
+        found = maker.embed(items, start)
+        if not isinstance(found, Iterable):
+            raise DataError(f"embed must yield (rows, d) arrays, returned {type(found).__name__}")
+        for chunk in found:
             yield chunk, ()
         return
     for part in items.parts(PART, start) if getattr(maker, "rowwise", False) else (items,):
@@ -97,9 +100,15 @@ def _chunks(maker: Any, kind: str, items: Items, start: int) -> Iterator[tuple[N
 
 def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats:
     """Return a chunk as float32 if every row of it can be used; `start` is the number of its first row."""
-    chunk = np.ascontiguousarray(chunk, np.float32)
-    if chunk.ndim != 2 or chunk.shape[1] == 0:
-        raise DataError(f"must give (rows, d) arrays, gave shape {chunk.shape}")
+    given = np.asarray(chunk)
+    if given.ndim != 2 or given.shape[1] == 0:
+        what = f"shape {given.shape}" if given.ndim else type(chunk).__name__
+        hint = "; yield chunks of rows, not single ones" if kind == "embedding" and given.ndim == 1 else ""
+        raise DataError(f"must give (rows, d) arrays, gave {what}{hint}")
+    if given.dtype.kind not in "fiub":
+        raise DataError(f"must give numbers, gave {given.dtype}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which is refused below
+        chunk = np.ascontiguousarray(given, np.float32)
 
     def refuse(bad: Any, what: str) -> None:
         rows = start + np.flatnonzero(bad)
@@ -111,6 +120,17 @@ def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats
     if kind == "embedding":
         refuse(~chunk.any(axis=1), "zero vectors, which have no direction,")
     return chunk
+
+
+def _names(names: object, width: int) -> tuple[str, ...]:
+    """Return the names of a feature set's columns, if each has one of its own."""
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"must name its columns in a tuple of strings, has {names!r:.60}")
+    different = len(set(names))
+    if (len(names), different) != (width, width):
+        what = f"{len(names)} names" if different == len(names) else f"{different} different names"
+        raise DataError(f"must name its columns: an attribute names, or (array, names); has {what} for {width} columns")
+    return tuple(names)
 
 
 def write_header(out: BinaryIO, rows: int, width: int) -> None:

@@ -16,6 +16,12 @@ T = TypeVar("T")
 Find = Callable[[str, str], type[Any]]
 """(kind, name) -> plugin class, or a PluginError that says what there is instead."""
 
+PLAIN: dict[Any, str] = {
+    **{int: "a whole number", float: "a number", str: "a string", bool: "true or false"},
+    **{Path: "a path", type(None): "null"},
+}
+"""The types of single values, and what they are called."""
+
 INVALID: Any = object()  # stands for a value whose problem has been noted
 
 
@@ -66,7 +72,7 @@ class Reader:
             return float(value)
         if hint is Path and isinstance(value, str):
             return self.path(value)
-        if not isinstance(hint, type):
+        if hint not in PLAIN:
             return self.problem(place, f"has the type {hint}, which a suite cannot give; see docs/plugins.md")
         if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
             return value
@@ -78,7 +84,10 @@ class Reader:
             value = {}
         if not isinstance(value, dict):
             return self.problem(place, f"must be a mapping, got {value!r}")  # type: ignore[no-any-return]
-        hints = get_type_hints(cls)
+        try:
+            hints = get_type_hints(cls)
+        except (NameError, TypeError) as error:
+            return self.problem(place, f"a field of {cls.__name__} has a type that cannot be read: {error}")  # type: ignore[no-any-return]
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         given: dict[str, Any] = {}
         for key, item in value.items():
@@ -148,13 +157,10 @@ def _fits(hint: Any, value: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
-    plain = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", Path: "a path"}
-    if hint in plain:
-        return plain[hint]
+    if hint in PLAIN:
+        return PLAIN[hint]
     if hint is Labeler:
         return "a labeler"
-    if hint is type(None):
-        return "null"
     if get_origin(hint) is Literal:
         return " or ".join(repr(choice) for choice in get_args(hint))
     if get_origin(hint) is tuple:

@@ -201,6 +201,11 @@ class DoesNotNormalise(OfCentroids):
         return proba * 2
 
 
+class ReturnsLogits(OfCentroids):
+    def spoil(self, task, proba):
+        return 4 * proba - 2
+
+
 class LeavesNaN(OfCentroids):
     def spoil(self, task, proba):
         proba[0] = np.nan
@@ -323,11 +328,51 @@ class HoldsAFunction(Honest):
     scale: Callable[[Any], Any] = field(default=lambda X: X)
 
 
+@dataclass(frozen=True)
+class HoldsAnArray(Honest):
+    weight: np.ndarray | None = None
+    table: np.ndarray = None
+
+
+@dataclass(frozen=True)
+class DefaultOfAnotherType(Honest):
+    k: int = 0.5
+
+
+@dataclass(frozen=True)
+class TypeThatIsNowhere(Honest):
+    k: "NoSuchType" = 1  # noqa: F821
+
+
+class ParameterWithoutAType(Honest):
+    k = 5
+
+
+class SpeaksOfAnUnnamedBlock(Honest):
+    def needs(self):
+        return [("embedding", 5)]
+
+
+class DeclaresNoK(Honest):
+    def needs(self):
+        return [(self.on,)]
+
+
+class DeclaresAnotherGraph(Honest):
+    def needs(self):
+        return [(self.on, 5, "every")]
+
+
+class DeclaresAFunction(Honest):
+    def needs(self):
+        return self.label
+
+
 def checks(names):
     return {f"check_{name}" for name in names.split()}
 
 
-ANSWERS = {check.__name__ for check in labeler_checks} - checks("form")
+ANSWERS = {check.__name__ for check in labeler_checks} - checks("form needs")
 VALID = checks("probabilities absent_class one_class high_classes one_per_class one_row repeated_rows groups no_raters")
 REPEATS = checks("same_seed no_memory hidden_labels")
 APART = checks("order_of_rows rows_apart")
@@ -352,6 +397,12 @@ MUTANTS: list[tuple[type, str, str, set[str]]] = [
     (WritesIntoABlock, "inputs_untouched", "ValueError: assignment destination is read-only", ANSWERS),
     (ScalesByAllRows, "rows_apart", "declare transductive", checks("rows_apart")),
     (DoesNotNormalise, "probabilities", "rows must sum to 1", VALID),
+    (
+        ReturnsLogits,
+        "probabilities",
+        "must not be negative, the smallest is -2; of logits return the softmax",
+        VALID,
+    ),
     (LeavesNaN, "probabilities", "must be finite", VALID | checks("order_of_rows")),
     (ReturnsLabels, "probabilities", "shape (48, 6), got (48,)", VALID | APART),
     (BadCheckpoint, "probabilities", "checkpoint 'epoch 1' must be a (48,) uint8", VALID),
@@ -370,6 +421,14 @@ MUTANTS: list[tuple[type, str, str, set[str]]] = [
     (NameAsParameter, "form", "name: ClassVar[str]", checks("form")),
     (EqualOnlyToItself, "form", "a pickled copy must be equal", checks("form")),
     (HoldsAFunction, "form", "must pickle", checks("form")),
+    (HoldsAnArray, "form", "has the type <class 'numpy.ndarray'>, which a suite cannot give", checks("form")),
+    (DefaultOfAnotherType, "form", "k: must be a whole number, got 0.5", checks("form")),
+    (TypeThatIsNowhere, "form", "has a type that cannot be read: name 'NoSuchType' is not defined", checks("form")),
+    (ParameterWithoutAType, "form", "k has no type, so no suite can set it", checks("form")),
+    (SpeaksOfAnUnnamedBlock, "needs", "speaks of block embedding, which no field `on` names", checks("needs")),
+    (DeclaresNoK, "needs", "needs() must return [(on, k), ...]", checks("needs")),
+    (DeclaresAnotherGraph, "needs", "the third must be left out, or 'all', is 'every'", checks("needs")),
+    (DeclaresAFunction, "needs", "'method' object is not iterable", checks("needs")),
 ]
 
 
@@ -415,7 +474,7 @@ def test_not_applicable_is_told_apart_from_failure():
 
 def test_a_labeler_of_one_hot_blocks_does_not_apply_to_numeric_ones():
     outcomes = {finding.check: finding.outcome for finding in check_labeler(TablePrior(on="bge"))}
-    assert outcomes == {"check_form": "passed"} | dict.fromkeys(ANSWERS, "not applicable")
+    assert outcomes == dict.fromkeys(checks("form needs"), "passed") | dict.fromkeys(ANSWERS, "not applicable")
 
 
 def test_a_class_defined_in_a_function_cannot_travel():

@@ -63,7 +63,8 @@ def loss_of(proba, y):
 # ---- settings -----------------------------------------------------------------------------------------------------
 
 
-def test_the_defaults_are_those_of_the_record():
+def test_the_defaults_are_those_that_are_read_into_the_record():
+    """The document itself does not give them."""
     gbm = GBM("x")
     assert (gbm.rounds, gbm.learning_rate, gbm.leaves, gbm.min_child) == (1000, 0.05, 63, 20)
     assert (gbm.row_sample, gbm.column_sample, gbm.l1, gbm.l2, gbm.early_stopping) == (0.8, 0.8, 0.1, 1.0, 50)

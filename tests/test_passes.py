@@ -16,7 +16,8 @@ from harness import Block, Task
 from harness_plugins.labelers import layers
 from harness_plugins.labelers.layers import trunk
 from harness_plugins.labelers.networks import MLP, Linear, Ordinal, ResNet
-from harness_plugins.labelers.passes import Perceptron, passes, stages_of
+from harness_plugins.labelers.passes import passes
+from harness_plugins.labelers.perceptron import Perceptron, stages_of
 from harness_plugins.labelers.precision import precision
 from harness_plugins.labelers.recipe import Recipe
 from harness_plugins.labelers.training import learn

@@ -1,13 +1,19 @@
 """Classifiers by import path: the same answers as by hand, and nothing but classifiers can be named."""
 
+import contextlib
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
 from dataclasses import replace
 
+import lightgbm
 import numpy as np
 import pytest
+import sklearn
 from lightgbm import LGBMClassifier
+from sklearn.base import is_classifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -161,11 +167,38 @@ def test_lightgbm_keeps_to_the_threads_it_is_given_unless_told_otherwise():
         ("sklearn.ensemble.VotingClassifier", "cannot be made from plain values: it needs estimators"),
         ("sklearn.model_selection.GridSearchCV", "it needs estimator, param_grid"),
         ("sklearn.ensemble.BaseEnsemble", "it is abstract"),
+        ("sklearn.pipeline.Pipeline", "cannot be made from plain values: it needs steps"),
+        ("sklearn.semi_supervised.SelfTrainingClassifier", "is no classifier that can be made from plain values: "),
+        ("sklearn.gaussian_process.kernels.RBF", "is no classifier that can be made from plain values: "),
+        ("lightgbm.compat.LabelEncoder", "lightgbm.compat.LabelEncoder "),
+        ("sklearn.datasets.fetch_openml", "sklearn.datasets has no model 'fetch_openml'"),
+        ("sklearn.utils.Bunch", "sklearn.utils has no model 'Bunch'"),
+        ("sklearn.linear_model.LogisticRegression.fit", "sklearn.linear_model has no module 'LogisticRegression'"),
     ],
 )
 def test_only_classifiers_can_be_named(model, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         SklearnModel("x", model)
+
+
+@pytest.mark.filterwarnings("ignore")  # of modules that only warn when they are imported
+def test_whatever_a_public_module_holds_is_taken_or_refused_in_a_line():
+    """Every name of every public module: a classifier, or a ValueError that a suite can show."""
+    taken = set()
+    for package in (sklearn, lightgbm):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if any(part.startswith("_") or part in sklearn_model.HIDDEN for part in found.name.split(".")):
+                continue
+            try:
+                module = importlib.import_module(found.name)
+            except ImportError:
+                continue  # what needs a package that is not there
+            for name in list(vars(module)):
+                with contextlib.suppress(ValueError):
+                    SklearnModel("x", f"{found.name}.{name}")
+                    taken.add(vars(module)[name])
+    assert len(taken) > 20
+    assert all(is_classifier(model()) and hasattr(model, "predict_proba") for model in taken)
 
 
 def test_a_path_outside_the_packages_is_not_imported(tmp_path, monkeypatch):

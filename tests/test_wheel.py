@@ -59,6 +59,7 @@ def test_it_holds_two_packages_and_nothing_else(wheel):
     brought = {
         "harness/twin_shares.csv",
         *(f"harness/pages/html/report.{kind}" for kind in ("html", "css", "js")),
+        *(f"harness/templates/{kind}.txt" for kind in ("labeler", "embedder", "features", "splitter", "test")),
         "harness_plugins/data/published_results.csv",
         "harness_plugins/data/recomputed.csv",
     }

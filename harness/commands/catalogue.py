@@ -1,5 +1,6 @@
 """Which plugins there are, and whether one keeps its contract."""
 
+import dataclasses
 import json
 import sys
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from harness import catalog
 from harness.commands.options import SOME_FAILED, Json, Plugin
+from harness.errors import PluginError, nearest
 
 
 def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
@@ -35,7 +37,7 @@ def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
     for entry in found.entries:
         table.add_row(
             entry.name,
-            entry.kind[:-1] if entry.kind != "features" else "feature set",
+            catalog.singular(entry.kind),
             f"{entry.distribution} {entry.version}".strip(),
             entry.help,
         )
@@ -45,32 +47,68 @@ def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A labeler: its name, or a spec such as 'knn: {on: embedding, k: 5}'.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A plugin of any kind: its name, or a spec such as 'knn: {on: embedding, k: 5}'."),
+    ],
     plugin: Plugin = None,
 ) -> None:
-    """Run the conformance kit on a labeler and say what it breaks."""
+    """Run the conformance kit on a labeler, embedder, feature set or splitter and say what it breaks."""
     from harness.spec import title
-    from harness.testing import check_labeler
+    from harness.testing import check_plugin
 
-    labeler = _labeler(name, catalog.discover(tuple(plugin or ())))
-    print(f"checking {title(labeler)}")
-    findings = check_labeler(labeler)
-    for finding in findings:
-        print(f"{finding.outcome:<14} {finding.check}" + (f": {finding.message}" if finding.message else ""))
+    findings = []
+    for kind, built in _built(name, catalog.discover(tuple(plugin or ()))):
+        print(f"checking {catalog.singular(kind)} {title(built)}")
+        first: dict[str | None, str] = {None: ""}  # message -> the check that said it first
+        for finding in check_plugin(kind, built):
+            before = first.setdefault(finding.message, finding.check)
+            said = finding.message if before == finding.check else before and f"as {before}"
+            print(f"{finding.outcome:<14} {finding.check}" + (f": {said}" if said else ""))
+            findings.append(finding)
     if any(finding.outcome == "failed" for finding in findings):
         raise typer.Exit(SOME_FAILED)
 
 
-def _labeler(text: str, found: catalog.Catalog) -> Any:
-    """Build the labeler that `check` speaks of; required `on` fields are filled with the kit's own block."""
+def _built(text: str, found: catalog.Catalog) -> list[tuple[str, Any]]:
+    """Build the plugins that `check` speaks of, with their kinds: a name may be that of several kinds.
+
+    A field `on` that is not given is the kit's own block.
+    """
     from harness import document
     from harness.spec import Reader
 
-    reader = Reader(document.parse(text, "check"), found.find)
-    value = reader.document.value
-    if isinstance(value, str):
-        fields = getattr(found.find("labelers", value), "__dataclass_fields__", {})
-        value = {value: {"on": "embedding"} if "on" in fields else {}}
-    labeler = reader.plugin("labelers", value, ())
-    reader.finish()
-    return labeler
+    written = document.parse(text, "check")
+    name, parameters = _read(written.value)
+    kinds = [kind for kind in catalog.KINDS if any((e.kind, e.name) == (kind, name) for e in found.entries)]
+    if not kinds:
+        near = nearest(name, {entry.name for entry in found.entries})
+        broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(found.broken.items()))
+        raise PluginError(f"no plugin is called {name!r}{near}{broken}")
+    plugins = []
+    for kind in kinds:
+        reader = Reader(written, found.find)
+        wanted = {field.name for field in dataclasses.fields(found.find(kind, name)) if _is_needed(field)}
+        given = {"on": "embedding"} if "on" in wanted - set(parameters or ()) else {}
+        plugins.append((kind, reader.named_plugin(kind, name, given | (parameters or {}), (name,))))
+        lacking = sorted(wanted - set(given) - set(parameters or ()))
+        if lacking:
+            example = f"{name}: {{{', '.join(f'{field}: ...' for field in lacking)}}}"
+            reader.problems.append(f"give it what has no default: harness check {example!r}")
+        reader.finish()
+    return plugins
+
+
+def _read(value: Any) -> tuple[str, dict[str, Any] | None]:
+    """Return the name and the parameters of ``name`` or ``{name: parameters}``."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, parameters),) = value.items()
+        if isinstance(name, str) and isinstance(parameters, dict | None):
+            return name, parameters
+    if not isinstance(value, str):
+        raise PluginError(f"must be a name, or one name with its parameters, as 'knn: {{k: 5}}', got {value!r}")
+    return value, None
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING

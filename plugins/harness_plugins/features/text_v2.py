@@ -2,7 +2,7 @@
 
 `FEATURES` holds every name with its definition; all that text_v1 says of words, sentences and ratios holds here.
 A word or phrase of a list counts wherever its words follow each other, case, the punctuation around words and line
-breaks ignored; a curly apostrophe is a straight one. The lists are this project's own and are English.
+breaks ignored; a curly apostrophe is a straight one. The lists are in `phrases`.
 
 The grades are those of Kincaid et al. (1975) and of Coleman and Liau (1975), with this project's counts in them.
 Every step is linear in the length of the text, whatever it holds.
@@ -21,6 +21,15 @@ import numpy as np
 from harness import Items, hookimpl
 from harness_plugins.features import text_v1
 from harness_plugins.features.conversation_text import Reading, bared, count, distinct, kind, listed, read
+from harness_plugins.features.phrases import (
+    COMPLIANCE_PHRASES,
+    CONSTRAINT_WORDS,
+    EXAMPLE_PHRASES,
+    HEDGES,
+    REFUSAL_PHRASES,
+    STOP_WORDS,
+    TRANSITIONS,
+)
 
 FEATURES = (
     *text_v1.FEATURES,
@@ -62,56 +71,6 @@ FEATURES = (
     ("example_phrases", "occurrences of EXAMPLE_PHRASES"),
 )
 """(name, definition) in column order."""
-
-CONSTRAINT_WORDS = frozenset(
-    "must should only exactly least most without avoid limit maximum minimum within between never always "  # noqa: SIM905 - reads as words
-    "ensure".split()
-)
-COMPLIANCE_PHRASES = (
-    "sure",
-    "certainly",
-    "of course",
-    "absolutely",
-    "here is",
-    "here's",
-    "here are",
-    "happy to",
-    "glad to",
-    "no problem",
-)
-REFUSAL_PHRASES = (
-    "i cannot",
-    "i can't",
-    "i won't",
-    "i am unable",
-    "i'm unable",
-    "i am not able",
-    "i'm not able",
-    "i'm sorry",
-    "i apologize",
-    "as an ai",
-)
-EXAMPLE_PHRASES = (
-    "for example",
-    "for instance",
-    "such as",
-    "e.g",  # its last full stop is punctuation around the word
-    "as an example",
-    "to illustrate",
-    "consider the following",
-    "let's say",
-    "imagine that",
-)
-HEDGES = frozenset("may might could perhaps possibly maybe likely probably seems".split())  # noqa: SIM905
-TRANSITIONS = frozenset(
-    "however therefore moreover furthermore additionally consequently thus meanwhile finally "  # noqa: SIM905
-    "nevertheless similarly instead overall".split()
-)
-STOP_WORDS = frozenset(
-    "a an the and or but if of to in on at by for from with as about into than that this these those it its is are "  # noqa: SIM905
-    "was were be been being am do does did have has had can could will would should may might must not no so i you he "
-    "she we they me him her us them my your his our their what which who how when where why there here".split()
-)
 
 # Each begins with a literal, which lets the matcher jump from one candidate to the next, and none goes back over text.
 _INLINE_CODE = re.compile(r"`(?<!``)[^`\n]++`(?!`)")

@@ -1,4 +1,7 @@
-"""Gradient-boosted trees: LightGBM on the multiclass log loss."""
+"""Gradient-boosted trees: LightGBM on the multiclass log loss.
+
+The defaults are a reading of the record, which names the model and not its settings.
+"""
 
 from dataclasses import dataclass
 from math import inf
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from harness import On, Predictions, Task, holdout, hookimpl
+from harness_plugins.labelers.ranges import demand
 
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
@@ -47,7 +51,8 @@ class GBM:
 
     def __post_init__(self) -> None:
         exact = self.preset == "record"
-        for name, fits, wanted in (
+        demand(
+            self,
             ("rounds", self.rounds >= 1, "at least 1"),
             ("learning_rate", 0 < self.learning_rate < inf, "positive"),
             ("leaves", 2 <= self.leaves <= 131_072, "from 2 to 131072"),
@@ -60,9 +65,7 @@ class GBM:
             ("validation", 0 <= self.validation <= 0.5, "in [0, 0.5]"),
             ("row_sample", exact or self.row_sample == GBM.row_sample, "left out where preset is fast"),
             ("column_sample", exact or self.column_sample == GBM.column_sample, "left out where preset is fast"),
-        ):
-            if not fits:
-                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)}")
+        )
 
     def label(self, task: Task) -> Predictions:
         held = holdout(task, self.validation)  # (n,)

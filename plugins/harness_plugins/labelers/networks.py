@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness import Predictions, Task, hookimpl
 from harness_plugins.labelers import losses
-from harness_plugins.labelers.recipe import Objective, Recipe, Training, demand
+from harness_plugins.labelers.ranges import demand
+from harness_plugins.labelers.recipe import Objective, Recipe, Training
 from harness_plugins.labelers.training import PRELOAD, learn
 
 if TYPE_CHECKING:

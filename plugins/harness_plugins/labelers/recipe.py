@@ -9,6 +9,7 @@ import numpy as np
 
 from harness import On
 from harness_plugins.labelers import losses
+from harness_plugins.labelers.ranges import demand
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 Objective = Callable[["Module", "Tensor", "Tensor"], "Tensor"]
 """(network, inputs (rows, d), y (rows,)) -> the loss of the batch, a scalar to minimise."""
-
-
-def demand(parameters: object, *conditions: tuple[str, bool, str]) -> None:
-    """Raise a ValueError for the first (name, fits, wanted) whose parameter does not fit."""
-    for name, fits, wanted in conditions:
-        if not fits:
-            raise ValueError(f"{name} must be {wanted}, got {getattr(parameters, name)}")
 
 
 @dataclass(frozen=True)

@@ -78,14 +78,18 @@ def _make(path: str, parameters: dict[str, Value]) -> Any:
     if needed or inspect.isabstract(cls):
         what = f"it needs {', '.join(needed)}" if needed else "it is abstract"
         raise ValueError(f"model {path} cannot be made from plain values: {what}")
-    known = _parameters(cls())
-    for name in parameters:
-        if name not in known:
-            raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, known)}")
-    model = cls(**REPEATABLE.get(path.partition(".")[0], {}) | parameters)
-    if not is_classifier(model):
+    try:
+        known = _parameters(cls())
+        for name in parameters:
+            if name not in known:
+                raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, known)}")
+        model = cls(**REPEATABLE.get(path.partition(".")[0], {}) | parameters)
+        classifies, answers = is_classifier(model), hasattr(model, "predict_proba")  # some with certain parameters only
+    except (AttributeError, TypeError) as error:  # what looks like an estimator and is none, or wants another inside
+        raise ValueError(f"model {path} is no classifier that can be made from plain values: {error}") from None
+    if not classifies:
         raise ValueError(f"model {path} is no classifier")
-    if not hasattr(model, "predict_proba"):  # of the instance: some have it with certain parameters only
+    if not answers:
         given = f" with {', '.join(f'{key}={value!r}' for key, value in parameters.items())}" if parameters else ""
         raise ValueError(f"model {path}{given} has no predict_proba")
     return model

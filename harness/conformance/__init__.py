@@ -1,0 +1,1 @@
+"""What every plugin promises, as checks: form, labelers, blocks (embedders and feature sets), splitters."""
