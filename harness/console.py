@@ -86,10 +86,8 @@ class Talk:
         for (comparison, labeler), estimates in ahead.by_labeler(ready.cells).items():
             table.add_row(labeler, comparison, str(len(estimates)), *_costs(estimates))
         self.console.print(table, markup=False)
-        unknown = f" and {ahead.unknown} of unknown length" if ahead.unknown else ""
         self.line(
-            f"about {timedelta(seconds=round(ahead.seconds))}{unknown} with -j {ready.options.jobs}; "
-            f"{gib(ahead.memory)} of memory at once, {gib(ahead.disk)} of disk"
+            f"with -j {ready.options.jobs}: {_time(ahead)}; {gib(ahead.memory)} of memory at once, {gib(ahead.disk)} of disk"
         )
         for misfit in ahead.misfits:
             self.line(f"will not fit: {misfit}")
@@ -132,6 +130,14 @@ class Talk:
         tally = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
         took = "" if seconds is None else f" in {seconds:.1f} s"
         self.line(f"{tally}{took}; leaderboard: {board}")
+
+
+def _time(ahead: Forecast) -> str:
+    """Say how long it will take, as far as earlier runs tell."""
+    if ahead.unknown == len(ahead.cells) + len(ahead.parts):
+        return "time unknown, nothing like it has run here"
+    about = f"about {timedelta(seconds=round(ahead.seconds))}"
+    return about + (f" and {ahead.unknown} more that take unknown time" if ahead.unknown else "")
 
 
 def _costs(estimates: list[Estimate]) -> tuple[str, str, str]:

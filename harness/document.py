@@ -10,7 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness.errors import SuiteError
+from harness.errors import SuiteError, beside
 
 Place = tuple[str | int, ...]
 """Where a value stands: ("labelers", 3, "knn", "tau")."""
@@ -18,6 +18,7 @@ Place = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_EVENTS = 20_000  # one per value, two per list or mapping: about a second of parsing
+DATA = (".parquet", ".jsonl", ".ndjson")  # endings that are given by mistake
 TAG = "tag:yaml.org,2002:"
 
 
@@ -40,8 +41,12 @@ class Document:
 
 def load(path: Path) -> Document:
     """Read a YAML file. Every fault of form is one SuiteError with file and line."""
+    if path.suffix in DATA:
+        raise SuiteError(f"{path}: is a file of data; what is asked for is a suite, a YAML file that names it")
     try:
         raw = path.read_bytes()
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: no such file{beside(path)}") from None
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > MAX_BYTES:

@@ -26,6 +26,10 @@ SECTIONS = (
     *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
     "reference",
 )
+LISTS = {
+    "splits": "a list of splitters, as '- {splitter: prefix, ratios: [0.1], seeds: [3]}'",
+    "labelers": "a list of labelers, as '- majority: {}'",
+}
 
 Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calibration_error", "spearman"]
 
@@ -102,7 +106,7 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
             reader.problem((key,), f"unknown key {key!r}{nearest(key, SECTIONS)}")
     for key in ("version", "name", "data", "splits", "labelers"):
         if key not in top:
-            reader.problem((), f"{key!r} is missing")
+            reader.problem((), f"{key!r} is missing{f': {LISTS[key]}' if key in LISTS else ''}")
     if top.get("version", 1) != 1 or isinstance(top.get("version"), bool):
         reader.problem(("version",), f"must be 1, got {top['version']!r}")
     name = reader.read(str, top.get("name", "?"), ("name",))
@@ -111,7 +115,7 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
     data = reader.record(Data, top["data"], ("data",)) if "data" in top else spec.INVALID
     metrics = reader.record(Metrics, top.get("metrics"), ("metrics",))
     blocks = _blocks(top.get("blocks"), reader)
-    labelers = _labelers(top.get("labelers", []), set(blocks), reader)
+    labelers = _labelers(top["labelers"], set(blocks), reader) if "labelers" in top else []
     if metrics is not spec.INVALID and labelers:
         labelers = _with_baseline(labelers, metrics, reader)
     baseline = Metrics.baseline if metrics is spec.INVALID else metrics.baseline
@@ -121,7 +125,7 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
         data,
         reader.record(Population, top.get("population"), ("population",)),
         blocks,
-        tuple(_splits(top.get("splits", []), [each.title for each in labelers], baseline, reader)),
+        tuple(_splits(top["splits"], [each.title for each in labelers], baseline, reader) if "splits" in top else ()),
         tuple(labelers),
         metrics,
         reader.read(Literal["honest", "record"], top.get("protocol", "honest"), ("protocol",)),
@@ -152,7 +156,7 @@ def _blocks(section: Any, reader: spec.Reader) -> dict[str, Any]:
 
 def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader) -> Iterator[Splits]:
     if not isinstance(section, list) or not section:
-        reader.problem(("splits",), "must be a list of splitters, as '- {splitter: prefix, ratios: [0.1], seeds: [3]}'")
+        reader.problem(("splits",), f"must be {LISTS['splits']}")
         return
     for i, value in enumerate(section):
         place: Place = ("splits", i)
@@ -172,7 +176,7 @@ def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader)
 
 def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:
     if not isinstance(section, list) or not section:
-        reader.problem(("labelers",), "must be a list of labelers, as '- majority: {}'")
+        reader.problem(("labelers",), f"must be {LISTS['labelers']}")
         return []
     candidates: list[Candidate] = []
     titles: set[str] = set()

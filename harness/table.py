@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from harness import hub, twin
 from harness.digest import digest, of_code, of_file
-from harness.errors import DataError
+from harness.errors import DataError, beside
 from harness.lock import locked
 
 LINES = 4_096  # JSON lines converted at a time
@@ -62,7 +62,8 @@ def open_table(
         return _twin(cache, twin_rows or twin.POOL, skywork)
     if file is None:
         looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
-        raise DataError(f"{path}: no such file (looked in {looked})")
+        like = next(filter(None, map(beside, candidates)), "")
+        raise DataError(f"{path}: no such file (looked in {looked}){like}")
     sha256 = of_file(file, cache / "digests")
     if file.suffix in (".jsonl", ".ndjson", ".json"):
         return Table(_converted(file, sha256, cache), path, sha256, simulated=False)

@@ -84,6 +84,19 @@ def test_a_store_without_cells_is_no_measure(folder, board, tmp_path):
     assert done.stderr.startswith("error: no cell of small is finished in runs/small")
 
 
+@pytest.mark.parametrize("command", ["leaderboard", "report"])
+def test_a_board_of_nothing_takes_no_boards_place(tmp_path, command):
+    write_suite(tmp_path, ["majority"])
+    page = tmp_path / "leaderboards/small/README.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("what another machine has found")
+    done = harness(command, "suite.yaml", "--threads", 1, cwd=tmp_path)
+    first = "error: no cell of small has run in runs/small, with these options; run it first: harness run suite.yaml"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{first} --threads 1\n")
+    assert page.read_text() == "what another machine has found"
+    assert [file.name for file in page.parent.iterdir()] == ["README.md"]
+
+
 def test_the_index_names_every_board_that_speaks_for_itself(folder, board):
     page = (board / "README.md").read_text()
     assert "## On real data\n" in page

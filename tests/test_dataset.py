@@ -150,8 +150,10 @@ def test_a_file_that_is_no_sound_parquet(table_of, tmp_path, harm, words):
 
 def test_files_that_are_not_there(tmp_path):
     (tmp_path / "folder.parquet").mkdir()
+    (tmp_path / "my_rows.parquet").touch()
     for path, words in (
-        ("absent.parquet", rf"absent.parquet: no such file \(looked in {tmp_path}\)"),
+        ("absent.parquet", rf"absent.parquet: no such file \(looked in {tmp_path}\)$"),
+        ("my_row.parquet", rf"no such file \(looked in {tmp_path}\); did you mean '{tmp_path}/my_rows.parquet'\?$"),
         ("folder.parquet", "is not a readable parquet"),
         ("hub:owner", "hub:owner: must be hub:OWNER/NAME"),
         ("twin:other", "twin:other: cannot be read; known are files .* and twin:tulu_300k"),

@@ -172,8 +172,15 @@ def test_the_largest_file_allowed_is_read(tmp_path):
 
 
 def test_a_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(SuiteError, match="No such file"):
+    with pytest.raises(SuiteError, match=r"absent\.yaml: no such file$"):
         load(tmp_path / "absent.yaml")
+    with pytest.raises(SuiteError, match=r"no_folder/absent\.yaml: no such file$"):
+        load(tmp_path / "no_folder" / "absent.yaml")
+    (tmp_path / "my_rows.yaml").write_text("a: 1")
+    with pytest.raises(SuiteError, match=rf"my_rows\.yml: no such file; did you mean '{tmp_path}/my_rows\.yaml'\?$"):
+        load(tmp_path / "my_rows.yml")
+    with pytest.raises(SuiteError, match=r"my_rows\.parquet: is a file of data; what is asked for is a suite"):
+        load(tmp_path / "my_rows.parquet")
     with pytest.raises(SuiteError, match="cannot be read"):
         load(tmp_path)
 

@@ -159,7 +159,7 @@ def test_several_workers_killed_and_gone_on_with_give_the_bytes_of_one(tmp_path,
 
 
 def test_one_part_is_made_by_one_command_at_a_time(tmp_path):
-    write_all(tmp_path, seconds=5)
+    write_all(tmp_path, seconds=3600)  # longer than the other command takes on any machine: it ends by the signal alone
     one = start(*EMBED, "--shard", "1/2", cwd=tmp_path)
     try:
         until(lambda: begun(tmp_path))

@@ -1,6 +1,7 @@
 """What is still to run costs what its like has cost; what does not fit together does not run together."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -186,7 +187,9 @@ def test_a_plan_says_what_will_not_fit(ran):
     options = ("--threads", 1, "--memory", 0.001, "--timeout", 0.1, "-j", 3)
     told = harness("plan", "suite.yaml", *options, cwd=ran).stdout
     assert "6 cells, 2 finished, 4 to run\n" in told
-    assert "and 2 of unknown length with -j 3; " in told
+    assert re.search(r"^with -j 3: about 0:00:\d\d and 2 more that take unknown time; ", told, re.MULTILINE)
+    unlike = harness("plan", "suite.yaml", "--threads", 2, "-o", "elsewhere", cwd=ran).stdout
+    assert "\nwith -j 1: time unknown, nothing like it has run here; 40 MiB of memory at once, " in unlike
     assert "will not fit: linear(on=embedding): needs about 40 MiB, a cell may use 1 MiB\n" in told
     assert "will not fit: knn(on=embedding): needs about " in told
 

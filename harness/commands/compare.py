@@ -83,7 +83,10 @@ def _published(
     files = [references.read(references.find(name, found)) for name in reference or [references.DEFAULT]]
     named = [each for each in loaded.suites if each.reference is not None]
     if not named:
-        raise HarnessError(f"{suite}: has no section 'reference', such as {{sections: [\"4.7\"], dataset: tulu_30k}}")
+        raise HarnessError(
+            f"{suite}: has no section 'reference', such as {{sections: [\"4.7\"], dataset: tulu_30k}}; two labelers are "
+            "compared with --labelers A B"
+        )
     for each in named:
         references.refuse_unknown(each.reference, str(each.file), files)
     readies = [make_ready(talk, each, found, options) for each in named]

@@ -17,6 +17,7 @@ from harness.commands.options import (
     make_ready,
     talk_to,
 )
+from harness.errors import HarnessError
 
 Price = typer.Option(min=0, help="In any one currency, for the table of costs.", show_default=False)
 
@@ -36,6 +37,7 @@ def report(
     """Write a page about the finished cells of a suite: one HTML file that needs no network. Runs nothing."""
     from harness import run as runs
     from harness.pages import report as reports
+    from harness.pages.board import unbegun
     from harness.pages.portrait import portray
     from harness.statistics.costs import Prices
 
@@ -45,6 +47,8 @@ def report(
     for each in loaded.suites:
         ready = make_ready(talk, each, found, options)
         ended = list(runs.endings(ready))
+        if (missing := unbegun(ready, ended)) is not None:
+            raise HarnessError(missing)
         comparisons = runs.rank(ready, ended)
         portrait = portray(ready, ended, comparisons, target)
         page = reports.write(ready, ended, comparisons, portrait, Prices(price_per_label, price_per_hour))

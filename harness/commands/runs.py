@@ -29,6 +29,7 @@ from harness.commands.options import (
     make_ready,
     talk_to,
 )
+from harness.errors import HarnessError
 
 
 def run(
@@ -199,6 +200,10 @@ def leaderboard(
         scored.append((ready, ended))
         if check:
             stale += board.stale(ready, ended, comparisons)
+        elif (missing := board.unbegun(ready, ended)) is not None:
+            if not loaded.name:
+                raise HarnessError(missing)
+            talk.line(f"{missing} (its board stays as it is)")
         else:
             page = board.write(ready, ended, comparisons)
             talk.board(ready, comparisons, page, _counted(ended), None)

@@ -50,6 +50,14 @@ def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[
     }
 
 
+def unbegun(run: Run, ended: list[Ending]) -> str | None:
+    """Say what is missing where no cell has run: a board of nothing would take the place of one that says something."""
+    if any(ending.status != "not run" for ending in ended):
+        return None
+    folder = run.store.folder
+    return f"no cell of {run.suite.name} has run in {folder}, with these options; run it first: {command(run)}"
+
+
 def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[str]:
     """Return one line for every file of the board on disk that is not what the finished cells say now."""
     if not any(ending.scores for ending in ended):
