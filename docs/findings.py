@@ -15,6 +15,10 @@ JUDGED = (
     ("by prompt, 10 %", "judged_by_prompt", TENTH),
     ("by prompt, 50 %", "judged_by_prompt", HALF),
 )
+MINILM = tuple(
+    (heading, suite.replace("random", "minilm").replace("by_prompt", "minilm_by_prompt"), place)
+    for heading, suite, place in JUDGED
+)
 SKYWORK = "mlp(h=256) skywork text-v2"
 BOTH = "svd+text_v2"
 
@@ -64,6 +68,15 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
             *(f"mlp(on={BOTH}, epochs=40)", "calibrated(mlp)", "self_training(mlp)", "self_training(oversample(mlp))"),
             *("cleanlab(remove, mlp)", "cleanlab(relabel, mlp)", "ensemble(mlp, knn)", "ensemble(mlp, gbm)"),
             *("label_spreading(on=svd)", "graph_propagation(on=svd)"),
+        ],
+    ),
+    "encoder": (
+        MINILM,
+        [
+            *("majority", "source_prior", "knn(on=svd)", "knn(on=minilm)", "knn on centred minilm"),
+            *(f"mlp(on={on}, epochs=40)" for on in ("svd", "minilm", "text_v2", BOTH, "minilm+text_v2")),
+            *(f"mlp(on=minilm+{on}, epochs=40)" for on in ("svd+text_v2", "text_v2+source")),
+            *(f"gbm(on={on})" for on in (BOTH, "minilm+text_v2")),
         ],
     ),
     "labels": (
@@ -132,6 +145,27 @@ CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, s
             ("an ensemble with kNN", "ensemble(mlp, knn)", PLAIN),
             ("an ensemble with trees", "ensemble(mlp, gbm)", PLAIN),
             ("propagation, over kNN", "graph_propagation(on=svd)", "knn(on=svd)"),
+        ],
+    ),
+    "encoder_claims": (
+        MINILM,
+        [
+            ("MiniLM, over hashed words: neighbours", "knn(on=minilm)", "knn(on=svd)"),
+            ("MiniLM, over hashed words: a network", "mlp(on=minilm, epochs=40)", "mlp(on=svd, epochs=40)"),
+            ("the same, with text features beside it", "mlp(on=minilm+text_v2, epochs=40)", PLAIN),
+            ("the same, trees", "gbm(on=minilm+text_v2)", f"gbm(on={BOTH})"),
+            ("text features beside MiniLM", "mlp(on=minilm+text_v2, epochs=40)", "mlp(on=minilm, epochs=40)"),
+            (
+                "hashed words beside MiniLM",
+                "mlp(on=minilm+svd+text_v2, epochs=40)",
+                "mlp(on=minilm+text_v2, epochs=40)",
+            ),
+            ("centring MiniLM, for neighbours", "knn on centred minilm", "knn(on=minilm)"),
+            (
+                "a network on all of it, over the source alone",
+                "mlp(on=minilm+text_v2+source, epochs=40)",
+                "source_prior",
+            ),
         ],
     ),
     "precision": (

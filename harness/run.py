@@ -58,6 +58,21 @@ class Options:
     def setting(self) -> Setting:
         return Setting(_device(self.device), self.threads or min(cores(), MAX_THREADS))
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it is in the keys of cells."""
+        return {"threads": self.setting.threads, "device": self.setting.device, "twin_rows": self.twin_rows}
+
+    def as_of(self, run: Mapping[str, Any]) -> "Options":
+        """Return the options with what they leave open as a run has noted its own `identity`."""
+        threads, device, twin_rows = (run.get(name) for name in ("threads", "device", "twin_rows"))
+        return replace(
+            self,
+            threads=self.threads or (threads if isinstance(threads, int) else 0),
+            device=device if self.device == "auto" and isinstance(device, str) else self.device,
+            twin_rows=self.twin_rows or (twin_rows if isinstance(twin_rows, int) else None),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -133,7 +148,7 @@ def execute(
 ) -> None:
     """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
     run.store.open()
-    note_suite(run.store, run.suite.file)
+    note_suite(run.store, run.suite.file, run.options.identity)
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return

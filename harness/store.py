@@ -152,17 +152,19 @@ class Store:
         return record if whole else None
 
 
-def note_suite(store: Store, file: Path) -> None:
-    """Note in the folder of a run which suite it is of. The caller holds the run's lock and has opened the store."""
+def note_suite(store: Store, file: Path, identity: Mapping[str, Any]) -> None:
+    """Note in the folder of a run which suite it is of, and what the command line said that is in the keys of cells.
+
+    The caller holds the run's lock and has opened the store.
+    """
     scratch = store.scratch / SUITE
-    scratch.write_text(json.dumps({"file": str(file.absolute())}))  # as ASCII: a path may be no valid text
+    scratch.write_text(json.dumps({"file": str(file.absolute()), **identity}))  # as ASCII: a path may be no valid text
     scratch.replace(store.folder / SUITE)
 
 
-def noted_suite(folder: Path) -> Path | None:
-    """Return the suite file that the run in this folder is of; None where the folder holds no run that noted it."""
-    file = (_json(folder / SUITE) or {}).get("file")
-    return Path(file) if isinstance(file, str) else None
+def last_run(folder: Path) -> dict[str, Any]:
+    """Return what a run has noted in its folder: its suite's "file", "threads", ...; nothing where there is no run."""
+    return _json(folder / SUITE) or {}
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from end_to_end import board, harness, write_suite
 from harness.cli import app
 from harness.commands.options import load
 from harness.errors import HarnessError
-from harness.store import noted_suite
+from harness.store import last_run
 
 RUN = Path("runs/small")
 
@@ -36,7 +36,8 @@ def folder(run, tmp_path, monkeypatch):
 
 
 def test_a_run_notes_the_suite_that_it_is_of(run):
-    assert json.loads((run / RUN / "suite.json").read_text()) == {"file": str(run / "suite.yaml")}
+    noted = {"file": str(run / "suite.yaml"), "threads": 1, "device": "cpu", "twin_rows": None}
+    assert json.loads((run / RUN / "suite.json").read_text()) == noted
     assert list((run / RUN / "scratch").iterdir()) == []
 
 
@@ -57,7 +58,19 @@ def test_the_same_run_goes_on_and_its_board_stays(folder):
     assert done.returncode == 0, done.stderr
     assert "2 cells, 2 of them finished before" in done.stderr
     assert board(folder) == before
-    assert noted_suite(folder / RUN) == folder / "suite.yaml"
+    assert last_run(folder / RUN)["file"] == str(folder / "suite.yaml")
+
+
+def test_commands_after_a_run_need_not_be_told_its_threads_again(tmp_path):
+    write_suite(tmp_path, ["majority", "prior"])
+    assert harness("run", "suite.yaml", "--threads", 3, cwd=tmp_path).returncode == 0
+    assert harness("status", "suite.yaml", cwd=tmp_path).stdout.endswith("2 finished\n")
+    assert harness("status", "suite.yaml", "--threads", 2, cwd=tmp_path).stdout.endswith("2 missing\n")
+    assert harness("leaderboard", "suite.yaml", "--check", cwd=tmp_path).returncode == 0
+    planned = harness("plan", "suite.yaml", "--threads", 3, cwd=tmp_path)
+    assert "2 cells, 2 finished, 0 to run" in planned.stdout
+    (tmp_path / RUN / "suite.json").write_text('{"threads": "many", "twin_rows": [], "device": 1}')
+    assert harness("status", "suite.yaml", "--threads", 3, cwd=tmp_path).stdout.endswith("2 finished\n")
 
 
 def test_a_suite_that_has_gone_is_named(folder):

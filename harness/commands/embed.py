@@ -37,12 +37,12 @@ def embed(
     from harness import run as runs
     from harness import shards
     from harness.process import visible_gpus
-    from harness.store import noted_suite
+    from harness.store import last_run
 
     part = None if shard is None else shards.shard(shard)
     if part is not None and workers:
         raise HarnessError("--shard is one part, --workers makes all of them at once: give one of the two")
-    is_suite = Path(target).suffix in (".yaml", ".yml") or noted_suite(Path(target)) is not None
+    is_suite = Path(target).suffix in (".yaml", ".yml") or "file" in last_run(Path(target))
     for_data = {"--embedder": embedder, "--text": text, "--id": id}
     for name, value in for_data.items() if is_suite else {"--block": block}.items():
         if value:

@@ -48,25 +48,33 @@ def load(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
 
 
 def _of_run(folder: Path) -> Path:
-    from harness.store import SUITE, noted_suite
+    from harness.store import SUITE, last_run
 
-    file = noted_suite(folder)
-    if file is None:
+    file = last_run(folder).get("file")
+    if not isinstance(file, str):
         raise HarnessError(f"{folder}: is a folder without the {SUITE} that a run notes there; give the suite's file")
-    if not file.is_file():
-        raise HarnessError(f"{folder}: its suite {file} is not there any more; give the suite's file")
+    path = Path(file)
+    if not path.is_file():
+        raise HarnessError(f"{folder}: its suite {path} is not there any more; give the suite's file")
     here = Path.cwd()  # a card and a board name the file as a person here would
-    return file.relative_to(here) if file.is_relative_to(here) else file
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def make_ready(talk: Any, suite: Any, found: Any, options: Any) -> Any:
-    """Open the data of one suite and plan its cells."""
+def make_ready(talk: Any, suite: Any, found: Any, options: Any, anew: bool = False) -> Any:
+    """Open the data of one suite and plan its cells.
+
+    They are those of its last run, so that whoever ran it with --threads 1 need not say so of every command after it;
+    with `anew` they are what the command line says alone.
+    """
     from harness import run as runs
+    from harness.store import last_run
 
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(f"--output {options.output}: {error.strerror}") from None
+    if not anew:
+        options = options.as_of(last_run(options.output / "runs" / suite.name))
     ready = runs.make_ready(suite, found, options, talk.notice)
     talk.simulated = ready.simulated
     return ready

@@ -56,7 +56,7 @@ def run(
 
     talk = talk_to(as_json)
     options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows, known(engine))
-    loaded, readies = _readies(talk, suite, plugin, options)
+    loaded, readies = _readies(talk, suite, plugin, options, anew=True)
     scored: list[tuple[Any, Any]] = []
     for ready in readies:
         scored.append((ready, _run_one(talk, ready, [earlier.store for earlier, _ in scored])))
@@ -111,7 +111,7 @@ def plan(
 
     talk = talk_to(as_json)
     options = runs.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    loaded, readies = _readies(talk, suite, plugin, options)
+    loaded, readies = _readies(talk, suite, plugin, options, anew=True)
     for ready in readies:
         if loaded.name and not as_json:
             talk.line(f"{ready.suite.name} ({ready.suite.file})")
@@ -228,10 +228,12 @@ def _refuse(talk: Any, stale: list[str], boards: int) -> None:
     talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: as the finished cells say")
 
 
-def _readies(talk: Any, file: Path, plugin: list[Path] | None, options: Any) -> tuple[Any, list[Any]]:
+def _readies(
+    talk: Any, file: Path, plugin: list[Path] | None, options: Any, anew: bool = False
+) -> tuple[Any, list[Any]]:
     """Make every suite of a file ready before any of them runs: what is wrong is said at the start."""
     loaded, found = load(file, plugin)
-    return loaded, [make_ready(talk, suite, found, options) for suite in loaded.suites]
+    return loaded, [make_ready(talk, suite, found, options, anew) for suite in loaded.suites]
 
 
 def _counted(ended: Any) -> Counter[str]:
