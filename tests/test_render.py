@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from end_to_end import board, cells, harness, scores, table, write_labelers, write_suite
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -67,9 +67,11 @@ def plain(tokens):
     return "".join(token.content for token in tokens)
 
 
-texts = st.one_of(st.text(), st.text("|`*_[]()<>!&#\\~-+=\n\r ax:/."), st.sampled_from(HOSTILE))
+FIVE_HUNDRED = settings(max_examples=500, deadline=None)
+texts = st.one_of(st.text(), st.text("|`*_[]()<>!&#\\~-+=\n\r ax:/.\u202e\u2028"), st.sampled_from(HOSTILE))
 
 
+@FIVE_HUNDRED
 @given(texts, texts)
 @example("\\", "|")
 @example("`", "`")
@@ -82,6 +84,7 @@ def test_whatever_stands_in_a_table_is_text_in_its_own_cell(one, other):
     assert plain(first[1]) == plain(second[0])
 
 
+@FIVE_HUNDRED
 @given(texts)
 def test_escaping_keeps_what_can_be_read(text):
     shown = plain(PARSER.parseInline(f"x{escape(text)}")[0].children)[1:]
@@ -94,6 +97,7 @@ def test_escaping_keeps_what_can_be_read(text):
         assert shown.endswith("...")
 
 
+@FIVE_HUNDRED
 @given(st.lists(texts, min_size=1), st.lists(st.one_of(st.none(), st.floats(), st.integers()), min_size=1))
 def test_a_csv_is_read_back_and_runs_no_formula(names, numbers):
     rows = [{"name": name, "number": number} for name, number in zip(names, numbers, strict=False)]

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from end_to_end import harness, scores, table, write_labelers, write_suite
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_render import HOSTILE, PARSER, plain, read_tables
 
@@ -239,11 +239,11 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
         assert not cells["labeler"].startswith(("=", "+", "-", "@", "\t"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts, texts)
-def test_hostile_names_break_no_index(tmp_path_factory, name, other):
-    boards = tmp_path_factory.mktemp("boards")
-    (boards / "one").mkdir()
+def test_hostile_names_break_no_index(tmp_path, name, other):
+    boards = tmp_path
+    (boards / "one").mkdir(exist_ok=True)
     about = {"data": name, "simulated": False, "population": other, "leading": [name, other] * 3, "command": name}
     (boards / "one" / "board.json").write_text(json.dumps(about))
     ((header, row),) = read_tables(index_files(boards)["README.md"])
