@@ -179,6 +179,28 @@ def test_the_numbers_are_those_of_the_board(run):
             assert float(row["value"]) == mean
 
 
+def test_the_page_begins_with_who_is_ahead(run, page):
+    ((_, said),) = page.of("p", **{"class": "ahead"})
+    (first, *_) = [row for row in twin(run, "leaderboard.csv") if row["comparison"].endswith("40 % labelled")]
+    assert "•" in first["rank"]
+    value = float(first["accuracy ↑"])
+    assert said == f"nested(test=0.5), 40 % labelled: {first['labeler']} ({value:.4f}) is ahead of all others."
+
+
+def test_the_settings_of_each_method_are_counted(run):
+    rows = [row for row in twin(run, "settings.csv") if row["comparison"].endswith("40 % labelled")]
+    assert {row["method"]: int(row["settings"]) for row in rows} == {
+        "sure": len(WORDS),
+        "knn on embedding": 1,
+        "majority": 1,
+    }
+    sure = next(row for row in rows if row["method"] == "sure")
+    assert float(sure["at random"]) == pytest.approx(float(sure["best's accuracy"])), "they all answer alike"
+    board = (run / "leaderboards/small/README.md").read_text()
+    assert f"<summary>Settings tried of each method: 1-{len(WORDS)}</summary>" in board
+    assert (run / "leaderboards/small/plots/settings.csv").is_file()
+
+
 def test_confusions_add_up_to_the_rows(run):
     rows = [row for row in twin(run, "confusion.csv") if row["labeler"] == "majority"]
     counts = [[int(row[f"called {c}"]) for c in range(6)] for row in rows]

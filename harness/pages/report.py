@@ -228,8 +228,10 @@ def _only(made: list[Sheet], file: str) -> Table | None:
 
 def table(sheet: Sheet) -> Table:
     """Return a sheet as the page shows it: without columns that tell nothing, such as the cells where all are done."""
-    if sheet.file == "leaderboard" and all(row[-2] == row[-1] for row in sheet.rows):
-        sheet = sheet.without(sheet.columns[-2:])
+    if sheet.file == "leaderboard":  # its last columns are the cells that are finished, and all of them
+        cells = [None if row[-2] == row[-1] else f"{row[-2]}/{row[-1]}" for row in sheet.rows]
+        body = tuple((*row[:-2], each) for row, each in zip(sheet.rows, cells, strict=True))
+        sheet = replace(sheet, columns=(*sheet.columns[:-2], sheet.columns[-1]), rows=body)
     if sheet.file in ("leaderboard", "fits"):
         sheet = sheet.without(sheet.empty)
     numeric = [
