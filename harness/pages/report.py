@@ -228,10 +228,8 @@ def _only(made: list[Sheet], file: str) -> Table | None:
 
 def table(sheet: Sheet) -> Table:
     """Return a sheet as the page shows it: without columns that tell nothing, such as the cells where all are done."""
-    if sheet.file == "leaderboard":  # its last columns are the cells that are finished, and all of them
-        cells = [None if row[-2] == row[-1] else f"{row[-2]}/{row[-1]}" for row in sheet.rows]
-        body = tuple((*row[:-2], each) for row, each in zip(sheet.rows, cells, strict=True))
-        sheet = replace(sheet, columns=(*sheet.columns[:-2], sheet.columns[-1]), rows=body)
+    if sheet.file == "leaderboard":
+        sheet = _with_missing_cells(sheet)
     if sheet.file in ("leaderboard", "fits"):
         sheet = sheet.without(sheet.empty)
     numeric = [
@@ -250,6 +248,13 @@ def table(sheet: Sheet) -> Table:
         rows.append(Row(tuple(cells), "\n".join(map(printable, who))))
     notes = tuple(map(printable, sheet.notes))
     return Table(printable(sheet.title), tuple(heads), tuple(rows), notes, f"{sheet.file}.csv")
+
+
+def _with_missing_cells(board: Sheet) -> Sheet:
+    """Make one column, "2/3", of a leaderboard's last two, the cells that are finished and all; empty where all are."""
+    counts = [None if row[-2] == row[-1] else f"{row[-2]}/{row[-1]}" for row in board.rows]
+    rows = tuple((*row[:-2], count) for row, count in zip(board.rows, counts, strict=True))
+    return replace(board, columns=(*board.columns[:-2], board.columns[-1]), rows=rows)
 
 
 def _scale(sheet: Sheet) -> tuple[float, float] | None:
