@@ -86,9 +86,8 @@ class Talk:
         for (comparison, labeler), estimates in ahead.by_labeler(ready.cells).items():
             table.add_row(labeler, comparison, str(len(estimates)), *_costs(estimates))
         self.console.print(table, markup=False)
-        self.line(
-            f"with -j {ready.options.jobs}: {_time(ahead)}; {gib(ahead.memory)} of memory at once, {gib(ahead.disk)} of disk"
-        )
+        space = f"{gib(ahead.memory)} of memory at once, {gib(ahead.disk)} of disk"
+        self.line(f"with -j {ready.options.jobs}: {_time(ahead)}; {space}")
         for misfit in ahead.misfits:
             self.line(f"will not fit: {misfit}")
 

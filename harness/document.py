@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness.errors import SuiteError, beside
+from harness.errors import SuiteError
 
 Place = tuple[str | int, ...]
 """Where a value stands: ("labelers", 3, "knn", "tau")."""
@@ -57,6 +58,16 @@ def load(path: Path) -> Document:
         line = raw[: error.start].count(b"\n") + 1
         raise SuiteError(f"{path}:{line}: is not UTF-8 (byte {error.start} is {raw[error.start]:#04x})") from None
     return parse(text, str(path))
+
+
+def beside(path: Path) -> str:
+    """Return "; did you mean 'x.yaml'?" where a file of a like name lies beside one that is missing, or ""."""
+    try:
+        there = {each.name: each for each in path.parent.iterdir() if each.is_file()}
+    except OSError:
+        return ""
+    close = get_close_matches(path.name, there, n=1, cutoff=0.75)
+    return f"; did you mean '{there[close[0]]}'?" if close else ""
 
 
 def parse(text: str, file: str) -> Document:

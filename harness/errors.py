@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
 
 
 class HarnessError(Exception):
@@ -42,16 +41,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
-
-
-def beside(path: Path) -> str:
-    """Return "; did you mean 'x.yaml'?" where a file of a like name lies in the folder of one that is missing, or ""."""
-    try:
-        there = {each.name: each for each in path.parent.iterdir() if each.is_file()}
-    except OSError:
-        return ""
-    close = get_close_matches(path.name, there, n=1, cutoff=0.75)
-    return f"; did you mean '{there[close[0]]}'?" if close else ""
 
 
 def printable(text: str) -> str:

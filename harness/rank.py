@@ -54,6 +54,12 @@ class Comparison:
     lines: tuple[Line, ...]
     standings: Standings | None = None  # None where nobody asked for them
 
+    @property
+    def ahead(self) -> list[Line]:
+        """Those whom nobody is significantly better than; where ranks claim nothing, the first by number."""
+        leading = [line for line in self.lines if line.standing and line.standing.leading]
+        return leading or [line for line in self.lines if line.rank in ("1", "1=")]
+
 
 @dataclass
 class Ending:

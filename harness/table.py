@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from harness import hub, twin
 from harness.digest import digest, of_code, of_file
-from harness.errors import DataError, beside
+from harness.document import beside
+from harness.errors import DataError
 from harness.lock import locked
 
 LINES = 4_096  # JSON lines converted at a time

@@ -117,6 +117,6 @@ def test_the_index_names_every_board_that_speaks_for_itself(folder, board):
         < text.index("## On SIMULATED DATA")
         < text.index("[a&#95;twin]" if "&#95;" in text else "[a_twin]")
     )
-    assert "a, b, c and 2 more" in text
+    assert "a; b; c and 2 more" in text
     assert "broken" not in text
     assert index.stale(board)

@@ -166,6 +166,21 @@ def test_a_narrow_screen_does_not_scroll_sideways(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_a_leaderboard_is_whole_on_a_wide_screen_and_shows_a_score_on_a_phone(page):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    board = page.locator("#comparison-1 .scroll >> nth=0")
+    assert board.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+    page.set_viewport_size({"width": 390, "height": 800})
+    score = page.locator(f"{FIRST} >> tbody tr >> nth=0 >> td.number >> nth=0").bounding_box()
+    assert score["x"] + score["width"] <= 390
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    plot = page.locator("#comparison-1 figure svg >> nth=0")
+    assert plot.bounding_box()["width"] >= 600, "its text can be read: it is moved sideways, not made small"
+    board.evaluate("e => e.scrollLeft = e.scrollWidth")
+    name = page.locator(f"{FIRST} >> tbody tr >> nth=0 >> th").bounding_box()
+    assert 0 <= name["x"] <= 40, "who it is stays in sight"
+
+
 def test_paper_has_what_is_folded_and_no_buttons(page):
     folded = page.locator("details:not([open])").count()
     assert folded

@@ -1,9 +1,12 @@
 """Test rows that the train rows have shown already, against plain loops."""
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.auditing import duplicates
 from harness.auditing.duplicates import NEAR, near, shown, texts
 from harness.contracts import Split
 from harness.dataset import Data, load
@@ -65,15 +68,19 @@ def test_a_repeated_row_is_the_same_row_whatever_its_number(table_of):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 40))
-def test_near_rows_are_those_of_a_plain_loop(seed, n, m):
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 7, 30_000]))
+def test_near_rows_are_those_of_a_plain_loop(seed, n, m, at_once):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n + m, 3)).astype(np.float32)
     X[rng.integers(0, n + m)] = 0  # a zero vector is near to nothing
     train, test = np.arange(n), np.arange(n, n + m)
     unit = X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-30)
     cosine = (unit[test] @ unit[train].T).max(axis=1)
-    found = near(Block(X, "embedding"), train, test)
+    told = []
+    with patch.object(duplicates, "AT_ONCE", at_once):
+        found = near(Block(X, "embedding"), train, test, told.append)
+    assert told == sorted(told)
+    assert told[-1] == m
     clear = np.abs(cosine - NEAR) > 1e-5
     assert (found == (cosine > NEAR))[clear].all()
 

@@ -52,7 +52,7 @@ FLOORS = (
         "diagnosis",
         "score",
     ),
-    *("statistics.bootstrap", "statistics.significance", "statistics.standing"),
+    *("statistics.bootstrap", "statistics.significance", "statistics.standing", "statistics.tuning"),
     *(
         "rank",
         "statistics.evidence",
@@ -93,12 +93,22 @@ FLOORS = (
         "pages.markdown",
         "pages.tables",
         "pages.sheets",
+        "pages.settings",
+        "pages.fits",
         "pages.figures",
         "pages.plots",
         "pages.render",
         "pages.audit_page",
     ),  # what is shown
-    *("pages.board", "pages.index", "pages.overview", "pages.report", "pages.verdict", "statistics.matches"),
+    *(
+        "pages.board",
+        "pages.index",
+        "pages.overview",
+        "pages.report",
+        "pages.verdict",
+        "pages.agreement",
+        "statistics.matches",
+    ),
     *("proxy.outlook", "proxy.card", "proxy.proxies", "proxy.shortlist", "console"),
     *("commands", "cli"),
 )

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from test_conformance import LABELERS, Honest, centroids
 
+from harness.auditing import probe
 from harness.auditing.judge import beats, judge, moved, suspicious
 from harness.auditing.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, Answer, bench, carve
 from harness.contracts import Split, blocks_of
 from harness.dataset import Data, load
 from harness.errors import NotApplicable
 from harness.example import example
+from harness.fuse import Block
 from harness.population import Population
 from harness.task import Predictions
 
@@ -231,6 +233,34 @@ def test_zeros_and_ones_stay_zeros_and_ones(benches):
         values = changed.blocks["source"].array[used]
         np.testing.assert_array_equal(values.sum(axis=1), 1)
     assert (row.blocks["source"].array[base.to_label[0]] != base.blocks["source"].array[base.to_label[0]]).any()
+
+
+@pytest.mark.parametrize("categories", [False, True])
+@pytest.mark.parametrize("kind", [ROW, HALF])
+def test_a_changed_block_is_the_same_written_in_parts(tmp_path, monkeypatch, kind, categories):
+    rng = np.random.default_rng(0)
+    array = rng.normal(size=(50, 4)).astype(np.float32)
+    if categories:
+        array = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 50)]
+        array[:20] = array[0]  # the first row that differs lies in a later part
+    block = Block(array, "features", ("a", "b", "c", "d"))
+    split = Split(np.arange(0, 30), np.arange(30, 45), np.arange(45, 48), seed=1)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    written = []
+    for folder, at_once in ((whole, 4_096), (parts, 4)):
+        folder.mkdir()
+        monkeypatch.setattr(probe, "AT_ONCE", at_once)
+        written.append(np.array(probe.bench(None, split, {"b": block}, folder).blocks[kind]["b"].array))
+    np.testing.assert_array_equal(*written)
+    changed = np.r_[30] if kind == ROW else np.r_[37:45, 45:48]
+    kept = np.setdiff1d(np.arange(48), changed)
+    np.testing.assert_array_equal(written[0][kept], array[kept])
+    assert (written[0][48:] == 0).all(), "rows that nobody asks about are not written"
+    if categories and kind == HALF:
+        np.testing.assert_array_equal(written[0][changed], array[changed[::-1]])
+    elif not categories:
+        expected = np.full((1, 4), 1e6) if kind == ROW else 3 * array[changed][:, ::-1] + 5
+        np.testing.assert_array_equal(written[0][changed], expected)
 
 
 def test_carving_draws_rows_of_each_side_and_keeps_their_order():

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from end_to_end import harness, scores, table, write_labelers, write_suite
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_render import HOSTILE, PARSER, plain, read_tables
 
@@ -179,6 +179,28 @@ def test_the_numbers_are_those_of_the_board(run):
             assert float(row["value"]) == mean
 
 
+def test_the_page_begins_with_who_is_ahead(run, page):
+    ((_, said),) = page.of("p", **{"class": "ahead"})
+    (first, *_) = [row for row in twin(run, "leaderboard.csv") if row["comparison"].endswith("40 % labelled")]
+    assert "•" in first["rank"]
+    value = float(first["accuracy ↑"])
+    assert said == f"nested(test=0.5), 40 % labelled: {first['labeler']} ({value:.4f}) is ahead of all others."
+
+
+def test_the_settings_of_each_method_are_counted(run):
+    rows = [row for row in twin(run, "settings.csv") if row["comparison"].endswith("40 % labelled")]
+    assert {row["method"]: int(row["settings"]) for row in rows} == {
+        "sure": len(WORDS),
+        "knn on embedding": 1,
+        "majority": 1,
+    }
+    sure = next(row for row in rows if row["method"] == "sure")
+    assert float(sure["at random"]) == pytest.approx(float(sure["best's accuracy"])), "they all answer alike"
+    board = (run / "leaderboards/small/README.md").read_text()
+    assert f"<summary>Settings tried of each method: 1-{len(WORDS)}</summary>" in board
+    assert (run / "leaderboards/small/plots/settings.csv").is_file()
+
+
 def test_confusions_add_up_to_the_rows(run):
     rows = [row for row in twin(run, "confusion.csv") if row["labeler"] == "majority"]
     counts = [[int(row[f"called {c}"]) for c in range(6)] for row in rows]
@@ -239,11 +261,11 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
         assert not cells["labeler"].startswith(("=", "+", "-", "@", "\t"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts, texts)
-def test_hostile_names_break_no_index(tmp_path_factory, name, other):
-    boards = tmp_path_factory.mktemp("boards")
-    (boards / "one").mkdir()
+def test_hostile_names_break_no_index(tmp_path, name, other):
+    boards = tmp_path
+    (boards / "one").mkdir(exist_ok=True)
     about = {"data": name, "simulated": False, "population": other, "leading": [name, other] * 3, "command": name}
     (boards / "one" / "board.json").write_text(json.dumps(about))
     ((header, row),) = read_tables(index_files(boards)["README.md"])

@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 NEAR = 0.98  # cosine above which two rows count as nearly the same
 ROW, TEXT, PROMPT = "same row", "same text", "same prompt"
+AT_ONCE = 30_000  # test rows in memory beside the train rows
 MOST = 5_000  # test rows that are searched for near ones, unless all are wanted
 
 
@@ -92,10 +93,18 @@ def shown(
 
 def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] = lambda done: None) -> Mask:
     """Return (m,) True where a test row has a train row with a cosine above `NEAR`. Zero vectors have none."""
-    rows = np.concatenate([train, test])
-    (X,) = fuse([block], train, rows)
-    similarity, _ = nearest(unit(X), rows, len(train), len(train), 1, progress)
-    return np.asarray(similarity[:, 0] > NEAR)
+    found = np.empty(len(test), np.bool_)
+    for start in range(0, len(test), AT_ONCE):  # so that many test rows take the memory of some
+        some = test[start : start + AT_ONCE]
+        rows = np.concatenate([train, some])
+        (X,) = fuse([block], train, rows)
+
+        def tell(done: int, before: int = start) -> None:
+            progress(before + done)
+
+        similarity, _ = nearest(unit(X), rows, len(train), len(train), 1, tell)
+        found[start : start + len(some)] = similarity[:, 0] > NEAR
+    return found
 
 
 def _number(value: object) -> int:

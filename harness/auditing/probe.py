@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -29,6 +29,7 @@ from harness.process import Child, Limits, Processes
 from harness.task import Task
 
 TRAIN, TEST, SPARE = 600, 1_000, 200  # rows of a question, at most
+AT_ONCE = 4_096  # rows of a block that are held in memory
 WILD = 1e6  # what every number of one row is set to
 BASE, PERMUTED, AGAIN, ROW, HALF, SEED, THREADS = "base", "permuted", "again", "row", "half", "seed", "threads"
 QUESTIONS = (BASE, PERMUTED, ROW, HALF, SEED, THREADS, "shuffled 1")
@@ -181,32 +182,47 @@ def _other_labels(dataset: Dataset, train: Rows) -> Dataset:
     return replace(dataset, y=dataset.y[order], raters=raters)
 
 
-Change = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+Floats = NDArray[np.float32]
+Change = Callable[[Any, Rows, Rows, bool], Iterator[tuple[Rows, Floats]]]
+"""Takes an array, rows of it, those to change and whether it holds categories; yields (rows, what they become)."""
 
 
 def _rewritten(block: Block, rows: Rows, changed: Rows, change: Change, file: Path) -> Block:
     """Write a block in which only `rows` are filled, the `changed` ones among them by other numbers."""
     array = np.lib.format.open_memmap(file, "w+", np.float32, block.array.shape)
-    values = np.asarray(block.array[rows], np.float32)
-    array[rows] = values
-    array[changed] = change(np.asarray(block.array[changed], np.float32), values)
+    categories = True
+    for some in _parts(rows):  # all rows of a large block, with --full: never at once
+        array[some] = block.array[some]
+        categories = categories and _is_categories(array[some])
+    for some, values in change(block.array, rows, changed, categories):
+        array[some] = values
     array.flush()
     return Block.open(str(file.absolute()), block.kind, block.names)
 
 
-def _one_wild(one: NDArray[np.float32], everyone: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Set one row (1, d) to a million; among zeros and ones, to what the first row that differs has."""
-    if not _is_categories(everyone):
-        return np.full_like(one, WILD)
-    others = everyone[(everyone != one).any(axis=1)]
-    return others[:1] if len(others) else one
+def _one_wild(array: Any, rows: Rows, one: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
+    """Set one row to a million; among zeros and ones, to what the first row that differs has."""
+    if not categories:
+        yield one, np.full((len(one), array.shape[1]), WILD, np.float32)
+        return
+    for some in _parts(rows):
+        others = some[(array[some] != array[one]).any(axis=1)]
+        if len(others):
+            yield one, array[others[:1]]
+            return
 
 
-def _moved(some: NDArray[np.float32], everyone: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move rows (r, d) to 3 x + 5 with their columns reversed, which turns mean, scale and axes; among zeros and ones,
-    give each row what another has, the last one's to the first.
+def _moved(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
+    """Move rows to 3 x + 5 with their columns reversed, which turns mean, scale and axes; among zeros and ones, give
+    each row what another has, the last one's to the first.
     """
-    return some[::-1] if _is_categories(everyone) else 3 * some[:, ::-1] + 5
+    for some, mirrored in zip(_parts(changed), _parts(changed[::-1]), strict=True):
+        yield some, array[mirrored] if categories else 3 * np.asarray(array[some][:, ::-1], np.float32) + 5
+
+
+def _parts(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows), AT_ONCE):
+        yield rows[start : start + AT_ONCE]
 
 
 def _is_categories(values: NDArray[np.float32]) -> bool:

@@ -84,8 +84,8 @@ def _published(
     named = [each for each in loaded.suites if each.reference is not None]
     if not named:
         raise HarnessError(
-            f"{suite}: has no section 'reference', such as {{sections: [\"4.7\"], dataset: tulu_30k}}; two labelers are "
-            "compared with --labelers A B"
+            f"{suite}: has no section 'reference', such as {{sections: [\"4.7\"], dataset: tulu_30k}}; to compare two "
+            "labelers give --labelers A B"
         )
     for each in named:
         references.refuse_unknown(each.reference, str(each.file), files)

@@ -186,11 +186,19 @@ def leaderboard(
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
-    """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing."""
+    """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing.
+
+    --check of a folder, such as leaderboards or leaderboards/NAME, needs no cells: do its files agree with each other?
+    """
     from harness import run as runs
-    from harness.pages import board, index, overview
+    from harness.pages import agreement, board, index, overview
 
     talk = talk_to(as_json)
+    if check and suite.is_dir() and (found := agreement.boards(suite)):
+        wrong = [line for each in found for line in agreement.contradictions(each)]
+        wrong += index.stale(suite) if found != [suite] else []
+        _refuse(talk, wrong, len(found), "agree with each other")
+        return
     options = runs.Options(output, 1, threads, device=device, twin_rows=twin_rows)
     loaded, readies = _readies(talk, suite, plugin, options)
     scored, stale = [], []
@@ -210,22 +218,22 @@ def leaderboard(
     boards = output / "leaderboards"
     if check:
         stale += [*(overview.stale(loaded, scored, options) if loaded.name else ()), *index.stale(boards)]
-        _refuse(talk, stale, len(readies))
+        _refuse(talk, stale, len(readies), "as the finished cells say")
         return
     if loaded.name:
         talk.line(f"all of them: {overview.write(loaded, scored, options)}")
     index.write(boards)
 
 
-def _refuse(talk: Any, stale: list[str], boards: int) -> None:
-    """Say which files are stale, and fail if any is."""
+def _refuse(talk: Any, stale: list[str], boards: int, right: str) -> None:
+    """Say which files are wrong, and fail if any is; else that they are all right."""
     for each in stale:
         talk.line(each)
     if talk.as_json:
         talk.event("checked", boards=boards, stale=stale)
     if stale:
         raise typer.Exit(GATE)
-    talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: as the finished cells say")
+    talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: {right}")
 
 
 def _readies(

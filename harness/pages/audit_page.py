@@ -9,7 +9,7 @@ from harness.auditing.duplicates import NEAR, Shown
 from harness.auditing.probe import SHUFFLES
 from harness.auditing.robustness import Table
 from harness.auditing.shift import NOTICEABLE, SURE
-from harness.pages.markdown import escape, number, table
+from harness.pages.markdown import escape, number, sentence, table
 from harness.pages.render import SIMULATED
 from harness.pages.tables import to_csv
 from harness.rank import DECIMALS
@@ -59,7 +59,7 @@ def summary(audit: Audit) -> str:
 def _data(audit: Audit) -> Iterator[str]:
     yield "## The data"
     if audit.remarks:
-        yield "\n".join(f"- **{remark.kind}**: {escape(remark.text)}" for remark in audit.remarks)
+        yield "\n".join(f"- **{remark.kind}**: {sentence(remark.text)}" for remark in audit.remarks)
     if audit.shown:
         yield _shown_table(audit.shown)
         yield (
@@ -116,14 +116,9 @@ def _labelers(audit: Audit) -> Iterator[str]:
         "rows: share of answers that moved when only other rows were changed. Seed, threads: share of labels that "
         "another seed (on the same train rows) and a second thread change."
     )
-    said = [f"- {escape(v.title)}: {v.judgement}: {_whole(reason)}" for v in audit.verdicts for reason in v.reasons]
+    said = [f"- {escape(v.title)}: {v.judgement}: {sentence(reason)}" for v in audit.verdicts for reason in v.reasons]
     if said:
         yield "\n".join(said)
-
-
-def _whole(text: str) -> str:
-    """Escape a sentence that may be longer than a table's cell."""
-    return " ".join(escape(word) for word in text.split())
 
 
 def _table(each: Table) -> str:

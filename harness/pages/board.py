@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.pages import figures, plots, sheets
+from harness.pages import figures, fits, plots, sheets
 from harness.pages.detail import details
 from harness.pages.figures import Figure
 from harness.pages.portrait import Portrait, portray
 from harness.pages.render import command, markdown, target
+from harness.pages.settings import tried
 from harness.pages.tables import pair_rows, scores_csv, standing_rows, to_csv, write_csvs, write_tables
 from harness.rank import Comparison, Ending
 from harness.run import Run
@@ -39,14 +40,16 @@ def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[
         each.title: plots.trusted(portrait, each.title, place) for place, each in enumerate(comparisons, start=1)
     }
     drawn = [figure for group in (*learning.values(), *trusted.values()) for figure in group]
-    page = markdown(run, comparisons, details(ended), _links(trusted), _links(learning), sheets.fits(portrait))
+    tables = {each.title: table for each in comparisons if (table := tried(run, each)) is not None}
+    page = markdown(run, comparisons, details(ended), _links(trusted), _links(learning), fits.fits(portrait), tables)
+    tabled = [*_plotted(portrait, comparisons), *tables.values()]
     return {
         "README.md": page,
         "standings.csv": to_csv(standing_rows(comparisons)),
         "pairs.csv": to_csv(pair_rows(comparisons)),
         ABOUT: json.dumps(_about(run, comparisons), indent=1, ensure_ascii=False) + "\n",
         **{f"{PLOTS}/{figure.name}.svg": figures.svg(figure, run.simulated) for figure in drawn},
-        **{f"{PLOTS}/{name}": text for name, text in sheets.twins(_plotted(portrait, comparisons)).items()},
+        **{f"{PLOTS}/{name}": text for name, text in sheets.twins(tabled).items()},
     }
 
 
@@ -60,11 +63,12 @@ def unbegun(run: Run, ended: list[Ending]) -> str | None:
 
 def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[str]:
     """Return one line for every file of the board on disk that is not what the finished cells say now."""
+    folder = run.options.output / "leaderboards" / run.suite.name
     if not any(ending.scores for ending in ended):
         raise HarnessError(
-            f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by"
+            f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by; whether the "
+            f"files of its board agree with each other says harness leaderboard {folder} --check"
         )
-    folder = run.options.output / "leaderboards" / run.suite.name
     made = files(run, ended, comparisons) | {"scores.csv": scores_csv(ended)}
     return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in _strangers(folder, made))]
 
@@ -112,8 +116,8 @@ def _links(drawn: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]
 
 def _plotted(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[sheets.Sheet]:
     if portrait.curves:
-        yield sheets.curve_points(portrait.curves)
-        yield sheets.fits(portrait)
+        yield fits.points(portrait.curves)
+        yield fits.fits(portrait)
     for comparison in comparisons:
         profiles = portrait.of(comparison.title)
         if profiles:
@@ -124,7 +128,6 @@ def _plotted(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[shee
 def _about(run: Run, comparisons: list[Comparison]) -> dict[str, object]:
     """Return what the index says: of the comparison with the most labels, who leads."""
     most = max(comparisons, key=lambda comparison: max(comparison.n_train))
-    leading = [line.title for line in most.lines if line.standing and line.standing.leading]
     return {
         "name": run.suite.name,
         "data": run.dataset.table.shown,
@@ -133,6 +136,6 @@ def _about(run: Run, comparisons: list[Comparison]) -> dict[str, object]:
         "target": target(run),
         "labelers": len({line.title for comparison in comparisons for line in comparison.lines}),
         "comparison": most.title,
-        "leading": leading or [line.title for line in most.lines if line.rank in ("1", "1=")],
+        "leading": [line.title for line in most.ahead],
         "command": command(run),
     }

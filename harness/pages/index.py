@@ -70,7 +70,8 @@ def _row(about: Mapping[str, Any]) -> Iterator[str]:
     yield escape(str(about.get("comparison", "")))
     leading = [escape(str(title)) for title in about.get("leading", ())]
     more = len(leading) - NAMED
-    yield ", ".join(leading[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    # Names have commas in them.
+    yield "; ".join(leading[:NAMED]) + (f" and {more} more" if more > 0 else "") or "nobody is told from another"
     yield escape(str(about.get("command", "")))
 
 

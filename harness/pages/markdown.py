@@ -16,6 +16,11 @@ def escape(text: str) -> str:
     return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<!\w)[_#]|[_#](?!\w)", lambda found: f"&#{ord(found[0])};", cut)
 
 
+def sentence(text: str) -> str:
+    """Escape a sentence, which may be longer than a table's cell."""
+    return " ".join(escape(word) for word in text.split())
+
+
 def table(header: list[str], rows: list[list[str]], left: Iterable[str] = ("Labeler",)) -> str:
     """Lay out a table of cells that are Markdown already; the columns named in `left` are aligned there."""
     align = ["---" if name in left else "--:" for name in header]

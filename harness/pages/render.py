@@ -2,6 +2,7 @@
 when the same suite runs again: no time, no host, no count of reused cells."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from harness.auditing import audited
 from harness.digest import versions
 from harness.metrics import LOWER_IS_BETTER, SHOWN
 from harness.pages.detail import Detail
-from harness.pages.markdown import LEADING, escape, interval, number, place, span, spread, table
+from harness.pages.fits import refused
+from harness.pages.markdown import LEADING, escape, interval, number, place, sentence, span, spread, table
+from harness.pages.settings import headline
 from harness.pages.sheets import Sheet
 from harness.rank import Comparison, Line
 from harness.run import Run
@@ -27,7 +30,7 @@ CURVE = (
 )
 SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
 LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
-
+REASONS = ("Splits", "Labeler", "Of", "Why not")  # columns of the fits that hold words
 
 Links = Mapping[str, list[tuple[str, str]]]
 """(title, file) of the plots of a comparison, or of a kind of split."""
@@ -40,12 +43,19 @@ def markdown(
     plots: Links,
     curves: Links,
     fits: Sheet,
+    settings: Mapping[str, Sheet],
 ) -> str:
-    """Return the whole page; `inside` has the details of (comparison, labeler), `curves` the plots over train sizes."""
+    """Return the whole page; `inside` has the details of (comparison, labeler), `curves` the plots over train sizes,
+    `settings` of a comparison whether its methods were tuned alike.
+    """
     parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run)), _about(run)]
     for comparison in comparisons:
         parts += [f"## {escape(comparison.title)}", circumstances(comparison), _board(run, comparison)]
         parts += list(_notes(run, comparison))
+        if comparison.title in settings:
+            tried = settings[comparison.title]
+            parts.append(f"<details>\n<summary>{headline(tried)}</summary>")
+            parts += [*_sheet(tried, left=("Method", "Best")), "</details>"]
         parts += list(_by_source(comparison))
         parts += _pictures(plots.get(comparison.title, []))
         parts += [
@@ -63,13 +73,17 @@ def _pictures(links: list[tuple[str, str]]) -> list[str]:
     return [f"![{escape(title)}]({file})" for title, file in links]
 
 
+def _sheet(sheet: Sheet, left: tuple[str, ...]) -> Iterator[str]:
+    rows = [[escape(sheet.shown(i, cell)) for i, cell in enumerate(row)] for row in sheet.rows]
+    yield table([escape(column.name) for column in sheet.columns], rows, left=left)
+    yield "\n".join(f"- {sentence(note)}" for note in sheet.notes)
+
+
 def _fits(fits: Sheet) -> Iterator[str]:
     """Yield the fits of accuracy; those of the other scores are in their CSV."""
-    chosen = [row for row in fits.rows if row[2] == SHOWN["accuracy"]]
-    rows = [[escape(fits.shown(i, cell)) for i, cell in enumerate(row)] for row in chosen]
-    texts = ("Splits", "Labeler", "Of", "Why not")
-    yield table([escape(column.name) for column in fits.columns], rows, left=texts)
-    yield "\n".join(f"- {escape(note)}" for note in fits.notes)
+    chosen = replace(fits, rows=tuple(row for row in fits.rows if row[2] == SHOWN["accuracy"]))
+    why = refused(chosen)
+    yield from [f"No curve is fitted: {escape(why)}."] if why else _sheet(chosen, REASONS)
     yield "Every point and every fit is in `plots/curves.csv` and `plots/fits.csv`."
 
 
@@ -223,7 +237,8 @@ def claims(comparison: Comparison) -> Iterator[str]:
     yield (
         "Ranks are intervals: 1 + the number of labelers significantly better, to the number ranked - those "
         f"significantly worse{leading if any(standing.leading for standing in found.by_title.values()) else ''}. "
-        f"{len(found.pairs):,} pairs on the same test {unit}, at most 5 % false separations together (Holm)."
+        f"{len(found.pairs):,} pair{'s' if len(found.pairs) > 1 else ''} on the same test {unit}, at most 5 % false "
+        "separations together (Holm)."
     )
     yield (
         f"Smallest detectable difference: {number(found.detectable)} among all pairs, {number(found.planned)} for one "
@@ -269,7 +284,7 @@ def _inside(line: Line, tables: list[Detail]) -> str:
     parts = [f"<details>\n<summary>Inside {escape(line.title)}{means}</summary>"]
     for detail in tables:
         header, rows = [*map(escape, detail.columns)], [[*map(escape, row)] for row in detail.rows]
-        parts += [f"{escape(detail.title)}:", table(header, rows, left=header[:1]), *map(escape, detail.notes)]
+        parts += [f"{escape(detail.title)}:", table(header, rows, left=header[:1]), *map(sentence, detail.notes)]
     return "\n\n".join([*parts, "</details>"])
 
 

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import printable
-from harness.pages import figures, plots, sheets
+from harness.pages import figures, fits, plots, sheets
 from harness.pages.board import put
 from harness.pages.figures import Figure
 from harness.pages.portrait import DRAWN, Portrait
 from harness.pages.render import about, circumstances, claims, command, made_with, warnings
+from harness.pages.settings import tried
 from harness.pages.sheets import Between, Column, Sheet, shown
-from harness.rank import Comparison, Ending, Spread
+from harness.rank import DECIMALS, Comparison, Ending, Line, Spread
 from harness.run import Run
 from harness.statistics.costs import Prices
 
+NAMED = 3  # of those ahead; the others are counted
 WHO = ("Labeler", "First", "Second")  # columns that name labelers
 
 
@@ -88,6 +90,8 @@ def _sheets(
     for comparison in comparisons:
         yield sheets.leaderboard(run, comparison)
         yield sheets.classes(comparison)
+        if (settings := tried(run, comparison)) is not None:
+            yield settings
         profiles = portrait.of(comparison.title)
         if profiles:
             yield sheets.confidence(profiles, portrait.target)
@@ -100,8 +104,8 @@ def _sheets(
                 yield sheets.shared(overlap)
                 yield sheets.ensemble(overlap)
     if portrait.curves:
-        yield sheets.fits(portrait)
-        yield sheets.curve_points(portrait.curves)
+        yield fits.fits(portrait)
+        yield fits.points(portrait.curves)
     yield sheets.failures(ended)
 
 
@@ -142,10 +146,12 @@ def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list
         simulated=run.simulated,
         warnings=warnings(run),
         about=[(term, printable(text)) for term, text in about(run)],
+        ahead=printable(_ahead(most)),
         parts=[{"id": place, "title": title} for place, title in named],
         comparisons=sections,
         curves=curves,
         fits=_only(made, "fits"),
+        refused=next((fits.refused(sheet) for sheet in made if sheet.file == "fits"), ""),
         points=_only(made, "curves"),
         audit=_only(made, "audit"),
         failures=_only(made, "failures"),
@@ -157,6 +163,24 @@ def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _ahead(comparison: Comparison) -> str:
+    """Say who is ahead, as far as that can be said, with how many labels."""
+    first = comparison.ahead
+    if not first:
+        return f"{comparison.title}: nobody is told from another." if comparison.standings else ""
+    named = ", ".join(f"{line.title} ({_value(line)})" for line in first[:NAMED])
+    more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    if not any(line.standing and line.standing.leading for line in first):
+        return f"{comparison.title}: first by number {named}{more}; nothing is claimed."
+    if len(first) == 1:
+        return f"{comparison.title}: {named} is ahead of all others."
+    return f"{comparison.title}: {named}{more} are ahead, and none of them is told from the best."
+
+
+def _value(line: Line) -> str:
+    return "" if line.standing is None else f"{line.standing.value:.{DECIMALS}f}"
 
 
 def as_json(value: Any) -> str:
@@ -185,7 +209,7 @@ def _comparison(
         "confusions": [
             replace(table(sheet), sortable=False, twin="", labeler=printable(sheet.title)) for sheet in matrices
         ],
-        "more": [tables[name] for name in ("shared_errors", "ensemble", "costs") if name in tables],
+        "more": [tables[name] for name in ("settings", "shared_errors", "ensemble", "costs") if name in tables],
     }
 
 
@@ -203,9 +227,11 @@ def _only(made: list[Sheet], file: str) -> Table | None:
 
 
 def table(sheet: Sheet) -> Table:
-    """Return a sheet as the page shows it; a leaderboard without the columns in which nobody has a value."""
+    """Return a sheet as the page shows it: without columns that tell nothing, such as the cells where all are done."""
     if sheet.file == "leaderboard":
-        sheet = sheet.without_empty()
+        sheet = _with_missing_cells(sheet)
+    if sheet.file in ("leaderboard", "fits"):
+        sheet = sheet.without(sheet.empty)
     numeric = [
         all(not isinstance(row[i], str) for row in sheet.rows) and any(row[i] is not None for row in sheet.rows)
         for i in range(len(sheet.columns))
@@ -222,6 +248,13 @@ def table(sheet: Sheet) -> Table:
         rows.append(Row(tuple(cells), "\n".join(map(printable, who))))
     notes = tuple(map(printable, sheet.notes))
     return Table(printable(sheet.title), tuple(heads), tuple(rows), notes, f"{sheet.file}.csv")
+
+
+def _with_missing_cells(board: Sheet) -> Sheet:
+    """Make one column, "2/3", of a leaderboard's last two, the cells that are finished and all; empty where all are."""
+    counts = [None if row[-2] == row[-1] else f"{row[-2]}/{row[-1]}" for row in board.rows]
+    rows = tuple((*row[:-2], count) for row, count in zip(board.rows, counts, strict=True))
+    return replace(board, columns=(*board.columns[:-2], board.columns[-1]), rows=rows)
 
 
 def _scale(sheet: Sheet) -> tuple[float, float] | None:

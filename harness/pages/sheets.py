@@ -1,20 +1,19 @@
 """The tables of a report, as values: a page shows them rounded, their CSV twins in full."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
-from math import isinf
+from math import floor, isinf, log10
 from typing import Any, Literal
 
 from harness.metrics import BINS, LOWER_IS_BETTER, SHOWN
 from harness.pages.markdown import place, span
-from harness.pages.portrait import Curve, Overlap, Portrait, Profile
+from harness.pages.portrait import Overlap, Profile
 from harness.pages.tables import Row, to_csv
 from harness.rank import DECIMALS, Comparison, Ending, Spread
 from harness.run import Run
 from harness.statistics.confidence import GRID
 from harness.statistics.costs import Prices, cost
-from harness.statistics.curves import REACH, Needed, Refusal
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,16 @@ class Sheet:
                     record[name] = cell
             yield record
 
-    def without_empty(self) -> "Sheet":
-        """Return it without the columns that have no value in any row."""
-        kept = [i for i in range(len(self.columns)) if any(row[i] is not None for row in self.rows)]
-        columns = tuple(self.columns[i] for i in kept)
-        return replace(self, columns=columns, rows=tuple(tuple(row[i] for i in kept) for row in self.rows))
+    @property
+    def empty(self) -> tuple[Column, ...]:
+        """The columns that have no value in any row."""
+        return tuple(each for i, each in enumerate(self.columns) if all(row[i] is None for row in self.rows))
+
+    def without(self, columns: Container[Column]) -> "Sheet":
+        """Return it without some columns."""
+        kept = [i for i, column in enumerate(self.columns) if column not in columns]
+        left = tuple(self.columns[i] for i in kept)
+        return replace(self, columns=left, rows=tuple(tuple(row[i] for i in kept) for row in self.rows))
 
     def shown(self, place: int, value: Any) -> str:
         """Write a cell of one column."""
@@ -162,7 +166,7 @@ def confidence(profiles: list[Profile], target: float) -> Sheet:
             )
         )
     of = f"at {target:g}"
-    names = ("Labeler", f"Coverage {of}", f"Accuracy {of}", "Least bound", "Least confidence", "Cells there", "Cells")
+    names = ("Labeler", f"Coverage {of}", f"Accuracy {of}", "Least bound", "Least confidence", f"Cells {of}", "Cells")
     notes = (
         f"Coverage {of}: the largest share of rows, the surest first, whose accuracy is at least {target:g} by a lower "
         "bound (95 %, for all 100 coverages that are tried at once). 0 where no share is.",
@@ -204,7 +208,7 @@ def shared(overlap: Overlap) -> Sheet:
     ]
     names = ("First", "Second", "Both err", "By chance", "Same wrong label")
     notes = ("Shares of the rows. By chance: where their errors had nothing to do with each other.",)
-    return Sheet("shared_errors", "Errors in common", _columns(names), tuple(rows), _of(overlap.comparison), notes)
+    return Sheet("shared_errors", "Errors in common", columns(names), tuple(rows), _of(overlap.comparison), notes)
 
 
 def ensemble(overlap: Overlap) -> Sheet:
@@ -221,7 +225,7 @@ def ensemble(overlap: Overlap) -> Sheet:
 
 def costs(profiles: list[Profile], target: float, prices: Prices) -> Sheet:
     """Return what the labels cost that are accepted at the target."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for each in profiles:
         if each.seconds is not None:
             taken = each.coverage * each.rows
@@ -241,56 +245,17 @@ def costs(profiles: list[Profile], target: float, prices: Prices) -> Sheet:
             f"A bought label costs {prices.label:g}. With its train labels: their price spread over the accepted ones. "
             "Saved: share of the price of buying all labels when only those not accepted are bought."
         )
-    decimals = {"Seconds": 2, "Seconds per accepted label": 6, "Computing per accepted label": 6}
+    decimals = {"Seconds": 2, "Seconds per accepted label": 6}
+    if prices.hour is not None:
+        decimals["Computing per accepted label"] = _fine([row[5] for row in rows])
     columns = tuple(Column(name, decimals.get(name, DECIMALS)) for name in names)
     return Sheet("costs", "Costs", columns, tuple(rows), _of(profiles[0].comparison), tuple(notes))
 
 
-def curve_points(found: Iterable[Curve]) -> Sheet:
-    """Return every point of every learning curve."""
-    rows = [
-        (curve.family, curve.title, curve.metric, curve.label_class, point.labels, point.value, point.value.n)
-        for curve in found
-        for point in curve.points
-    ]
-    names = ("Splits", "Labeler", "Metric", "Class", "Labels", "Value", "Cells")
-    return Sheet("curves", "Learning curves", _columns(names), tuple(rows))
-
-
-def fits(portrait: Portrait) -> Sheet:
-    """Return the power law through each curve, and the labels that the target takes."""
-    rows: list[tuple[Any, ...]] = []
-    for curve in portrait.curves:
-        fit, needed = curve.fit, curve.needed
-        if fit is None:
-            continue
-        about = (curve.family, curve.title, SHOWN.get(curve.metric, curve.metric))
-        if isinstance(fit, Refusal):
-            rows.append((*about, None, None, fit.reason, None, None, None, None))
-            continue
-        interval = fit.interval("c")
-        labels = round(needed.n) if isinstance(needed, Needed) else None
-        why = needed.reason if isinstance(needed, Refusal) else fit.why
-        limit = Between(*interval) if interval else None
-        rows.append((*about, labels, _range(needed), why, fit.a, fit.b, fit.c, limit))
-    wanted = f"Labels for accuracy {portrait.target:g}"
-    names = ("Splits", "Labeler", "Of", wanted, "Labels interval", "Why not", "a", "b", "c", "c interval")
-    notes = (
-        "error = a · labels^-b + c, the error being 1 - accuracy, 1 - macro-F1, or the MAE; c is what no number of "
-        "labels goes below. Intervals are 95 %, over the seeds.",
-        f"No number is given beyond the fitted asymptote, nor beyond {REACH:.0f} times the largest train set.",
-    )
-    return Sheet("fits", "Fitted curves", _columns(names), tuple(rows), notes=notes)
-
-
-def _range(needed: Needed | Refusal | None) -> Between | None:
-    if not isinstance(needed, Needed) or needed.low is None or needed.high is None:
-        return None
-    return Between(_whole(needed.low), _whole(needed.high))
-
-
-def _whole(value: float) -> float:
-    return value if isinf(value) else round(value)
+def _fine(values: Iterable[Any]) -> int:
+    """Return the decimals that show two digits of the least of some amounts of money."""
+    least = min((value for value in values if value), default=1.0)
+    return max(DECIMALS, 1 - floor(log10(least)))
 
 
 def failures(ended: list[Ending]) -> Sheet:
@@ -300,10 +265,11 @@ def failures(ended: list[Ending]) -> Sheet:
     )
     rows = [(*about, count) for about, count in counts.items()]
     names = ("Comparison", "Labeler", "Status", "Reason", "Cells")
-    return Sheet("failures", "Cells that do not count", _columns(names), tuple(rows))
+    return Sheet("failures", "Cells that do not count", columns(names), tuple(rows))
 
 
-def _columns(names: Iterable[str]) -> tuple[Column, ...]:
+def columns(names: Iterable[str]) -> tuple[Column, ...]:
+    """Return columns that are all shown alike."""
     return tuple(Column(name) for name in names)
 
 

@@ -31,7 +31,6 @@ def check_ratios(ratios: tuple[float, ...], below: float = 1.0) -> None:
     wrong = [ratio for ratio in ratios if not 0 < ratio < 1 or ratio > below + 1e-12]
     if wrong:
         limit = "less than 1" if below == 1 else f"at most {below:g}"
-        meant = f"; {wrong[0]:g} % is {wrong[0] / 100:g}" if 1 <= wrong[0] < 100 * below else ""
-        raise ValueError(f"a ratio must be more than 0 and {limit}, got {wrong[0]:g}{meant}")
+        raise ValueError(f"a ratio must be more than 0 and {limit}, got {wrong[0]:g}")
     if not ratios or len(set(ratios)) < len(ratios):
         raise ValueError(f"ratios must be one or more different numbers, got {list(ratios)}")
