@@ -199,7 +199,9 @@ CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, s
         [("an ensemble with kNN", "ensemble(knn,mlp) skywork text-v2", SKYWORK)],
     ),
 }
-PAIRS = ("labels_only", "labels_flan", "judged_random", "judged_by_prompt")  # boards of real scores
+PAIRS = (  # boards of real scores
+    *("labels_only", "labels_flan", "judged_random", "judged_by_prompt", "judged_minilm", "judged_minilm_by_prompt"),
+)
 
 
 def read(root: Path, suite: str) -> dict[tuple[str, str, str], list[float]]:
