@@ -112,6 +112,14 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
         flan("cleanlab", 10, 20, 30),
         [SKYWORK, *(f"cleanlab({do},mlp(h=256)) skywork text-v2" for do in ("remove", "relabel"))],
     ),
+    "flan_fusion": (
+        flan("label_fusion", 10, 30, 90),
+        [SKYWORK, *(f"label_fusion({how},mlp(h=256)) skywork text-v2" for how in ("majority", "median", "consensus"))],
+    ),
+    "flan_self_training": (
+        flan("self_training", 10, 20, 30),
+        [SKYWORK, "self_training(mlp(h=256),rounds=5) skywork text-v2"],
+    ),
     "flan_ensemble": (
         flan("ensemble", 10, 20, 30),
         [SKYWORK, "knn(k=50,tau=0.1,vote) skywork", "ensemble(knn,mlp) skywork text-v2"],
@@ -193,6 +201,17 @@ CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, s
             ("removing rows", "cleanlab(remove,mlp(h=256)) skywork text-v2", SKYWORK),
             ("relabelling rows", "cleanlab(relabel,mlp(h=256)) skywork text-v2", SKYWORK),
         ],
+    ),
+    "flan_claims_fusion": (
+        flan("label_fusion", 10, 30, 90),
+        [
+            (f"labels by {how} of the raters", f"label_fusion({how},mlp(h=256)) skywork text-v2", SKYWORK)
+            for how in ("majority", "median", "consensus")
+        ],
+    ),
+    "flan_claims_self_training": (
+        flan("self_training", 10, 20, 30),
+        [("five rounds of self-training", "self_training(mlp(h=256),rounds=5) skywork text-v2", SKYWORK)],
     ),
     "flan_claims_ensemble": (
         flan("ensemble", 10, 20, 30),
