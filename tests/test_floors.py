@@ -72,6 +72,7 @@ FLOORS = (
     ),
     *(
         "statistics.intervals",
+        "statistics.transfer",
         "proxy.calibration",
         "proxy.conformal",
         "proxy.abstention",
@@ -80,8 +81,11 @@ FLOORS = (
     *(
         "proxy.matching",
         "proxy.rules",
+        "proxy.figures",
+        "proxy.panel",
         "proxy.quality",
         "proxy.growth",
+        "proxy.deal",
         "proxy.labelling",
         "proxy.joined",
         "proxy.support",
