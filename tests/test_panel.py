@@ -71,7 +71,8 @@ def world(seed, luck):
     found = panel.compare(last[:1_500], asked[:, :1_500], rules, carried, by_fold, LABELLED / REST)
     none = panel.compare(last[:0], asked[:, :0], rules, carried, by_fold, 0.0)
     truth = figures(carried.apply(last), np.eye(CLASSES)[y[rest]], Wish())
-    return [quality.measure(held, gold, y[known], None, carried, each) for each in (found, none)], truth
+    given = carried.apply(last)
+    return [quality.measure(held, gold, y[known], None, carried, each, given) for each in (found, none)], truth
 
 
 def of_class(stated, truth):
@@ -120,12 +121,30 @@ def test_a_last_labeler_that_gives_a_class_freely_has_its_recall_stated_so():
     assert found.rows == 6_000
     assert found.of["recall 0"].shift == pytest.approx(logit(after) - logit(before))
     assert found.of["recall 0"].variance < 1e-4  # the folds do not differ
-    stated = quality.measure(old, gold, y[:2_000], None, rules, found).recall[0]
+    stated = quality.measure(old, gold, y[:2_000], None, rules, found, rules.apply(freely)).recall[0]
     true = (freely.argmax(axis=1) == 0)[y[2_000:] == 0].mean()
     measured = (old.argmax(axis=1) == 0)[y[:2_000] == 0].mean()
     assert stated.holds(true)
     assert true - measured > 0.1
     assert stated.value == pytest.approx(expit(logit(measured) + found.of["recall 0"].shift))
+
+
+def test_what_the_labels_show_by_themselves_is_no_estimate():
+    """No row is labelled 2: its recall is 0 for certain, and it has no precision. Two are labelled 1: nobody knows."""
+    rng = np.random.default_rng(3)
+    proba, y, fold = rng.dirichlet(np.ones(3), 600), rng.integers(0, 3, 600), np.arange(600) % 3
+    wish = Wish(calibration="none")
+    rules, gold = learn(proba, y, fold, None, wish)
+    none = panel.compare(proba[:0], np.empty((3, 0, 3)), rules, rules, quality.by_fold(gold, y, 3, fold, wish), 0.1)
+    label = np.array([0] * 500 + [1] * 2)
+    given = answers(label, label, np.where(label == 1, 1, label), np.full(502, 0.5), label == 1)
+    found = quality.measure(proba, gold, y, None, rules, none, given)
+    assert (found.recall[2].low, found.recall[2].high) == (0, 0)
+    assert (found.coverage_by_class[2].low, found.coverage_by_class[2].high) == (0, 0)
+    assert found.precision[2] is None
+    assert found.precision[1].high - found.precision[1].low > 0.5
+    assert found.precision[0].high - found.precision[0].low < 0.2
+    assert found.accepted == pytest.approx(2 / 502)
 
 
 def test_rows_that_a_fold_was_not_asked_about_are_left_out():

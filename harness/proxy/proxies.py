@@ -58,7 +58,7 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
         len(labelling.unlabelled),
         int(answers.accepted.sum()),
         last,
-        quality.measure(found.held, gold, dataset.y, unit, last, transfers),
+        quality.measure(found.held, gold, dataset.y, unit, last, transfers, answers),
         _pool(labelling, found, answers),
         _shift(labelling, there),
         None if order.labels_for is None else grown(labelling, found, order.labels_for),

@@ -1,11 +1,12 @@
 """How good the labels are, measured on labelled rows that neither the labeler nor a rule has learnt from.
 
 These rows were answered for by the labelers of the folds. What is stated is of the last one, which gives the labels:
-every number but the calibration errors is carried over to it (`panel`).
+every number but the calibration errors is carried over to it (`panel`). What its labels show by themselves is no
+estimate: a class that it gives to no row has a recall of 0.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Quality:
     coverage: Interval  # share of rows whose set holds the truth
     coverage_by_class: Mapping[int, Interval | None]
     width: float  # mean classes of a set
-    accepted: Interval | None  # share accepted
+    accepted: float  # share of the unlabelled rows that is accepted: counted
     accepted_right: Interval | None  # of the accepted: labelled right, or of a selection: as good as wanted
     out_of_fold: Mapping[str, float | None]  # the same numbers as measured, of the labelers of the folds
     unexplained: float  # part of the luck of a training that is not seen on the panel
@@ -59,9 +60,12 @@ def by_fold(answers: Answers, y: Numbers, n_classes: int, fold: Numbers, wish: W
 
 
 def measure(
-    raw: Numbers, answers: Answers, y: Numbers, unit: Numbers | None, rules: Rules, transfers: Transfers
+    raw: Numbers, answers: Answers, y: Numbers, unit: Numbers | None, rules: Rules, transfers: Transfers, given: Answers
 ) -> Quality:
-    """Measure out-of-fold answers against the truth y (n,); `raw` (n, C) are the labeler's own probabilities."""
+    """Measure out-of-fold answers against the truth y (n,), and state it of the answers `given` to unlabelled rows.
+
+    `raw` (n, C) are the labeler's own probabilities, out of fold.
+    """
     label, n_classes = answers.label, raw.shape[1]
     hit, inside = label == y, (answers.low <= y) & (y <= answers.high)
     confusion = y * n_classes + label
@@ -73,6 +77,19 @@ def measure(
     def of(name: str, values: Numbers, mask: Numbers) -> Interval | None:
         return to[name].share(values[mask], None if unit is None else unit[mask])
 
+    def among(name: str, values: Numbers, mask: Numbers, chosen: Numbers) -> Interval | None:
+        """The same of rows that the labeler chose, of which there are as many as it has chosen."""
+        if not chosen.any():
+            return None
+        carried = replace(to[name], spread=1 + mask.sum() / chosen.sum())
+        return carried.share(values[mask], None if unit is None else unit[mask])
+
+    def held(name: str, values: Numbers, c: int, holds: Numbers) -> Interval | None:
+        """The same of the rows of class c; where no answer `holds` it, or every one does, there is no doubt."""
+        found = of(name, values, y == c)
+        certain = float(holds.all())
+        return found if found is None or holds.any() != holds.all() else Interval(certain, certain, certain, found.n)
+
     by_class = range(n_classes)
     selects = rules.wish.top is not None or rules.wish.at_least is not None
     right = y >= rules.wish.good if selects else hit
@@ -82,16 +99,16 @@ def measure(
         _some(to["accuracy"].share(hit, unit)),
         to["macro_f1"].other(bootstrap(f1, len(y), unit)),
         to["mae"].mean(np.abs(label - y), unit),
-        {c: of(f"recall {c}", hit, y == c) for c in by_class},
-        {c: of(f"precision {c}", hit, label == c) for c in by_class},
+        {c: held(f"recall {c}", hit, c, given.label == c) for c in by_class},
+        {c: among(f"precision {c}", hit, label == c, given.label == c) for c in by_class},
         _calibrated(raw[rows, label], answers.confidence, hit, unit),
         {c: _calibrated(raw[:, c], answers.proba[:, c], y == c, unit) for c in by_class},
         to["overconfidence"].mean(answers.confidence - hit, unit),
         _some(to["coverage"].share(inside, unit)),
-        {c: of(f"coverage {c}", inside, y == c) for c in by_class},
+        {c: held(f"coverage {c}", inside, c, (given.low <= c) & (c <= given.high)) for c in by_class},
         float((answers.high - answers.low + 1).mean()),
-        to["accepted"].share(answers.accepted, unit),
-        of("accepted_right", right, answers.accepted),
+        float(given.accepted.mean()),
+        among("accepted_right", right, answers.accepted, given.accepted),
         {name: each.value if each.rows else None for name, each in plain.items()},
         transfers.unexplained,
         transfers.rows,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from harness.dataset import Dataset
 from harness.fuse import Block, Floats, Rows, fuse, parts
@@ -59,8 +60,9 @@ def look(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]) -> Support
         near = np.sort((tried @ reach.T).max(axis=1))
         # The r + 1 ranks of a row among r like it are equally likely.
         least = near[int(np.floor((len(near) + 1) * FAR)) - 1]
-        for place, X in parts(blocks, dataset.labelled, unlabelled, CHUNK):
-            far[place] = _far(unit(X), reach, least)
+        with threadpool_limits(1):  # products so small are over before a second thread has begun
+            for place, X in parts(blocks, dataset.labelled, unlabelled, CHUNK):
+                far[place] = _far(unit(X), reach, least)
     return Support(far, strange, measured, _by_source(dataset, unlabelled, far | strange))
 
 
