@@ -138,10 +138,10 @@ def _what(account: Account) -> str:
 def _how_measured(account: Account) -> str:
     q = account.quality
     compared = (
-        f"All have answered for {q.panel:,} unlabelled rows: there the labeler of this file was made as sure of itself "
-        f"as those are (temperature {account.rules.temperature:.3f}), and by what it differs from them there, the "
-        f"numbers are shifted; {q.unexplained:.0%} of the spread between trainings is not explained so, and widens the "
-        "intervals. "
+        "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
+        f"are (temperature {account.rules.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
+        f"numbers are shifted; the part of the spread between trainings that this does not explain ({q.unexplained:.0%}) "
+        "widens the intervals. "
         if q.panel
         else "There were too few unlabelled rows to compare it with those, so the numbers are theirs. "
     )
