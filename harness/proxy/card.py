@@ -140,8 +140,8 @@ def _how_measured(account: Account) -> str:
     compared = (
         "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
         f"are (temperature {account.rules.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
-        f"numbers are shifted; the part of the spread between trainings that this does not explain ({q.unexplained:.0%}) "
-        "widens the intervals. "
+        "numbers are shifted; the part of the spread between trainings that this does not explain "
+        f"({q.unexplained:.0%}) widens the intervals. "
         if q.panel
         else "There were too few unlabelled rows to compare it with those, so the numbers are theirs. "
     )
