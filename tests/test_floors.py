@@ -73,6 +73,7 @@ FLOORS = (
     ),
     *(
         "statistics.intervals",
+        "statistics.transfer",
         "proxy.calibration",
         "proxy.conformal",
         "proxy.abstention",
@@ -81,8 +82,11 @@ FLOORS = (
     *(
         "proxy.matching",
         "proxy.rules",
+        "proxy.figures",
+        "proxy.panel",
         "proxy.quality",
         "proxy.growth",
+        "proxy.deal",
         "proxy.labelling",
         "proxy.joined",
         "proxy.support",

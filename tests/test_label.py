@@ -104,14 +104,16 @@ def test_labels_are_those_of_the_labeler_trained_on_all_labelled_rows(labelled):
 
 
 def test_gold_rows_carry_what_was_said_without_knowing_them(labelled):
-    """The stated accuracy is that of the gold rows' proxy labels, and no perfect one."""
+    """What was measured out of fold is the accuracy of the gold rows' proxy labels, and no perfect one."""
     made = pd.read_parquet(labelled[0] / "labels.parquet")
     gold = made[made.is_gold]
     hit = (gold.proxy_label == gold.score).mean()
-    stated = account(labelled[0])["quality"]["accuracy"]
-    assert stated["value"] == pytest.approx(hit)
-    assert stated["low"] < hit < stated["high"] < 0.95
-    assert f"accuracy {hit:.4f}" in labelled[1].stdout
+    quality = account(labelled[0])["quality"]
+    stated, measured = quality["accuracy"], share((gold.proxy_label == gold.score).to_numpy())
+    assert quality["out_of_fold"]["accuracy"] == pytest.approx(hit)
+    assert stated["low"] < measured.low < stated["value"] < measured.high < stated["high"] < 0.95
+    assert f"accuracy {stated['value']:.4f}" in labelled[1].stdout
+    assert f"{hit:.4f}" in (labelled[0] / "labels.md").read_text()
 
 
 def test_the_truth_of_the_hidden_rows_is_as_stated(labelled):
@@ -232,7 +234,7 @@ def test_the_best_rows_can_be_selected(folder):
     assert rest[rest.accepted].proxy_score.min() >= rest[~rest.accepted].proxy_score.max()
     assert (gold.accepted == (gold.score >= 4)).all()
     best = gold.sort_values("proxy_score", ascending=False, kind="stable").head(25)
-    assert said["quality"]["accepted_right"]["value"] == pytest.approx((best.score >= 4).mean())
+    assert said["quality"]["out_of_fold"]["accepted_right"] == pytest.approx((best.score >= 4).mean())
     assert "Expected precision, a true score of 4 or more" in (folder / "labels.md").read_text()
     again(at_least=5, good=5)
     rest = pd.read_parquet(folder / "labels.parquet").query("not is_gold")

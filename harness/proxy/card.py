@@ -136,27 +136,40 @@ def _what(account: Account) -> str:
 
 
 def _how_measured(account: Account) -> str:
+    q = account.quality
+    compared = (
+        "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
+        f"are (temperature {account.rules.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
+        "numbers are shifted; the part of the spread between trainings that this does not explain "
+        f"({q.unexplained:.0%}) widens the intervals. "
+        if q.panel
+        else "There were too few unlabelled rows to compare it with those, so the numbers are theirs. "
+    )
     return (
-        f"Measured on the {account.quality.n:,} labelled rows, each answered for by a labeler that had not seen it "
-        f"({account.provenance.folds} folds; groups are never parted). The labeler of this file has learnt from more "
-        f"rows than those, so it should be a little better; on the unlabelled rows it was made as sure of itself as "
-        f"they are (temperature {account.rules.temperature:.3f}). It was chosen: {escape(account.provenance.chosen)}. "
-        "Intervals hold the truth with 95 % confidence, for rows like the labelled ones."
+        f"Measured on the {q.n:,} labelled rows, each answered for by a labeler that had not seen it "
+        f"({account.provenance.folds} folds; groups are never parted), then carried over to the labeler of this file. "
+        f"{compared}It has learnt from more rows than those, so it should be a little better. It was chosen: "
+        f"{escape(account.provenance.chosen)}. Each interval holds the truth of the {account.labelled:,} rows labelled "
+        "with 95 % confidence, if these are like the labelled ones."
     )
 
 
 def _overall(account: Account) -> str:
     q, wish = account.quality, account.rules.wish
+
+    def both(shown: str, found: Interval, name: str) -> list[str]:
+        return [shown, _shown(found), f"{q.out_of_fold[name]:.4f}"]
+
     rows = [
-        ["Accuracy", _shown(q.accuracy)],
-        ["Macro-F1", _shown(q.macro_f1)],
-        ["MAE", _shown(q.mae)],
-        [f"Calibration error ({account.rules.method})", _error(q.calibration)],
-        ["Mean confidence − accuracy", _shown(q.overconfidence)],
-        [f"Sets of {wish.coverage:.4g} coverage that hold the truth", _shown(q.coverage)],
-        ["Classes in a set, mean", f"{q.width:.2f}"],
+        both("Accuracy", q.accuracy, "accuracy"),
+        both("Macro-F1", q.macro_f1, "macro_f1"),
+        both("MAE", q.mae, "mae"),
+        [f"Calibration error ({account.rules.method})", "", _error(q.calibration)],
+        both("Mean confidence − accuracy", q.overconfidence, "overconfidence"),
+        both(f"Sets of {wish.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
+        ["Classes in a set, mean", "", f"{q.width:.2f}"],
     ]
-    return table(["Number", "Measured (95 % interval)"], rows, left=("Number",))
+    return table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
 
 
 def _error(found: Any) -> str:
@@ -184,7 +197,7 @@ def _accepted(account: Account) -> str:
     wish, q = account.rules.wish, account.quality
     share = account.accepted / account.labelled if account.labelled else 0.0
     taken = f"{account.accepted:,} of the {account.labelled:,} labelled rows are accepted ({share:.2%})"
-    right = f"measured out of fold, {_shown(q.accepted_right)}" if q.accepted_right else "none was accepted out of fold"
+    right = _shown(q.accepted_right) if q.accepted_right else "none was accepted out of fold"
     if wish.top is not None or wish.at_least is not None:
         what = f"the top {wish.top:.4g} by `proxy_score`" if wish.top is not None else f"labels from {wish.at_least} on"
         return f"Selected: {what}. {taken}. Expected precision, a true score of {wish.good} or more: {right}."

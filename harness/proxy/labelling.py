@@ -1,10 +1,10 @@
 """The task of labelling: train on every labelled row, answer for all others, and know how well from folds.
 
 The last training and those of the folds are ordinary cells in a run of their own, so a kill loses one of them at most.
-A fold's labeler answers for its held rows and for a part of the unlabelled ones, which no other fold answers for.
+A fold's labeler answers for its held rows, for a part of the unlabelled ones, which is its alone, and for a panel of
+them that all answer for: there it is seen how far two trainings of one labeler differ.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,15 +17,13 @@ from harness.errors import DataError, HarnessError, nearest
 from harness.fuse import Rows
 from harness.plan import Cell, Cut, plan
 from harness.population import Population
-from harness.proxy import growth
+from harness.proxy import deal, growth
+from harness.proxy.deal import NOTHING
 from harness.run import Options, Run, cache_of, endings, rank
 from harness.statistics.intervals import Numbers
 from harness.store import Store
 from harness.suite import Candidate, Suite
 from harness.table import Table
-
-PER_LABEL = 4  # unlabelled rows the folds answer for, for each labelled one: more hardly shorten an interval
-NOTHING = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +36,8 @@ class Labelling:
     fold: Numbers  # (n,) of each labelled row
     pool: Rows  # (p,) unlabelled rows that the folds answer for
     pool_fold: Numbers  # (p,)
+    panel: Rows  # (q,) rows of the pool that all folds answer for
+    asked: Numbers  # (K, q) bool: all but folds that have learnt from the row's group
 
     @property
     def dataset(self) -> Dataset:
@@ -66,6 +66,7 @@ class Answered:
     proba: Numbers  # (m, C) by the last training
     held: Numbers  # (n, C) of labelled rows, out of fold
     pool: Numbers  # (p, C) of unlabelled rows, by the labelers of the folds
+    panel: Numbers  # (K, q, C) of the panel by each fold's labeler, NaN where it was not asked
 
 
 def best(ready: Run) -> tuple[Candidate, str]:
@@ -110,25 +111,26 @@ def make_ready(
     dataset = load(suite.data, Population(), table)
     unlabelled = np.setdiff1d(np.arange(len(dataset)), dataset.labelled)
     _refuse(dataset, unlabelled, suite)
-    fold = _dealt(dataset, folds)
-    pool, pool_fold = _pool(dataset, unlabelled, fold)
+    fold = deal.folds_of(dataset, folds)
+    pool, pool_fold = deal.pool_of(dataset, unlabelled, fold)
+    panel, who = deal.panel_of(dataset, pool, fold)
     cuts = [Cut("labels", Split(dataset.labelled, unlabelled, NOTHING, 0))]
     fewer: list[Cut] = []
     for number in np.unique(fold):
         train, held = dataset.labelled[fold != number], dataset.labelled[fold == number]
-        asked = np.sort(np.concatenate([held, pool[pool_fold == number]]))
+        asked = np.unique(np.concatenate([held, pool[pool_fold == number], panel[who[number]]]))
         cuts.append(Cut("out of fold", Split(train, asked, NOTHING, 0, fold=int(number))))
         if grows:
             # To a transductive labeler other rows to label would be another task.
             alike = any(getattr(plugin, "transductive", False) for plugin in nested(candidate.labeler))
-            fewer += _fewer(dataset, train, asked if alike else held, int(number))
+            fewer += deal.fewer(dataset, train, asked if alike else held, int(number))
     cache = cache_of(options)
     mine = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
     recipes = prepare.recipes(suite.blocks, dataset, catalog, cache / "digests")
     cells = plan(mine, dataset, cuts + fewer, recipes, catalog, options.setting, cache / "digests")
     store = Store(options.output / "runs" / mine.name)
     run = Run(mine, catalog, options, dataset, recipes, cells, store)
-    return Labelling(run, unlabelled, fold, pool, pool_fold)
+    return Labelling(run, unlabelled, fold, pool, pool_fold, panel, who)
 
 
 def answered(labelling: Labelling) -> Answered:
@@ -141,6 +143,7 @@ def answered(labelling: Labelling) -> Answered:
     last, *folds = labelling.cells
     held = np.empty((len(dataset.labelled), dataset.n_classes), np.float32)
     pool = np.empty((len(labelling.pool), dataset.n_classes), np.float32)
+    panel = np.full((*labelling.asked.shape, dataset.n_classes), np.nan, np.float32)
     for cell in folds:
         split = cell.cut.split
         proba = np.asarray(run.store.read(cell.key).proba)
@@ -148,7 +151,9 @@ def answered(labelling: Labelling) -> Answered:
         held[mine] = proba[np.searchsorted(split.test, dataset.labelled[mine])]
         theirs = labelling.pool_fold == split.fold
         pool[theirs] = proba[np.searchsorted(split.test, labelling.pool[theirs])]
-    return Answered(np.asarray(run.store.read(last.key).proba), held, pool)
+        shared = labelling.asked[split.fold]
+        panel[split.fold, shared] = proba[np.searchsorted(split.test, labelling.panel[shared])]
+    return Answered(np.asarray(run.store.read(last.key).proba), held, pool, panel)
 
 
 def grown(labelling: Labelling, found: Answered, target: float) -> growth.Growth:
@@ -187,60 +192,6 @@ def _refuse(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
         raise DataError(
             f"{dataset.table.shown}: column {target}: all {len(dataset):,} rows have a label; those to label have null"
         )
-
-
-def _dealt(dataset: Dataset, folds: int) -> Numbers:
-    """Return (n,) folds of the labelled rows: whole groups, or every class evenly where there are no groups."""
-    n, rng = len(dataset.labelled), np.random.default_rng(0)
-    if dataset.groups is None:
-        order = rng.permutation(n)
-        order = order[np.argsort(dataset.y[order], kind="stable")]
-        unit, units = np.arange(n), n
-    else:
-        unit = np.unique(dataset.groups[dataset.labelled], return_inverse=True)[1].reshape(-1)
-        units = int(unit.max()) + 1
-        order = rng.permutation(units)
-    if min(units, folds) < 2:
-        raise DataError(
-            f"{dataset.table.shown}: {n} labelled rows in {units} groups cannot be dealt to two folds; label more"
-        )
-    fold = np.empty(units, np.int64)
-    fold[order] = np.arange(units) % min(folds, units)
-    return np.asarray(fold[unit])
-
-
-def _fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[Cut]:
-    """Yield the trainings of a fold on a part of its train rows each, the least part first."""
-    at = dataset.positions(train)
-    unit = None if dataset.groups is None else dataset.groups[train]
-    parts = growth.nested(dataset.y[at], unit, fold)
-    if len({len(train), *map(len, parts)}) <= len(parts):
-        units = "" if unit is None else f" in {len(np.unique(unit)):,} groups"
-        raise DataError(
-            f"{dataset.table.shown}: --labels-for trains on parts of a fold's labels, and {len(train):,} labelled "
-            f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
-        )
-    for share, part in zip(growth.SHARES, parts, strict=True):
-        yield Cut(f"fewer labels, {share:.4g} of them", Split(train[part], asked, NOTHING, 0, fold=fold))
-
-
-def _pool(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
-    """Choose the unlabelled rows that the folds answer for: (p,) rows, (p,) folds.
-
-    A row whose group has labelled rows goes with them, so that to each fold's labeler its unlabelled rows are as
-    strange as its held ones; the others are dealt.
-    """
-    rng, folds = np.random.default_rng(1), int(fold.max()) + 1
-    pool = np.sort(rng.permutation(unlabelled)[: PER_LABEL * len(fold)])
-    dealt = rng.permutation(len(pool)) % folds
-    if dataset.groups is not None:
-        of_group = np.full(int(dataset.groups.max()) + 1, -1)
-        of_group[dataset.groups[dataset.labelled]] = fold
-        mine = of_group[dataset.groups[pool]]
-        dealt = np.where(mine >= 0, mine, dealt)
-    if len(np.unique(dealt)) < folds:  # too few rows for every fold to have some: estimates go without
-        return NOTHING, NOTHING
-    return pool, dealt
 
 
 def in_labelled_groups(dataset: Dataset, rows: Rows) -> int:

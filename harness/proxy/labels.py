@@ -98,7 +98,7 @@ def write(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], a
     metadata = {key: value for key, value in (old.metadata or {}).items() if key != STALE}
     metadata[ABOUT] = json.dumps(dict(about), sort_keys=True).encode()
     schema = pa.schema([*old, *new.schema], metadata)
-    with pq.ParquetWriter(scratch, schema, compression="zstd", write_page_checksum=True) as out:
+    with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **_encoding(schema)) as out:
         first = 0
         for batch in batches(source):
             piece = new.slice(first, len(batch)).combine_chunks()
@@ -109,6 +109,22 @@ def write(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], a
         scratch.unlink()
         raise DataError(f"{source}: has changed while it was labelled; give the command again")
     into_place(scratch, target)
+
+
+def _encoding(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are written: vectors as they are, all others with a dictionary, statistics and zstd.
+
+    A vector's numbers hardly repeat: a dictionary is tried in vain, zstd saves a few per cent, and the two take half of
+    the time that the whole file does. Nobody looks a row up by the range of a vector's numbers.
+    """
+    sketch = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sketch)
+    written = pq.ParquetFile(pa.BufferReader(sketch.getvalue())).schema  # who names the columns within columns
+    columns = [written.column(i) for i in range(len(written))]
+    vectors = {c.path for c in columns if c.max_repetition_level and c.physical_type in ("FLOAT", "DOUBLE")}
+    others = [c.path for c in columns if c.path not in vectors]
+    codecs = {c.path: "none" if c.path in vectors else "zstd" for c in columns}
+    return {"compression": codecs, "use_dictionary": others, "write_statistics": others}
 
 
 def write_table(table: pa.Table, target: Path, about: Mapping[str, Any]) -> None:

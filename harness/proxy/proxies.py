@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from harness import __version__, prepare, spec
 from harness.digest import digest
 from harness.fuse import Block
-from harness.proxy import labels, quality, rules, support
+from harness.proxy import labels, panel, quality, rules, support
 from harness.proxy.card import Account, Provenance, Shift
 from harness.proxy.labelling import Answered, Labelling, answered, grown, in_labelled_groups, unseen_classes
 from harness.proxy.prediction_powered import Sample
@@ -39,8 +39,16 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
     found = answered(labelling)
     unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
     learnt, gold = rules.learn(found.held, dataset.y, labelling.fold, unit, wish)
-    learnt = carried(labelling, found, learnt)
-    answers = learnt.apply(found.proba)
+    last = carried(labelling, found, learnt)
+    answers = last.apply(found.proba)
+    transfers = panel.compare(
+        found.proba[np.searchsorted(labelling.unlabelled, labelling.panel)],
+        found.panel,
+        learnt,
+        last,
+        quality.by_fold(gold, dataset.y, dataset.n_classes, labelling.fold, wish),
+        len(dataset.labelled) / len(labelling.unlabelled),
+    )
     there = support.look(dataset, labelling.unlabelled, blocks_of(labelling))
     run_id = digest([cell.key for cell in labelling.cells], asdict(wish))[:16]
     account = Account(
@@ -49,8 +57,8 @@ def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
         len(dataset.labelled),
         len(labelling.unlabelled),
         int(answers.accepted.sum()),
-        learnt,
-        quality.measure(found.held, gold, dataset.y, unit, learnt),
+        last,
+        quality.measure(found.held, gold, dataset.y, unit, last, transfers, answers),
         _pool(labelling, found, answers),
         _shift(labelling, there),
         None if order.labels_for is None else grown(labelling, found, order.labels_for),
@@ -71,7 +79,7 @@ def _columns(
     here = rows[dataset.labelled] >= 0
     return labels.columns(
         pq.read_metadata(order.source.path).num_rows,
-        [(rows[labelling.unlabelled], answers), (rows[dataset.labelled][here], _of(gold, here))],
+        [(rows[labelling.unlabelled], answers), (rows[dataset.labelled][here], gold.of(here))],
         rows[dataset.labelled][here],
         rows[labelling.unlabelled][there.outside],
         labelling.run.cells[0].candidate.title,
@@ -83,10 +91,6 @@ def _by_truth(gold: Answers, y: Numbers, wish: Wish) -> Answers:
     """Accept the labelled rows by their label: all, or those that a selection is after."""
     selects = wish.top is not None or wish.at_least is not None
     return replace(gold, accepted=y >= wish.good if selects else np.ones(len(y), np.bool_))
-
-
-def _of(answers: Answers, mask: Numbers) -> Answers:
-    return Answers(*(getattr(answers, name)[mask] for name in answers.__dataclass_fields__))
 
 
 def blocks_of(labelling: Labelling) -> list[Block]:

@@ -1,15 +1,22 @@
-"""How good the labels are, measured on labelled rows that neither the labeler nor a rule has learnt from."""
+"""How good the labels are, measured on labelled rows that neither the labeler nor a rule has learnt from.
+
+These rows were answered for by the labelers of the folds. What is stated is of the last one, which gives the labels:
+every number but the calibration errors is carried over to it (`panel`). What its labels show by themselves is no
+estimate: a class that it gives to no row has a recall of 0.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.metrics import macro_f1
 from harness.proxy.calibration import confidence_error
+from harness.proxy.figures import Figures, figures
+from harness.proxy.panel import Transfers
 from harness.proxy.prediction_powered import Estimate, Sample, estimate
-from harness.proxy.rules import Answers, Rules
-from harness.statistics.intervals import Interval, Numbers, bootstrap, mean, share
+from harness.proxy.rules import Answers, Rules, Wish
+from harness.statistics.intervals import Interval, Numbers, bootstrap
 
 ONE_SIDED = 0.1  # the upper end of an interval that misses in 10 % is exceeded in 5 %
 
@@ -25,7 +32,7 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Quality:
-    """Every number is of rows labelled out of fold. Intervals hold the truth with 95 % confidence each."""
+    """Intervals hold the truth of the rows that the last labeler labels, with 95 % confidence each."""
 
     n: int
     accuracy: Interval
@@ -39,40 +46,72 @@ class Quality:
     coverage: Interval  # share of rows whose set holds the truth
     coverage_by_class: Mapping[int, Interval | None]
     width: float  # mean classes of a set
-    accepted: Interval | None  # share accepted
+    accepted: float  # share of the unlabelled rows that is accepted: counted
     accepted_right: Interval | None  # of the accepted: labelled right, or of a selection: as good as wanted
+    out_of_fold: Mapping[str, float | None]  # the same numbers as measured, of the labelers of the folds
+    unexplained: float  # part of the luck of a training that is not seen on the panel
+    panel: int  # rows on which the last labeler was compared with those of the folds; 0: it was not
 
 
-def measure(raw: Numbers, answers: Answers, y: Numbers, unit: Numbers | None, rules: Rules) -> Quality:
-    """Measure out-of-fold answers against the truth y (n,); `raw` (n, C) are the labeler's own probabilities."""
+def by_fold(answers: Answers, y: Numbers, n_classes: int, fold: Numbers, wish: Wish) -> list[Figures]:
+    """Return what is measured on the held rows of each fold."""
+    truth = np.eye(n_classes)[y]
+    return [figures(answers.of(fold == number), truth[fold == number], wish) for number in np.unique(fold)]
+
+
+def measure(
+    raw: Numbers, answers: Answers, y: Numbers, unit: Numbers | None, rules: Rules, transfers: Transfers, given: Answers
+) -> Quality:
+    """Measure out-of-fold answers against the truth y (n,), and state it of the answers `given` to unlabelled rows.
+
+    `raw` (n, C) are the labeler's own probabilities, out of fold.
+    """
     label, n_classes = answers.label, raw.shape[1]
     hit, inside = label == y, (answers.low <= y) & (y <= answers.high)
     confusion = y * n_classes + label
-    rows = np.arange(len(y))
+    rows, to = np.arange(len(y)), transfers.of
 
     def f1(count: Numbers) -> float:
         return macro_f1(np.bincount(confusion, count, n_classes**2).reshape(n_classes, n_classes))
 
-    def of(values: Numbers, mask: Numbers) -> Interval | None:
-        return share(values[mask], None if unit is None else unit[mask])
+    def of(name: str, values: Numbers, mask: Numbers) -> Interval | None:
+        return to[name].share(values[mask], None if unit is None else unit[mask])
+
+    def among(name: str, values: Numbers, mask: Numbers, chosen: Numbers) -> Interval | None:
+        """The same of rows that the labeler chose, of which there are as many as it has chosen."""
+        if not chosen.any():
+            return None
+        carried = replace(to[name], spread=1 + mask.sum() / chosen.sum())
+        return carried.share(values[mask], None if unit is None else unit[mask])
+
+    def held(name: str, values: Numbers, c: int, holds: Numbers) -> Interval | None:
+        """The same of the rows of class c; where no answer `holds` it, or every one does, there is no doubt."""
+        found = of(name, values, y == c)
+        certain = float(holds.all())
+        return found if found is None or holds.any() != holds.all() else Interval(certain, certain, certain, found.n)
 
     by_class = range(n_classes)
     selects = rules.wish.top is not None or rules.wish.at_least is not None
+    right = y >= rules.wish.good if selects else hit
+    plain = figures(answers, np.eye(n_classes)[y], rules.wish)
     return Quality(
         len(y),
-        _some(share(hit, unit)),
-        bootstrap(f1, len(y), unit),
-        mean(np.abs(label - y), unit),
-        {c: of(hit, y == c) for c in by_class},
-        {c: of(hit, label == c) for c in by_class},
+        _some(to["accuracy"].share(hit, unit)),
+        to["macro_f1"].other(bootstrap(f1, len(y), unit)),
+        to["mae"].mean(np.abs(label - y), unit),
+        {c: held(f"recall {c}", hit, c, given.label == c) for c in by_class},
+        {c: among(f"precision {c}", hit, label == c, given.label == c) for c in by_class},
         _calibrated(raw[rows, label], answers.confidence, hit, unit),
         {c: _calibrated(raw[:, c], answers.proba[:, c], y == c, unit) for c in by_class},
-        mean(answers.confidence - hit, unit),
-        _some(share(inside, unit)),
-        {c: of(inside, y == c) for c in by_class},
+        to["overconfidence"].mean(answers.confidence - hit, unit),
+        _some(to["coverage"].share(inside, unit)),
+        {c: held(f"coverage {c}", inside, c, (given.low <= c) & (c <= given.high)) for c in by_class},
         float((answers.high - answers.low + 1).mean()),
-        share(answers.accepted, unit),
-        of(y >= rules.wish.good if selects else hit, answers.accepted),
+        float(given.accepted.mean()),
+        among("accepted_right", right, answers.accepted, given.accepted),
+        {name: each.value if each.rows else None for name, each in plain.items()},
+        transfers.unexplained,
+        transfers.rows,
     )
 
 

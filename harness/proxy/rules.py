@@ -1,5 +1,6 @@
 """What is learnt from out-of-fold answers, and said of every row with it: calibrated, spanned, accepted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -61,6 +62,15 @@ class Answers:
     def score(self) -> Numbers:
         """(r,) expected class."""
         return expected_score(self.proba)
+
+    def of(self, mask: Numbers) -> "Answers":
+        """Return the answers for some of the rows."""
+        return Answers(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+        """Return the answers of several parts, one behind the other."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from harness.dataset import Dataset
-from harness.fuse import Block, Rows, fuse
+from harness.fuse import Block, Floats, Rows, fuse, parts
 from harness.neighbors import unit
 from harness.statistics.intervals import Numbers
 
@@ -19,6 +20,7 @@ MOST = 2_000  # labelled rows that distances are taken to, and as many that say 
 FAR = 0.01  # share of rows that would be far if they were like the labelled ones
 FEW = 10  # labelled rows of a source under which nothing is known of it
 CHUNK = 4_096  # rows whose products are in memory at a time
+STEP = 128  # labelled rows that a row is compared with at a time, until one is near enough
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,13 @@ def look(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]) -> Support
     measured = len(blocks) > 0 and len(others) >= 1 / FAR - 1
     far = np.zeros(len(unlabelled), np.bool_)
     if measured:
-        near = np.sort(_nearest(blocks, dataset.labelled, base, others))
+        reach, tried = (unit(X) for X in fuse(blocks, dataset.labelled, base, others))
+        near = np.sort((tried @ reach.T).max(axis=1))
         # The r + 1 ranks of a row among r like it are equally likely.
         least = near[int(np.floor((len(near) + 1) * FAR)) - 1]
-        far = _nearest(blocks, dataset.labelled, base, unlabelled) < least
+        with threadpool_limits(1):  # products so small are over before a second thread has begun
+            for place, X in parts(blocks, dataset.labelled, unlabelled, CHUNK):
+                far[place] = _far(unit(X), reach, least)
     return Support(far, strange, measured, _by_source(dataset, unlabelled, far | strange))
 
 
@@ -67,18 +72,20 @@ def _parted(dataset: Dataset) -> tuple[Rows, Rows]:
     keys = dataset.labelled if dataset.groups is None else dataset.groups[dataset.labelled]
     names, place = np.unique(keys, return_inverse=True)
     side = rng.permutation(len(names))[place.reshape(-1)] % 2 == 0
-    return tuple(np.sort(rng.permutation(dataset.labelled[mask])[:MOST]) for mask in (side, ~side))  # type: ignore[return-value]
+    return tuple(rng.permutation(dataset.labelled[mask])[:MOST] for mask in (side, ~side))  # type: ignore[return-value]
 
 
-def _nearest(blocks: Sequence[Block], fitted_on: Rows, base: Rows, rows: Rows) -> Numbers:
-    """Return (len(rows),) cosines of each row to the nearest of the base."""
-    (known,) = fuse(blocks, fitted_on, base)
-    known = unit(known)
-    near = np.empty(len(rows), np.float32)
-    for low in range(0, len(rows), CHUNK):
-        (X,) = fuse(blocks, fitted_on, rows[low : low + CHUNK])
-        near[low : low + CHUNK] = (unit(X) @ known.T).max(axis=1)
-    return near
+def _far(X: Floats, known: Floats, least: float) -> Numbers:
+    """Return (len(X),) True where no known row has a cosine of `least` or more.
+
+    Most rows have many such among the first few, and are asked no further: a small part of all products is made.
+    """
+    left = np.arange(len(X))
+    for start in range(0, len(known), STEP):
+        left = left[~((X[left] @ known[start : start + STEP].T) >= least).any(axis=1)]
+        if len(left) == 0:
+            break
+    return np.isin(np.arange(len(X)), left)
 
 
 def _by_source(dataset: Dataset, unlabelled: Rows, outside: Numbers) -> dict[str, Source]:

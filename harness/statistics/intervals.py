@@ -34,16 +34,16 @@ def share(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Int
     """
     if len(hits) == 0:
         return None
-    value, n = float(np.mean(hits)), _effective(hits, unit)
-    return Interval(value, _lower(value * n, n, miss / 2), 1 - _lower((1 - value) * n, n, miss / 2), len(hits))
+    value, n = float(np.mean(hits)), effective(hits, unit)
+    return Interval(value, lower_end(value * n, n, miss / 2), 1 - lower_end((1 - value) * n, n, miss / 2), len(hits))
 
 
 def at_least(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> float:
     """Return the number that the true share of hits exceeds, but for a chance of `miss`; 0 of no rows."""
     if len(hits) == 0:
         return 0.0
-    n = _effective(hits, unit)
-    return _lower(float(np.mean(hits)) * n, n, miss)
+    n = effective(hits, unit)
+    return lower_end(float(np.mean(hits)) * n, n, miss)
 
 
 def mean(values: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Interval:
@@ -82,8 +82,8 @@ def bootstrap(
     return Interval(statistic(np.ones(n, np.int64)), float(low), float(high), n)
 
 
-def _effective(hits: Numbers, unit: Numbers | None) -> float:
-    """Return how many independent rows the hits are worth."""
+def effective(hits: Numbers, unit: Numbers | None) -> float:
+    """Return how many independent rows the hits (n,) are worth, where those of one unit are alike."""
     n, p = len(hits), float(np.mean(hits))
     if unit is None:
         return n
@@ -94,7 +94,8 @@ def _effective(hits: Numbers, unit: Numbers | None) -> float:
     return float(min(n, worth))
 
 
-def _lower(hits: float, n: float, miss: float) -> float:
+def lower_end(hits: float, n: float, miss: float) -> float:
+    """Return the lower end for a share of `hits` in n rows, neither need be whole, that the truth misses by `miss`."""
     from scipy.stats import beta
 
     return float(beta.ppf(miss, hits, n - hits + 1)) if hits > 0 else 0.0
