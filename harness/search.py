@@ -73,9 +73,8 @@ def search(
             last = progress if number == 0 else lambda done: None  # level 0 is asked by all
             plain(X, rows, own, end, level.first, level.similarity, level.place, threads, last)
     else:
-        kinds = dict.fromkeys((fastest(X.shape[1]), "float32")) if engine == "auto" else (engine,)
         with threadpool_limits(1), _one_torch_thread():  # the threads are ours, one for each block of queries
-            for kind in kinds:
+            for kind in dict.fromkeys((fastest(X.shape[1]), "float32")) if engine == "auto" else (engine,):
                 pass_ = _Pass(X, rows, own, ends, levels, products(kind, X))
                 facts |= {"engine": kind, **pass_.widen()}
                 if not pass_.blind:
