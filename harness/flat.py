@@ -1,7 +1,8 @@
 """The plain neighbour search: faiss over the whole base, its products made again, ties to lower rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,15 +82,23 @@ def plain(
 
     `rows` and `own` (N,) are row numbers: of the base, and of what each query shall not find.
     """
-    import faiss
-
-    k, before = min(similarity.shape[1], size), faiss.omp_get_max_threads()
+    k = min(similarity.shape[1], size)
     similarity[:, k:], place[:, k:] = -np.inf, 0
-    faiss.omp_set_num_threads(threads)
-    try:
+    with faiss_threads(threads):
         for low in range(start, len(X), QUERIES):
             here, to = slice(low, low + QUERIES), slice(low - start, low - start + QUERIES)
             similarity[to, :k], place[to, :k] = flat(X[:size], rows[:size], X[here], own[here], k)
             progress(min(low + QUERIES, len(X)) - start)
+
+
+@contextmanager
+def faiss_threads(threads: int) -> Iterator[None]:
+    """Let faiss, and what ranks its answers, use so many threads."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads)
+    try:
+        yield
     finally:
         faiss.omp_set_num_threads(before)

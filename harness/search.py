@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from harness.engine import Engine
-from harness.flat import flat, plain
+from harness.flat import faiss_threads, flat, plain
 from harness.fuse import Floats, Rows
 from harness.products import Products, fastest, products
 
 QUERIES, WIDTH = 512, 4_096  # rows of one block of products: 8 MB, which stays in the processor's cache
 ROOM = 1_024  # candidates a query gathers before the weakest are dropped, at least
-MARGIN, WIDEST = 2, 16  # candidates kept for each neighbour wanted: at first, at most
+MARGIN, WIDEST = 4, 16  # candidates kept for each neighbour wanted: at first, at most
 SLACK = 6.0  # root mean squares that a rough product may lie from the exact one
 PROBES, RUN = 8, 32  # runs of queries on which the margin is tried and the recall measured, and their length
-DOUBTFUL = 0.02  # share of queries to be searched again above which a wider margin is cheaper
+DOUBTFUL = 0.004  # share of queries to be searched again above which a wider margin is cheaper
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,8 @@ def search(
                 facts |= {"engine": kind, **pass_.widen()}
                 if not pass_.blind:
                     break
-            facts["searched_again"] = pass_.run(threads, progress)
+            doubts = pass_.run(threads, progress)
+        facts["searched_again"] = pass_.search_again(doubts, threads)
     return levels, facts | {"seconds": round(time.perf_counter() - began, 3)}
 
 
@@ -134,9 +135,9 @@ class _Pass:
             "recall": float(hits.sum() / max(np.isfinite(true).sum(), 1)),
         }
 
-    def run(self, threads: int, progress: Callable[[int], None]) -> int:
-        """Answer all queries; returns how many answers were in doubt and searched again."""
-        doubts: list[list[NDArray[np.intp]]] = [[] for _ in self.ends]
+    def run(self, threads: int, progress: Callable[[int], None]) -> list[NDArray[np.intp]]:
+        """Answer all queries; returns, level by level, those whose answers are in doubt."""
+        doubts: list[list[NDArray[np.intp]]] = [[np.empty(0, np.intp)] for _ in self.ends]
         done = 0
         with ThreadPoolExecutor(threads) as pool:
             for queries, found in pool.map(lambda each: (each[0], self.block(*each)), list(self.blocks())):
@@ -144,15 +145,17 @@ class _Pass:
                     doubts[number].append(queries.start + np.flatnonzero(doubt))
                 done += queries.stop - queries.start
                 progress(done)
-        again = 0
-        for number, places in enumerate(doubts):
-            level = self.levels[number]
-            asked = np.concatenate(places) if places else np.empty(0, np.intp)
-            if len(asked):
-                similarity, place = self.flat(number, asked)
-                level.similarity[asked - level.first], level.place[asked - level.first] = similarity, place
-                again += len(asked)
-        return again
+        return [np.concatenate(places) for places in doubts]
+
+    def search_again(self, doubts: list[NDArray[np.intp]], threads: int) -> int:
+        """Answer what is in doubt in the plain way; returns how many answers those were."""
+        with faiss_threads(threads):
+            for number, asked in enumerate(doubts):
+                if len(asked):
+                    level = self.levels[number]
+                    similarity, place = self.flat(number, asked)
+                    level.similarity[asked - level.first], level.place[asked - level.first] = similarity, place
+        return sum(map(len, doubts))
 
     def flat(self, level: int, asked: NDArray[Any]) -> tuple[Floats, Rows]:
         end = self.ends[level]
