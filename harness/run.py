@@ -60,8 +60,8 @@ class Options:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of it is in the keys of cells."""
-        return {"threads": self.setting.threads, "device": self.setting.device, "twin_rows": self.twin_rows}
+        """What of it decides the keys of cells, as it was said: a page names its command by it."""
+        return {"threads": self.threads, "device": self.device, "twin_rows": self.twin_rows}
 
     def as_of(self, run: Mapping[str, Any]) -> "Options":
         """Return the options with what they leave open as a run has noted its own `identity`."""

@@ -36,7 +36,7 @@ def folder(run, tmp_path, monkeypatch):
 
 
 def test_a_run_notes_the_suite_that_it_is_of(run):
-    noted = {"file": str(run / "suite.yaml"), "threads": 1, "device": "cpu", "twin_rows": None}
+    noted = {"file": str(run / "suite.yaml"), "threads": 1, "device": "auto", "twin_rows": None}
     assert json.loads((run / RUN / "suite.json").read_text()) == noted
     assert list((run / RUN / "scratch").iterdir()) == []
 

@@ -12,8 +12,8 @@ def escape(text: str) -> str:
     """Make a name or a message harmless inside a Markdown table: no markup, no HTML, no new cell, one line."""
     flat = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
     cut = flat if len(flat) <= 160 else flat[:157] + "..."
-    # An underscore or a hash inside a word marks nothing up; everything else that may is written as its code.
-    return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<!\w)[_#]|[_#](?!\w)", lambda found: f"&#{ord(found[0])};", cut)
+    # One underscore or hash between letters or digits marks nothing up; all else that may is written as its code.
+    return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<![^\W_])[_#]|[_#](?![^\W_])", lambda found: f"&#{ord(found[0])};", cut)
 
 
 def sentence(text: str) -> str:
