@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -63,7 +64,7 @@ class Processes:
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
         """Run ``target(*args)`` in a new process whose working directory is the empty `folder`."""
         process = self._context.Process(target=_enter, args=(self._read_end, str(folder), target, args), daemon=False)
-        with _without_main():
+        with _without_main(), _uninterrupted():
             process.start()
         return Child(process, folder)
 
@@ -170,6 +171,20 @@ def visible_gpus() -> tuple[str, ...]:
     if told is not None:
         return tuple(name.strip() for name in told.split(",") if name.strip())
     return tuple(str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold interrupts back while a process starts, which inherits that: its parent is who answers them.
+
+    Else one that reached the whole group might meet a worker in its first lines, which would print a traceback.
+    """
+    resource_tracker.ensure_running()  # it lets interrupts through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
