@@ -4,11 +4,20 @@ from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numba.cpython.unsafe.numbers import trailing_zeros
 
-STEP = 64  # products compared with a threshold at a time: most steps hold none above it
+STEP = 256  # products compared with a threshold at a time
 UNKNOWN = np.float32(-9.0)  # an exact product that has not been made yet; no cosine is that low
+GROUP = 64  # rows of the base that stay in the processor's cache while all queries are multiplied with them
 FIRST = 32  # candidates made exact, at least, before it is asked which of the others may matter
 NOISE = 1e-6  # how far two orders of summing a product of unit vectors may differ
+
+
+@njit(nogil=True, cache=True)
+def _swap(value: Any, place: Any, exact: Any, i: int, j: int) -> None:
+    value[i], value[j] = value[j], value[i]
+    place[i], place[j] = place[j], place[i]
+    exact[i], exact[j] = exact[j], exact[i]
 
 
 @njit(nogil=True, cache=True)
@@ -24,9 +33,7 @@ def _part(value: Any, place: Any, exact: Any, n: int, k: int) -> None:
             while value[j] < pivot:
                 j -= 1
             if i <= j:
-                value[i], value[j] = value[j], value[i]
-                place[i], place[j] = place[j], place[i]
-                exact[i], exact[j] = exact[j], exact[i]
+                _swap(value, place, exact, i, j)
                 i += 1
                 j -= 1
         if k - 1 <= j:
@@ -72,28 +79,31 @@ def scan(
 
     Column j is the base row at place first + j; its rough cosine with query q, in units of unit[q], is products[q, j] *
     scale[j] + shift[j] / unit[q] and a constant of the query. The candidates of each query are rough, place and exact
-    (q, room), `count` of them in use. Where the room is used up, the `keep` largest stay and the threshold rises to the
-    least of them.
+    (q, room), `count` of them in use. Where less than STEP is free, the `keep` largest stay and the threshold rises to
+    the least of them.
     """
     room, width = rough.shape[1], products.shape[1]
+    above = np.zeros(STEP, np.bool_)
+    eights = above.view(np.uint64)  # hardly any is above: eight are passed over at a time
     for q in range(products.shape[0]):
         bar, n, row, share = threshold[q], count[q], products[q], np.float32(1) / unit[q]
         for start in range(0, width, STEP):
             stop = min(width, start + STEP)
             block, factor, offset = row[start:stop], scale[start:stop], shift[start:stop]
-            above = np.int32(0)
-            for j in range(block.size):
-                above += np.int32(np.float32(block[j]) * factor[j] + offset[j] * share > bar)
-            if above == 0:
-                continue
-            if n + above > room:
+            if n + STEP > room:
                 _part(rough[q], place[q], exact[q], n, keep)
                 n, bar = keep, _least(rough[q], keep)
-            for j in range(start, stop):
-                value = np.float32(row[j]) * scale[j] + shift[j] * share
-                if value > bar:
-                    rough[q, n], place[q, n], exact[q, n] = value, first + j, UNKNOWN
+            for j in range(block.size):
+                above[j] = np.float32(block[j]) * factor[j] + offset[j] * share > bar
+            above[block.size :] = False
+            for i in range(eights.size):
+                left = eights[i]
+                while left:
+                    j = start + 8 * i + (trailing_zeros(left) >> 3)
+                    rough[q, n] = np.float32(row[j]) * scale[j] + shift[j] * share
+                    place[q, n], exact[q, n] = first + j, UNKNOWN
                     n += 1
+                    left &= left - np.uint64(1)
         threshold[q], count[q] = bar, n
 
 
@@ -126,30 +136,70 @@ def settle(
     threshold.
     """
     k = similarity.shape[1]
+    upto = np.empty(queries.shape[0], np.int64)
     for q in range(queries.shape[0]):
         n = count[q]
         if n > keep:
             _part(rough[q], place[q], exact[q], n, keep)
             n = keep
             threshold[q], count[q] = _least(rough[q], keep), keep
-        first = min(n, max(k, FIRST))
-        if first < n:
-            _part(rough[q], place[q], exact[q], n, first)
-        known, squares, error = 0, 0.0, 0.0
-        for i in range(n):
-            if i == first:
-                error = slack * np.sqrt(squares / known) + NOISE
-            if exact[q, i] == UNKNOWN:
-                if i >= first and rough[q, i] * unit[q] + shift[q] + error < similarity[q, k - 1]:
-                    continue
-                exact[q, i] = dot(queries[q], base[place[q, i]])
-                if rows[place[q, i]] != own[q]:
-                    _insert(similarity[q], found[q], rows, exact[q, i], place[q, i])
-            known += 1
-            squares += (rough[q, i] * unit[q] + shift[q] - exact[q, i]) ** 2
-        error = slack * np.sqrt(squares / max(known, 1)) + NOISE
+        upto[q] = min(n, max(k, FIRST))
+        if upto[q] < n:
+            _part(rough[q], place[q], exact[q], n, upto[q])
+    _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
+    for q in range(queries.shape[0]):
+        error = _error(rough[q], exact[q], count[q], unit[q], shift[q], slack)
+        for i in range(upto[q], count[q]):
+            if exact[q, i] == UNKNOWN and rough[q, i] * unit[q] + shift[q] + error >= similarity[q, k - 1]:
+                _swap(rough[q], place[q], exact[q], i, upto[q])
+                upto[q] += 1
+    _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
+    for q in range(queries.shape[0]):
+        error = _error(rough[q], exact[q], count[q], unit[q], shift[q], slack)
         bar = threshold[q] * unit[q] + shift[q]
         settled[q] = not np.isfinite(threshold[q]) or similarity[q, k - 1] > bar + error
+
+
+@njit(nogil=True, cache=True)
+def _error(rough: Any, exact: Any, n: int, unit: Any, shift: Any, slack: float) -> float:
+    """Return how far a query's rough cosines may lie from the exact ones, by those of its candidates that are both."""
+    known, squares = 0, 0.0
+    for i in range(n):
+        if exact[i] != UNKNOWN:
+            known += 1
+            squares += (rough[i] * unit + shift - exact[i]) ** 2
+    return slack * float(np.sqrt(squares / max(known, 1))) + NOISE
+
+
+@njit(nogil=True, cache=True)
+def _make_exact(
+    queries: Any, base: Any, rows: Any, own: Any, place: Any, exact: Any, upto: Any, similarity: Any, found: Any
+) -> None:
+    """Multiply what is UNKNOWN among the first `upto` candidates of each query, and put it into the answers.
+
+    In the order of the base, so that a row which several queries ask for comes from memory once.
+    """
+    room = place.shape[1]
+    starts = np.zeros(base.shape[0] // GROUP + 2, np.int64)
+    for q in range(queries.shape[0]):
+        for i in range(upto[q]):
+            if exact[q, i] == UNKNOWN:
+                starts[place[q, i] // GROUP + 1] += 1
+    for group in range(1, starts.size):
+        starts[group] += starts[group - 1]
+    asked = np.empty(starts[-1], np.int64)
+    for q in range(queries.shape[0]):
+        for i in range(upto[q]):
+            if exact[q, i] == UNKNOWN:
+                group = place[q, i] // GROUP
+                asked[starts[group]] = q * room + i
+                starts[group] += 1
+    for one in asked:
+        q, i = one // room, one % room
+        row = place[q, i]
+        exact[q, i] = dot(queries[q], base[row])
+        if rows[row] != own[q]:
+            _insert(similarity[q], found[q], rows, exact[q, i], row)
 
 
 @njit(nogil=True, cache=True)

@@ -12,6 +12,7 @@ from harness.errors import DataError, HarnessError
 from harness.fuse import Floats
 
 Kind = Literal["int8", "float32", "cuda"]
+Which = slice | NDArray[np.intp]  # some of the rows
 
 CHUNK = 4_096  # rows made int8 at a time
 TRIALS = 4
@@ -24,8 +25,8 @@ class Products(Protocol):
     scale: Floats  # (rows,) positive
     shift: Floats  # (rows,)
 
-    def block(self, queries: slice, base: slice) -> NDArray[Any]:
-        """Return the (q, b) products of two ranges of rows; the array is the thread's own until its next call."""
+    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+        """Return the (q, b) products of some rows with a range of them; the array is the thread's own until it asks."""
         ...
 
 
@@ -51,8 +52,8 @@ class Int8:
             whole[here, : X.shape[1]] = np.rint(rest * (127 / largest)[:, None])
         self._torch, self._whole, self._own = torch, torch.from_numpy(whole), threading.local()
 
-    def block(self, queries: slice, base: slice) -> NDArray[Any]:
-        shape = (queries.stop - queries.start, base.stop - base.start)
+    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+        shape = (len(self.scale[queries]), base.stop - base.start)
         if getattr(self._own, "shape", None) != shape:
             self._own.shape, self._own.out = shape, self._torch.empty(shape, dtype=self._torch.int32)
         self._torch._int_mm(self._whole[queries], self._whole[base].T, out=self._own.out)
@@ -67,8 +68,8 @@ class Float32:
         self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
         self._X, self._own = X, threading.local()
 
-    def block(self, queries: slice, base: slice) -> NDArray[Any]:
-        shape = (queries.stop - queries.start, base.stop - base.start)
+    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+        shape = (len(self.scale[queries]), base.stop - base.start)
         if getattr(self._own, "shape", None) != shape:
             self._own.shape, self._own.out = shape, np.empty(shape, np.float32)
         out: NDArray[Any] = np.matmul(self._X[queries], self._X[base].T, out=self._own.out)
@@ -84,7 +85,7 @@ class Cuda:
         self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
         self._X = torch.from_numpy(X).to(device)
 
-    def block(self, queries: slice, base: slice) -> NDArray[Any]:
+    def block(self, queries: Which, base: slice) -> NDArray[Any]:
         out: NDArray[Any] = (self._X[queries] @ self._X[base].T).cpu().numpy()
         return out
 

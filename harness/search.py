@@ -1,7 +1,8 @@
 """The k nearest base rows of every query by cosine, exact, for several sizes of the base in one pass.
 
 Candidates come from rough products. What is ranked and returned are products made again in float32. Every answer is
-checked: where a row that was dropped might belong among the k, the query is searched again over the whole base.
+checked: where a row that was dropped might belong among the k, the query is searched again with more candidates, and
+where that leaves it in doubt, in the plain way.
 """
 
 import tempfile
@@ -21,14 +22,15 @@ from threadpoolctl import threadpool_limits
 from harness.engine import Engine
 from harness.flat import faiss_threads, flat, plain
 from harness.fuse import Floats, Rows
-from harness.products import Products, fastest, products
+from harness.products import Products, Which, fastest, products
 
 QUERIES, WIDTH = 512, 4_096  # rows of one block of products: 8 MB, which stays in the processor's cache
-ROOM = 1_024  # candidates a query gathers before the weakest are dropped, at least
-MARGIN, WIDEST = 4, 16  # candidates kept for each neighbour wanted: at first, at most
+ROOM = 768  # candidates a query gathers before the weakest are dropped, at least
+MARGIN, WIDER, WIDEST = 2, 1.5, 12  # candidates kept for each neighbour wanted: at first, in steps of, at most
 SLACK = 6.0  # root mean squares that a rough product may lie from the exact one
 PROBES, RUN = 8, 32  # runs of queries on which the margin is tried and the recall measured, and their length
-DOUBTFUL = 0.004  # share of queries to be searched again above which a wider margin is cheaper
+DOUBTFUL = 0.06  # share of answers in doubt above which all queries are given more candidates, not only theirs
+BLIND = 0.004  # share in doubt with all the candidates there may be, above which better products are cheaper
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +62,10 @@ def search(
     queries are done. `own` (N,) are the rows that each query shall not find, where it is not `rows`. With `scratch`, a
     folder, the levels are maps of nameless files there: those of a dozen ratios are larger than X.
 
-    Returns the levels and the facts: engine, margin, recall on a sample, how many queries were searched again,
-    seconds. Where "auto" takes int8 and no margin is wide enough for it, float32 takes over. The engine "faiss" looks
-    at each level by itself, in the plain way that the others are checked against.
+    Returns the levels and the facts: engine, margin, recall on a sample, how many answers were in doubt and searched
+    again, how many of them in the plain way, seconds. Where "auto" takes int8 and no margin is wide enough for it,
+    float32 takes over. The engine "faiss" looks at each level by itself, in the plain way that the others are checked
+    against.
     """
     began = time.perf_counter()
     own = rows if own is None else own
@@ -79,8 +82,10 @@ def search(
                 facts |= {"engine": kind, **pass_.widen()}
                 if not pass_.blind:
                     break
-            doubts = pass_.run(threads, progress)
-        facts["searched_again"] = pass_.search_again(doubts, threads)
+            doubts = pass_.run(None, threads, progress)
+            facts["searched_again"] = sum(map(len, doubts))
+            doubts = pass_.run_again(doubts, threads)
+        facts["searched_plainly"] = pass_.search_plainly(doubts, threads)
     return levels, facts | {"seconds": round(time.perf_counter() - began, 3)}
 
 
@@ -106,9 +111,11 @@ class _Pass:
     def __init__(
         self, X: Floats, rows: Rows, own: Rows, ends: list[int], levels: list[Level], products: Products
     ) -> None:
-        self.X, self.rows, self.own, self.ends, self.levels, self.products = X, rows, own, ends, levels, products
+        self.X, self.rows, self.own = _read_only(X), _read_only(rows), _read_only(own)
+        self.ends, self.levels, self.products = ends, levels, products
         self.k = k = levels[0].place.shape[1]
         self.keep = max(MARGIN * k, k + 32)
+        self.most = WIDEST * k + 32
         self.blind = False  # whether the widest margin leaves too many in doubt
         self.local = threading.local()
 
@@ -121,10 +128,11 @@ class _Pass:
         runs = [slice(int(low), min(int(low) + RUN, len(self.X))) for low in np.unique(starts)]
         while True:
             doubts = [self.block(run, top)[-1] for run in runs]
-            self.blind = bool(np.concatenate(doubts).mean() > DOUBTFUL)
-            if not self.blind or self.keep >= WIDEST * self.k:
+            share = np.concatenate(doubts).mean()
+            if share <= DOUBTFUL or self.keep == self.most:
                 break
-            self.keep *= 2
+            self.keep = min(int(WIDER * self.keep), self.most)
+        self.blind = bool(share > BLIND) and self.keep == self.most
         asked = np.concatenate([np.arange(run.start, run.stop) for run in runs])
         true, _ = self.flat(top, asked)
         found = level.similarity[asked - level.first]  # by value: of equally near rows each is right
@@ -135,19 +143,28 @@ class _Pass:
             "recall": float(hits.sum() / max(np.isfinite(true).sum(), 1)),
         }
 
-    def run(self, threads: int, progress: Callable[[int], None]) -> list[NDArray[np.intp]]:
-        """Answer all queries; returns, level by level, those whose answers are in doubt."""
+    def run(
+        self, asked: NDArray[np.intp] | None, threads: int, progress: Callable[[int], None]
+    ) -> list[NDArray[np.intp]]:
+        """Answer all queries, or those `asked`; returns, level by level, those whose answers are in doubt."""
         doubts: list[list[NDArray[np.intp]]] = [[np.empty(0, np.intp)] for _ in self.ends]
-        done = 0
+        numbers, done = np.arange(len(self.X)), 0
         with ThreadPoolExecutor(threads) as pool:
-            for queries, found in pool.map(lambda each: (each[0], self.block(*each)), list(self.blocks())):
+            for queries, found in pool.map(lambda each: (each[0], self.block(*each)), list(self.blocks(asked))):
                 for number, doubt in enumerate(found):
-                    doubts[number].append(queries.start + np.flatnonzero(doubt))
-                done += queries.stop - queries.start
+                    doubts[number].append(numbers[queries][doubt])
+                done += len(numbers[queries])
                 progress(done)
         return [np.concatenate(places) for places in doubts]
 
-    def search_again(self, doubts: list[NDArray[np.intp]], threads: int) -> int:
+    def run_again(self, doubts: list[NDArray[np.intp]], threads: int) -> list[NDArray[np.intp]]:
+        """Answer those in doubt with all the candidates there may be; returns whose answers still are."""
+        if self.keep == self.most:
+            return doubts
+        self.keep = self.most
+        return self.run(np.unique(np.concatenate(doubts)), threads, lambda done: None)
+
+    def search_plainly(self, doubts: list[NDArray[np.intp]], threads: int) -> int:
         """Answer what is in doubt in the plain way; returns how many answers those were."""
         with faiss_threads(threads):
             for number, asked in enumerate(doubts):
@@ -161,31 +178,36 @@ class _Pass:
         end = self.ends[level]
         return flat(self.X[:end], self.rows[:end], self.X[asked], self.own[asked], self.k)
 
-    def blocks(self) -> Iterator[tuple[slice, int]]:
-        """Yield ranges of queries with the highest level that they ask, the costly ones first."""
+    def blocks(self, asked: NDArray[np.intp] | None) -> Iterator[tuple[Which, int]]:
+        """Yield some queries at a time with the highest level that they ask, the costly ones first."""
         edges = [*(level.first for level in self.levels), len(self.X)]
         for top in reversed(range(len(self.ends))):
-            for low in range(edges[top], edges[top + 1], QUERIES):
-                yield slice(low, min(low + QUERIES, edges[top + 1])), top
+            low, high = edges[top], edges[top + 1]
+            if asked is None:
+                yield from ((slice(at, min(at + QUERIES, high)), top) for at in range(low, high, QUERIES))
+            else:
+                some = asked[(asked >= low) & (asked < high)]
+                yield from ((some[at : at + QUERIES], top) for at in range(0, len(some), QUERIES))
 
-    def block(self, queries: slice, top: int) -> list[NDArray[np.bool_]]:
-        """Answer a range of queries at every level up to `top`; returns who is in doubt, level by level."""
+    def block(self, queries: Which, top: int) -> list[NDArray[np.bool_]]:
+        """Answer some queries at every level up to `top`; returns who is in doubt, level by level."""
         from harness import kernels
 
-        q = queries.stop - queries.start
+        mine = self.X, self.own, self.products.scale, self.products.shift
+        X, own, scale, shift = (_read_only(array[queries]) for array in mine)
+        q = len(own)
         rough, place, exact = (array[:q] for array in self.candidates())
         count, threshold = np.zeros(q, np.int64), np.full(q, -np.inf, np.float32)
+        similarity, found = np.full((q, self.k), -np.inf, np.float32), np.zeros((q, self.k), np.int32)
         doubts, low = [], 0
-        so_far: tuple[Any, Any] = (-np.inf, 0)  # a level's answer begins as that of the smaller base
         for end, level in zip(self.ends[: top + 1], self.levels, strict=False):
             while low < end:
                 base = slice(low, min(low + WIDTH, end))
-                block = self.products.block(queries, base)
                 kernels.scan(
-                    block,
+                    self.products.block(queries, base),
                     self.products.scale[base],
                     self.products.shift[base],
-                    self.products.scale[queries],
+                    scale,
                     low,
                     threshold,
                     rough,
@@ -195,18 +217,14 @@ class _Pass:
                     self.keep,
                 )
                 low = base.stop
-            here = slice(queries.start - level.first, queries.stop - level.first)
-            answer = level.similarity[here], level.place[here]
-            answer[0][:], answer[1][:] = so_far
-            so_far = answer
             settled = np.empty(q, np.bool_)
             kernels.settle(
-                self.X[queries],
+                X,
                 self.X,
                 self.rows,
-                self.own[queries],
-                self.products.scale[queries],
-                self.products.shift[queries],
+                own,
+                scale,
+                shift,
                 threshold,
                 rough,
                 place,
@@ -214,21 +232,38 @@ class _Pass:
                 count,
                 self.keep,
                 SLACK,
-                *answer,
+                similarity,
+                found,
                 settled,
             )
+            here = _less(queries, level.first)
+            level.similarity[here], level.place[here] = similarity, found
             doubts.append(~settled)
         return doubts
 
     def candidates(self) -> tuple[Floats, NDArray[np.int32], Floats]:
         """Return the calling thread's room for candidates: rough products, places, exact products."""
-        room = max(ROOM, 3 * self.keep)
+        from harness import kernels
+
+        room = max(ROOM, self.keep + self.keep // 2 + kernels.STEP)
         if getattr(self.local, "room", 0) != room:
             kinds = (np.float32, np.int32, np.float32)
             self.local.arrays = tuple(np.empty((QUERIES, room), kind) for kind in kinds)
             self.local.room = room
         arrays: tuple[Floats, NDArray[np.int32], Floats] = self.local.arrays
         return arrays
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that is not to be written: loops are compiled once for maps of files, copies and what is ours."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def _less(queries: Which, first: int) -> Which:
+    """Count the places of queries from the first one that a level answers."""
+    return slice(queries.start - first, queries.stop - first) if isinstance(queries, slice) else queries - first
 
 
 @contextmanager
