@@ -7,6 +7,7 @@ from numba import njit, types
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 STEP = 256  # products compared with a threshold at a time
+LOWEST: Any = trailing_zeros  # of an integer's bits: the place of the lowest that is set
 UNKNOWN = np.float32(-9.0)  # an exact product that has not been made yet; no cosine is that low
 GROUP = 64  # rows of the base that stay in the processor's cache while all queries are multiplied with them
 FIRST = 32  # candidates made exact, at least, before it is asked which of the others may matter
@@ -99,7 +100,7 @@ def scan(
             for i in range(eights.size):
                 left = eights[i]
                 while left:
-                    j = start + 8 * i + (trailing_zeros(left) >> 3)
+                    j = start + 8 * i + (LOWEST(left) >> 3)
                     rough[q, n] = np.float32(row[j]) * scale[j] + shift[j] * share
                     place[q, n], exact[q, n] = first + j, UNKNOWN
                     n += 1
