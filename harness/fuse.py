@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+Places = NDArray[np.int32]
 Standard = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean and scale (d,) of a block's columns
 
 CHUNK = 16_384  # rows gathered at a time: a chunk of 1,024 float32 columns is 64 MB

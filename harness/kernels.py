@@ -22,8 +22,11 @@ def _swap(value: Any, place: Any, exact: Any, i: int, j: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _part(value: Any, place: Any, exact: Any, n: int, k: int) -> None:
-    """Reorder the first n entries of three arrays so that the k largest values come first (quickselect)."""
+def _part(value: Any, place: Any, exact: Any, n: int, k: int) -> Any:
+    """Reorder the first n entries of three arrays so that the largest values come first, and return how many.
+
+    They are k, or up to a quarter more where quickselect comes upon such a place early.
+    """
     low, high = 0, n - 1
     while low < high:
         pivot = value[(low + high) >> 1]
@@ -37,12 +40,15 @@ def _part(value: Any, place: Any, exact: Any, n: int, k: int) -> None:
                 _swap(value, place, exact, i, j)
                 i += 1
                 j -= 1
+        if k <= i <= k + k // 4:
+            return i
         if k - 1 <= j:
             high = j
         elif k - 1 >= i:
             low = i
         else:
-            return
+            break
+    return k
 
 
 @njit(nogil=True, cache=True)
@@ -80,8 +86,8 @@ def scan(
 
     Column j is the base row at place first + j; its rough cosine with query q, in units of unit[q], is products[q, j] *
     scale[j] + shift[j] / unit[q] and a constant of the query. The candidates of each query are rough, place and exact
-    (q, room), `count` of them in use. Where less than STEP is free, the `keep` largest stay and the threshold rises to
-    the least of them.
+    (q, room), `count` of them in use. Where less than STEP is free, the largest stay, `keep` of them or a quarter more,
+    and the threshold rises to the least of them.
     """
     room, width = rough.shape[1], products.shape[1]
     above = np.zeros(STEP, np.bool_)
@@ -92,8 +98,8 @@ def scan(
             stop = min(width, start + STEP)
             block, factor, offset = row[start:stop], scale[start:stop], shift[start:stop]
             if n + STEP > room:
-                _part(rough[q], place[q], exact[q], n, keep)
-                n, bar = keep, _least(rough[q], keep)
+                n = _part(rough[q], place[q], exact[q], n, keep)
+                bar = _least(rough[q], n)
             for j in range(block.size):
                 above[j] = np.float32(block[j]) * factor[j] + offset[j] * share > bar
             above[block.size :] = False
@@ -141,12 +147,11 @@ def settle(
     for q in range(queries.shape[0]):
         n = count[q]
         if n > keep:
-            _part(rough[q], place[q], exact[q], n, keep)
-            n = keep
-            threshold[q], count[q] = _least(rough[q], keep), keep
+            n = count[q] = _part(rough[q], place[q], exact[q], n, keep)
+            threshold[q] = _least(rough[q], n)
         upto[q] = min(n, max(k, FIRST))
         if upto[q] < n:
-            _part(rough[q], place[q], exact[q], n, upto[q])
+            upto[q] = _part(rough[q], place[q], exact[q], n, upto[q])
     _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
     for q in range(queries.shape[0]):
         error = _error(rough[q], exact[q], count[q], unit[q], shift[q], slack)

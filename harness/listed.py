@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.fuse import Block, Floats, Rows
+from harness.fuse import Block, Floats, Places, Rows
 
 SIMILARITY, INDEX, ABOUT = "similarity.npy", "index.npy", "list.json"
 
@@ -24,10 +24,13 @@ class Listed:
     k: int
     of: str  # what they were found for, see `question`
 
-    def first(self, k: int) -> tuple[Floats, Rows]:
-        """Return the first `k` neighbours: similarity (m, k) and index (m, k) into the labels."""
-        similarity, index = (np.load(Path(self.folder) / name, mmap_mode="r") for name in (SIMILARITY, INDEX))
-        return np.array(similarity[:, :k]), np.array(index[:, :k], np.int64)
+    def first(self, k: int) -> tuple[Floats, Places]:
+        """Return the first `k` neighbours: similarity (m, k) and index (m, k) into the labels.
+
+        Both are maps of the files: what is written into them stays in this process.
+        """
+        similarity, index = (np.load(Path(self.folder) / name, mmap_mode="c") for name in (SIMILARITY, INDEX))
+        return similarity[:, :k].view(np.ndarray), index[:, :k].view(np.ndarray)
 
     def about(self) -> dict[str, Any]:
         """Return what the search told of itself: its engine, its seconds, how it was checked."""

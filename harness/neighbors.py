@@ -8,7 +8,7 @@ import numpy as np
 from harness import copies
 from harness.engine import chosen, tell
 from harness.errors import DataError
-from harness.fuse import Block, Floats, Rows, fuse
+from harness.fuse import Block, Floats, Places, Rows, fuse
 from harness.listed import Listed, question
 from harness.search import search
 from harness.task import On, Task
@@ -20,12 +20,12 @@ TINY = 1e-15  # lengths below are summed again: their squares leave float32
 LARGE = 1e11  # multiplications: below, the plain search is done before the fast one has begun
 
 
-def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Rows]:
+def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Places]:
     """Find the `k` nearest labelled rows of each row to label, by cosine of the blocks `on`.
 
-    Returns similarity (m, k) float32 and index (m, k) into ``task.y``, nearest first, ties to the lower row number. A
-    row is never its own neighbour. `k` is cut to the number of labelled rows; where a row has fewer candidates than
-    that, the last places hold similarity -inf and index 0.
+    Returns similarity (m, k) float32 and index (m, k) int32 into ``task.y``, nearest first, ties to the lower row
+    number. A row is never its own neighbour. `k` is cut to the number of labelled rows; where a row has fewer
+    candidates than that, the last places hold similarity -inf and index 0.
     """
     blocks, k = task.chosen(on), min(k, len(task.labelled))
     listed = task.listed.get((on,) if isinstance(on, str) else on)
@@ -34,7 +34,8 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Rows]:
         return _from(listed, k)
     rows = np.concatenate([task.labelled, task.to_label])
     (X,) = fuse(blocks, task.labelled, rows)
-    return nearest(unit(X, rows), rows, len(task.labelled), len(task.labelled), k)
+    similarity, index = nearest(unit(X, rows), rows, len(task.labelled), len(task.labelled), k)
+    return similarity, index.astype(np.int32)
 
 
 def graph(task: Task, on: On, k: int) -> "csr_matrix":
@@ -48,10 +49,10 @@ def graph(task: Task, on: On, k: int) -> "csr_matrix":
     blocks, rows = task.chosen(on), np.concatenate([task.labelled, task.to_label, task.spare])
     listed, order = task.graphs.get((on,) if isinstance(on, str) else on), np.argsort(rows, kind="stable")
     if listed is not None and listed.k >= k and listed.of == question(blocks, *of_all(blocks, task.labelled, rows)):
-        similarity, index = _from(listed, k)  # in the order of the row numbers
+        near, place = _from(listed, k)  # in the order of the row numbers
         here = np.empty_like(order)
         here[order] = np.arange(len(rows))
-        similarity, index = similarity[here], order[index[here]]
+        similarity, index = near[here], order[place[here]]
     else:
         (X,) = fuse(blocks, task.labelled, rows)
         similarity, index = nearest(unit(X, rows), rows, len(rows), 0, k)
@@ -66,7 +67,7 @@ def of_all(blocks: list[Block], labelled: Rows, rows: Rows) -> tuple[Rows, Rows]
     return np.sort(labelled) if scaled else np.empty(0, np.int64), np.sort(rows)
 
 
-def _from(listed: Listed, k: int) -> tuple[Floats, Rows]:
+def _from(listed: Listed, k: int) -> tuple[Floats, Places]:
     tell({**listed.about(), "shared": True})
     return listed.first(k)
 

@@ -195,6 +195,20 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
     np.testing.assert_array_equal(neighbors(given, "x", 6)[1][:, :5], index)  # too short a list
 
 
+def test_what_a_labeler_writes_into_its_neighbours_reaches_no_other(tmp_path):
+    from harness.listed import Listed
+
+    np.save(tmp_path / "similarity.npy", np.full((4, 3), 0.5, np.float32))
+    np.save(tmp_path / "index.npy", np.ones((4, 3), np.int32))
+    similarity, index = Listed(str(tmp_path), 3, "").first(2)
+    similarity *= 2
+    index += 1
+    assert (similarity == 1).all()
+    similarity, index = Listed(str(tmp_path), 3, "").first(3)
+    assert (similarity == 0.5).all()
+    assert (index == 1).all()
+
+
 def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
     knn = KNN(on="e", k=7)
     assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [Need(("e",), 7), Need(("e", "t"), 3)]

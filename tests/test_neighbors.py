@@ -59,7 +59,7 @@ def test_random_rows_have_the_neighbors_of_a_plain_loop(n, m, d, k):
     labelled, to_label = rows[:n], rows[n : n + m]
     similarity, index = neighbors(task_of({"e": embedding(X)}, labelled, to_label), "e", k)
     assert similarity.shape == index.shape == (m, min(k, n))
-    assert (similarity.dtype, index.dtype) == (np.float32, np.int64)
+    assert (similarity.dtype, index.dtype) == (np.float32, np.int32)
     assert_same_neighbors(similarity, index, loop(X, labelled, to_label))
 
 

@@ -116,6 +116,23 @@ def test_it_agrees_with_the_plain_search_to_the_last_bit(engine):
     np.testing.assert_array_equal(level.similarity, similarity)
 
 
+@pytest.mark.parametrize("engine", ["int8", "float32"])
+def test_what_is_in_doubt_is_settled_by_more_candidates(monkeypatch, engine):
+    """Groups of some hundred rows, alike to a few steps of int8: more than are kept at first, fewer than at last."""
+    monkeypatch.setattr(sys.modules["harness.search"], "DOUBTFUL", 1.0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 96))[np.repeat(np.arange(60), 120)] + 0.02 * rng.standard_normal((7_200, 96))
+    X, rows = unit(X[rng.permutation(7_200)].astype(np.float32)), rng.permutation(7_200)
+    ends = [700, 4_000, 6_500]
+    levels, facts = search(X, rows, ends, 700, 20, engine, threads=2)
+    assert facts["searched_plainly"] == 0
+    assert facts["searched_again"] > 1_000 if engine == "int8" else facts["searched_again"] == 0
+    for end, level in zip(ends, levels, strict=True):
+        similarity, place = flat(X[:end], rows[:end], X[level.first :], rows[level.first :], 20)
+        np.testing.assert_array_equal(level.similarity, similarity)
+        np.testing.assert_array_equal(level.place, place)
+
+
 def outlying(sign):
     """One column a hundred times the others, of the given sign (n,)."""
     X = np.random.default_rng(0).standard_normal((3_000, 64)).astype(np.float32)
