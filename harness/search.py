@@ -24,7 +24,7 @@ from harness.flat import faiss_threads, flat, plain
 from harness.fuse import Floats, Rows
 from harness.products import Products, Which, fastest, products
 
-QUERIES, WIDTH = 512, 4_096  # rows of one block of products: 8 MB, which stays in the processor's cache
+QUERIES, WIDTH = 768, 2_048  # rows of one block of products: 6 MB, which stays in the processor's cache
 ROOM = 768  # candidates a query gathers before the weakest are dropped, at least
 MARGIN, WIDER, WIDEST = 2, 1.5, 12  # candidates kept for each neighbour wanted: at first, in steps of, at most
 SLACK = 6.0  # root mean squares that a rough product may lie from the exact one
@@ -79,7 +79,7 @@ def search(
         with threadpool_limits(1), _one_torch_thread():  # the threads are ours, one for each block of queries
             for kind in dict.fromkeys((fastest(X.shape[1]), "float32")) if engine == "auto" else (engine,):
                 pass_ = _Pass(X, rows, own, ends, levels, products(kind, X))
-                facts |= {"engine": kind, **pass_.widen()}
+                facts |= {"engine": kind, **pass_.widen(threads)}
                 if not pass_.blind:
                     break
             doubts = pass_.run(None, threads, progress)
@@ -119,29 +119,31 @@ class _Pass:
         self.blind = False  # whether the widest margin leaves too many in doubt
         self.local = threading.local()
 
-    def widen(self) -> dict[str, Any]:
-        """Try the margin on some queries of the highest level, and widen it until hardly any of them is in doubt."""
+    def widen(self, threads: int) -> dict[str, Any]:
+        """Try the margin on some queries of the highest level, and widen it until few of them are in doubt.
+
+        Those that are not shall have found what the plain search finds: their share that has is the recall.
+        """
         top, level = len(self.ends) - 1, self.levels[-1]
         if level.first == len(self.X):
             return {"margin": self.keep, "sample": 0, "recall": None}
         starts = np.linspace(level.first, max(level.first, len(self.X) - RUN), PROBES).astype(np.int64)
         runs = [slice(int(low), min(int(low) + RUN, len(self.X))) for low in np.unique(starts)]
+        asked = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+        with threadpool_limits(threads):
+            true, _ = self.flat(top, asked)
+        real = np.isfinite(true)
         while True:
-            doubts = [self.block(run, top)[-1] for run in runs]
-            share = np.concatenate(doubts).mean()
-            if share <= DOUBTFUL or self.keep == self.most:
+            with ThreadPoolExecutor(threads) as pool:
+                doubt = np.concatenate([found[-1] for found in pool.map(lambda run: self.block(run, top), runs)])
+            found = level.similarity[asked - level.first]  # by value: of equally near rows each is right
+            sure = real & ~doubt[:, None]
+            recall = float((found[sure] >= true[sure] - 1e-6).mean()) if sure.any() else 1.0
+            if (doubt.mean() <= DOUBTFUL and recall == 1.0) or self.keep == self.most:
                 break
             self.keep = min(int(WIDER * self.keep), self.most)
-        self.blind = bool(share > BLIND) and self.keep == self.most
-        asked = np.concatenate([np.arange(run.start, run.stop) for run in runs])
-        true, _ = self.flat(top, asked)
-        found = level.similarity[asked - level.first]  # by value: of equally near rows each is right
-        hits = (found >= true - 1e-6) & np.isfinite(true)
-        return {
-            "margin": self.keep,
-            "sample": len(asked),
-            "recall": float(hits.sum() / max(np.isfinite(true).sum(), 1)),
-        }
+        self.blind = self.keep == self.most and (recall < 1.0 or bool(doubt.mean() > BLIND))
+        return {"margin": self.keep, "sample": len(asked), "recall": recall}
 
     def run(
         self, asked: NDArray[np.intp] | None, threads: int, progress: Callable[[int], None]
