@@ -35,8 +35,12 @@ def spread(value: Spread | None) -> str:
 
 
 def number(value: float | None, decimals: int = DECIMALS, signed: bool = False) -> str:
-    """Write one number; nothing for None."""
-    return "" if value is None else f"{value:{'+' if signed else ''}.{decimals}f}"
+    """Write one number; nothing for None.
+
+    >>> number(-1e-17, signed=True)
+    '+0.0000'
+    """
+    return "" if value is None else f"{round(value, decimals) + 0.0:{'+' if signed else ''}.{decimals}f}"
 
 
 def interval(ends: tuple[float, float] | None, signed: bool = False) -> str:
