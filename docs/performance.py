@@ -195,23 +195,23 @@ def everything(results: dict[str, Any]) -> str:
     return rendered(["what", "measured", "rounds", "and"], lines)
 
 
-PEERS = {  # what a cell or a list does -> the benchmark and the peer whose ratio says what else it would cost
-    "mlp": ("trainers in turn", "DataLoader script"),
-    "graph_propagation": ("label spreading", "scikit-learn"),
-    "list": ("a curve of nested train sets", "faiss, SkylakeX"),
+PEERS = {  # what a cell or a list does -> the benchmark, the peer whose ratio says what else it would cost, its rows
+    "mlp": ("trainers in turn", "DataLoader script", WHOLE // 10),
+    "graph_propagation": ("label spreading", "scikit-learn", WHOLE),
+    "list": ("a curve of nested train sets", "faiss, SkylakeX", WHOLE),
 }
 
 
 def elsewhere(seconds: float, kind: str, results: dict[str, Any]) -> str:
-    """Return what a peer would take by its ratio at the largest size that was measured, and who."""
+    """Return what a peer would take by its ratio at the nearest size that was measured, and who."""
     if kind not in PEERS:
         return "–"
-    name, peer = PEERS[kind]
+    name, peer, rows = PEERS[kind]
     known = [e for e in results["benchmarks"] if e["name"] == name and RATIO + peer in e]
     if not known:
         return "–"
-    most = max(known, key=lambda entry: (entry["rows"], -entry.get("columns", 0)))
-    return f"{shown(seconds * most[RATIO + peer])} ({peer}, by its ratio at {most['rows']:,} rows)"
+    near = min(known, key=lambda entry: (abs(math.log(entry["rows"] / rows)), entry.get("columns", 0)))
+    return f"{shown(seconds * near[RATIO + peer])} ({peer}, by its ratio at {near['rows']:,} rows)"
 
 
 def slowest(results: dict[str, Any]) -> str:
