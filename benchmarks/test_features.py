@@ -38,7 +38,7 @@ with tempfile.TemporaryDirectory() as folder:
     recipe = prepare.recipe("text", TextV2(), items, catalog, cache / "digests")
     hashed = time.perf_counter() - began
     processes = Processes(("harness.rowfile",), 1)
-    shards.make(recipe, items, cache, processes, limits, lambda _: None, (None,) * cores)
+    block_builder.build_block(recipe, items, cache, processes, limits, lambda _: None, (None,) * cores)
     seconds = time.perf_counter() - began
     again = time.perf_counter()
     recipe = prepare.recipe("text", TextV2(), items, catalog, cache / "digests")

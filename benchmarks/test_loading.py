@@ -40,7 +40,8 @@ from harness_plugins.embedders.column import Column
 items, catalog = Items(file, np.arange(n), np.arange(n), ("vector",), identity="benchmark"), discover()
 began = time.perf_counter()
 recipe = prepare.recipe("vectors", Column("vector"), items, catalog, cache / "digests")
-shards.make(recipe, items, cache, Processes(("harness.rowfile",), 1), Limits(float("inf"), 2**40), lambda _: None)
+processes, limits = Processes(("harness.rowfile",), 1), Limits(float("inf"), 2**40)
+block_builder.build_block(recipe, items, cache, processes, limits, lambda _: None)
 X = prepare.open_block(recipe, cache).array
 assert X.shape == (n, d)
 print(json.dumps({"seconds": time.perf_counter() - began}))

@@ -9,6 +9,8 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
 - ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it will ask for on the task it is
   given, (on, k, "all") for those of ``graph``: the harness finds them once for all cells.
+- ``resolve(device)`` (labelers): a method that returns the labeler with what it leaves to the machine settled (a
+  precision "auto"), by what the processor has and never by a clock. The plan calls it; the outcome is in the spec.
 - ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
 - ``text_only`` (embedders, feature sets): True where the texts alone decide: the block is found again whatever else
   changes in the file, labels and other columns among it, and the items have no other column.
@@ -18,12 +20,13 @@ defaults are its parameters. It may also carry, as class attributes:
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import PluginError
 from harness.fuse import Rows
 from harness.items import Items
 from harness.task import Predictions, Task, sealed
@@ -123,3 +126,25 @@ def blocks_of(labeler: Any) -> tuple[str, ...]:
         on = getattr(plugin, "on", ())
         names += [on] if isinstance(on, str) else on or ()
     return tuple(dict.fromkeys(names))
+
+
+def resolve(labeler: Any, device: str) -> Any:
+    """Settle what a labeler, or one inside it, leaves to the machine.
+
+    A labeler that does has a method ``resolve(device)``, which returns it with the choice made, for `device` "cpu" or
+    "cuda", by what the processor has: the same answer at every call. Raises PluginError where that fails.
+    """
+    changed = {}
+    for field in fields(labeler) if is_dataclass(labeler) else ():
+        value = getattr(labeler, field.name)
+        items = value if isinstance(value, tuple) else (value,)
+        if any(is_dataclass(item) and hasattr(item, "name") for item in items):
+            settled = tuple(resolve(item, device) for item in items)
+            changed[field.name] = settled if isinstance(value, tuple) else settled[0]
+    labeler = replace(labeler, **changed) if changed else labeler
+    if not hasattr(labeler, "resolve"):
+        return labeler
+    try:
+        return labeler.resolve(device)
+    except Exception as error:
+        raise PluginError(f"labeler {labeler.name!r}: resolve() failed: {type(error).__name__}: {error}") from error

@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NUMERIC = (  # libraries that can change a number
+    *("numpy", "scipy", "torch", "numba", "faiss-cpu"),
+    *("scikit-learn", "lightgbm", "xgboost", "cleanlab", "pyarrow"),
+)
+
 
 def canonical(value: object) -> str:
     """Write a JSON value in the one form that is hashed: sorted keys, no blanks, no NaN."""
@@ -72,7 +77,7 @@ def of_code(files: Iterable[Path]) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of the installed libraries that can change a number."""
     found = {}
-    for name in ("numpy", "scipy", "torch", "faiss-cpu", "scikit-learn", "lightgbm", "xgboost", "cleanlab", "pyarrow"):
+    for name in NUMERIC:
         try:
             found[name] = version(name).partition("+")[0]
         except PackageNotFoundError:

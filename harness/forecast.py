@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import lists, prepare
+from harness import prepare
 from harness.estimate import Cells, Estimate, of_block, of_list, recorded_cells, wall
+from harness.neighbor_plan import plan_searches
 from harness.plan import Cell
 from harness.process import machine_memory
 from harness.run import Run, widths_of
@@ -48,9 +49,9 @@ def forecast(run: Run, finished: set[str]) -> Forecast:
     """Foretell what a run will cost from what earlier ones in the same output folder have cost."""
     todo = list({cell.key: cell for cell in run.cells if cell.key not in finished}.values())
     records, widths = Cells(recorded_cells(run.cache.parent)), widths_of(run)
-    setting, jobs = run.options.setting, run.options.jobs
-    cells = {cell.key: records.of(cell, widths, setting.threads) for cell in todo}
-    parts = (*_blocks(run, todo, widths), *_lists(run, todo, widths))
+    hardware, jobs = run.options.hardware, run.options.jobs
+    cells = {cell.key: records.of(cell, widths, hardware.threads) for cell in todo}
+    parts = (*_blocks(run, todo, widths), *_lists(run, todo))
     known = sorted((each.seconds for each in cells.values() if each.seconds is not None), reverse=True)
     before = [part.estimate.seconds for part in parts]
     needs = sorted((each.memory or 0 for each in cells.values()), reverse=True)
@@ -74,19 +75,14 @@ def _blocks(run: Run, todo: list[Cell], widths: dict[str, int]) -> Iterator[Part
             yield Part("block", name, of_block(recipe.maker, len(run.dataset), run.cache), disk)
 
 
-def _lists(run: Run, todo: list[Cell], widths: dict[str, int]) -> Iterator[Part]:
+def _lists(run: Run, todo: list[Cell]) -> Iterator[Part]:
     """Yield the searches for neighbours; of blocks that are not made, nothing can be said yet."""
-    made = {name for name in run.recipes if run.is_made(name)}
-    wanted = [each for each in lists.wanted(todo) if made.issuperset(each.need.on)]
-    blocks = {name: prepare.open_block(run.recipes[name], run.cache) for each in wanted for name in each.need.on}
-    keys = {name: run.recipes[name].key for name in blocks}
-    for chain in lists.chains(wanted, blocks):
-        there = all(lists.opened(link, blocks, lists.folder_of(link, blocks, keys, run.cache)) for link in chain.links)
-        if lists.worth(chain, todo, blocks) and not there:
-            work = lists.work_of(chain, sum(widths[name] for name in chain.on), len(run.dataset))
-            threads = run.options.setting.threads * run.options.jobs
-            disk = sum(8 * link.need.k * lists.answered(link, len(run.dataset)) for link in chain.links)
-            yield Part("list", "+".join(chain.on), of_list(work, threads, run.cache), disk)
+    blocks = {name: prepare.open_block(recipe, run.cache) for name, recipe in run.recipes.items() if run.is_made(name)}
+    for shared in plan_searches(todo, blocks):
+        if shared.is_worth_sharing(todo) and None in shared.opened(run.cache):
+            threads = run.options.hardware.threads * run.options.jobs
+            disk = sum(8 * request.neighbors.k * request.query_count(shared.n_rows) for request in shared.lists)
+            yield Part("list", "+".join(shared.on), of_list(shared.cost, threads, run.cache), disk)
 
 
 def _misfits(

@@ -27,6 +27,7 @@ class Block:
     kind: Literal["embedding", "feature"] = "feature"
     names: tuple[str, ...] = ()  # of the d columns, where they have names
     path: str | None = None
+    key: str | None = None  # hash of its content, or of how it is made; None: not known, so no list can be of it
 
     def __post_init__(self) -> None:
         if self.array.flags.writeable:
@@ -35,14 +36,16 @@ class Block:
             object.__setattr__(self, "array", view)
 
     @classmethod
-    def open(cls, path: str, kind: Literal["embedding", "feature"], names: tuple[str, ...] = ()) -> "Block":
+    def open(
+        cls, path: str, kind: Literal["embedding", "feature"], names: tuple[str, ...] = (), key: str | None = None
+    ) -> "Block":
         """Map the ``.npy`` file at `path`."""
-        return cls(np.load(Path(path), mmap_mode="r", allow_pickle=False), kind, names, path)
+        return cls(np.load(Path(path), mmap_mode="r", allow_pickle=False), kind, names, path, key)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.path is not None:
-            return Block.open, (self.path, self.kind, self.names)
-        return Block, (self.array, self.kind, self.names)
+            return Block.open, (self.path, self.kind, self.names, self.key)
+        return Block, (self.array, self.kind, self.names, None, self.key)
 
 
 def fuse(blocks: Sequence[Block], fitted_on: Rows, *wanted: Rows) -> tuple[Floats, ...]:

@@ -9,7 +9,7 @@ from harness import copies
 from harness.engine import chosen, tell
 from harness.errors import DataError
 from harness.fuse import Block, Floats, Places, Rows, fuse
-from harness.listed import Listed, question
+from harness.listed import PrecomputedNeighbors, fingerprint
 from harness.search import search
 from harness.task import On, Task
 
@@ -30,7 +30,7 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Places]:
     blocks, k = task.chosen(on), min(k, len(task.labelled))
     listed = task.listed.get((on,) if isinstance(on, str) else on)
     # A wrapper may have changed the rows or the blocks: then the list answers another question.
-    if listed is not None and listed.k >= k and listed.of == question(blocks, task.labelled, task.to_label):
+    if listed is not None and listed.serves(k, fingerprint(blocks, task.labelled, task.to_label)):
         return _from(listed, k)
     rows = np.concatenate([task.labelled, task.to_label])
     (X,) = fuse(blocks, task.labelled, rows)
@@ -48,7 +48,7 @@ def graph(task: Task, on: On, k: int) -> "csr_matrix":
 
     blocks, rows = task.chosen(on), np.concatenate([task.labelled, task.to_label, task.spare])
     listed, order = task.graphs.get((on,) if isinstance(on, str) else on), np.argsort(rows, kind="stable")
-    if listed is not None and listed.k >= k and listed.of == question(blocks, *of_all(blocks, task.labelled, rows)):
+    if listed is not None and listed.serves(k, fingerprint(blocks, *of_all(blocks, task.labelled, rows))):
         near, place = _from(listed, k)  # in the order of the row numbers
         here = np.empty_like(order)
         here[order] = np.arange(len(rows))
@@ -67,9 +67,9 @@ def of_all(blocks: list[Block], labelled: Rows, rows: Rows) -> tuple[Rows, Rows]
     return np.sort(labelled) if scaled else np.empty(0, np.int64), np.sort(rows)
 
 
-def _from(listed: Listed, k: int) -> tuple[Floats, Places]:
+def _from(listed: PrecomputedNeighbors, k: int) -> tuple[Floats, Places]:
     tell({**listed.about(), "shared": True})
-    return listed.first(k)
+    return listed.top(k)
 
 
 def unit(X: Floats, rows: Rows | None = None) -> Floats:

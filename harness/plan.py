@@ -1,23 +1,26 @@
 """From a suite and its data to the list of cells, each with a key that hashes everything that can change its answer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness import spec
 from harness.catalog import Catalog, Entry
-from harness.contracts import Split, blocks_of, nested
+from harness.contracts import Split, blocks_of, nested, resolve
 from harness.dataset import Dataset
 from harness.digest import digest, of_array, of_code, versions
-from harness.prepare import Recipe, ask
+from harness.hardware import Hardware, kernels
+from harness.prepare import Recipe
 from harness.splits import made
 from harness.store import SCHEMA
 from harness.suite import Candidate, Splits, Suite
 from harness.task import Task
+from harness.tasks import make_task
 
-CORE = ("task", "fuse", "folds", "neighbors", "copies", "search", "flat", "products", "kernels")  # labelers run it
+PLUGIN = ("contracts", "facts", "folds", "fuse", "hookspecs", "items", "listed", "needs", "task")
+SEARCH = ("copies", "diagnosis", "engine", "flat", "kernels", "neighbors", "products", "search")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +55,10 @@ class Cell:
         return f"{self.candidate.title} | {self.cut}"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What the machine contributes to an answer."""
-
-    device: str = "cpu"
-    threads: int = 1
+@cache
+def core_code() -> str:
+    """Hash the code that a labeler may run by its one import from `harness`."""
+    return of_code([Path(__file__).with_name(f"{name}.py") for name in (*PLUGIN, *SEARCH)])
 
 
 def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
@@ -76,24 +77,27 @@ def plan(
     cuts: list[Cut],
     recipes: Mapping[str, Recipe],
     catalog: Catalog,
-    setting: Setting,
+    hardware: Hardware,
     memo: Path,
 ) -> list[Cell]:
-    """Return the cells in the order they run: split by split, labelers in the suite's order."""
-    core = of_code([Path(__file__).with_name(f"{name}.py") for name in CORE])
-    around = [SCHEMA, core, versions(), setting.device, setting.threads]
+    """Return the cells in the order they run: split by split, labelers in the suite's order.
+
+    What a labeler leaves to the machine is settled here, once for all cells: the worker is given the outcome.
+    """
+    around = [SCHEMA, core_code(), versions(), hardware.device, hardware.threads, kernels()]
     code = cache(Entry.identity)  # the files of a package are read once, however many cells have their code
+    candidates = [replace(each, labeler=resolve(each.labeler, hardware.device)) for each in suite.labelers]
     identities = [
         [
             spec.identity(candidate.labeler, memo),
             sorted({tuple(code(catalog.of(p))) for p in nested(candidate.labeler)}),
         ]
-        for candidate in suite.labelers
+        for candidate in candidates
     ]
     cells = []
     for cut in cuts:
-        seen = _content(ask(dataset, cut.split, {}))
-        for candidate, identity in zip(suite.labelers, identities, strict=True):
+        seen = _content(make_task(dataset, cut.split, {}))
+        for candidate, identity in zip(candidates, identities, strict=True):
             if cut.labelers is not None and candidate.title not in cut.labelers:
                 continue
             names = blocks_of(candidate.labeler) or tuple(recipes)
@@ -113,7 +117,7 @@ def _content(task: Task) -> list[Any]:
 def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str, Any]:
     """Name what a key is made of, so that two keys can be told apart by more than their digits."""
     names = ("labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed")
-    schema, core, libraries, device, threads = around
+    schema, core, libraries, device, threads, instructions = around
     what, code = identity
     return {
         "result schema": schema,
@@ -121,6 +125,7 @@ def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str,
         "libraries": libraries,
         "device": device,
         "threads": threads,
+        "kernels": instructions,
         "labeler": what,
         "code": {
             f"{kind[:-1]} {name}": {"distribution": f"{distribution} {version}".strip(), "files": files}

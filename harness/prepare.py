@@ -1,30 +1,23 @@
-"""Blocks on disk, made once per content by a worker, and the cut from a dataset to what a labeler may see."""
+"""Blocks: how each is made, the key that follows from it, and the finished ones on disk."""
 
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from harness import spec, timing
+from harness import spec
 from harness.catalog import Catalog
-from harness.contracts import Split
 from harness.dataset import Dataset
 from harness.digest import canonical, digest, versions
 from harness.errors import DataError
 from harness.fuse import Block
 from harness.items import Items
-from harness.lock import locked
-from harness.process import LOG, Child, Limits, Processes
-from harness.rowfile import ARRAY, OUTCOME, rows_in, write
-from harness.task import Task
+from harness.rowfile import ARRAY, rows_in
 
 SCHEMA = 1
 
@@ -113,97 +106,4 @@ def open_block(recipe: Recipe, cache: Path) -> Block:
     """Map a block that is on disk."""
     folder = cache / "blocks" / recipe.key
     about = json.loads((folder / "block.json").read_text())
-    return Block.open(str(folder.absolute() / ARRAY), about["kind"], tuple(about["names"]))
-
-
-def make(
-    recipe: Recipe,
-    items: Items,
-    cache: Path,
-    processes: Processes,
-    limits: Limits,
-    progress: Callable[[int], None],
-) -> None:
-    """Make one block in a worker, going on where a killed run stopped. `progress` is told how many rows are there."""
-    folder = cache / "blocks" / recipe.key
-    with locked(folder.with_suffix(".lock")):
-        if is_made(recipe, cache):
-            return
-        partial = folder.with_suffix(".partial").absolute()
-        before = rows_in(partial / ARRAY)
-        child = begin(recipe, items, processes, partial, (0, len(items)))
-        stopped = None
-        try:
-            while stopped is None and child.process.is_alive():
-                child.process.join(0.1)
-                stopped = child.over(limits)
-                progress(rows_in(partial / ARRAY))
-        finally:
-            child.kill()
-        about = ended(recipe, child, stopped)
-        cost(recipe, child, before)
-        finish(partial, folder, about)
-
-
-def begin(
-    recipe: Recipe, items: Items, processes: Processes, folder: Path, span: tuple[int, int], gpu: str | None = None
-) -> Child:
-    """Start a worker that writes rows `span` of a block into folder/array.npy, after those that are there.
-
-    `gpu` is the one GPU it shall see; None leaves it those that it would see anyway.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OUTCOME).unlink(missing_ok=True)
-    if getattr(recipe.maker, "text_only", False) and items.text is not None:
-        items = replace(items, columns=(items.text,), hidden=())
-    job = (spec.unbuild(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
-    return processes.start(write, job, folder)
-
-
-def ended(recipe: Recipe, child: Child, stopped: str | None) -> dict[str, Any]:
-    """Return what an ended worker says of its rows, {"kind": ..., "names": ...}; a DataError says why it failed."""
-    outcome = _outcome(child.folder)
-    if stopped or outcome is None:
-        raise DataError(f"block {recipe.name!r}: {stopped or child.ending()}; see {child.folder / LOG}")
-    if "error" in outcome:
-        raise DataError(outcome["error"])
-    return outcome
-
-
-def cost(recipe: Recipe, child: Child, before: int) -> None:
-    """Note beside its rows what an ended worker has cost; `before` is how many rows it found there."""
-    rows = rows_in(child.folder / ARRAY) - before
-    timing.note(child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.unbuild(recipe.maker))
-
-
-def finish(partial: Path, folder: Path, about: Mapping[str, Any]) -> None:
-    """Turn the folder of a whole array into that of a finished block."""
-    (partial / "block.json").write_text(canonical(about))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-
-
-def ask(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Task:
-    """Cut a split down to what a labeler may see: the labels of the train rows, and nothing about the others'."""
-    here = dataset.positions(split.train)
-    spare = np.ones(len(dataset), np.bool_)
-    spare[split.train] = spare[split.test] = False
-    return Task(
-        blocks=dict(blocks),
-        labelled=split.train,
-        y=dataset.y[here],
-        to_label=split.test,
-        n_classes=dataset.n_classes,
-        seed=int(digest("task", split.seed, split.fold)[:8], 16),
-        spare=np.flatnonzero(spare),
-        raters=None if dataset.raters is None else dataset.raters[here],
-        groups=dataset.groups,
-    )
-
-
-def _outcome(folder: Path) -> dict[str, Any] | None:
-    try:
-        outcome: dict[str, Any] = json.loads((folder / OUTCOME).read_text())
-    except (OSError, ValueError):
-        return None
-    return outcome
+    return Block.open(str(folder.absolute() / ARRAY), about["kind"], tuple(about["names"]), recipe.key)

@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import psutil
 
 LOG = "log.txt"
 LOOK_EVERY = 0.25  # seconds between looks at a child's memory: each costs a walk through the process table
+AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 MAX_LOG = 100_000_000  # bytes a child may print before it is stopped
 
 
@@ -84,6 +85,23 @@ class Child:
     def seconds(self) -> float:
         return (time.monotonic() if self.ended is None else self.ended) - self.started
 
+    def done(self) -> bool:
+        """Return True if the child has ended."""
+        return not self.process.is_alive()
+
+    def wait(self, limits: Limits, progress: Callable[[], None] = lambda: None) -> str | None:
+        """Wait until the child ends; return the limit that it passed, or None.
+
+        `progress` is called about ten times a second. The child is gone afterwards, after an exception too.
+        """
+        try:
+            while not (ended := wait_any([self], limits, timeout=0.1)):
+                progress()
+        finally:
+            self.kill()
+        progress()
+        return ended[0][1]
+
     def over(self, limits: Limits) -> str | None:
         """Return what limit the child has passed, if any."""
         if self.seconds >= self._next_look:
@@ -116,6 +134,23 @@ class Child:
         if code is not None and code < 0:
             return f"crashed: {signal.Signals(-code).name}"
         return f"ended without an answer (exit code {code})"
+
+
+def wait_any(children: Iterable[Child], limits: Limits, timeout: float) -> list[tuple[Child, str | None]]:
+    """Wait up to `timeout` seconds; return the children that ended, killed.
+
+    Each comes with the limit that it passed, or None where it ended by itself.
+    """
+    running = list(children)
+    if running:
+        wait([child.process.sentinel for child in running], timeout)
+    ended = []
+    for child in running:
+        limit = None if child.done() else child.over(limits)
+        if limit is not None or child.done():
+            child.kill()
+            ended.append((child, limit))
+    return ended
 
 
 def memory_of(pid: int | None) -> int:
@@ -159,10 +194,29 @@ def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:
     if not crowded:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     # The OpenBLAS inside faiss does not know newer CPUs and falls back to its slowest kernels.
-    with contextlib.suppress(OSError):
-        flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
-        if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= set(flags):
-            os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+    if cpu_flags() >= AVX512:
+        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+
+
+def cpu_flags() -> set[str]:
+    """Return the instructions of the processor as Linux names them; none where they cannot be read."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    flags = (line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features")))
+    return set(next(flags, []))
+
+
+def openblas_core() -> str:
+    """Return the core type that OpenBLAS takes in a child: the one that is set for it, or its own choice."""
+    if core := os.environ.get("OPENBLAS_CORETYPE"):
+        return core
+    if cpu_flags() >= AVX512:
+        return "SkylakeX"
+    from threadpoolctl import threadpool_info
+
+    return next((str(pool["architecture"]) for pool in threadpool_info() if pool["internal_api"] == "openblas"), "none")
 
 
 def visible_gpus() -> tuple[str, ...]:

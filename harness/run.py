@@ -9,25 +9,31 @@ from typing import Any
 
 import numpy as np
 
-from harness import estimate, lists, prepare, shards, timing, twin, work
+from harness import estimate, prepare, timing, twin, work
 from harness.auditing import audited
+from harness.auditing.why import differences
+from harness.block_builder import build_block, default_slots
 from harness.catalog import Catalog
 from harness.contracts import nested
 from harness.dataset import Dataset, load
 from harness.engine import Engine
 from harness.errors import DataError, HarnessError
 from harness.fuse import Block
-from harness.plan import Cell, Cut, Setting, cuts, plan
+from harness.hardware import Hardware, kernels
+from harness.neighbor_lists import find_lists
+from harness.neighbor_plan import plan_searches
+from harness.plan import Cell, Cut, cuts, plan
 from harness.process import Limits, Processes, cores, machine_memory
 from harness.products import check_engine
 from harness.rank import Comparison, Ending, compare
 from harness.score import answers, scores
 from harness.statistics.evidence import ORACLE, Archive, gather
 from harness.statistics.standing import Evidence
-from harness.store import Result, Store, note_suite
+from harness.store import Result, Store, last_run, note_suite
 from harness.suite import Suite
 from harness.table import is_twin, open_table, rows_asked
 
+SEARCH_MODULES = ("faiss", "harness.kernels")  # of the neighbour search
 MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part of every key
 
 
@@ -55,8 +61,8 @@ class Options:
         return int(0.8 * machine_memory())
 
     @property
-    def setting(self) -> Setting:
-        return Setting(_device(self.device), self.threads or min(cores(), MAX_THREADS))
+    def hardware(self) -> Hardware:
+        return Hardware(_device(self.device), self.threads or min(cores(), MAX_THREADS))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -110,7 +116,7 @@ def cache_of(options: Options) -> Path:
 
 def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
     """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
-    check_engine(options.engine, options.setting.device)
+    check_engine(options.engine, options.hardware.device)
     cache = cache_of(options)
     when_missing = "error" if options.require_real else suite.data.when_missing
     path = suite.data.path
@@ -126,7 +132,7 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
     dataset = load(suite.data, suite.population, table)
     recipes = prepare.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.setting, cache / "digests")
+    cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / suite.name)
     return Run(suite, catalog, options, dataset, recipes, cells, store)
 
@@ -140,6 +146,15 @@ def adopt(run: Run, others: Iterable[Store]) -> None:
             run.store.adopt(key, owner)
 
 
+def changed_kernels(run: Run) -> list[str]:
+    """Return how the processor differs from that of the last run: its cells are not reused.
+
+    Each is a sentence such as "kernels torch AVX512 -> AVX2".
+    """
+    before = last_run(run.store.folder).get("kernels")
+    return differences({"kernels": before}, {"kernels": kernels()}) if isinstance(before, dict) else []
+
+
 def execute(
     run: Run,
     on_block: Callable[[prepare.Recipe, int, int], None],
@@ -148,7 +163,7 @@ def execute(
 ) -> None:
     """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
     run.store.open()
-    note_suite(run.store, run.suite.file, run.options.identity)
+    note_suite(run.store, run.suite.file, run.options.identity | {"kernels": kernels()})
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return
@@ -165,22 +180,22 @@ def _execute(
     on_cell: Callable[[work.Outcome], None],
     on_list: Callable[[str, int, int], None],
 ) -> None:
-    setting = run.options.setting
-    modules = ("harness.work", "harness.lists", *preload(todo))
-    processes = Processes(modules, setting.threads, setting.device, run.options.jobs)
+    hardware = run.options.hardware
+    modules = ("harness.work", "harness.neighbor_lists", *preload(todo))
+    processes = Processes(modules, hardware.threads, hardware.device, run.options.jobs)
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
 
         def progress(rows: int, recipe: prepare.Recipe = recipe) -> None:
             on_block(recipe, rows, len(run.dataset))
 
-        workers = shards.hands(recipe, len(run.dataset), run.options.jobs * run.options.setting.threads)
-        shards.make(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, workers)
+        slots = default_slots(recipe, len(run.dataset), run.options.jobs * hardware.threads)
+        build_block(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, slots)
     names = {name for cell in todo for name in cell.blocks}
     blocks: dict[str, Block] = {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
     listed = _listed(run, todo, blocks, processes, on_list)
     records, widths = estimate.Cells(estimate.recorded_cells(run.cache.parent)), widths_of(run)
-    expected = {cell.key: records.of(cell, widths, run.options.setting.threads) for cell in todo}
+    expected = {cell.key: records.of(cell, widths, hardware.threads) for cell in todo}
     work.run(
         estimate.order(todo, expected, run.options.jobs),
         run.dataset,
@@ -204,27 +219,22 @@ def _listed(
     processes: Processes,
     on_list: Callable[[str, int, int], None],
 ) -> work.Lists:
-    """Find the neighbours that several cells ask for, and return what is there, by split and space."""
-    keys = {name: run.recipes[name].key for name in blocks}
-    found: work.Lists = {}
-    for chain in lists.chains(lists.wanted(todo), blocks):
-        folders = [lists.folder_of(link, blocks, keys, run.cache) for link in chain.links]
-        name = "+".join(chain.on)
+    """Find the neighbours that several cells need; return those on disk, by split and space."""
+    listed: work.Lists = {}
+    for shared in plan_searches(todo, blocks):
+        if shared.is_worth_sharing(todo):
+            threads = run.options.hardware.threads * run.options.jobs  # no cell runs meanwhile
 
-        def progress(rows: int, total: int, name: str = name) -> None:
-            on_list(name, rows, total)
+            def progress(rows: int, total: int, name: str = "+".join(shared.on)) -> None:
+                on_list(name, rows, total)
 
-        if lists.worth(chain, todo, blocks):
-            limits = run.options.limits
-            threads = run.options.setting.threads * run.options.jobs  # no cell runs meanwhile
-            # Without its list a cell searches for itself, and says itself what is wrong.
+            # Without its list a cell searches for itself, and reports itself what is wrong.
             with suppress(HarnessError):
-                lists.make(chain, blocks, folders, processes, limits, threads, progress, run.options.engine)
-        for link, folder in zip(chain.links, folders, strict=True):
-            there = lists.opened(link, blocks, folder)
-            if there is not None:
-                found.setdefault(link.cut, {})[link.need.on, link.need.among] = there
-    return found
+                find_lists(shared, run.cache, processes, run.options.limits, threads, progress, run.options.engine)
+        for request, neighbors in zip(shared.lists, shared.opened(run.cache), strict=True):
+            if neighbors is not None:
+                listed.setdefault(request.cut, {})[shared.on, shared.among] = neighbors
+    return listed
 
 
 def widths_of(run: Run) -> dict[str, int]:
@@ -243,13 +253,11 @@ def made(run: Run) -> Iterator[tuple[str, str, Cut | None, Mapping[str, Any]]]:
     on_disk = {name: recipe for name, recipe in run.recipes.items() if run.is_made(name)}
     for name, recipe in on_disk.items():
         yield "block", name, None, timing.noted(prepare.array_of(recipe, run.cache).parent)
-    keys = {name: recipe.key for name, recipe in on_disk.items()}
-    wanted = [each for each in lists.wanted(run.cells) if keys.keys() >= set(each.need.on)]
-    blocks = {name: prepare.open_block(on_disk[name], run.cache) for each in wanted for name in each.need.on}
-    for each in wanted:
-        folder = lists.folder_of(each, blocks, keys, run.cache)
-        if folder.exists():
-            yield "list", "+".join(each.need.on), each.cut, timing.noted(folder)
+    blocks = {name: prepare.open_block(recipe, run.cache) for name, recipe in on_disk.items()}
+    for shared in plan_searches(run.cells, blocks):
+        for request, folder in zip(shared.lists, shared.folders(run.cache), strict=True):
+            if folder.exists():
+                yield "list", "+".join(shared.on), request.cut, timing.noted(folder)
 
 
 def endings(run: Run) -> Iterator[Ending]:
@@ -297,9 +305,12 @@ def weigh(runs: Sequence[Run], ended: list[Ending]) -> Evidence:
 
 
 def preload(cells: list[Cell]) -> tuple[str, ...]:
-    """Return the modules that the labelers of these cells have their workers import early."""
-    wanted = [m for cell in cells for p in nested(cell.candidate.labeler) for m in getattr(p, "preload", ())]
-    return tuple(dict.fromkeys(wanted))
+    """Return the modules that workers import early for the labelers of these cells."""
+    plugins = [plugin for cell in cells for plugin in nested(cell.candidate.labeler)]
+    modules = [module for plugin in plugins for module in getattr(plugin, "preload", ())]
+    if any(hasattr(plugin, "needs") for plugin in plugins):
+        modules += SEARCH_MODULES
+    return tuple(dict.fromkeys(modules))
 
 
 def _device(asked: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import hub, twin
-from harness.digest import digest, of_code, of_file
+from harness.digest import digest, of_file
 from harness.document import beside
 from harness.errors import DataError
 from harness.lock import locked
@@ -97,9 +97,8 @@ def _readable(file: Path) -> None:
 
 
 def _twin(cache: Path, rows: int, skywork: bool) -> Table:
-    code = of_code(sorted(Path(twin.__file__).parent.glob("twin*")))
     # Known by how it is made: with and without the second embedding the other columns are the same, and so are cells.
-    sha256 = digest(TWIN, rows, code, version("numpy"))
+    sha256 = digest(TWIN, rows, twin.VERSION, of_file(twin.SHARES), version("numpy"))
     file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
     with locked(file.with_suffix(".lock")):
         if not file.exists():

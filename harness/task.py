@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import nearest
 from harness.fuse import Block, Floats, Rows, fuse, parts
-from harness.listed import Listed
+from harness.listed import PrecomputedNeighbors
 
 On = str | tuple[str, ...]
 """The name of one block, or the names of several to be put side by side."""
@@ -40,8 +40,9 @@ class Task:
     raters: NDArray[np.int64] | None = None  # (n, R) what each rater said of the labelled rows
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
     pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a labeler's own guess
-    listed: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # neighbours found beforehand, by blocks
-    graphs: Mapping[tuple[str, ...], Listed] = field(default_factory=dict)  # the same, of all rows among all rows
+    # Neighbours found beforehand, by blocks: of the rows to label among the labelled ones, of all among all.
+    listed: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
+    graphs: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
     checkpoints: bool = True  # False: nobody looks at the answers on the way, leave them out
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from harness.errors import HarnessError
 from harness.twin_space import TOPICS, Geometry, Ints, Reals, Space, geometry, vectors
 
+VERSION = 1  # of what is drawn: another number is other data
 POOL = 300_932
 # The pool's stretches, source and rows: flan_v2 drifts, and the record has numbers of its first 30,000 and 50,000 rows.
 STRETCHES = (

@@ -4,9 +4,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -23,19 +22,19 @@ from harness.errors import NotApplicable
 from harness.estimate import Room, asked_of
 from harness.facts import table_flaw
 from harness.fuse import Block
-from harness.listed import Listed
-from harness.lists import Among, needs
+from harness.listed import PrecomputedNeighbors
+from harness.needs import Among, needs
 from harness.plan import Cell, Cut
-from harness.prepare import ask
-from harness.process import LOG, Child, Limits, Processes
+from harness.process import LOG, Child, Limits, Processes, wait_any
 from harness.store import Store
 from harness.task import Predictions, Task, flaw
+from harness.tasks import make_task
 
 ANSWER = "answer.json"
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
 
 References = dict[str, tuple[str, str, str | None]]
-Lists = dict[Cut, dict[tuple[tuple[str, ...], Among], Listed]]
+Lists = dict[Cut, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
 
 
 @dataclass(frozen=True)
@@ -67,31 +66,20 @@ def run(
     Cells start in the order given, but one for which there is no `room` beside those that run lets others pass.
     """
     # Labelers that differ in name alone have one key, and so one cell.
-    waiting, running = list({cell.key: cell for cell in cells}.values())[::-1], dict[Any, tuple[Cell, Child]]()
+    waiting, running = list({cell.key: cell for cell in cells}.values())[::-1], dict[int, tuple[Cell, Child]]()
     ended: list[tuple[Cell, Child, str | None]] = []
     try:
         while waiting or running or ended:
             while len(running) < jobs and (cell := room.take(waiting, [cell for cell, _ in running.values()])):
                 child = _start(cell, dataset, blocks, lists, catalog, store, processes, engine)
-                running[child.process.sentinel] = cell, child
+                running[id(child)] = cell, child
             for cell, child, stopped in ended:  # while others run: a commit waits for the disk
                 report(_finish(cell, child, stopped, dataset.n_classes, store, blocks, processes.threads))
-            if running:
-                wait(list(running), timeout=0.05)
-            ended = list(_ended(running, limits))
+            limits_passed = wait_any([child for _, child in running.values()], limits, timeout=0.05)
+            ended = [(*running.pop(id(child)), limit) for child, limit in limits_passed]
     finally:
         for _, child in running.values():
             child.kill()
-
-
-def _ended(running: dict[Any, tuple[Cell, Child]], limits: Limits) -> Iterator[tuple[Cell, Child, str | None]]:
-    """Yield the cells that have ended or passed a limit, each with that, and forget them."""
-    for sentinel, (cell, child) in list(running.items()):
-        stopped = child.over(limits) if child.process.is_alive() else None
-        if stopped is not None or not child.process.is_alive():
-            child.kill()
-            del running[sentinel]
-            yield cell, child, stopped
 
 
 def _start(
@@ -108,7 +96,7 @@ def _start(
     folder.mkdir()
     labeler = cell.candidate.labeler
     references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
-    task = ask(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
+    task = make_task(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     here = lists.get(cell.cut, {})
     asked = {(need.on, need.among) for need in needs(labeler)}
     listed, graphs = (

@@ -356,7 +356,7 @@ def test_a_worker_sees_the_gpu_it_was_given(tmp_path):
         """
 from pathlib import Path
 import numpy as np
-from harness import catalog, prepare, shards
+from harness import block_builder, catalog, prepare
 from harness.items import Items
 from harness.process import Limits, Processes
 from harness.spec import rebuild
@@ -366,7 +366,7 @@ turns = tuple([("user", str(i))] for i in range(40))
 items = Items("none", np.arange(40), np.arange(40), ("t",), text="t", identity="i", loaded=turns)
 recipe = prepare.recipe("b", found.find("embedders", "slow")(), items, found, Path("memo"))
 processes = Processes((), 1, "cuda")
-shards.make(recipe, items, Path("cache"), processes, Limits(60, 2**34), lambda rows: None, ("5", "6"))
+block_builder.build_block(recipe, items, Path("cache"), processes, Limits(60, 2**34), lambda rows: None, ("5", "6"))
 """
     )
     import subprocess

@@ -1,6 +1,7 @@
 """Neighbour lists made once: every cell gets what it would have found itself, and a stale list is never used."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from harness import Block, Task, neighbors
 from harness.catalog import discover
-from harness.lists import Chain, Need, chains, folder_of, make, needs, opened, wanted, worth
+from harness.needs import NeighborRequest, needs
+from harness.neighbor_lists import find_lists
+from harness.neighbor_plan import SharedSearch, plan_searches, requested_lists
 from harness.run import Options, endings, execute, make_ready
 from harness.suite import load_suite
 from harness_plugins.labelers.knn import KNN
@@ -36,7 +39,7 @@ def ready(tmp_path):
 
 def run(ready, monkeypatch, least):
     """Run a suite where a list is worth making from `least` multiplications on; returns its answers and its lists."""
-    monkeypatch.setattr("harness.lists.WORTH", least)
+    monkeypatch.setattr("harness.neighbor_plan.MIN_SAVING", least)
     made = []
     execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: made.append((name, rows, total)))
     assert {ending.status for ending in endings(ready)} == {"ok"}
@@ -61,19 +64,19 @@ def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_pa
 
 
 def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
-    lists = wanted(ready.cells)
-    assert {each.need.k for each in lists if len(each.cut.split.train) >= 40} == {40}
+    requests = requested_lists(ready.cells)
+    assert {request.neighbors.k for request in requests if len(request.cut.split.train) >= 40} == {40}
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
-    found = chains(lists, blocks)
-    assert sorted(len(chain.links) for chain in found) == [2, 3, 3]
-    for chain in found:
-        for one, other in zip(chain.links, chain.links[1:], strict=False):
+    searches = plan_searches(ready.cells, blocks)
+    assert sorted(len(search.lists) for search in searches) == [2, 3, 3]
+    for search in searches:
+        for one, other in zip(search.lists, search.lists[1:], strict=False):
             assert set(one.cut.split.train) < set(other.cut.split.train)
 
 
 def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "feature")}
-    assert [len(chain.links) for chain in chains(wanted(ready.cells), blocks)] == [1] * 8
+    assert [len(search.lists) for search in plan_searches(ready.cells, blocks)] == [1] * 8
 
 
 TWO = [{"splitter": "prefix", "ratios": [0.1, 0.6], "seeds": [3]}]
@@ -120,7 +123,7 @@ def test_features_are_scaled_by_the_train_rows_and_so_is_their_graph(monkeypatch
 
 
 def test_the_graph_of_other_rows_is_not_taken(tmp_path):
-    from harness.listed import Listed, question
+    from harness.listed import PrecomputedNeighbors, fingerprint
     from harness.neighbors import graph
 
     X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
@@ -128,15 +131,15 @@ def test_the_graph_of_other_rows_is_not_taken(tmp_path):
     np.save(tmp_path / "similarity.npy", np.ones((60, 3), np.float32))
     np.save(tmp_path / "index.npy", np.repeat(np.arange(60)[:, None], 3, 1).astype(np.int32))  # all are their own
     (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
-    block = Block.open(str(tmp_path / "x.npy"), "embedding")
-    listed = Listed(str(tmp_path), 3, question([block], np.empty(0, np.int64), np.arange(60)))
+    block = Block.open(str(tmp_path / "x.npy"), "embedding", key="x")
+    listed = PrecomputedNeighbors(str(tmp_path), 3, fingerprint([block], np.empty(0, np.int64), np.arange(60)))
     task = Task({"x": block}, np.arange(20), np.zeros(20, int), np.arange(40, 60), 2, spare=np.arange(20, 40))
     given = replace(task, graphs={("x",): listed})
     assert (graph(given, "x", 2).diagonal() > 0).all()  # it is believed for what it is of
     assert (graph(replace(given, labelled=np.arange(20, 40), spare=np.arange(20)), "x", 3).diagonal() > 0).all()
     for other in (
         replace(given, spare=np.arange(21, 40)),
-        replace(given, blocks={"x": Block.open(str(tmp_path / "x.npy"), "feature")}),
+        replace(given, blocks={"x": Block.open(str(tmp_path / "x.npy"), "feature", key="x")}),
     ):
         assert (graph(other, "x", 3).diagonal() == 0).all()
     assert (graph(given, "x", 4).diagonal() == 0).all()  # too short a list
@@ -162,27 +165,27 @@ def test_crowds_of_equal_rows_leave_the_one_pass_for_a_search_each(monkeypatch, 
 
 
 def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
-    monkeypatch.setattr("harness.lists.WORTH", 0)
-    link = wanted(ready.cells)[0]
-    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
-    alone = next(cell for cell in ready.cells if cell.cut is link.cut and needs(cell.candidate.labeler))
-    assert worth(Chain((link,)), ready.cells, blocks)
-    assert not worth(Chain((link,)), [alone], blocks)
+    monkeypatch.setattr("harness.neighbor_plan.MIN_SAVING", 0)
+    request = requested_lists(ready.cells)[0]
+    search = SharedSearch((request,), (Block(np.zeros((400, 4), np.float32), "embedding"),))
+    alone = next(cell for cell in ready.cells if cell.cut is request.cut and needs(cell.candidate.labeler))
+    assert search.is_worth_sharing(ready.cells)
+    assert not search.is_worth_sharing([alone])
 
 
 def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
     X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
     np.save(tmp_path / "x.npy", X)
-    block = Block.open(str(tmp_path / "x.npy"), "embedding")
+    block = Block.open(str(tmp_path / "x.npy"), "embedding", key="x")
     task = Task({"x": block}, np.arange(40), np.zeros(40, int), np.arange(40, 60), n_classes=2)
     _, index = neighbors(task, "x", 5)
-    from harness.listed import Listed, question
+    from harness.listed import PrecomputedNeighbors, fingerprint
 
     wrong = np.zeros((20, 5))
     np.save(tmp_path / "similarity.npy", wrong)
     np.save(tmp_path / "index.npy", wrong.astype(np.int32))
     (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
-    listed = Listed(str(tmp_path), 5, question([block], task.labelled, task.to_label))
+    listed = PrecomputedNeighbors(str(tmp_path), 5, fingerprint([block], task.labelled, task.to_label))
     given = replace(task, listed={("x",): listed})
     assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
     for other in (
@@ -196,22 +199,25 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
 
 
 def test_what_a_labeler_writes_into_its_neighbours_reaches_no_other(tmp_path):
-    from harness.listed import Listed
+    from harness.listed import PrecomputedNeighbors
 
     np.save(tmp_path / "similarity.npy", np.full((4, 3), 0.5, np.float32))
     np.save(tmp_path / "index.npy", np.ones((4, 3), np.int32))
-    similarity, index = Listed(str(tmp_path), 3, "").first(2)
+    similarity, index = PrecomputedNeighbors(str(tmp_path), 3, "").top(2)
     similarity *= 2
     index += 1
     assert (similarity == 1).all()
-    similarity, index = Listed(str(tmp_path), 3, "").first(3)
+    similarity, index = PrecomputedNeighbors(str(tmp_path), 3, "").top(3)
     assert (similarity == 0.5).all()
     assert (index == 1).all()
 
 
 def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
     knn = KNN(on="e", k=7)
-    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [Need(("e",), 7), Need(("e", "t"), 3)]
+    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [
+        NeighborRequest(("e",), 7),
+        NeighborRequest(("e", "t"), 3),
+    ]
     assert needs(Oversample(base=knn)) == []  # its base learns from other rows
     assert needs(Majority()) == []
 
@@ -220,10 +226,28 @@ def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, t
     from harness.errors import HarnessError
     from harness.process import Limits, Processes
 
-    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding", (), str(tmp_path / "gone.npy"))}
-    (chain, *_) = chains(wanted(ready.cells), blocks)
-    folders = [folder_of(link, blocks, {"embedding": "key"}, tmp_path) for link in chain.links]
-    processes = Processes(("harness.lists",), 1)
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding", (), str(tmp_path / "gone.npy"), "key")}
+    (search, *_) = plan_searches(ready.cells, blocks)
+    processes = Processes(("harness.neighbor_lists",), 1)
     with pytest.raises(HarnessError, match="neighbours on embedding"):
-        make(chain, blocks, folders, processes, Limits(60, 2**33), 1, lambda rows, total: None)
-    assert [opened(link, blocks, folder) for link, folder in zip(chain.links, folders, strict=True)] == [None] * 3
+        find_lists(search, tmp_path, processes, Limits(60, 2**33), 1, lambda rows, total: None)
+    assert search.opened(tmp_path) == [None] * 3
+
+
+def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
+    """What a list is of is the content of its blocks, wherever they lie."""
+    first, _ = run(ready, monkeypatch, 0)
+    (tmp_path / "runs").rename(tmp_path / "moved-runs")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "moved-runs").rename(tmp_path / "elsewhere" / "runs")
+    for cell in (tmp_path / "elsewhere/runs" / ready.suite.name / "cells").iterdir():
+        shutil.rmtree(cell)
+    moved = make_ready(
+        ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "elsewhere"), lambda text: None
+    )
+    answered, made = run(moved, monkeypatch, 0)
+    assert made == []
+    assert answered.keys() == first.keys()
+    searches = [search for cell in moved.cells for search in moved.store.read(cell.key).timing["searches"]]
+    assert searches
+    assert all(search["shared"] for search in searches)

@@ -1,6 +1,5 @@
 """The passes of a network: slopes against autograd, dropout, and what bfloat16 changes."""
 
-import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -13,6 +12,7 @@ from scipy.special import softmax
 from torch.nn import GELU, Dropout, Identity, ReLU, Sequential
 
 from harness import Block, Task
+from harness.contracts import resolve
 from harness_plugins.labelers import layers
 from harness_plugins.labelers.layers import trunk
 from harness_plugins.labelers.networks import MLP, Linear, Ordinal, ResNet
@@ -21,6 +21,7 @@ from harness_plugins.labelers.perceptron import Perceptron, stages_of
 from harness_plugins.labelers.precision import precision
 from harness_plugins.labelers.recipe import Recipe
 from harness_plugins.labelers.training import learn
+from harness_plugins.wrappers.ensemble import Ensemble
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -232,43 +233,34 @@ def test_dropout_keeps_the_expected_output(name):
 
 
 @pytest.mark.parametrize(
-    ("flags", "gain", "expected"),
+    ("flags", "most", "expected"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, True, "bfloat16"),
-        ({"avx512_bf16": False, "amx_bf16": True}, True, "bfloat16"),
-        ({"avx512_bf16": True, "amx_bf16": True}, False, "float32"),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, True, "float32"),
-        ({"architecture": "aarch64", "neon": True}, True, "float32"),
+        ("avx2 avx512f avx512_bf16", None, "bfloat16"),
+        ("avx2 amx_bf16 amx_tile", None, "bfloat16"),
+        ("avx2 avx512f avx512_vnni", None, "float32"),
+        ("avx512_bf16 amx_bf16", "AVX2", "float32"),
+        ("avx512_bf16 amx_bf16", "avx512_core_vnni", "float32"),
+        ("avx512_bf16 amx_bf16", "AVX512_CORE_BF16", "bfloat16"),
+        ("avx512_bf16", "ALL", "bfloat16"),
+        (None, None, "float32"),
     ],
 )
-def test_auto_is_bfloat16_where_the_processor_has_instructions_and_gains_by_them(monkeypatch, flags, gain, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
-    monkeypatch.setattr("harness_plugins.labelers.precision.gainful", lambda: gain)
-    device = torch.device("cpu")
-    assert precision("auto", device) == (expected if torch.backends.mkldnn.is_available() else "float32")
-    assert [precision(name, device) for name in PRECISIONS] == list(PRECISIONS)
-
-
-CHOICE = """
-import torch
-from harness_plugins.labelers.precision import precision
-torch.set_num_threads(1)
-print(precision("auto", torch.device("cpu")))
-"""
-
-
-def test_instructions_that_the_library_leaves_unused_are_no_reason_for_bfloat16():
-    """The processor's flags stay as they are; only the trial can tell."""
-    env = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
-    done = subprocess.run(
-        [sys.executable, "-c", CHOICE], env=env, check=True, capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout.strip() == "float32"
-
-
-def test_a_torch_that_cannot_tell_trains_in_float32(monkeypatch):
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert precision("auto", torch.device("cpu")) == "float32"
+def test_auto_is_bfloat16_where_the_processor_has_instructions_and_may_use_them(
+    monkeypatch, tmp_path, flags, most, expected
+):
+    monkeypatch.setattr("harness_plugins.labelers.precision.CPUINFO", tmp_path / "cpuinfo")
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\nbugs\t: none\n")
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    if most is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
+    assert precision("auto", "cpu") == expected
+    assert [precision(name, "cpu") for name in PRECISIONS] == list(PRECISIONS)
+    inner = Ensemble(members=(MLP("x"), Linear("x", precision="float32")))
+    settled = resolve(inner, "cpu")
+    assert [member.precision for member in settled.members] == [expected, "float32"]
+    assert resolve(settled, "cpu") == settled
 
 
 @pytest.mark.parametrize("network", [Linear, MLP, ResNet, Ordinal])

@@ -168,11 +168,11 @@ def test_a_block_goes_on_where_its_making_was_killed(tmp_path):
     partial = tmp_path / "killed" / "runs" / "cache" / "blocks"
     for least in (10_000, 20_000):  # bytes of 240 rows of 32 numbers, 30,848 in all
         run = start(*RUN, "-o", "killed", cwd=tmp_path, env={f"HARNESS_TEST_{tmp_path.name}": "1"})
-        until(lambda size=least: any(file.stat().st_size > size for file in partial.glob("*.partial/array.npy")))
+        until(lambda size=least: any(file.stat().st_size > size for file in partial.glob("*.shards/*/array.npy")))
         run.kill()
         run.wait()
         nobody_left(f"HARNESS_TEST_{tmp_path.name}")
-        with next(partial.glob("*.partial/array.npy")).open("ab") as torn:
+        with next(partial.glob("*.shards/*/array.npy")).open("ab") as torn:
             torn.write(b"torn")  # as if killed in the middle of a row
     assert harness(*RUN, "-o", "killed", cwd=tmp_path).returncode == 0
     begun = [int(line) for line in log.read_text().split()]
@@ -180,4 +180,4 @@ def test_a_block_goes_on_where_its_making_was_killed(tmp_path):
     assert 70 < begun[2] < begun[3] < 240
     assert array(tmp_path / "killed") == array(tmp_path / "whole")
     assert board(tmp_path / "killed") == board(tmp_path / "whole")
-    assert not list(partial.glob("*.partial"))
+    assert not list(partial.glob("*.shards"))

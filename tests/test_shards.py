@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness import shards
+from harness import block_builder, shards
 from harness.catalog import discover
 from harness.process import Limits, Processes
 from harness.run import Options, make_ready
@@ -24,13 +24,13 @@ def ready(tmp_path):
 
 def made(ready, name, workers, cache):
     processes, limits, told = Processes(("harness.work",), 1), Limits(120, 2**33), []
-    shards.make(ready.recipes[name], ready.dataset.items, cache, processes, limits, told.append, workers)
+    block_builder.build_block(ready.recipes[name], ready.dataset.items, cache, processes, limits, told.append, workers)
     return (cache / "blocks" / ready.recipes[name].key / "array.npy").read_bytes(), told
 
 
 def test_several_workers_make_the_bytes_of_one(ready, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "LEAST", 100)
-    workers = shards.hands(ready.recipes["text"], 500, cores=3)
+    monkeypatch.setattr(block_builder, "MIN_ROWS", 100)
+    workers = block_builder.default_slots(ready.recipes["text"], 500, cores=3)
     assert workers == (None,) * 3
     one, _ = made(ready, "text", (None,), tmp_path / "one")
     three, told = made(ready, "text", workers, tmp_path / "three")
@@ -40,10 +40,10 @@ def test_several_workers_make_the_bytes_of_one(ready, tmp_path, monkeypatch):
 
 
 def test_only_rowwise_feature_sets_get_several(ready):
-    assert shards.hands(ready.recipes["text"], 1_000_000, cores=2) == (None, None)
-    assert shards.hands(ready.recipes["text"], 9_999, cores=2) == (None,)
-    assert shards.hands(ready.recipes["who"], 1_000_000, cores=2) == (None,)
-    assert shards.hands(ready.recipes["svd"], 1_000_000, cores=2) == (None,)
+    assert block_builder.default_slots(ready.recipes["text"], 1_000_000, cores=2) == (None, None)
+    assert block_builder.default_slots(ready.recipes["text"], 9_999, cores=2) == (None,)
+    assert block_builder.default_slots(ready.recipes["who"], 1_000_000, cores=2) == (None,)
+    assert block_builder.default_slots(ready.recipes["svd"], 1_000_000, cores=2) == (None,)
     assert not shards.can_be_cut(ready.recipes["who"])
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness import prepare, shards
+from harness import block_builder, prepare
 from harness.auditing import audited, robustness
 from harness.auditing.audited import Verdict
 from harness.auditing.duplicates import NEAR, PROMPT, ROW, TEXT, Shown, shown, texts
@@ -105,15 +105,16 @@ def _blocks(run: Run, processes: Processes, told: Told) -> dict[str, Block]:
     for name in names:
         if not run.is_made(name):
             total = len(run.dataset)
-            workers = shards.hands(run.recipes[name], total, run.options.jobs * run.options.setting.threads)
-            shards.make(
+            cores = run.options.jobs * run.options.hardware.threads
+            slots = block_builder.default_slots(run.recipes[name], total, cores)
+            block_builder.build_block(
                 run.recipes[name],
                 run.dataset.items,
                 run.cache,
                 processes,
                 run.options.limits,
                 lambda done, name=name, total=total: told(f"block {name}", done, total),  # type: ignore[misc]
-                workers,
+                slots,
             )
     return {name: prepare.open_block(run.recipes[name], run.cache) for name in names}
 

@@ -12,7 +12,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,9 @@ from harness.catalog import Catalog
 from harness.contracts import Split, nested
 from harness.dataset import Dataset
 from harness.fuse import Block, Rows
-from harness.prepare import ask
-from harness.process import Child, Limits, Processes
+from harness.process import Child, Limits, Processes, wait_any
 from harness.task import Task
+from harness.tasks import make_task
 
 TRAIN, TEST, SPARE = 600, 1_000, 200  # rows of a question, at most
 AT_ONCE = 4_096  # rows of a block that are held in memory
@@ -51,7 +50,7 @@ class Bench:
         kind = question.partition(" ")[0]
         blocks = self.blocks.get(kind, self.blocks[BASE])
         dataset = _other_labels(self.dataset, self.split.train) if kind == PERMUTED else self.dataset
-        task = replace(ask(dataset, self.split, {name: blocks[name] for name in names}), spare=self.split.spare)
+        task = replace(make_task(dataset, self.split, {name: blocks[name] for name in names}), spare=self.split.spare)
         if kind == SEED:
             return replace(task, seed=task.seed + 1)
         if kind == "shuffled":
@@ -122,23 +121,19 @@ def ask_all(
     told: Callable[[Asked], None],
 ) -> dict[Asked, Answer]:
     """Put each question in a worker of its own, `jobs` at a time. `told` hears of each that is answered."""
-    waiting, running = deque(enumerate(asked)), dict[Any, tuple[Asked, Child]]()
+    waiting, running = deque(enumerate(asked)), dict[int, tuple[Asked, Child]]()
     answers: dict[Asked, Answer] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 number, question = waiting.popleft()
                 child = _start(bench, question, catalog, processes, folder / str(number))
-                running[child.process.sentinel] = question, child
-            wait(list(running), timeout=0.05)
-            for sentinel, (question, child) in list(running.items()):
-                stopped = child.over(limits) if child.process.is_alive() else None
-                if stopped is not None or not child.process.is_alive():
-                    del running[sentinel]
-                    child.kill()
-                    answers[question] = _read(child, stopped)
-                    shutil.rmtree(child.folder, ignore_errors=True)
-                    told(question)
+                running[id(child)] = question, child
+            for child, limit in wait_any([child for _, child in running.values()], limits, timeout=0.05):
+                question, _ = running.pop(id(child))
+                answers[question] = _read(child, limit)
+                shutil.rmtree(child.folder, ignore_errors=True)
+                told(question)
     finally:
         for _, child in running.values():
             child.kill()

@@ -53,8 +53,8 @@ def audit(
     readies = [make_ready(talk, each, found, options) for each in loaded.suites]
     # They also set the threads of this process, which must be done before faiss is imported.
     modules = [module for ready in readies for module in runs.preload(ready.cells)]
-    setting = options.setting
-    processes = Processes(("harness.auditing.probe", *dict.fromkeys(modules)), setting.threads, setting.device, jobs)
+    hardware = options.hardware
+    processes = Processes(("harness.auditing.probe", *dict.fromkeys(modules)), hardware.threads, hardware.device, jobs)
     leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]
     if any(leaks):
         raise typer.Exit(GATE)

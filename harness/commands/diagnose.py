@@ -57,7 +57,7 @@ def diagnose(
     options = runs.Options(output or Path(), 1, threads, device=device, twin_rows=twin_rows, engine=known(engine))
     loaded, found = load(suite, plugin)
     # They also set the threads of this process, which must be done before faiss is imported.
-    processes = Processes(("harness.work",), options.setting.threads, options.setting.device)
+    processes = Processes(("harness.work",), options.hardware.threads, options.hardware.device)
     for each in loaded.suites:
         names = _chosen(each, block)
         ready = make_ready(talk, each, found, options)
@@ -80,7 +80,8 @@ def _chosen(suite: Any, asked: list[str] | None) -> list[str]:
 
 def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: int | None) -> list[dict[str, Any]]:
     """Diagnose one block and show it; returns its lines."""
-    from harness import prepare, shards
+    from harness import prepare
+    from harness.block_builder import build_block
     from harness.diagnosis import diagnose as look
     from harness.engine import searching
 
@@ -99,7 +100,7 @@ def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: 
             if bar.disable and not talk.as_json:
                 talk.aside.print(f"making block {name} ({recipe.maker.name})", markup=False)
             told = follow("rows of block", len(dataset))
-            shards.make(recipe, dataset.items, ready.cache, processes, ready.options.limits, told)
+            build_block(recipe, dataset.items, ready.cache, processes, ready.options.limits, told)
         made = prepare.open_block(recipe, ready.cache)
         told = follow("neighbours in", len(labelled))
         with searching(ready.options.engine):

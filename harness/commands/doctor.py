@@ -20,7 +20,7 @@ def doctor(output: Output = Path(), plugin: Plugin = None, as_json: Json = False
     from harness.run import Options
 
     broken, section = 0, ""
-    for finding in examine(output, Options().setting.threads, catalog.discover(tuple(plugin or ()))):
+    for finding in examine(output, Options().hardware.threads, catalog.discover(tuple(plugin or ()))):
         broken += finding.state == "broken"
         if as_json:
             print(json.dumps({"event": "finding", **vars(finding)}), flush=True)

@@ -109,18 +109,18 @@ def _of_data(
 
 def _make(talk: Any, todo: list[tuple[Any, Any, Path]], options: Any, part: Any, workers: int) -> None:
     """Make blocks, or one shard of each, one block after the other."""
-    from harness import prepare, shards
+    from harness import block_builder, prepare, shards
     from harness.process import Processes
 
-    setting = options.setting  # refuses a device that is not there
+    hardware = options.hardware  # refuses a device that is not there
     for recipe, _, _ in todo:
         if part is not None and not shards.can_be_cut(recipe):
             raise HarnessError(
                 f"--shard: block {recipe.name!r} cannot be made in shards, {recipe.maker.name!r} must see all rows; "
                 "make it in one go, or choose others with --block"
             )
-    slots = shards.slots(workers, setting.device, alone=part is not None)
-    processes = Processes(("harness.rowfile",), setting.threads, setting.device, len(slots))
+    slots = shards.slots(workers, hardware.device, alone=part is not None)
+    processes = Processes(("harness.rowfile",), hardware.threads, hardware.device, len(slots))
     for recipe, items, cache in todo:
         if not prepare.is_made(recipe, cache):
             start, stop = (0, len(items)) if part is None else part.span(len(items))
@@ -133,9 +133,11 @@ def _make(talk: Any, todo: list[tuple[Any, Any, Path]], options: Any, part: Any,
                 progress(0)
                 try:
                     if part is None:
-                        shards.make(recipe, items, cache, processes, options.limits, progress, slots)
+                        block_builder.build_block(recipe, items, cache, processes, options.limits, progress, slots)
                     else:
-                        shards.make_some((part,), recipe, items, cache, processes, options.limits, progress, slots)
+                        block_builder.build_shards(
+                            [part], recipe, items, cache, processes, options.limits, progress, slots
+                        )
                 except KeyboardInterrupt:
                     talk.notice("interrupted: the same command goes on from the rows that are there")
                     raise
@@ -144,7 +146,7 @@ def _make(talk: Any, todo: list[tuple[Any, Any, Path]], options: Any, part: Any,
 
 def _report(talk: Any, recipe: Any, items: Any, cache: Path, part: Any) -> None:
     """Say what there is now."""
-    from harness import prepare, shards
+    from harness import block_builder, prepare
 
     if prepare.is_made(recipe, cache):
         rows, columns = prepare.open_block(recipe, cache).array.shape
@@ -152,7 +154,7 @@ def _report(talk: Any, recipe: Any, items: Any, cache: Path, part: Any) -> None:
             talk.event("made", block=recipe.name, maker=recipe.maker.name, rows=rows, columns=columns)
         talk.line(f"block {recipe.name} ({recipe.maker.name}): {rows:,} rows of {columns:,} numbers")
         return
-    lacking = [f"{each.number}/{each.of}" for each in shards.missing(recipe, items, cache, part.of)]
+    lacking = [f"{each.number}/{each.of}" for each in block_builder.missing_shards(recipe, items, cache, part.of)]
     if talk.as_json:
         talk.event(
             "shard", block=recipe.name, maker=recipe.maker.name, shard=f"{part.number}/{part.of}", missing=lacking

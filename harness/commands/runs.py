@@ -75,6 +75,8 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
         runs.adopt(ready, others)
         finished = ready.store.finished(cell.key for cell in ready.cells)
         done = sum(cell.key in finished for cell in ready.cells)
+        if changes := runs.changed_kernels(ready):
+            talk.notice(f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)")
         talk.start(ready, done)
         with talk.progress(len(ready.cells), done) as reporter:
             try:

@@ -15,7 +15,7 @@ from harness.contracts import Labeler, blocks_of, nested
 from harness.errors import PluginError
 from harness.example import ONE_HOT, example, in_pairs, keep, task_for
 from harness.facts import table_flaw
-from harness.lists import needs
+from harness.needs import needs
 from harness.task import Predictions, Task, flaw
 
 

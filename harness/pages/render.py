@@ -296,11 +296,11 @@ def command(run: Run) -> str:
 
 
 def made_with(run: Run) -> str:
-    """Name the versions and the setting that the numbers were made with."""
-    setting = run.options.setting
+    """Name the versions and the hardware that the numbers were made with."""
+    hardware = run.options.hardware
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
-    threads = "1 thread" if setting.threads == 1 else f"{setting.threads} threads"
-    return f"labelharness {harness.__version__}, {used}; device {setting.device}, {threads} a cell."
+    threads = "1 thread" if hardware.threads == 1 else f"{hardware.threads} threads"
+    return f"labelharness {harness.__version__}, {used}; device {hardware.device}, {threads} a cell."
 
 
 def _again(run: Run) -> str:

@@ -127,7 +127,7 @@ def make_ready(
     cache = cache_of(options)
     mine = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
     recipes = prepare.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(mine, dataset, cuts + fewer, recipes, catalog, options.setting, cache / "digests")
+    cells = plan(mine, dataset, cuts + fewer, recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / mine.name)
     run = Run(mine, catalog, options, dataset, recipes, cells, store)
     return Labelling(run, unlabelled, fold, pool, pool_fold, panel, who)

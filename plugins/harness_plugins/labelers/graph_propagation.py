@@ -17,7 +17,7 @@ class GraphPropagation:
     """What `label_spreading` computes without PCA, with neighbours by cosine and the spare rows in the graph."""
 
     name: ClassVar[str] = "graph_propagation"
-    preload: ClassVar[tuple[str, ...]] = ("faiss", "harness.kernels", "scipy.sparse")
+    preload: ClassVar[tuple[str, ...]] = ("scipy.sparse",)
     transductive: ClassVar[bool] = True
 
     on: On

@@ -15,7 +15,6 @@ class KNN:
     """Vote or weighted mean of the k nearest labelled rows by cosine."""
 
     name: ClassVar[str] = "knn"
-    preload: ClassVar[tuple[str, ...]] = ("faiss", "harness.kernels")
 
     on: On
     k: int = 50

@@ -1,47 +1,41 @@
 """The precision of a network's products: a helper of the networks, not a plugin."""
 
-from functools import cache
-from time import thread_time
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
-if TYPE_CHECKING:
-    import torch
-
-ROUNDS = 5  # of the trial; its time is that of the quickest
-GAIN = 0.8  # bfloat16 must take less than this share of float32's time
+CPUINFO = Path("/proc/cpuinfo")
+# The instruction sets, of those to which oneDNN can be held, that multiply in bfloat16.
+WITH_BFLOAT16 = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX512_CORE_AMX_FP16", "AVX10_1_512")
 
 
-def precision(wanted: str, device: "torch.device") -> str:
-    """Return the precision of products on `device`: the wanted one, or for ``auto`` the one that is fast there.
+def precision(choice: str, device: str) -> str:
+    """Return the precision of products on `device`, "cpu" or "cuda".
 
-    That is bfloat16 on a device that has instructions for it, where on a CPU a trial confirms that they are used. No
-    trial is needed to rule bfloat16 out, so that most machines cannot change their mind between two runs.
+    ``auto`` is bfloat16 on a device that has instructions for it and may use them, else float32. Only the processor
+    decides, never a clock: the same machine gives the same answer at every call.
     """
+    if choice != "auto":
+        return choice
+    return "bfloat16" if (_gpu_has_bfloat16() if device == "cuda" else _cpu_has_bfloat16()) else "float32"
+
+
+def _gpu_has_bfloat16() -> bool:
     import torch
 
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # a torch that cannot tell trains in float32
-    native = torch.backends.mkldnn.is_available() and (able.get("avx512_bf16") or able.get("amx_bf16"))
-    return "bfloat16" if native and gainful() else "float32"
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-@cache
-def gainful() -> bool:
-    """Say whether this process multiplies faster in bfloat16 than in float32: some milliseconds, once.
+def _cpu_has_bfloat16() -> bool:
+    """Look at the flags that Linux lists, and at the variables that hold oneDNN to older instructions.
 
-    A library held to older instructions (ONEDNN_MAX_CPU_ISA) computes in bfloat16 on a processor that has newer ones,
-    at up to four times the price of float32 where it would have been a third. Both precisions take turns, on the
-    clock of this thread alone: it stands while other processes run, so the answer does not depend on them.
+    Held to those, it computes in bfloat16 at up to four times the price of float32.
     """
-    import torch
-
-    quickest = {}
-    for dtype in (torch.float32, torch.bfloat16) * ROUNDS:
-        rows, weight = torch.ones(256, 512, dtype=dtype), torch.ones(256, 512, dtype=dtype)
-        start = thread_time()
-        torch.mm(rows, weight.T)
-        quickest[dtype] = min(thread_time() - start, quickest.get(dtype, float("inf")))
-    return quickest[torch.bfloat16] < GAIN * quickest[torch.float32]
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "ALL")).upper()
+    if most not in ("ALL", "DEFAULT", *WITH_BFLOAT16):
+        return False
+    try:
+        lines = CPUINFO.read_text().splitlines()
+    except OSError:  # not Linux
+        return False
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)

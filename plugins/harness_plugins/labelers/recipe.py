@@ -1,14 +1,15 @@
 """The parameters that networks share: a helper of the networks, not a plugin."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from harness import On
 from harness_plugins.labelers import losses
+from harness_plugins.labelers.precision import precision
 from harness_plugins.labelers.ranges import demand
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Training:
             ("patience", self.patience >= 0, "0 or more"),
             ("patience", self.patience == 0 or self.validation > 0, "0 where validation is 0"),
         )
+
+    def resolve(self, device: str) -> Self:
+        """Return the same network with its precision settled for `device`."""
+        return replace(self, precision=precision(self.precision, device))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     from harness_plugins.labelers.passes import passes
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = getattr(torch, precision(recipe.precision, device))
+    dtype = getattr(torch, precision(recipe.precision, device.type))
     X = resident(task, recipe, task.labelled, device, dtype)  # (n, d)
     y = torch.tensor(task.y, device=device)  # (n,)
     held = torch.from_numpy(holdout(task, recipe.validation)).to(device)  # (n,)
