@@ -125,8 +125,7 @@ def _compared(what: str, said: dict[str, Any], made: Any, truth: Any, hidden: An
 def _of_all(said: dict[str, Any], made: Any, truth: Any, hidden: Any, held: Any) -> Iterator[tuple[Any, ...]]:
     import numpy as np
 
-    from harness.metrics import confusion, macro_f1
-    from harness.proxy.calibration import confidence_error
+    from harness.metrics import confidence_error, confusion, macro_f1
 
     quality, pool, y = said["quality"], said["pool"], truth[hidden]
     label, confidence, low, high = (

@@ -115,10 +115,19 @@ def rank_scores(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
 
 def calibration_error(proba: Numbers, y: Numbers) -> float:
     """Expected calibration error of the winning class: |accuracy - confidence| of each bin, weighted by its rows."""
-    confidence, hit = proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == y
+    return confidence_error(proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == y)
+
+
+def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None = None) -> float:
+    """Return the expected calibration error of `confidence` (m,) against `hit` (m,).
+
+    With the probability of one class and whether it is the true one it is that class's error (Nixon et al. 2019). Rows
+    may be weighted (m,).
+    """
+    weight = np.ones(len(hit)) if weight is None else weight
     place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    gap = np.bincount(place, hit - confidence, minlength=BINS)  # rows of the bin times (accuracy - confidence)
-    return float(np.abs(gap).sum() / len(y))
+    gap = np.bincount(place, weight * (hit - confidence), minlength=BINS)  # of a bin: its rows times the difference
+    return float(np.abs(gap).sum() / weight.sum())
 
 
 def expected_score(proba: Numbers) -> NDArray[np.float64]:

@@ -97,18 +97,6 @@ def _lengths(X: Floats) -> Floats:
     return length
 
 
-def closest(blocks: list[Block], base: Rows, asked: Rows) -> tuple[Floats, Rows]:
-    """Return, for each row of `asked` (q,), the nearest other row among `base` (b,): its cosine and its row number.
-
-    So ``cosine > t`` says which rows of `asked` have a near-duplicate in `base`, for any t, by one search. Where there
-    is no other row the cosine is -inf and the row -1. Features are z-scored over `base`.
-    """
-    rows = np.concatenate([base, asked])
-    (X,) = fuse(blocks, base, rows)
-    similarity, place = nearest(unit(X, rows), rows, len(base), len(base), 1)
-    return similarity[:, 0], np.where(np.isfinite(similarity[:, 0]), base[place[:, 0]], -1)
-
-
 def nearest(
     X: Floats, rows: Rows, size: int, start: int, k: int, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[Floats, Rows]:

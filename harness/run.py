@@ -147,10 +147,7 @@ def adopt(run: Run, others: Iterable[Store]) -> None:
 
 
 def changed_kernels(run: Run) -> list[str]:
-    """Return how the processor differs from that of the last run: its cells are not reused.
-
-    Each is a sentence such as "kernels torch AVX512 -> AVX2".
-    """
+    """Return how the processor differs from that of the last run, as "kernels torch AVX512 -> AVX2", ..."""
     before = last_run(run.store.folder).get("kernels")
     return differences({"kernels": before}, {"kernels": kernels()}) if isinstance(before, dict) else []
 

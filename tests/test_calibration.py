@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.metrics import calibration_error, log_loss
-from harness.proxy.calibration import METHODS, best, confidence_error, crossed, fit
+from harness.metrics import calibration_error, confidence_error, log_loss
+from harness.proxy.calibration import METHODS, best, crossed, fit
 
 
 def class_errors(proba, y):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import table as tables
-from harness.dataset import Data, Fused, load, with_labels
+from harness.dataset import Data, Fused, load
 from harness.errors import DataError
 from harness.population import Population
 from harness.table import open_table
@@ -256,14 +256,6 @@ def test_the_identity_follows_every_label_and_the_rows(read):
     assert identity(r=(0, 1, 2, 2)) != same
     assert identity(classes=5) != same
     assert identity(population=Population("first", n=3)) != same
-
-
-def test_with_labels_changes_nothing_but_the_labels(read):
-    dataset = read({"y": [0, None, 2, 1]})
-    other = with_labels(dataset, dataset.y[::-1])
-    assert other.y.tolist() == [1, 2, 0]
-    assert other.labelled is dataset.labelled
-    assert other.items is dataset.items
 
 
 def plain_fusion(marks, how):

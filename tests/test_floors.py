@@ -38,15 +38,27 @@ FLOORS = (
         "neighbors",
     ),  # what plugins are written with
     "__init__",
-    *("digest", "lock", "rowgroups", "document", "spec", "catalog", "facts", "example"),
+    *("needs", "digest", "lock", "rowgroups", "document", "spec", "catalog", "facts", "example"),
     *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite", "splits"),  # what is asked
-    *("process", "machine", "timing", "marks", "store", "rowfile", "prepare", "shards"),  # what is done
-    *("plan", "auditing.why", "lists", "estimate", "work", "auditing.audited"),
+    *(
+        "process",
+        "hardware",
+        "machine",
+        "timing",
+        "marks",
+        "store",
+        "rowfile",
+        "prepare",
+        "shards",
+        "block_builder",
+    ),  # what is done
+    *("tasks", "plan", "auditing.why", "neighbor_plan", "neighbor_lists", "estimate", "work", "auditing.audited"),
     *("conformance.finding", "conformance.labelers", "conformance.blocks", "conformance.splitters", "testing"),
     *(
         "metrics",
         "statistics.curves",
-        "statistics.confidence",
+        "statistics.intervals",
+        "statistics.selective",
         "statistics.overlap",
         "statistics.costs",
         "diagnosis",
@@ -72,11 +84,9 @@ FLOORS = (
         "auditing.audit",
     ),
     *(
-        "statistics.intervals",
         "statistics.transfer",
         "proxy.calibration",
         "proxy.conformal",
-        "proxy.abstention",
         "proxy.prediction_powered",
     ),  # what labels are worth
     *(

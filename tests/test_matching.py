@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.proxy.matching import bound, level, temperature, tempered
+from harness.proxy.calibration import scale
+from harness.proxy.matching import bound, level, temperature
 from harness.proxy.rules import Wish, learn
 
 
 def test_the_temperature_undoes_what_was_done():
     proba = softmax(np.random.default_rng(0).normal(size=(2_000, 5)), axis=1)
-    assert temperature(tempered(proba, 0.5), proba) == pytest.approx(2.0, rel=1e-3)
+    assert temperature(scale(proba, 0.5), proba) == pytest.approx(2.0, rel=1e-3)
     assert temperature(proba, proba) == pytest.approx(1.0, rel=1e-4)
     assert temperature(np.full((10, 4), 0.25), proba[:10, :4]) == 1.0  # nothing sharpens what is flat
 

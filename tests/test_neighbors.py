@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import Block, DataError, Task, graph, neighbors
-from harness.neighbors import closest
 
 TIED = 1e-6  # float64 similarities of different vectors, nearer than this, may change places
 
@@ -195,16 +194,6 @@ def test_vectors_whose_squares_leave_float32_have_a_direction_all_the_same():
     similarity, index = neighbors(task_of({"e": embedding(X)}, [0, 1], [2, 3]), "e", 2)
     np.testing.assert_allclose(similarity, [[1, 0.6], [0.8, 0]], atol=1e-4)
     assert index.tolist() == [[1, 0], [1, 0]]
-
-
-def test_the_closest_row_tells_near_duplicates():
-    X = np.array([[1, 0], [1, 0.01], [0, 1], [1, 1]])
-    block = embedding(X)
-    cosine, row = closest([block], np.array([3, 0]), np.array([1, 2, 0]))
-    assert row.tolist() == [0, 3, 3]
-    np.testing.assert_allclose(cosine, [1 / np.hypot(1, 0.01), np.sqrt(0.5), np.sqrt(0.5)], atol=1e-6)
-    cosine, row = closest([block], np.array([2]), np.array([2]))
-    assert (cosine.tolist(), row.tolist()) == ([-np.inf], [-1])
 
 
 @pytest.mark.parametrize("copies", [False, True])

@@ -3,7 +3,7 @@
 from harness.metrics import SHOWN
 from harness.pages.figures import Figure, Panel, Series, described
 from harness.pages.portrait import DRAWN, FITTED, Curve, Portrait, Profile
-from harness.statistics.confidence import GRID
+from harness.statistics.selective import GRID
 
 
 def learning(portrait: Portrait) -> dict[str, list[Figure]]:

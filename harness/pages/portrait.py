@@ -14,11 +14,11 @@ from harness.metrics import BINS, LOWER_IS_BETTER, confusion
 from harness.rank import Comparison, Ending, Spread
 from harness.run import Run, archive
 from harness.score import Key
-from harness.statistics import confidence, curves, overlap
-from harness.statistics.confidence import Accepted, Bin
+from harness.statistics import curves, overlap, selective
 from harness.statistics.curves import Fit, Needed, Refusal
 from harness.statistics.evidence import Archive
 from harness.statistics.overlap import Added, Shared
+from harness.statistics.selective import Bin, Threshold
 
 DRAWN = 8  # labelers that a plot shows: the best of a comparison
 FITTED = ("accuracy", "macro_f1", "mae")
@@ -58,7 +58,7 @@ class Profile:
     aurc: float
     calibration_error: float
     bins: tuple[Bin, ...]  # sums
-    accepted: tuple[Accepted, ...]  # of each cell
+    accepted: tuple[Threshold, ...]  # of each cell
     train: float  # rows, mean
     rows: float  # to label, mean
     seconds: float | None  # mean; None where a cell does not know
@@ -123,15 +123,16 @@ def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
     for ending in group:
         split = ending.cell.cut.split
         result, y = store.read(ending.cell.key), store.truth(split).y
-        sure, hit = confidence.confidence(result.proba), result.labels == y
+        sure, hit = selective.confidence(result.proba), result.labels == y
         table += confusion(y, result.labels, C)
-        accuracies.append(confidence.accuracies(sure, hit))
-        areas.append(confidence.aurc(sure, hit))
-        taken.append(confidence.accepted(sure, hit, target))
+        accuracies.append(selective.accuracies(sure, hit))
+        areas.append(selective.aurc(sure, hit))
+        unit = None if store.groups is None else store.groups[split.test]
+        taken.append(selective.find_threshold(sure, hit, target, unit))
         seconds.append(result.timing.get("seconds"))
         sizes.append((len(split.train), len(split.test)))
         errors.append(ending.scores.honest["calibration_error", None, None].value if ending.scores else None)
-        more = confidence.reliability(sure, hit)
+        more = selective.reliability(sure, hit)
         pairs = zip(bins, more, strict=True)
         bins = [Bin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
     known = [each for each in seconds if each is not None]

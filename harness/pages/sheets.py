@@ -12,8 +12,8 @@ from harness.pages.portrait import Overlap, Profile
 from harness.pages.tables import Row, to_csv
 from harness.rank import DECIMALS, Comparison, Ending, Spread
 from harness.run import Run
-from harness.statistics.confidence import GRID
 from harness.statistics.costs import Prices, cost
+from harness.statistics.selective import GRID
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def confidence(profiles: list[Profile], target: float) -> Sheet:
                 profile.title,
                 profile.coverage,
                 *mean,
-                min((each.bound or 0 for each in taken), default=None),
-                max((each.threshold or 0 for each in taken), default=None),
+                min((each.bound for each in taken), default=None),
+                max((each.confidence or 0 for each in taken), default=None),
                 len(taken),
                 profile.cells,
                 profile.aurc,
@@ -169,7 +169,8 @@ def confidence(profiles: list[Profile], target: float) -> Sheet:
     names = ("Labeler", f"Coverage {of}", f"Accuracy {of}", "Least bound", "Least confidence", f"Cells {of}", "Cells")
     notes = (
         f"Coverage {of}: the largest share of rows, the surest first, whose accuracy is at least {target:g} by a lower "
-        "bound (95 %, for all 100 coverages that are tried at once). 0 where no share is.",
+        "bound (95 %, for all 20 coverages that are tried at once; rows of one group count as dependent). 0 where no "
+        "share is.",
         "Least confidence: the threshold that a row must reach; over several cells the highest. AURC: area under the "
         "risk-coverage curve, lower is better.",
     )

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from harness.metrics import BINS, Numbers, log_loss
+from harness.metrics import Numbers, log_loss
 
 Method = Literal["none", "temperature", "isotonic"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -43,21 +43,18 @@ def best(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numbers]:
     return winner, found[winner]
 
 
-def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None = None) -> float:
-    """Expected calibration error of `confidence` (n,) in labels that are right where `hit` (n,) is True.
+def scale(proba: Numbers, temperature: float) -> Numbers:
+    """Return softmax(log p / T) of (m, C) probabilities, float64; themselves at T = 1."""
+    if temperature == 1.0:
+        return proba.astype(np.float64)
+    from scipy.special import softmax
 
-    It is `metrics.calibration_error` where the confidence is the largest probability. With the probability of one class
-    and whether it is the true one it is that class's error (Nixon et al. 2019). Rows may be weighted.
-    """
-    weight = np.ones(len(hit)) if weight is None else weight
-    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    gap = np.bincount(place, weight * (hit - confidence), minlength=BINS)
-    return float(np.abs(gap).sum() / weight.sum())
+    return np.asarray(softmax(_log(proba) / temperature, axis=1))
 
 
 def _temperature(proba: Numbers, y: Numbers) -> Calibration:
     from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax, softmax
+    from scipy.special import log_softmax
 
     log_p, rows = _log(proba), np.arange(len(y))
 
@@ -67,7 +64,7 @@ def _temperature(proba: Numbers, y: Numbers) -> Calibration:
     widest = np.log(HOTTEST)
     found = minimize_scalar(loss, bounds=(-widest, widest), method="bounded")
     temperature = float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
-    return lambda other: softmax(_log(other) / temperature, axis=1)
+    return lambda other: scale(other, temperature)
 
 
 def _isotonic(proba: Numbers, y: Numbers) -> Calibration:

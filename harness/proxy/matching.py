@@ -8,19 +8,10 @@ temperature on its probabilities, a threshold that accepts as many rows, and set
 
 import numpy as np
 
+from harness.proxy.calibration import scale
 from harness.statistics.intervals import Numbers
 
-SMALLEST = 1e-7  # a smaller probability counts as this much
 HOTTEST = 5.0  # temperatures from 1/5 to 5 are tried
-
-
-def tempered(proba: Numbers, temperature: float) -> Numbers:
-    """Return softmax(log p / T) of (m, C) probabilities; themselves at T = 1."""
-    if temperature == 1.0:
-        return proba
-    from scipy.special import softmax
-
-    return np.asarray(softmax(np.log(np.clip(proba.astype(np.float64), SMALLEST, 1.0)) / temperature, axis=1))
 
 
 def temperature(proba: Numbers, like: Numbers) -> float:
@@ -30,7 +21,7 @@ def temperature(proba: Numbers, like: Numbers) -> float:
     level, widest = float(like.max(axis=1).mean()), float(np.log(HOTTEST))
 
     def excess(log_temperature: float) -> float:
-        return float(tempered(proba, np.exp(log_temperature)).max(axis=1).mean()) - level
+        return float(scale(proba, np.exp(log_temperature)).max(axis=1).mean()) - level
 
     if excess(-widest) <= 0 or excess(widest) >= 0:  # one class for every row, say: no temperature reaches it
         return 1.0

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.metrics import macro_f1
-from harness.proxy.calibration import confidence_error
+from harness.metrics import confidence_error, macro_f1
 from harness.proxy.figures import Figures, figures
 from harness.proxy.panel import Transfers
 from harness.proxy.prediction_powered import Estimate, Sample, estimate

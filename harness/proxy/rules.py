@@ -8,10 +8,11 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.metrics import expected_score
-from harness.proxy import abstention, calibration, conformal, matching
-from harness.proxy.abstention import Threshold
+from harness.proxy import calibration, conformal, matching
 from harness.proxy.calibration import Calibration, Method
+from harness.statistics import selective
 from harness.statistics.intervals import Numbers
+from harness.statistics.selective import Threshold
 
 FEWEST = 100  # rows on which two labelers can be compared
 
@@ -86,7 +87,7 @@ class Rules:
 
     def apply(self, proba: Numbers) -> Answers:
         """Return what is said of rows that nothing was learnt from, by (m, C) probabilities of the labeler."""
-        calibrated = self.calibrate(matching.tempered(proba, self.temperature))
+        calibrated = self.calibrate(calibration.scale(proba, self.temperature))
         label, low_high = proba.argmax(axis=1), conformal.spans(calibrated, self.span)
         return self._accept(Answers(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
 
@@ -96,7 +97,7 @@ class Rules:
         if len(proba) < FEWEST:
             return self
         temperature = matching.temperature(proba, like)
-        mine, theirs = self.calibrate(matching.tempered(proba, temperature)), self.calibrate(like)
+        mine, theirs = self.calibrate(calibration.scale(proba, temperature)), self.calibrate(like)
         label, other = proba.argmax(axis=1), like.argmax(axis=1)
         sure, as_sure = _of_label(mine, label), _of_label(theirs, other)
         thresholds = []
@@ -111,12 +112,12 @@ class Rules:
     def _accept(self, answers: Answers) -> Answers:
         wish, taken = self.wish, answers.accepted
         if wish.top is not None:
-            taken = abstention.top(answers.score, wish.top)
+            taken = selective.top_share(answers.score, wish.top)
         elif wish.at_least is not None:
             taken = answers.label >= wish.at_least
         elif self.thresholds:
             levels = [np.inf if each.confidence is None else each.confidence for each in self.thresholds]
-            taken = abstention.accepted(answers.confidence, answers.label, np.array(levels), wish.keep)
+            taken = selective.accept(answers.confidence, answers.label, np.array(levels), wish.keep)
         return replace(answers, accepted=taken)
 
 
@@ -150,8 +151,8 @@ def _thresholds(
     if wish.target is None:
         return ()
     if wish.by_class:
-        return tuple(abstention.by_class(confidence, label, hit, n_classes, wish.target, unit))
-    return (abstention.threshold(confidence, hit, wish.target, unit),) * n_classes
+        return tuple(selective.find_class_thresholds(confidence, label, hit, n_classes, wish.target, unit))
+    return (selective.find_threshold(confidence, hit, wish.target, unit),) * n_classes
 
 
 def _of_label(proba: Numbers, label: Numbers) -> Numbers:
