@@ -22,10 +22,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from harness import __version__
 from harness.catalog import Catalog
 from harness.errors import printable
+from harness.hardware import kernels
 from harness.process import Processes, cores
 
 OURS = "labelharness"
@@ -59,11 +63,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Requirement:
+class NamedRequirement:
     """A distribution that the project names in its metadata."""
 
     name: str
-    wanted: str  # ">=2.10,<3"
+    bounds: SpecifierSet  # ">=2.10,<3"
     extra: str | None  # None: needed by every run
 
     @property
@@ -78,8 +82,12 @@ class Requirement:
             return None
 
     @property
+    def is_met(self) -> bool:
+        return self.installed is not None and self.bounds.contains(self.installed, prereleases=True)
+
+    @property
     def command(self) -> str:
-        return f"pip install '{self.name}{self.wanted}'"
+        return f"pip install '{self.name}{self.bounds}'"
 
 
 def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[Finding]:
@@ -100,39 +108,15 @@ def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[Finding]:
     yield from _extras()
 
 
-def requirements() -> list[Requirement]:
+def requirements() -> list[NamedRequirement]:
     """Return what the installed metadata names, each with the extra that it belongs to."""
-    found = []
+    named = []
     for line in requires(OURS) or ():
-        what, _, marker = line.partition(";")
-        named = re.match(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*(.*)", what)
-        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", marker)
-        if named:
-            name = re.sub(r"[-_.]+", "-", named[1]).lower()
-            found.append(Requirement(name, named[2].strip().strip("()"), extra[1] if extra else None))
-    return found
-
-
-def fits(installed: str, wanted: str) -> bool:
-    """Say whether a version is within bounds such as ">=2.10,<3"; other operators than these four are let pass.
-
-    >>> fits("2.13.0+cpu", ">=2.10,<3"), fits("2.9.1", ">=2.10,<3"), fits("3.0", "<3"), fits("1.2", "==1.2.0")
-    (True, False, False, True)
-    """
-    holds = {">=": lambda c: c >= 0, "<=": lambda c: c <= 0, "<": lambda c: c < 0, "==": lambda c: c == 0}
-    for bound in filter(None, wanted.split(",")):
-        operator, limit = re.match(r"\s*([<>=!~]*)\s*(.*)", bound).groups()  # type: ignore[union-attr]
-        here, there = _release(installed), _release(limit)
-        length = max(len(here), len(there))
-        here, there = (parts + (0,) * (length - len(parts)) for parts in (here, there))
-        if operator in holds and not holds[operator]((here > there) - (here < there)):
-            return False
-    return True
-
-
-def _release(text: str) -> tuple[int, ...]:
-    found = re.match(r"\d+(\.\d+)*", text)
-    return tuple(map(int, found[0].split("."))) if found else ()
+        requirement = Requirement(line)
+        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", str(requirement.marker or ""))
+        name = canonicalize_name(requirement.name)
+        named.append(NamedRequirement(name, requirement.specifier, extra[1] if extra else None))
+    return named
 
 
 def _machine(threads: int) -> Iterator[Finding]:
@@ -147,6 +131,8 @@ def _machine(threads: int) -> Iterator[Finding]:
         slow = platform.machine() == "x86_64" and "avx2" not in known
         advice = "neighbour searches and networks are several times slower without AVX2" if slow else ""
         yield Finding("machine", "cpu features", ", ".join(known) or "none", "note" if slow else "ok", advice)
+    instructions = ", ".join(f"{library} {level}" for library, level in kernels().items())
+    yield Finding("machine", "kernels", instructions)
     memory = psutil.virtual_memory()
     limits = [_file(f"/sys/fs/cgroup/{name}").strip() for name in ("memory.max", "memory/memory.limit_in_bytes")]
     least = min([int(limit) for limit in limits if limit.isdecimal()], default=memory.total)
@@ -179,11 +165,11 @@ def _imported(modules: list[str], threads: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             child = processes.start(_import, (left,), Path(folder))
             size, since = 0, time.monotonic()
-            while child.process.is_alive() and time.monotonic() - since < PATIENCE:
-                child.process.join(0.05)
+            while not child.done() and time.monotonic() - since < PATIENCE:
+                time.sleep(0.05)
                 now = len(_file(f"{folder}/{ANSWERS}"))
                 size, since = (now, time.monotonic()) if now > size else (size, since)
-            hung = child.process.is_alive()
+            hung = not child.done()
             child.kill()
             lines = [json.loads(line) for line in _file(f"{folder}/{ANSWERS}").splitlines()]
             answers |= {line.pop("name"): line for line in lines}
@@ -196,7 +182,7 @@ def _imported(modules: list[str], threads: int) -> dict[str, Any]:
     return answers
 
 
-def _libraries(needed: list[Requirement], found: dict[str, Any]) -> Iterator[Finding]:
+def _libraries(needed: list[NamedRequirement], found: dict[str, Any]) -> Iterator[Finding]:
     if "worker" in found:
         yield Finding("libraries", "worker", found["worker"]["error"], "broken", "every cell needs one")
     for each in needed:
@@ -208,7 +194,7 @@ def _libraries(needed: list[Requirement], found: dict[str, Any]) -> Iterator[Fin
             yield Finding("libraries", each.name, value, "broken", advice)
             continue
         installed = each.installed or answer["version"]
-        state: Literal["ok", "broken"] = "ok" if fits(installed, each.wanted) else "broken"
+        state: Literal["ok", "broken"] = "ok" if each.bounds.contains(installed, prereleases=True) else "broken"
         value = " ".join(filter(None, (installed, answer.get("built", ""))))
         yield Finding("libraries", each.name, value, state, "" if state == "ok" else each.command)
     pools = found.get("pools", {"pools": []})["pools"]
@@ -260,9 +246,9 @@ def _extras() -> Iterator[Finding]:
     found = [each for each in requirements() if each.extra and each.name != OURS]  # not the extras that name extras
     for extra in dict.fromkeys(each.extra for each in found):
         members = [each for each in found if each.extra == extra]
-        lacking = [each for each in members if each.installed is None or not fits(each.installed, each.wanted)]
+        lacking = [each for each in members if not each.is_met]
         if lacking:
-            what = "lacks " + ", ".join(f"{each.name}{each.wanted}" for each in lacking)
+            what = "lacks " + ", ".join(f"{each.name}{each.bounds}" for each in lacking)
             yield Finding("extras", str(extra), what, "absent", f"pip install '{OURS}[{extra}]'")
         else:
             yield Finding("extras", str(extra), ", ".join(f"{each.name} {each.installed}" for each in members))
