@@ -124,7 +124,7 @@ FLOORS = (
         "statistics.matches",
     ),
     *("proxy.outlook", "proxy.card", "proxy.proxies", "proxy.shortlist", "console"),
-    *("commands", "cli"),
+    *("commands", "cli", "__main__"),
 )
 MOST_LINES = 320
 MOST_METHODS = 10
