@@ -1,10 +1,11 @@
-"""The wheel: what is in it, and that it works where nothing else of the project is."""
+"""Wheel and source distribution: what is in them, and that they work where nothing else of the project is."""
 
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -16,6 +17,9 @@ from end_to_end import PATIENCE, board, events, ranks, write_suite
 ROOT = Path(__file__).parents[1]
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 NOT_SOURCE = (".*", "raw_data", "runs", "leaderboards", "dist", "build", "__pycache__", "*.egg-info")
+MADE = {"PKG-INFO"}  # in the source distribution, though no file of the project: its metadata
+LEFT_OUT: set[str] = set()  # of the project, though not in the source distribution: nothing
+QUICK = ("test_metrics.py", "test_labelling_page.py", "test_project_files.py")
 
 
 @pytest.fixture(scope="module")
@@ -31,21 +35,62 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
     """The Python of a new environment that has the wheel, and of this environment only the dependencies."""
-    folder = tmp_path_factory.mktemp("installed")
+    return environment(tmp_path_factory.mktemp("installed"), wheel)
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    """The source distribution."""
+    folder = tmp_path_factory.mktemp("sdist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder], cwd=ROOT, check=True)
+    (file,) = folder.iterdir()
+    return file
+
+
+@pytest.fixture(scope="module")
+def unpacked(sdist, tmp_path_factory):
+    """The folder of the source distribution's files."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (project,) = folder.iterdir()
+    return project
+
+
+def environment(folder, *package):
+    """Make a new environment that has a package, and of this environment only the dependencies; return its Python."""
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    subprocess.run([*PIP, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     # A .pth file adds folders after the new environment's own and does not read the .pth files in them.
     (site / "dependencies.pth").write_text("".join(f"{path}\n" for path in sys.path if path.endswith("-packages")))
+    options = ["--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*PIP, "--python", python, "install", "--force-reinstall", *options, *package], check=True)
     return python
 
 
 def command(python, *arguments, cwd):
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     return subprocess.run(
-        [python, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        [python, *arguments], cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE
     )
+
+
+def files_of(archive):
+    """Return {name: content} of a wheel, but for the list of its files."""
+    with zipfile.ZipFile(archive) as files:
+        return {name: files.read(name) for name in files.namelist() if not name.endswith(".dist-info/RECORD")}
+
+
+def project_files():
+    """Return the files of the project: those that git tracks or would track, all there are where there is no git."""
+    if (ROOT / ".git").exists():
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+        return {name for name in names if name and (ROOT / name).is_file()}
+    made = {"__pycache__", *(folder.strip("/") for folder in (ROOT / ".gitignore").read_text().split())}
+    files = (file.relative_to(ROOT) for file in ROOT.rglob("*") if file.is_file())
+    return {file.as_posix() for file in files if not made & set(file.parts)} - MADE
 
 
 def test_it_holds_two_packages_and_nothing_else(wheel):
@@ -57,6 +102,7 @@ def test_it_holds_two_packages_and_nothing_else(wheel):
     sources |= {str(file.relative_to(ROOT / "plugins")) for file in (ROOT / "plugins").rglob("*.py")}
     assert sources <= set(names)
     brought = {
+        "harness/py.typed",
         "harness/twin_shares.csv",
         *(f"harness/pages/html/report.{kind}" for kind in ("html", "css", "js")),
         *(f"harness/templates/{kind}.txt" for kind in ("labeler", "embedder", "features", "splitter", "test")),
@@ -65,6 +111,8 @@ def test_it_holds_two_packages_and_nothing_else(wheel):
     }
     assert brought <= set(names)
     assert not [name for name in names if name.endswith((".pyc", ".parquet", ".npy"))]
+    (licence,) = [text for name, text in files_of(wheel).items() if name.endswith(".dist-info/licenses/LICENSE")]
+    assert licence == (ROOT / "LICENSE").read_bytes()
 
 
 def test_installed_it_offers_every_plugin(installed, tmp_path):
@@ -101,3 +149,40 @@ def test_installed_it_knows_its_twin(installed, tmp_path):
     result = command(installed, "-c", twin, "twin.parquet", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "twin.parquet").stat().st_size > 10_000
+
+
+def test_installed_it_shows_its_types_to_others(installed, tmp_path):
+    code = "def sizes(task: Task) -> tuple[int, str]:\n    return task.n_classes, task.seed\n"
+    (tmp_path / "outside.py").write_text(f"from harness import Task\n\n\n{code}")
+    only = "follow_imports = skip\n[mypy-harness.*]\nfollow_imports = normal\n"  # torch's types take ten times as long
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\n{only}")
+    check = [sys.executable, "-m", "mypy", "--python-executable", installed, "--cache-dir", tmp_path / "cache"]
+    result = command(*check, "outside.py", cwd=tmp_path)
+    assert '(got "tuple[int, int]", expected "tuple[int, str]")' in result.stdout, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1].startswith("Found 1 error in 1 file"), result.stdout
+
+
+def test_the_source_distribution_holds_the_project(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {member.name.partition("/")[2]: member for member in archive.getmembers() if member.isfile()}
+    assert project_files() - names.keys() == LEFT_OUT
+    assert names.keys() - project_files() == MADE
+    assert names[".ci/run"].mode & 0o100, "it is run, not read"
+
+
+def test_a_wheel_of_the_source_distribution_is_the_wheel_of_the_project(wheel, unpacked, tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    subprocess.run(build, cwd=unpacked, check=True)
+    (other,) = tmp_path.iterdir()
+    assert other.name == wheel.name
+    assert files_of(other) == files_of(wheel)
+
+
+def test_tests_of_the_source_distribution_are_found_and_pass(unpacked, tmp_path):
+    python = environment(tmp_path / "environment", "-e", unpacked)
+    quick = [next((unpacked / "tests").rglob(name)) for name in QUICK]
+    where = "import harness, harness_plugins; print(harness.__file__, harness_plugins.__file__)"
+    files = command(python, "-c", where, cwd=tmp_path).stdout.split()
+    assert [Path(file).is_relative_to(unpacked) for file in files] == [True, True]
+    result = command(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *quick, cwd=unpacked)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr
