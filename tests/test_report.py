@@ -147,7 +147,8 @@ def test_every_plot_has_a_text_and_ids_of_its_own(page):
     for attributes, _ in plots:
         for name in attributes["aria-labelledby"].split():
             assert name in ids
-    referred = {address[1:] for a in page.attributes for key, address in a.items() if key == "xlink:href"}
+    addresses = [address for a in page.attributes for key, address in a.items() if key == "href"]
+    referred = {address[1:] for address in addresses if address.startswith("#")}
     assert referred <= set(ids)
 
 

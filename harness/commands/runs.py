@@ -181,6 +181,7 @@ def status(
 def leaderboard(
     suite: SuiteFile,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 3 if a board is stale.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write the parquet tables of a board as CSV too.")] = False,
     threads: Threads = 0,
     device: Device = "auto",
     twin_rows: TwinRows = None,
@@ -191,11 +192,19 @@ def leaderboard(
     """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing.
 
     --check of a folder, such as leaderboards or leaderboards/NAME, needs no cells: do its files agree with each other?
+    Nor does --csv of a folder, which writes CSV copies beside the parquet tables of its boards.
     """
     from harness import run as runs
     from harness.pages import agreement, board, index, overview
 
     talk = talk_to(as_json)
+    if check and csv:
+        raise HarnessError("--csv writes files and --check writes nothing: give one of them")
+    if csv and suite.is_dir() and (found := agreement.boards(suite)):
+        for each in found:
+            board.copy(each)
+        talk.line(f"{len(found)} board{'s' if len(found) > 1 else ''}: the parquet tables are beside them as CSV")
+        return
     if check and suite.is_dir() and (found := agreement.boards(suite)):
         wrong = [line for each in found for line in agreement.contradictions(each)]
         wrong += index.stale(suite) if found != [suite] else []
@@ -215,7 +224,7 @@ def leaderboard(
                 raise HarnessError(missing)
             talk.line(f"{missing} (its board stays as it is)")
         else:
-            page = board.write(ready, ended, comparisons)
+            page = board.write(ready, ended, comparisons, csv)
             talk.board(ready, comparisons, page, _counted(ended), None)
     boards = output / "leaderboards"
     if check:

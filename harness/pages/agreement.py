@@ -4,53 +4,92 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from harness.metrics import LOWER_IS_BETTER, SHOWN
-from harness.pages.board import ABOUT
+from harness.pages.board import ABOUT, PLOTS, differences, strangers
 from harness.pages.markdown import LEADING, escape, interval, number, spread
+from harness.pages.parquet_files import (
+    AT_ONCE,
+    COLUMNS,
+    COVERAGE,
+    PAIRS,
+    RELIABILITY,
+    SCORES,
+    csv_copy,
+    csv_name,
+    read,
+)
+from harness.pages.tables import csv_cell
 from harness.rank import Spread
 
 Row = dict[str, str]
+Pair = dict[str, Any]  # one row of pairs.parquet, its names as standings.csv has them
 Cells = dict[tuple[str, str], dict[str, list[float]]]  # (comparison, labeler) -> metric -> a value a cell
-SCORES = "scores.csv"
-FILES = (ABOUT, "README.md", "standings.csv", "pairs.csv", SCORES)
+FILES = (ABOUT, "README.md", "standings.csv", PAIRS, SCORES)
+SETTINGS = f"{PLOTS}/settings.csv"
 METRICS = {f"{shown} {'↓' if name in LOWER_IS_BETTER else '↑'}": name for name, shown in SHOWN.items()}
 CLOSE = 1e-9  # of sums that were added up in another order
 
 
 def boards(folder: Path) -> list[Path]:
     """Return the folders of boards below a folder, or the folder itself if it is one."""
-    return [folder] if (folder / SCORES).is_file() else sorted(each.parent for each in folder.glob(f"*/{SCORES}"))
+    marks = [name for name in FILES if name != "README.md"]
+    return sorted({file.parent for name in marks for file in (folder / name, *folder.glob(f"*/{name}")) if file.is_file()})
 
 
 def contradictions(board: Path) -> Iterator[str]:
     """Yield a line for everything in which the files of one board contradict each other.
 
-    The page's ranks, values, intervals and differences against standings.csv and scores.csv; values and ranks of
-    standings.csv against scores.csv and pairs.csv; board.json against standings.csv; the plots that the page links.
+    The page's ranks, values, intervals and differences against standings.csv and scores.parquet; values and ranks of
+    standings.csv against scores.parquet and pairs.parquet; board.json against standings.csv; the plots and tables that
+    the page names, and others; CSV copies against what they are copies of.
     """
     missing = [name for name in FILES if not (board / name).is_file()]
     if missing:
         yield f"{board}: {', '.join(missing)} missing; write it again with harness leaderboard SUITE"
         return
     page = (board / "README.md").read_text(encoding="utf-8")
-    try:
-        about = json.loads((board / ABOUT).read_text(encoding="utf-8"))
-        standings, pairs = _rows(board / "standings.csv"), _rows(board / "pairs.csv")
-        cells, counts = _cells(board / SCORES, "- Protocol: record" in page)
-        yield from (f"{board / 'README.md'}: {line}" for line in _of_page(page, standings, cells, counts))
-        yield from (f"{board / 'standings.csv'}: {line}" for line in _of_standings(standings, pairs))
-        yield from (f"{board / ABOUT}: {line}" for line in _of_about(about, standings))
-    except (KeyError, ValueError, TypeError) as error:
-        yield f"{board}: is not as `harness leaderboard` writes it: {type(error).__name__} {error}"
-    for file in re.findall(r"^!\[.*\]\((.*)\)$", page, re.MULTILINE):
-        if not (board / file).is_file():
-            yield f"{board / file}: is missing"
+    named = _named(page)
+    yield from (f"{board / name}: is missing" for name in named if not (board / name).is_file())
+    tables: dict[str, pa.Table] = {}
+    for name in COLUMNS:
+        if (board / name).is_file():
+            try:
+                tables[name] = read(name, board / name)
+            except ValueError as error:
+                yield f"{board / name}: {error}; write it again with harness leaderboard SUITE"
+    if tables.keys() >= {SCORES, PAIRS}:
+        try:
+            yield from _of_tables(board, page, tables)
+        except (KeyError, ValueError, TypeError) as error:
+            yield f"{board}: is not as `harness leaderboard` writes it: {type(error).__name__} {error}"
+    copies = {csv_name(name): csv_copy(table) for name, table in tables.items() if (board / csv_name(name)).is_file()}
+    yield from differences(board, copies)
+    known = {*FILES, *named, *copies, SETTINGS}
+    yield from (f"{board / name}: belongs to no board" for name in strangers(board, known))
+
+
+def _named(page: str) -> list[str]:
+    """Return the files of plots that a page links or names, and the tables of the plots of confidence."""
+    named = re.findall(r"^!\[.*\]\((.*)\)$", page, re.MULTILINE) + re.findall(rf"`({PLOTS}/[\w.-]+)`", page)
+    behind = [COVERAGE, RELIABILITY] if any(name.startswith(f"{PLOTS}/confidence-") for name in named) else []
+    return list(dict.fromkeys([*named, *behind]))
+
+
+def _of_tables(board: Path, page: str, tables: Mapping[str, pa.Table]) -> Iterator[str]:
+    """Yield a line for everything in which page, index and tables contradict each other."""
+    about = json.loads((board / ABOUT).read_text(encoding="utf-8"))
+    standings, pairs = _rows(board / "standings.csv"), _pairs(tables[PAIRS])
+    cells, counts = _cells(tables[SCORES], "- Protocol: record" in page)
+    yield from (f"{board / 'README.md'}: {line}" for line in _of_page(page, standings, cells, counts))
+    yield from (f"{board / 'standings.csv'}: {line}" for line in _of_standings(standings, pairs))
+    yield from (f"{board / ABOUT}: {line}" for line in _of_about(about, standings))
 
 
 def _rows(file: Path) -> list[Row]:
@@ -58,17 +97,22 @@ def _rows(file: Path) -> list[Row]:
         return list(csv.DictReader(lines))
 
 
-def _cells(file: Path, as_record: bool) -> tuple[Cells, Counter[tuple[str, str]]]:
+def _pairs(table: pa.Table) -> list[Pair]:
+    names = ("comparison", "labeler_a", "labeler_b")
+    return [row | {name: csv_cell(row[name]) for name in names} for row in table.to_pylist()]
+
+
+def _cells(table: pa.Table, as_record: bool) -> tuple[Cells, Counter[tuple[str, str]]]:
     """Return what a page shows of every cell, and how many cells each labeler has."""
     honest, oracle, seen = Cells(), Cells(), set()
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            key = row["comparison"], row["labeler"]
+    for batch in table.to_batches(AT_ONCE):
+        for row in batch.to_pylist():
+            key = csv_cell(row["comparison"]), csv_cell(row["labeler"])
             seen.add((*key, row["seed"], row["ratio"], row["fold"]))
-            narrow = any(row.get(name) for name in ("class", "source", "rows", "stage"))
-            if row["status"] == "ok" and row.get("value") and not narrow:
-                kind = oracle if row["oracle"] == "True" else honest
-                kind.setdefault(key, {}).setdefault(row["metric"], []).append(float(row["value"]))
+            narrow = any(row[name] is not None for name in ("class", "source", "rows", "stage"))
+            if row["status"] == "ok" and row["value"] is not None and not narrow:
+                kind = oracle if row["oracle"] else honest
+                kind.setdefault(key, {}).setdefault(row["metric"], []).append(row["value"])
     shown = honest | oracle if as_record else honest
     return shown, Counter((comparison, labeler) for comparison, labeler, *_ in seen)
 
@@ -103,7 +147,7 @@ def _expected(row: Row, line: Row, values: dict[str, list[float]], count: int) -
         yield "Cells", f"{ok}/{count}"
 
 
-def _of_standings(standings: list[Row], pairs: list[Row]) -> Iterator[str]:
+def _of_standings(standings: list[Row], pairs: list[Pair]) -> Iterator[str]:
     """Yield the ranks that do not follow from the pairs, and the differences that are none of values."""
     by_name = {(row["comparison"], row["labeler"]): row for row in standings}
     better, worse = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
@@ -112,8 +156,8 @@ def _of_standings(standings: list[Row], pairs: list[Row]) -> Iterator[str]:
         one, other = ((pair["comparison"], pair[name]) for name in ("labeler_a", "labeler_b"))
         difference = float(pair["difference"])
         if abs(float(by_name[one]["value"]) - float(by_name[other]["value"]) - difference) > CLOSE:
-            yield f"{one[0]}: {one[1]} and {other[1]} do not differ by the {difference:.6g} of pairs.csv"
-        if pair["separated"] == "True":
+            yield f"{one[0]}: {one[1]} and {other[1]} do not differ by the {difference:.6g} of pairs.parquet"
+        if pair["separated"]:
             winner, loser = (one, other) if (difference < 0) == wins_by_less else (other, one)
             better[loser] += 1
             worse[winner] += 1
@@ -122,14 +166,14 @@ def _of_standings(standings: list[Row], pairs: list[Row]) -> Iterator[str]:
         if row["rank_low"]:
             told = int(row["rank_low"]), int(row["rank_high"])
             if told != (1 + better[key], ranked[key[0]] - worse[key]):
-                yield f"{key[0]}, {key[1]}: the rank {told[0]} to {told[1]} does not follow from pairs.csv"
+                yield f"{key[0]}, {key[1]}: the rank {told[0]} to {told[1]} does not follow from pairs.parquet"
 
 
-def _lower_wins(by_name: dict[tuple[str, str], Row], pairs: list[Row]) -> bool:
+def _lower_wins(by_name: dict[tuple[str, str], Row], pairs: list[Pair]) -> bool:
     """Say whether errors are ranked: the lower value of a separated pair then has the lower rank."""
     for pair in pairs:
         one, other = (by_name[pair["comparison"], pair[name]] for name in ("labeler_a", "labeler_b"))
-        if pair["separated"] == "True" and one["rank_low"] != other["rank_low"]:
+        if pair["separated"] and one["rank_low"] != other["rank_low"]:
             return (float(pair["difference"]) < 0) == (int(one["rank_low"]) < int(other["rank_low"]))
     return False
 

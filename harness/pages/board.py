@@ -2,38 +2,51 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.pages import figures, fits, plots, sheets
 from harness.pages.detail import details
 from harness.pages.figures import Figure
+from harness.pages.parquet_files import COLUMNS, PAIRS, SCORES, csv_copy, csv_name, read, same, to_parquet
 from harness.pages.portrait import Portrait, portray
 from harness.pages.render import command, markdown, target
 from harness.pages.settings import tried
-from harness.pages.tables import pair_rows, scores_csv, standing_rows, to_csv, write_csvs, write_tables
+from harness.pages.tables import (
+    TIMING_COLUMNS,
+    pair_rows,
+    score_rows,
+    standing_rows,
+    timing_rows,
+    to_csv,
+    write_tables,
+)
 from harness.rank import Comparison, Ending
 from harness.run import Run
 
 ABOUT = "board.json"  # what the index says of a board
 PLOTS = "plots"
+SUFFIXES = (".svg", ".csv", ".parquet")
+OWN = {*map(csv_name, COLUMNS), *COLUMNS}
 
 
-def write(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> Path:
-    """Write leaderboards/<suite>/ and the run's tables; returns the Markdown file."""
+def write(run: Run, ended: list[Ending], comparisons: list[Comparison], csv: bool = False) -> Path:
+    """Write leaderboards/<suite>/, with `csv` also copies of its long tables, and the run's tables; returns the page."""
     folder = run.options.output / "leaderboards" / run.suite.name
     made = files(run, ended, comparisons)
-    put(folder, made)
-    write_csvs(folder, run, ended)
-    for name in _strangers(folder, made):
-        (folder / name).unlink()
+    if csv:
+        made |= csv_copies(made)
+    put(folder, made | {"timings.csv": to_csv(timing_rows(run, ended), TIMING_COLUMNS)})
+    for name in strangers(folder, made):
+        if name.startswith(f"{PLOTS}/") or name in OWN:  # what else lies here, somebody has put here
+            (folder / name).unlink()
     write_tables(run, ended)
     return folder / "README.md"
 
 
-def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[str, str]:
-    """Return {name: text} of what does not change when the suite runs again, but for scores.csv, which may be long."""
+def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[str, str | bytes]:
+    """Return {name: content} of what does not change when the suite runs again."""
     portrait = portray(run, ended, comparisons)
     learning = plots.learning(portrait)
     trusted = {
@@ -42,15 +55,31 @@ def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[
     drawn = [figure for group in (*learning.values(), *trusted.values()) for figure in group]
     tables = {each.title: table for each in comparisons if (table := tried(run, each)) is not None}
     page = markdown(run, comparisons, details(ended), _links(trusted), _links(learning), fits.fits(portrait), tables)
-    tabled = [*_plotted(portrait, comparisons), *tables.values()]
     return {
         "README.md": page,
         "standings.csv": to_csv(standing_rows(comparisons)),
-        "pairs.csv": to_csv(pair_rows(comparisons)),
+        SCORES: to_parquet(SCORES, score_rows(ended)),
+        PAIRS: to_parquet(PAIRS, pair_rows(comparisons)),
         ABOUT: json.dumps(_about(run, comparisons), indent=1, ensure_ascii=False) + "\n",
         **{f"{PLOTS}/{figure.name}.svg": figures.svg(figure, run.simulated) for figure in drawn},
-        **{f"{PLOTS}/{name}": text for name, text in sheets.twins(tabled).items()},
+        **dict(_plotted([*_sheets(portrait, comparisons), *tables.values()])),
     }
+
+
+def copy(folder: Path) -> None:
+    """Write CSV copies of the long tables of a board, which needs no cells."""
+    for name in COLUMNS:
+        if (file := folder / name).is_file():
+            try:
+                put(folder, {csv_name(name): csv_copy(read(name, file))})
+            except ValueError as error:
+                raise HarnessError(f"{file}: {error}") from None
+
+
+def csv_copies(made: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Return {name: text} of the CSV copies of the long tables among some files."""
+    long = {name: content for name, content in made.items() if isinstance(content, bytes)}
+    return {csv_name(name): csv_copy(read(name, content)) for name, content in long.items()}
 
 
 def unbegun(run: Run, ended: list[Ending]) -> str | None:
@@ -69,29 +98,33 @@ def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[
             f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by; whether the "
             f"files of its board agree with each other says harness leaderboard {folder} --check"
         )
-    made = files(run, ended, comparisons) | {"scores.csv": scores_csv(ended)}
-    return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in _strangers(folder, made))]
+    made = files(run, ended, comparisons)
+    made |= {name: text for name, text in csv_copies(made).items() if (folder / name).is_file()}
+    return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in strangers(folder, made))]
 
 
-def differences(folder: Path, made: Mapping[str, str]) -> Iterator[str]:
+def differences(folder: Path, made: Mapping[str, str | bytes]) -> Iterator[str]:
     """Yield one line for every file in a folder that is missing or differs; of a page, which part differs first."""
-    for name, text in made.items():
+    for name, content in made.items():
         file = folder / name
         if not file.is_file():
             yield f"{file}: is missing"
             continue
         found = file.read_bytes()
-        if found != text.encode():
-            yield f"{file}: is stale{_part(found.decode(errors='replace'), text) if name.endswith('.md') else ''}"
+        if isinstance(content, bytes):
+            if not same(name, found, content):
+                yield f"{file}: is stale"
+        elif found != content.encode():
+            yield f"{file}: is stale{_part(found.decode(errors='replace'), content) if name.endswith('.md') else ''}"
 
 
-def put(folder: Path, made: Mapping[str, str]) -> None:
+def put(folder: Path, made: Mapping[str, str | bytes]) -> None:
     """Write files, each at once: a reader sees the old one or the new one."""
-    for name, text in made.items():
+    for name, content in made.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_name(f"{file.name}.{os.getpid()}.part")  # two runs may write the index at a time
-        scratch.write_bytes(text.encode())
+        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
         scratch.replace(file)
 
 
@@ -104,17 +137,18 @@ def _part(found: str, made: str) -> str:
     return f", from section {parts[first].partition(chr(10))[0]!r} on"
 
 
-def _strangers(folder: Path, made: Mapping[str, str]) -> list[str]:
-    """Return the plots, and tables of plots, that the board does not have any more."""
-    there = sorted(f"{PLOTS}/{file.name}" for file in (folder / PLOTS).glob("*") if file.suffix in (".svg", ".csv"))
-    return [name for name in there if name not in made]
+def strangers(folder: Path, made: Container[str]) -> list[str]:
+    """Return the plots, tables of plots, and long tables and copies of them that are not among a board's files."""
+    plotted = sorted(f"{PLOTS}/{file.name}" for file in (folder / PLOTS).glob("*") if file.suffix in SUFFIXES)
+    long = sorted(file.name for file in folder.iterdir() if file.suffix == ".parquet" or file.name in OWN)
+    return [name for name in (*plotted, *long) if name not in made]
 
 
 def _links(drawn: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]]:
     return {of: [(figure.title, f"{PLOTS}/{figure.name}.svg") for figure in group] for of, group in drawn.items()}
 
 
-def _plotted(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[sheets.Sheet]:
+def _sheets(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[sheets.Sheet]:
     if portrait.curves:
         yield fits.points(portrait.curves)
         yield fits.fits(portrait)
@@ -123,6 +157,16 @@ def _plotted(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[shee
         if profiles:
             yield sheets.coverage(profiles)
             yield sheets.reliability(profiles)
+
+
+def _plotted(tabled: list[sheets.Sheet]) -> Iterator[tuple[str, str | bytes]]:
+    """Yield (name, content) of the tables of the plots, each from its sheets; those of many points as parquet."""
+    for stem in dict.fromkeys(sheet.file for sheet in tabled):
+        alike = [sheet for sheet in tabled if sheet.file == stem]
+        if (name := f"{PLOTS}/{stem}.parquet") in COLUMNS:
+            yield name, to_parquet(name, (row for sheet in alike for row in sheet.records()))
+        else:
+            yield from ((f"{PLOTS}/{file}", text) for file, text in sheets.twins(alike).items())
 
 
 def _about(run: Run, comparisons: list[Comparison]) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Plots as SVG, the same bytes for the same values. Each has a title and a description for those who cannot see it, a
 text beside every point, and takes the colour of the text around it, so that it fits a light and a dark page."""
 
-import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from harness.errors import printable
+from harness.pages.svg_minifier import minify
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#3fa7dd", "#8c6bb1", "#808080")  # seen by most eyes
 MARKERS = "osD^vPX*"
@@ -17,9 +17,7 @@ DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
 INK = "#010203"  # becomes the colour of the text around
 NAME = 44  # letters of a labeler's name in a legend
 STYLE = "svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}"
-PLACES = {"d", "x", "y", "transform"}
-LONG = re.compile(r"-?\d+\.\d{3,}")  # hundredths of a point are more than anyone sees, and alike on every machine
-SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+SVG = "http://www.w3.org/2000/svg"
 
 
 @dataclass(frozen=True)
@@ -152,22 +150,16 @@ def shortened(name: str) -> str:
 
 
 def _finish(drawn: bytes, figure: Figure, simulated: bool, standalone: bool) -> str:
-    """Make the SVG fit to stand beside others: ids of its own, texts, colours that follow the page."""
+    """Make the SVG small and fit to stand beside others: ids of its own, texts, colours that follow the page."""
     ElementTree.register_namespace("", SVG)
-    ElementTree.register_namespace("xlink", LINK)
     root = ElementTree.fromstring(drawn)
+    for element in root.iter():
+        if INK in (look := element.get("style", "")):
+            element.set("style", look.replace(INK, "currentColor"))
     for metadata in root.findall(f"{{{SVG}}}metadata"):
         root.remove(metadata)
     _told(root, figure)
-    for element in root.iter():
-        for key, value in element.attrib.items():
-            if key == "id":
-                element.set(key, f"{figure.name}-{value}")
-            elif key == f"{{{LINK}}}href":
-                element.set(key, f"#{figure.name}-{value[1:]}")
-            else:
-                value = re.sub(r"url\(#", f"url(#{figure.name}-", value).replace(INK, "currentColor")
-                element.set(key, LONG.sub(lambda found: f"{float(found[0]):.2f}", value) if key in PLACES else value)
+    minify(root, "" if standalone else f"{figure.name}-")
     title, text = ElementTree.Element(f"{{{SVG}}}title"), ElementTree.Element(f"{{{SVG}}}desc")
     title.text = ("SIMULATED DATA: " if simulated else "") + printable(figure.title)
     text.text = printable(figure.text)
@@ -182,7 +174,7 @@ def _finish(drawn: bytes, figure: Figure, simulated: bool, standalone: bool) -> 
         head.append(style)
     for place, element in enumerate(head):
         root.insert(place, element)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
+    return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>") + "\n"
 
 
 def _told(root: ElementTree.Element, figure: Figure) -> None:

@@ -84,7 +84,7 @@ def _fits(fits: Sheet) -> Iterator[str]:
     chosen = replace(fits, rows=tuple(row for row in fits.rows if row[2] == SHOWN["accuracy"]))
     why = refused(chosen)
     yield from [f"No curve is fitted: {escape(why)}."] if why else _sheet(chosen, REASONS)
-    yield "Every point and every fit is in `plots/curves.csv` and `plots/fits.csv`."
+    yield "Every point and every fit is in `plots/curves.parquet` and `plots/fits.csv`."
 
 
 def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
@@ -306,8 +306,9 @@ def made_with(run: Run) -> str:
 def _again(run: Run) -> str:
     return (
         f"```\n{command(run)}\n```\n\n{made_with(run)}\n\n"
-        "Every number is in `scores.csv`, where each labeler stands in `standings.csv`, every pair in `pairs.csv`; how "
-        "long the cells took is in `timings.csv`."
+        "Every number is in `scores.parquet`, where each labeler stands in `standings.csv`, every pair in "
+        "`pairs.parquet`; how long the cells took is in `timings.csv`. "
+        f"`harness leaderboard {command(run).split()[2]} --csv` writes the parquet files as CSV too."
     )
 
 

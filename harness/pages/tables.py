@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -71,12 +71,12 @@ CELL_COLUMNS = {
     "labeler": pa.string(),
     "seed": pa.int64(),
     "ratio": pa.float64(),
-    "fold": pa.int64(),
+    "fold": pa.int32(),
     "status": pa.string(),
 }
 SCORE_COLUMNS = {
     "metric": pa.string(),
-    "class": pa.int64(),
+    "class": pa.int32(),
     "source": pa.string(),
     "rows": pa.string(),
     "stage": pa.string(),
@@ -84,7 +84,11 @@ SCORE_COLUMNS = {
     "value": pa.float64(),
     "n": pa.int64(),
 }
-
+PAIR_COLUMNS = {
+    **dict.fromkeys(("comparison", "labeler_a", "labeler_b"), pa.string()),
+    **dict.fromkeys(("difference", "se", "low", "high", "p", "p_holm"), pa.float64()),
+    "separated": pa.bool_(),
+}
 TIMING_COLUMNS = (
     *("kind", "on", "comparison", "labeler", "seed", "ratio", "fold", "status"),
     *("seconds", "peak_memory_mib", "parameters", "engine", "neighbors_own", "neighbors_shared"),
@@ -170,46 +174,21 @@ def pair_rows(comparisons: list[Comparison]) -> Iterator[Row]:
             }
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """Write rows as CSV; numbers in full precision."""
-    listed = list(rows)
+def to_csv(rows: Iterable[Row], columns: Sequence[str] | None = None) -> str:
+    """Write rows as CSV, by default with every column that any has; numbers in full precision."""
+    if columns is None:
+        rows = list(rows)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
     out = io.StringIO()
-    _write_csv(out, listed, list(dict.fromkeys(key for row in listed for key in row)))
-    return out.getvalue()
-
-
-def write_csvs(folder: Path, run: Run, ended: list[Ending]) -> None:
-    """Write scores.csv and timings.csv, row by row: of many cells all rows are more than memory should hold."""
-    for name, rows, kept in (
-        ("scores.csv", score_rows(ended), _score_columns(ended)),
-        ("timings.csv", timing_rows(run, ended), TIMING_COLUMNS),
-    ):
-        scratch = (folder / name).with_suffix(".part")
-        with scratch.open("w", encoding="utf-8", newline="") as out:
-            _write_csv(out, rows, kept)
-        scratch.replace(folder / name)
-
-
-def scores_csv(ended: list[Ending]) -> str:
-    """Return scores.csv as a text."""
-    out = io.StringIO()
-    _write_csv(out, score_rows(ended), _score_columns(ended))
-    return out.getvalue()
-
-
-def _score_columns(ended: list[Ending]) -> list[str]:
-    whole = any(ending.scores is not None for ending in ended)
-    return [column for column in (*CELL_COLUMNS, *(SCORE_COLUMNS if whole else ())) if column != "cell"]
-
-
-def _write_csv(out: IO[str], rows: Iterable[Row], columns: Sequence[str]) -> None:
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_csv_cell, columns))
+    writer.writerow(map(csv_cell, columns))
     for row in rows:
-        writer.writerow([_csv_cell(row.get(column)) for column in columns])
+        writer.writerow([csv_cell(row.get(column)) for column in columns])
+    return out.getvalue()
 
 
-def _csv_cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
+    """Write one value for a CSV file."""
     if isinstance(value, str):
         text = re.sub("\r(?!\n)", "\n", value) if "\r" in value else value  # the writer quotes \n, but not a lone \r
         # A spreadsheet would run a text cell that begins like a formula.
