@@ -40,7 +40,9 @@ CLOSE = 1e-9  # of sums that were added up in another order
 def boards(folder: Path) -> list[Path]:
     """Return the folders of boards below a folder, or the folder itself if it is one."""
     marks = [name for name in FILES if name != "README.md"]
-    return sorted({file.parent for name in marks for file in (folder / name, *folder.glob(f"*/{name}")) if file.is_file()})
+    return sorted(
+        {file.parent for name in marks for file in (folder / name, *folder.glob(f"*/{name}")) if file.is_file()}
+    )
 
 
 def contradictions(board: Path) -> Iterator[str]:

@@ -32,7 +32,10 @@ OWN = {*map(csv_name, COLUMNS), *COLUMNS}
 
 
 def write(run: Run, ended: list[Ending], comparisons: list[Comparison], csv: bool = False) -> Path:
-    """Write leaderboards/<suite>/, with `csv` also copies of its long tables, and the run's tables; returns the page."""
+    """Write leaderboards/<suite>/ and the run's tables; return the page.
+
+    With `csv` its long tables are also written as CSV.
+    """
     folder = run.options.output / "leaderboards" / run.suite.name
     made = files(run, ended, comparisons)
     if csv:
