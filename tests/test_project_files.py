@@ -153,3 +153,21 @@ def test_module_and_console_script_print_the_same_version():
         for arguments in (["-m", "harness", "--version"], ["-c", program])
     ]
     assert outputs == [f"{PROJECT['name']} {harness.__version__}\n"] * 2
+
+
+def test_the_harness_and_every_plugin_load_without_torch():
+    program = """
+import importlib, pkgutil, sys
+sys.modules["torch"] = None  # as if it were not installed
+for package in ("harness", "harness_plugins"):
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        try:
+            importlib.import_module(module.name)
+        except ImportError:
+            print(module.name)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240, check=True)
+    broken = set(result.stdout.split())
+    assert broken, "the helpers of the networks are layers of torch"
+    assert not [name for name in broken if name.startswith("harness.")]
+    assert not broken & set(PROJECT["entry-points"]["harness"].values())
