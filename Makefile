@@ -28,4 +28,4 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks --benchmark-json=.benchmarks.json
-	$(BIN)/python docs/performance.py .benchmarks.json
+	$(BIN)/python docs/scripts/performance.py .benchmarks.json

@@ -33,9 +33,9 @@ NETWORK = "mlp: {on: embedding, epochs: 40}"
 SCANNED = """
 import json, sys, time
 from pathlib import Path
-from harness import catalog
-from harness.run import Options, make_ready
-from harness.suite import load_suite
+from harness.suite import catalog
+from harness.run.runner import Options, make_ready
+from harness.suite.suite import load_suite
 
 found = catalog.discover()
 ready = make_ready(load_suite(Path("bench.yaml"), found), found, Options(threads=1), lambda text: None)

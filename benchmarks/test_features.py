@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.peers import CORES, ROWS, SIZES, WHOLE, Peer, aimed, in_turn
-from harness import twin
+from harness.data import twin
 from harness_plugins.features import text_v2
 
 REAL = Path(__file__).parents[1] / "raw_data" / "judged_responses.parquet"
@@ -26,9 +26,10 @@ OURS = """
 import json, tempfile, time
 from pathlib import Path
 import numpy as np
-from harness import Items, prepare, shards
-from harness.catalog import discover
-from harness.process import Limits, Processes
+from harness import Items
+from harness.run import blocks as prepare, shards
+from harness.suite.catalog import discover
+from harness.utils.processes import Limits, Processes
 from harness_plugins.features.text_v2 import TextV2
 items = Items(file, np.arange(n), np.arange(n), ("messages",), text="messages", identity="benchmark")
 catalog, limits = discover(), Limits(float("inf"), 2**40)
@@ -37,7 +38,7 @@ with tempfile.TemporaryDirectory() as folder:
     began = time.perf_counter()
     recipe = prepare.recipe("text", TextV2(), items, catalog, cache / "digests")
     hashed = time.perf_counter() - began
-    processes = Processes(("harness.rowfile",), 1)
+    processes = Processes(("harness.run.block_writer",), 1)
     block_builder.build_block(recipe, items, cache, processes, limits, lambda _: None, (None,) * cores)
     seconds = time.perf_counter() - began
     again = time.perf_counter()

@@ -23,8 +23,8 @@ import os, tempfile
 from pathlib import Path
 import faiss
 from harness import Block, Task
-from harness.listed import Listed, question
-from harness.neighbors import nearest
+from harness.plugin.precomputed import Listed, question
+from harness.search.neighbors import nearest
 from harness_plugins.labelers.knn import KNN
 np.save("x.npy", X)
 block = Block.open(os.path.abspath("x.npy"), "embedding")

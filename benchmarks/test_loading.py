@@ -33,14 +33,15 @@ import numpy as np
 file, n, d, cache = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
 """
 OURS = """
-from harness import Items, prepare, shards
-from harness.catalog import discover
-from harness.process import Limits, Processes
+from harness import Items
+from harness.run import blocks as prepare, shards
+from harness.suite.catalog import discover
+from harness.utils.processes import Limits, Processes
 from harness_plugins.embedders.column import Column
 items, catalog = Items(file, np.arange(n), np.arange(n), ("vector",), identity="benchmark"), discover()
 began = time.perf_counter()
 recipe = prepare.recipe("vectors", Column("vector"), items, catalog, cache / "digests")
-processes, limits = Processes(("harness.rowfile",), 1), Limits(float("inf"), 2**40)
+processes, limits = Processes(("harness.run.block_writer",), 1), Limits(float("inf"), 2**40)
 block_builder.build_block(recipe, items, cache, processes, limits, lambda _: None)
 X = prepare.open_block(recipe, cache).array
 assert X.shape == (n, d)

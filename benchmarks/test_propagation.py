@@ -27,10 +27,10 @@ OURS = f"""
 import os, threading
 import faiss, scipy.sparse
 from harness import Block, Task
-from harness.engine import searching
-from harness.neighbors import nearest
-from harness.process import memory_of
-from harness.search import search
+from harness.search.engine import searching
+from harness.search.neighbors import nearest
+from harness.utils.processes import memory_of
+from harness.search.exact import search
 from harness_plugins.labelers import graph_propagation as module
 kept = []
 made = module.graph

@@ -18,7 +18,7 @@ RATIOS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
 TARGET, TARGET_PLAIN = 9, 15  # times as fast as faiss, at full size: at its best, at its default
 
 OURS = """
-from harness.search import search
+from harness.search.exact import search
 search(X[:600], np.arange(600), [300], 300, 5, threads=cores)  # compiled once
 began = time.perf_counter()
 levels, facts = search(X, np.arange(n), ends, ends[0], k, threads=cores)
@@ -27,8 +27,8 @@ print(json.dumps({**facts, "seconds": time.perf_counter() - began}))
 OURS_WATCHED = """
 import tempfile, threading
 from pathlib import Path
-from harness.process import memory_of
-from harness.search import search
+from harness.utils.processes import memory_of
+from harness.search.exact import search
 search(X[:600], np.arange(600), [300], 300, 5, threads=cores)  # compiled once
 peak, over = [0], threading.Event()
 def watch():

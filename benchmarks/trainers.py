@@ -16,10 +16,10 @@ Training = Callable[[int], None]  # takes the number of epochs
 
 
 def ours(X: np.ndarray, y: np.ndarray) -> Training:
-    from harness_plugins.labelers.networks import MLP
-    from harness_plugins.labelers.passes import passes
-    from harness_plugins.labelers.precision import precision
-    from harness_plugins.labelers.training import train
+    from harness_plugins.networks.backpropagation import passes
+    from harness_plugins.networks.plugins import MLP
+    from harness_plugins.networks.precision import precision
+    from harness_plugins.networks.training import train
 
     dtype = getattr(torch, precision("auto", torch.device("cpu")))
     rows, classes = torch.from_numpy(X).to(dtype), torch.from_numpy(y)

@@ -3,14 +3,14 @@
 >>> from harness import Task, hookimpl
 """
 
-from harness.contracts import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
 from harness.errors import DataError, NotApplicable
-from harness.folds import fold, holdout, learning_from, out_of_fold
-from harness.fuse import Block
-from harness.hookspecs import hookimpl
-from harness.items import Items
-from harness.neighbors import graph, neighbors
-from harness.task import On, Predictions, Task
+from harness.plugin.block import Block
+from harness.plugin.folds import fold, holdout, learning_from, out_of_fold
+from harness.plugin.hookspecs import hookimpl
+from harness.plugin.items import Items
+from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
+from harness.plugin.task import On, Predictions, Task
+from harness.search.neighbors import graph, neighbors
 
 __version__ = "0.1.0"
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.catalog import discover
-from harness.table import open_table
+from harness.data.table import open_table
+from harness.suite.catalog import discover
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = (ROOT / "raw_data", ROOT.parent / "shared" / "data")  # in the checkout, or beside it

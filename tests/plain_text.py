@@ -11,7 +11,7 @@ from collections import Counter
 from statistics import pstdev
 
 from harness_plugins.features import text_v1, text_v2
-from harness_plugins.features.conversation_text import PUNCTUATION
+from harness_plugins.features._conversation import PUNCTUATION
 
 
 def features(conversation):

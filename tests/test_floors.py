@@ -1,133 +1,40 @@
-"""The house stands on floors: a module imports only what lies below it, and a few other habits that keep it small."""
+"""Packages import downward only, and a few other habits that keep the project small."""
 
 import ast
+import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import harness
 
-ROOT = Path(__file__).parent.parent
-FOLDERS = ("conformance", "statistics", "auditing", "proxy", "pages")
-CORE = {file.stem: file for file in sorted((ROOT / "harness").glob("*.py"))} | {
-    f"{folder}.{file.stem}": file
-    for folder in FOLDERS
-    for file in sorted((ROOT / "harness" / folder).glob("*.py"))
-    if file.stem != "__init__"
-}
-COMMANDS = sorted((ROOT / "harness" / "commands").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+CORE = sorted((ROOT / "harness").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
-FILES = [*CORE.values(), *COMMANDS, *PLUGINS]
+FILES = [*CORE, *PLUGINS]
 
-FLOORS = (
-    *(
-        "errors",
-        "engine",
-        "fuse",
-        "listed",
-        "task",
-        "items",
-        "contracts",
-        "hookspecs",
-        "folds",
-        "kernels",
-        "products",
-        "flat",
-        "search",
-        "copies",
-        "neighbors",
-    ),  # what plugins are written with
-    "__init__",
-    *("needs", "digest", "lock", "rowgroups", "document", "spec", "catalog", "facts", "example"),
-    *("twin_space", "twin", "hub", "table", "population", "dataset", "reference", "suite", "splits"),  # what is asked
-    *(
-        "process",
-        "hardware",
-        "machine",
-        "timing",
-        "marks",
-        "store",
-        "rowfile",
-        "prepare",
-        "shards",
-        "block_builder",
-    ),  # what is done
-    *("tasks", "plan", "auditing.why", "neighbor_plan", "neighbor_lists", "estimate", "work", "auditing.audited"),
-    *("conformance.finding", "conformance.labelers", "conformance.blocks", "conformance.splitters", "testing"),
-    *(
-        "metrics",
-        "statistics.curves",
-        "statistics.intervals",
-        "statistics.selective",
-        "statistics.overlap",
-        "statistics.costs",
-        "diagnosis",
-        "score",
-    ),
-    *("statistics.bootstrap", "statistics.significance", "statistics.standing", "statistics.tuning"),
-    *(
-        "rank",
-        "statistics.evidence",
-        "pages.detail",
-        "run",
-        "forecast",
-        "pages.portrait",
-        "collection",
-        "statistics.pairing",
-    ),
-    *(
-        "auditing.shift",
-        "auditing.duplicates",
-        "auditing.robustness",
-        "auditing.probe",
-        "auditing.judge",
-        "auditing.audit",
-    ),
-    *(
-        "statistics.transfer",
-        "proxy.calibration",
-        "proxy.conformal",
-        "proxy.prediction_powered",
-    ),  # what labels are worth
-    *(
-        "proxy.matching",
-        "proxy.rules",
-        "proxy.figures",
-        "proxy.panel",
-        "proxy.quality",
-        "proxy.growth",
-        "proxy.deal",
-        "proxy.labelling",
-        "proxy.joined",
-        "proxy.support",
-    ),  # the labels themselves
-    *("proxy.labels", "proxy.suggestion", "proxy.publish"),
-    *("census", "counterpart"),
-    *(
-        "pages.markdown",
-        "pages.tables",
-        "pages.sheets",
-        "pages.settings",
-        "pages.fits",
-        "pages.figures",
-        "pages.plots",
-        "pages.render",
-        "pages.audit_page",
-    ),  # what is shown
-    *(
-        "pages.board",
-        "pages.index",
-        "pages.overview",
-        "pages.report",
-        "pages.verdict",
-        "pages.agreement",
-        "statistics.matches",
-    ),
-    *("proxy.outlook", "proxy.card", "proxy.proxies", "proxy.shortlist", "console"),
-    *("commands", "cli", "__main__"),
-)
-MOST_LINES = 320
-MOST_METHODS = 10
+BELOW_AUDIT = "errors statistics utils plugin search data suite run scoring report"
+MAY_IMPORT = {
+    "errors": "",
+    "statistics": "",
+    "utils": "errors",
+    "plugin": "errors",
+    "search": "errors plugin",
+    "data": "errors utils plugin",
+    "suite": "errors utils plugin data",
+    "run": "errors utils plugin search data suite",
+    "testing": "errors plugin data suite run",
+    "scoring": "errors utils statistics plugin search data suite run",
+    "report": "errors utils statistics plugin suite run scoring",
+    "audit": BELOW_AUDIT,
+    "label": BELOW_AUDIT,
+    "cli": f"{BELOW_AUDIT} testing audit label",
+}
+SHARED_BY_COMMANDS = ("app", "console", "options", "environment", "__init__", "__main__")
+PLUGIN_FOLDERS = ("embedders", "features", "splitters", "labelers", "wrappers")
+MAX_LINES = 320
+MAX_METHODS = 10
 
 
 def shown(file):
@@ -158,64 +65,109 @@ def imports(nodes):
                 yield node.module or "", alias.name, node.level
 
 
-def core_modules(file):
-    """Return the modules of the core that a file imports; names of the package itself count as __init__."""
-    found = set()
+def module_of(file):
+    """Return the dotted name of a file of the core: "harness.search.exact"."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file): file for file in CORE}
+
+
+def package_of(module):
+    return module.split(".")[1] if "." in module else "harness"
+
+
+def imported(file):
+    """Return the modules of the core that a file imports when it runs."""
+    modules = set()
     for module, name, _ in imports(running(tree(file))):
-        if module == "harness":
-            found.add(name if name in CORE else "__init__")
-        elif module.startswith("harness."):
-            inside = module.removeprefix("harness.")
-            within = f"{inside}.{name}"  # from a folder: its module
-            found.add(within if within in CORE else inside if inside in CORE else inside.partition(".")[0])
-    return found
+        if module.partition(".")[0] == "harness":
+            inner = f"{module}.{name}"
+            modules.add(inner if inner in MODULES else module)
+    return modules
 
 
-def test_a_folder_has_nothing_but_its_modules():
-    for folder in FOLDERS:
-        body = tree(ROOT / "harness" / folder / "__init__.py").body
-        assert len(body) == 1, folder
-        assert isinstance(body[0], ast.Expr), folder
+def test_the_core_is_13_packages_and_one_file():
+    inside = {path.name for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"}
+    assert inside == {*(MAY_IMPORT.keys() - {"errors"}), "errors.py", "__init__.py", "__main__.py", "py.typed"}
 
 
-def test_every_module_has_its_floor():
-    assert sorted(FLOORS) == sorted([*CORE, "commands"]), "add a new module to FLOORS, above all that it imports"
+def test_a_package_is_its_modules():
+    for package in MAY_IMPORT.keys() - {"errors", "testing"}:
+        (docstring,) = tree(ROOT / "harness" / package / "__init__.py").body
+        assert isinstance(docstring, ast.Expr), package
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_a_module_imports_only_what_lies_below(name):
-    below = FLOORS[: FLOORS.index(name)]
-    assert core_modules(CORE[name]) <= set(below)
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_lies_below(package):
+    below = set(MAY_IMPORT[package].split())
+    for module, file in MODULES.items():
+        if package_of(module) != package:
+            continue
+        for other in imported(file):
+            if other == "harness":  # the version, which whoever imports anything has loaded
+                names = {name for module, name, _ in imports(running(tree(file))) if module == "harness"}
+                assert names <= {"__version__", None}, shown(file)
+            else:
+                assert package_of(other) in below | {package}, f"{shown(file)} imports {other}"
 
 
-@pytest.mark.parametrize("file", COMMANDS, ids=shown)
-def test_a_command_imports_no_other(file):
-    assert "cli" not in core_modules(file)
-    siblings = {module for module, _, _ in imports(ast.walk(tree(file))) if module.startswith("harness.commands")}
-    assert siblings <= {"harness.commands.options"}
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module: imported(file) - {module} for module, file in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_a_command_imports_no_other():
+    commands = {file.stem: file for file in (ROOT / "harness" / "cli").glob("*.py")}
+    for name, file in commands.items():
+        siblings = {module.split(".")[2] for module in imported(file) if module.startswith("harness.cli.")}
+        if name in ("app", "__main__"):
+            continue
+        assert "app" not in siblings, name
+        assert siblings <= set(SHARED_BY_COMMANDS), name
+    assert len(commands) > len(SHARED_BY_COMMANDS) + 10
 
 
 def test_imports_are_seen():
-    assert {"score", "plan", "dataset"} <= core_modules(CORE["run"])
-    assert "contracts" not in core_modules(CORE["folds"])  # for type checkers only
+    runner = imported(MODULES["harness.run.runner"])
+    assert {"harness.run.plan", "harness.data.dataset", "harness.errors"} <= runner
+    assert "harness.plugin.protocols" not in imported(MODULES["harness.plugin.folds"])  # for type checkers only
+    assert len(CORE) > 100
     assert len(PLUGINS) > 10
 
 
 def test_the_core_knows_no_plugin():
-    for file in CORE.values():
+    for file in CORE:
         modules = {module.partition(".")[0] for module, _, level in imports(ast.walk(tree(file))) if level == 0}
         assert "harness_plugins" not in modules, shown(file)
 
 
 def test_plugins_import_only_the_package_and_their_siblings():
     for file in PLUGINS:
-        siblings = "harness_plugins." + file.parent.name
+        siblings = f"harness_plugins.{file.parent.name}"
         for module, name, level in imports(ast.walk(tree(file))):
             if level == 0 and module.partition(".")[0] == "harness":
                 assert (module, name in harness.__all__) == ("harness", True), f"{shown(file)}: {module} {name}"
             if level == 0 and module.partition(".")[0] == "harness_plugins":
-                assert module.startswith(siblings), f"{shown(file)}: {module}"
+                shared = f"{module}.{name}".startswith("harness_plugins._")
+                assert shared or f"{module}.".startswith(f"{siblings}."), f"{shown(file)}: {module}"
             assert level <= 1, f"{shown(file)}: {module}"
+
+
+def test_every_file_of_plugins_without_an_underscore_is_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    plugins = set(project["entry-points"]["harness"].values())
+    files = {
+        f"harness_plugins.{folder}.{file.stem}"
+        for folder in PLUGIN_FOLDERS
+        for file in (ROOT / "plugins" / "harness_plugins" / folder).glob("*.py")
+        if not file.stem.startswith("_")
+    }
+    assert plugins == files | {"harness_plugins.networks.plugins"}
 
 
 def test_what_is_for_plugin_authors_is_there():
@@ -223,15 +175,20 @@ def test_what_is_for_plugin_authors_is_there():
     assert all(hasattr(harness, name) for name in harness.__all__)
 
 
-def test_only_the_run_asks_for_the_answers():
+def test_only_the_scoring_of_a_run_asks_for_the_answers():
     asking = {
         shown(file)
         for file in FILES
         for module, name, _ in imports(ast.walk(tree(file)))
-        if (module, name) in (("harness.score", "answers"), ("harness.score", "*"), ("harness", "score"))
-        or (module, name) == ("harness.score", None)
+        if (module, name)
+        in (
+            ("harness.scoring.scores", "answers"),
+            ("harness.scoring.scores", "*"),
+            ("harness.scoring.scores", None),
+            ("harness.scoring", "scores"),
+        )
     }
-    assert asking == {"harness/run.py"}
+    assert asking == {"harness/scoring/score_run.py"}
 
 
 def test_only_the_command_line_prints():
@@ -241,14 +198,14 @@ def test_only_the_command_line_prints():
         for node in ast.walk(tree(file))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
-    assert all(name in ("harness/cli.py", "harness/console.py") or "/commands/" in name for name in printing)
+    assert all(name.startswith("harness/cli/") for name in printing)
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_files_and_classes_stay_small(file):
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
     for node in ast.walk(tree(file)):
         if isinstance(node, ast.ClassDef):
             methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
             public = [name for name in methods if not name.startswith("_")]
-            assert len(public) <= MOST_METHODS, node.name
+            assert len(public) <= MAX_METHODS, node.name

@@ -1,1 +1,1 @@
-"""How sure a number is: differences, ranks, intervals, curves."""
+"""Arrays in, numbers out: metrics, intervals, tests, curves."""

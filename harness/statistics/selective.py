@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics import BINS, Numbers
 from harness.statistics.intervals import MISS, at_least
+from harness.statistics.metrics import BINS, Numbers
 
 GRID = 20  # coverages that a curve is shown at, and thresholds are tried at: 5 %, 10 %, ... 100 %
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import DataError, Items, hookimpl
-from harness_plugins.embedders import checkpoint
+from harness_plugins.embedders import _checkpoint
 
 Turns = list[tuple[str, str]]
 
@@ -32,7 +32,7 @@ class RewardModel:
     max_length: int = 2_048  # tokens
     batch: int = 16  # conversations at a time
     pooling: Literal["last", "mean"] = "last"
-    dtype: checkpoint.Dtype = "bfloat16"
+    dtype: _checkpoint.Dtype = "bfloat16"
 
     def __post_init__(self) -> None:
         for name in ("max_length", "batch"):
@@ -41,7 +41,7 @@ class RewardModel:
 
     def pinned(self) -> "RewardModel":
         """Return this with the commit that this machine has. Raises DataError where the model is not there."""
-        return checkpoint.pinned(self)
+        return _checkpoint.pinned(self)
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
         """Yield (rows, d) float32 arrays.
@@ -49,7 +49,7 @@ class RewardModel:
         Raises DataError where the checkpoint cannot be loaded or has no chat template, and with the row's id where the
         template refuses a conversation or leaves no token of it.
         """
-        tokenizer, model = checkpoint.loaded(self.model, self.revision, self._load)
+        tokenizer, model = _checkpoint.loaded(self.model, self.revision, self._load)
         if tokenizer.chat_template is None:
             raise DataError(
                 f"model {str(self.model)!r} has no chat template, which says how a conversation is written down for "
@@ -68,7 +68,7 @@ class RewardModel:
                     )
             return self._states(model, tokens, tokenizer.pad_token_id or 0)
 
-        yield from checkpoint.by_chunk(items.conversations, start, vectors)
+        yield from _checkpoint.by_chunk(items.conversations, start, vectors)
 
     def _rendered(self, tokenizer: Any, turns: Turns, items: Items, row: int) -> str:
         from jinja2 import TemplateError
@@ -88,12 +88,12 @@ class RewardModel:
         import torch
 
         order, parts = [], []
-        for positions in checkpoint.by_length([len(given) for given in tokens], self.batch):
-            ids, mask = checkpoint.padded([tokens[i] for i in positions], pad)
+        for positions in _checkpoint.by_length([len(given) for given in tokens], self.batch):
+            ids, mask = _checkpoint.padded([tokens[i] for i in positions], pad)
             ids, mask = ids.to(model.device), mask.to(model.device)
             with torch.inference_mode():
                 states = model(input_ids=ids, attention_mask=mask).last_hidden_state
-                parts.append(checkpoint.pooled(states, mask, self.pooling).cpu().numpy())
+                parts.append(_checkpoint.pooled(states, mask, self.pooling).cpu().numpy())
             order.append(positions)
         vectors = np.concatenate(parts)
         return vectors[np.argsort(np.concatenate(order))]
@@ -113,7 +113,7 @@ class RewardModel:
         if absent:
             raise DataError(f"{folder}: lacks {len(absent)} of the model's weights, {absent[0]} among them")
         model.config.use_cache = False
-        return tokenizer, model.eval().to(checkpoint.device())
+        return tokenizer, model.eval().to(_checkpoint.device())
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import DataError, Items, hookimpl
-from harness_plugins.embedders import checkpoint
+from harness_plugins.embedders import _checkpoint
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SentenceTransformer:
     pooling: Literal["model", "mean"] = "model"
     normalize: bool = True  # to unit length, also where the model itself does not
     prefix: str = ""  # before every text, such as "passage: "
-    dtype: checkpoint.Dtype = "float32"
+    dtype: _checkpoint.Dtype = "float32"
 
     def __post_init__(self) -> None:
         for name in ("max_length", "batch"):
@@ -45,13 +45,13 @@ class SentenceTransformer:
 
     def pinned(self) -> "SentenceTransformer":
         """Return this with the commit that this machine has. Raises DataError where the model is not there."""
-        return checkpoint.pinned(self)
+        return _checkpoint.pinned(self)
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
         """Yield (rows, d) float32 arrays. Raises DataError where the model cannot be loaded or is too short."""
         from torch.nn.functional import normalize
 
-        model = checkpoint.loaded(self.model, self.revision, self._load)
+        model = _checkpoint.loaded(self.model, self.revision, self._load)
 
         def vectors(_: int, texts: list[str]) -> np.ndarray:
             found = model.encode(
@@ -64,7 +64,7 @@ class SentenceTransformer:
             found = found.float()
             return (normalize(found) if self.normalize else found).cpu().numpy()
 
-        yield from checkpoint.by_chunk(items.texts, start, vectors)
+        yield from _checkpoint.by_chunk(items.texts, start, vectors)
 
     def _load(self, folder: str) -> Any:
         import sentence_transformers as st
@@ -76,7 +76,7 @@ class SentenceTransformer:
         logging.disable_progress_bar()
         model = st.SentenceTransformer(
             folder,
-            device=checkpoint.device(),
+            device=_checkpoint.device(),
             local_files_only=True,
             trust_remote_code=False,
             model_kwargs={"dtype": getattr(torch, self.dtype)},
@@ -89,7 +89,7 @@ class SentenceTransformer:
             if not isinstance(first, Transformer):
                 raise DataError(f"{folder}: has no transformer whose tokens could be averaged; use 'pooling: model'")
             mean = Pooling(first.get_embedding_dimension(), "mean")
-            model = st.SentenceTransformer(modules=[first, mean], device=checkpoint.device())
+            model = st.SentenceTransformer(modules=[first, mean], device=_checkpoint.device())
         if isinstance(first, Transformer):
             positions = getattr(first.config, "max_position_embeddings", None) or self.max_length
             if self.max_length > positions:

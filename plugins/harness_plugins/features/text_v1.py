@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Items, hookimpl
-from harness_plugins.features.conversation_text import Reading, count, kind, listed, read
+from harness_plugins.features._conversation import Reading, count, kind, listed, read
 
 FEATURES = (
     ("user_char_len", "characters (Unicode code points) of the user's text"),

@@ -20,8 +20,8 @@ import numpy as np
 
 from harness import Items, hookimpl
 from harness_plugins.features import text_v1
-from harness_plugins.features.conversation_text import Reading, bared, count, distinct, kind, listed, read
-from harness_plugins.features.phrases import (
+from harness_plugins.features._conversation import Reading, bared, count, distinct, kind, listed, read
+from harness_plugins.features._phrases import (
     COMPLIANCE_PHRASES,
     CONSTRAINT_WORDS,
     EXAMPLE_PHRASES,

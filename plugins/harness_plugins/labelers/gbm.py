@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from harness import On, Predictions, Task, holdout, hookimpl
-from harness_plugins.labelers.ranges import demand
+from harness_plugins._ranges import demand
 
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset

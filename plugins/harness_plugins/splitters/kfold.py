@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Labelled, Split, hookimpl
-
-from .units import hashed_order, units
+from harness_plugins.splitters._units import hashed_order, units
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Labelled, Split, hookimpl
-
-from .units import check_ratios, units
+from harness_plugins.splitters._units import check_ratios, units
 
 
 @dataclass(frozen=True)

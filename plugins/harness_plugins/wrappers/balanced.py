@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Labeler, Predictions, Task, hookimpl, learning_from
-from harness_plugins.wrappers.answer import answer, with_facts
+from harness_plugins.wrappers._answer import answer, with_facts
 
 
 @dataclass(frozen=True)

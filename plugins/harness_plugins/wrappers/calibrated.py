@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import Labeler, Predictions, Task, holdout, hookimpl, out_of_fold
-from harness_plugins.wrappers.answer import answer, with_facts
+from harness_plugins.wrappers._answer import answer, with_facts
 
 SMALLEST = 1e-7  # a smaller probability counts as this much, as in the log loss of the board
 HOTTEST = 20.0  # temperatures from 1/20 to 20 are tried

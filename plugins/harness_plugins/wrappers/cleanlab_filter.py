@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import Labeler, NotApplicable, Predictions, Task, hookimpl, learning_from, out_of_fold
-from harness_plugins.wrappers.answer import answer, with_facts
+from harness_plugins.wrappers._answer import answer, with_facts
 
 FilterBy = Literal[
     "prune_by_noise_rate",

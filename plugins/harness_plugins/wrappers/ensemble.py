@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import Labeler, On, Predictions, Task, fold, holdout, hookimpl
-from harness_plugins.wrappers.answer import answer, last_word
+from harness_plugins.wrappers._answer import answer, last_word
 
 STEPS = range(11)
 """Tenths: alpha 0.0, 0.1 .. 1.0 is the weight of the first of two members, 1 - alpha that of the second."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from harness import Block, Labeler, On, Predictions, Task, hookimpl
-from harness_plugins.wrappers.answer import answer
+from harness_plugins.wrappers._answer import answer
 
 CHUNK = 16_384  # rows transformed at a time
 

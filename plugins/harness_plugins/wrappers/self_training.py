@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness import Labeler, Predictions, Task, hookimpl, learning_from
-from harness_plugins.wrappers.answer import last_word
+from harness_plugins.wrappers._answer import last_word
 
 
 @dataclass(frozen=True)

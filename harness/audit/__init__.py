@@ -1,0 +1,1 @@
+"""`harness audit`: leaks, duplicates, shifts, other truths."""

@@ -1,0 +1,90 @@
+"""Whether one set of rows is a fair sample of another: class by class, source by source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.dataset import Dataset
+from harness.run.plan import Cut
+
+SURE = 1e-3  # a p-value below this is no accident
+NOTICEABLE = 0.1  # Cohen's w of a small effect: with 300,000 rows every difference is significant
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How the rows of one side are spread over the classes or the sources, against the other side."""
+
+    what: str  # "population against the file"
+    by: str  # class or source
+    p: float  # of Pearson's chi-square
+    w: float  # Cohen's w: the root of the sum of (share - expected share)^2 / expected share
+    rows: int  # of the first side
+    others: int
+
+    @property
+    def chance(self) -> str:
+        """The p-value as text: "= 0.02", or "< 1e-300" where a float holds no less."""
+        return f"= {self.p:.1g}" if self.p >= 1e-300 else "< 1e-300"
+
+    @property
+    def shifted(self) -> bool:
+        """Whether it is neither an accident nor too small to matter."""
+        return self.p < SURE and self.w >= NOTICEABLE
+
+
+def shifts(dataset: Dataset, whole: Dataset, cuts: list[Cut]) -> Iterator[Shift]:
+    """Compare the population with the rest of its file, labelled rows with the others, and train rows with test rows.
+
+    `whole` is the same file with every row taken. Of the cuts, one for each comparison is enough.
+    """
+    if not np.array_equal(dataset.items.rows, whole.items.rows):
+        outside = ~np.isin(whole.items.rows[whole.labelled], dataset.items.rows)
+        yield from _both("population against the file", "class", dataset.y, whole.y[outside])
+        if dataset.sources is not None and whole.sources is not None:
+            left = ~np.isin(whole.items.rows, dataset.items.rows)
+            yield from _both("population against the file", "source", dataset.sources, whole.sources[left])
+    labelled = np.isin(np.arange(len(dataset)), dataset.labelled)
+    if dataset.sources is not None:
+        yield from _both("labelled rows against the others", "source", *_parted(dataset.sources, labelled))
+    for cut in cuts:
+        sides = cut.split.train, cut.split.test
+        what = f"train against test, {cut}"
+        yield from _both(what, "class", *(dataset.y[dataset.positions(rows)] for rows in sides))
+        if dataset.sources is not None:
+            yield from _both(what, "source", *(dataset.sources[rows] for rows in sides))
+
+
+def compare(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> Shift | None:
+    """Compare the categories of two sets of rows, (n,) and (m,); None where there is nothing to compare.
+
+    Pearson's chi-square for a 2 x k table says how likely two fair samples of one pool are as different as these; the
+    effect is Cohen's w (1988) of the first against both together.
+    """
+    names, place = np.unique(np.concatenate([one, other]), return_inverse=True)
+    if len(names) < 2 or not len(one) or not len(other):
+        return None
+    from scipy.stats import chi2
+
+    sides = place[: len(one)], place[len(one) :]
+    counts = np.stack([np.bincount(side, minlength=len(names)) for side in sides])
+    together = counts.sum(axis=0)
+    expected = together / together.sum()
+    ideal = counts.sum(axis=1, keepdims=True) * expected
+    statistic = float(((counts - ideal) ** 2 / ideal).sum())
+    share = counts[0] / counts[0].sum()
+    w = float(np.sqrt(((share - expected) ** 2 / expected).sum()))
+    return Shift(what, by, float(chi2.sf(statistic, len(names) - 1)), w, len(one), len(other))
+
+
+def _both(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> Iterator[Shift]:
+    found = compare(what, by, one, other)
+    if found is not None:
+        yield found
+
+
+def _parted(values: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
+    return values[mask], values[~mask]

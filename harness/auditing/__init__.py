@@ -1,1 +1,0 @@
-"""Whether a number can be trusted: leaks, duplicates, shifts, other truths."""

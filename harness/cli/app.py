@@ -1,0 +1,71 @@
+"""The command line: every mistake of a person is one clear line, every run says how it ended by its exit code."""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from harness import __version__
+from harness.cli import audit, compare, diagnose, doctor, embed, label, leaderboard, new, plugins, report, run, why
+from harness.cli.options import BAD_INPUT, IN_USE, OK
+from harness.errors import HarnessError, InUse
+
+COMMANDS = (
+    *(run.run, run.plan, run.validate, run.status, leaderboard.leaderboard),
+    label.label,
+    compare.compare,
+    report.report,
+    audit.audit,
+    diagnose.diagnose,
+    *(plugins.plugins, plugins.check, new.new, doctor.doctor),
+    embed.embed,
+    why.why,
+)
+
+app = typer.Typer(
+    name="harness",
+    help="Which method labels the rest of your rows best? Run a suite of labelers and rank them on honest scores.",
+    epilog="Exit codes: 0 all cells ok, 1 some failed, 2 bad suite, data or plugin, 3 gate or audit failed, "
+    "4 directory in use, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        print(f"labelharness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Show the help of a command with `harness COMMAND --help`."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    # Not by SIGINT: a shell that starts something in the background has that ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except InUse as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(IN_USE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OK)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error.filename or 'cannot go on'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)

@@ -1,0 +1,91 @@
+"""`harness leaderboard`: write a leaderboard again, or check it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import (
+    GATE,
+    Device,
+    Json,
+    Output,
+    Plugin,
+    SuiteFile,
+    Threads,
+    TwinRows,
+    count_by_status,
+    make_all_ready,
+    talk_to,
+)
+from harness.errors import HarnessError
+
+
+def leaderboard(
+    suite: SuiteFile,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 3 if a board is stale.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write the parquet tables of a board as CSV too.")] = False,
+    threads: Threads = 0,
+    device: Device = "auto",
+    twin_rows: TwinRows = None,
+    output: Output = Path(),
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing.
+
+    --check of a folder, such as leaderboards or leaderboards/NAME, needs no cells: do its files agree with each other?
+    Nor does --csv of a folder, which writes CSV copies beside the parquet tables of its boards.
+    """
+    from harness.report import collection_page, consistency, index, leaderboard_folder
+    from harness.run import runner
+    from harness.scoring import score_run
+
+    talk = talk_to(as_json)
+    if check and csv:
+        raise HarnessError("--csv writes files and --check writes nothing: give one of them")
+    if csv and suite.is_dir() and (found := consistency.boards(suite)):
+        for each in found:
+            leaderboard_folder.copy(each)
+        talk.line(f"{len(found)} board{'s' if len(found) > 1 else ''}: the parquet tables are beside them as CSV")
+        return
+    if check and suite.is_dir() and (found := consistency.boards(suite)):
+        wrong = [line for each in found for line in consistency.contradictions(each)]
+        wrong += index.stale(suite) if found != [suite] else []
+        _refuse(talk, wrong, len(found), "agree with each other")
+        return
+    options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
+    loaded, readies = make_all_ready(talk, suite, plugin, options)
+    scored, stale = [], []
+    for ready in readies:
+        ended = list(score_run.endings(ready))
+        comparisons = score_run.rank(ready, ended)
+        scored.append((ready, ended))
+        if check:
+            stale += leaderboard_folder.stale(ready, ended, comparisons)
+        elif (missing := leaderboard_folder.unbegun(ready, ended)) is not None:
+            if not loaded.name:
+                raise HarnessError(missing)
+            talk.line(f"{missing} (its board stays as it is)")
+        else:
+            page = leaderboard_folder.write(ready, ended, comparisons, csv)
+            talk.board(ready, comparisons, page, count_by_status(ended), None)
+    boards = output / "leaderboards"
+    if check:
+        stale += [*(collection_page.stale(loaded, scored, options) if loaded.name else ()), *index.stale(boards)]
+        _refuse(talk, stale, len(readies), "as the finished cells say")
+        return
+    if loaded.name:
+        talk.line(f"all of them: {collection_page.write(loaded, scored, options)}")
+    index.write(boards)
+
+
+def _refuse(talk: Any, stale: list[str], boards: int, right: str) -> None:
+    """Say which files are wrong, and fail if any is; else that they are all right."""
+    for each in stale:
+        talk.line(each)
+    if talk.as_json:
+        talk.event("checked", boards=boards, stale=stale)
+    if stale:
+        raise typer.Exit(GATE)
+    talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: {right}")

@@ -1,1 +1,0 @@
-"""What every plugin promises, as checks: form, labelers, blocks (embedders and feature sets), splitters."""

@@ -1,0 +1,280 @@
+"""Data sets of the Hugging Face hub: ``hub:OWNER/NAME``, with ``@REVISION`` and ``:SPLIT`` where they are wanted.
+
+What the local hub cache holds is used as it is; what is not there is fetched once. The library reads HF_HOME,
+HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.errors import DataError, nearest, printable
+from harness.plugin.items import BUFFER
+from harness.utils.hashing import digest, of_file
+from harness.utils.locks import locked
+
+ADDRESS = re.compile(r"hub:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([^@:\s]+))?(?::([^:]+))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHARD = re.compile(r"(.+)-(\d+)-of-(\d+)(?:-[0-9a-f]+)?")  # train-00000-of-00002
+BATCH = 16_384  # rows joined at a time
+PLAIN = ("data", "default")  # folders that name no configuration
+# The words by which the hub's own library tells the splits of files that no card describes.
+WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a suite asks of the hub."""
+
+    text: str  # as the user wrote it
+    repository: str  # OWNER/NAME
+    revision: str  # a branch, a tag or a commit
+    part: str | None  # a split, CONFIGURATION/SPLIT, or a pattern that ends with .parquet
+
+    @property
+    def command(self) -> str:
+        """The command that fetches it."""
+        revision = "" if self.revision == "main" else f" --revision {self.revision}"
+        return f"hf download {self.repository} --repo-type dataset{revision} --include '*.parquet'"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A data set of the hub as one local parquet file."""
+
+    file: Path
+    shown: str  # the address with the commit that it stands for
+    sha256: str
+
+
+def is_hub(path: str) -> bool:
+    """Say whether a suite names a data set of the hub."""
+    return path.startswith("hub:")
+
+
+def fetch(path: str, cache: Path) -> Fetched:
+    """Return the parquet files of a split as one file, their rows in the order of the files' names.
+
+    Files that the local hub cache lacks are fetched, unless HF_HUB_OFFLINE is set. Raises DataError with what to do.
+    """
+    address = _address(path)
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        raise DataError(f"{path}: needs the Hugging Face hub's library: pip install 'labelharness[hf]'") from None
+    home = Path(constants.HF_HUB_CACHE) / f"datasets--{address.repository.replace('/', '--')}"
+    commit = _commit(home, address.revision)
+    commit, names = _listed(address, commit, home, cache / "hub")
+    split, chosen = choose(names, address.part, path)
+    snapshot = home / "snapshots" / commit
+    if not all((snapshot / name).exists() for name in chosen):
+        snapshot = _download(address, commit, chosen, known=_commit(home, address.revision) == commit)
+    _whole(snapshot, chosen, address)
+    shown = f"hub:{address.repository}@{snapshot.name}:{split}"
+    files = [snapshot / name for name in chosen]
+    hashes = [of_file(file, cache / "digests") for file in files]
+    if len(files) == 1:
+        return Fetched(files[0].absolute(), shown, hashes[0])
+    sha256 = digest(hashes)  # not of the joined file, whose bytes depend on who wrote it
+    return Fetched(_joined(files, shown, cache / "hub" / f"{sha256}.parquet"), shown, sha256)
+
+
+def choose(names: Iterable[str], part: str | None, shown: str) -> tuple[str, list[str]]:
+    """Return (split, its files in order) among the parquet files of a repository.
+
+    >>> choose(["data/train-1-of-2.parquet", "data/train-0-of-2.parquet", "test.parquet"], None, "hub:a/b")
+    ('train', ['data/train-0-of-2.parquet', 'data/train-1-of-2.parquet'])
+    """
+    names = sorted((name for name in names if name.endswith(".parquet")), key=_in_order)
+    if not names:
+        advice = "a data set of another format has a parquet copy if @refs/convert/parquet is put behind its name"
+        raise DataError(f"{shown}: holds no parquet file; {advice}")
+    if part is not None and part.endswith(".parquet"):
+        chosen = [part] if part in names else [name for name in names if fnmatchcase(name, part)]
+        if not chosen:
+            raise DataError(f"{shown}: no file is called {part!r}{nearest(part, names)}")
+        return part, chosen
+    splits: dict[str, list[str]] = {}
+    for name in names:
+        splits.setdefault(_split(name), []).append(name)
+    split = _one(list(splits), part)
+    if split is not None:
+        return split, splits[split]
+    if part is None or len(_ending(splits, part)) > 1:
+        example = f"{shown.removesuffix(f':{part}')}:{next(iter(splits))}"
+        raise DataError(f"{shown}: holds several splits ({', '.join(splits)}); name one, as {example}")
+    raise DataError(f"{shown}: no split is called {part!r}{nearest(part, splits)}")
+
+
+def _address(path: str) -> Address:
+    found = ADDRESS.fullmatch(path)
+    if found is None or ".." in path:
+        advice = "must be hub:OWNER/NAME, with @REVISION and :SPLIT where wanted, as hub:jlpang888/tulu_300k@main:train"
+        raise DataError(f"{path}: {advice}")
+    return Address(path, found[1], found[2] or "main", found[3])
+
+
+def _commit(home: Path, revision: str) -> str | None:
+    """Return the commit that the hub cache has for a revision."""
+    if COMMIT.fullmatch(revision):
+        return revision
+    try:
+        return (home / "refs" / revision).read_text().strip()
+    except OSError:
+        return None
+
+
+def _listed(address: Address, commit: str | None, home: Path, memo: Path) -> tuple[str, list[str]]:
+    """Return the commit and the names of its files. The hub is asked once a commit: its list never changes.
+
+    Without the hub the files in the cache are the list; one that holds a part of a split only cannot be told then.
+    """
+    note = memo / f"{address.repository.replace('/', '--')}@{commit}.json"
+    if commit is not None and note.exists():
+        return commit, json.loads(note.read_text())
+    from huggingface_hub import HfApi, constants
+
+    cached = _cached(home / "snapshots" / commit) if commit is not None else []
+    if commit is not None and cached and constants.HF_HUB_OFFLINE:
+        return commit, cached
+    if constants.HF_HUB_OFFLINE:
+        where = f"not in the hub cache ({home.parent}), and HF_HUB_OFFLINE is set"
+        raise DataError(f"{address.text}: {where}; where there is a network: {address.command}")
+    try:
+        info = HfApi().dataset_info(address.repository, revision=commit or address.revision)
+    except Exception as error:
+        if commit is not None and cached:
+            return commit, cached
+        raise _refusal(address, error) from None
+    names = sorted(file.rfilename for file in info.siblings or () if file.rfilename.endswith(".parquet"))
+    sha = str(info.sha)
+    memo.mkdir(parents=True, exist_ok=True)
+    note = memo / f"{address.repository.replace('/', '--')}@{sha}.json"
+    scratch = note.with_suffix(".partial")
+    scratch.write_text(json.dumps(names))
+    scratch.replace(note)
+    return sha, names
+
+
+def _cached(snapshot: Path) -> list[str]:
+    return [file.relative_to(snapshot).as_posix() for file in snapshot.rglob("*.parquet") if file.exists()]
+
+
+def _download(address: Address, commit: str, names: Sequence[str], known: bool) -> Path:
+    """Fetch files into the hub cache, and return the folder of the commit there."""
+    from huggingface_hub import constants, snapshot_download
+
+    if constants.HF_HUB_OFFLINE:
+        lacking = f"the hub cache lacks files of commit {commit[:12]}, and HF_HUB_OFFLINE is set"
+        raise DataError(f"{address.text}: {lacking}; where there is a network: {address.command}")
+    try:
+        # By its name a revision is also remembered in the cache.
+        folder = snapshot_download(
+            address.repository,
+            repo_type="dataset",
+            revision=commit if known else address.revision,
+            allow_patterns=list(names),
+        )
+    except Exception as error:
+        raise _refusal(address, error) from None
+    return Path(folder)
+
+
+def _refusal(address: Address, error: Exception) -> DataError:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    match error:
+        case GatedRepoError():
+            what = "is gated: accept its terms on its page, and set HF_TOKEN"
+        case RepositoryNotFoundError():
+            what = f"no data set of this name at {constants.ENDPOINT}; if it is private, set HF_TOKEN"
+        case RevisionNotFoundError():
+            what = f"has no revision {address.revision!r}"
+        case _:
+            reason = f"{type(error).__name__}: {printable((str(error).strip() or 'no message').splitlines()[0])}"
+            what = f"cannot be fetched from {constants.ENDPOINT}: {reason}; where there is a network: {address.command}"
+    return DataError(f"{address.text}: {what}")
+
+
+def _whole(snapshot: Path, names: Sequence[str], address: Address) -> None:
+    """Refuse a split of which files are missing, as their names tell."""
+    missing = [name for name in names if not (snapshot / name).exists()]
+    if missing:
+        raise DataError(f"{address.text}: {snapshot / missing[0]} is not there; fetch it: {address.command}")
+    shards = [found for name in names if (found := SHARD.fullmatch(PurePosixPath(name).stem))]
+    picked = address.part is not None and address.part.endswith(".parquet")
+    if not picked and shards and len(names) < int(shards[0][3]):
+        lacking = f"{len(names)} of its {int(shards[0][3])} files are in the hub cache"
+        raise DataError(f"{address.text}: {lacking}; fetch the others: {address.command}")
+
+
+def _split(name: str) -> str:
+    """Return the split that a file belongs to, its configuration first where it has one: train, en/train."""
+    path = PurePosixPath(name)
+    shard = SHARD.fullmatch(path.stem)
+    words = [WORDS[word] for word in re.split(r"[^a-z]+", str(path.with_suffix("")).lower()) if word in WORDS]
+    split = shard[1] if shard else words[-1] if words else "train"
+    folders = [folder for folder in path.parts[:-1] if folder not in PLAIN and folder.lower() not in WORDS]
+    return "/".join([*folders, split])
+
+
+def _one(splits: list[str], part: str | None) -> str | None:
+    """Return the split that is meant, if only one can be."""
+    wanted = part or "train"
+    if wanted in splits:
+        return wanted
+    if part is None and len(splits) == 1:
+        return splits[0]
+    ending = _ending(splits, wanted)
+    return ending[0] if len(ending) == 1 else None
+
+
+def _ending(splits: Iterable[str], part: str) -> list[str]:
+    return [split for split in splits if split.endswith(f"/{part}")]
+
+
+def _in_order(name: str) -> list[Any]:
+    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", name)]
+
+
+def _joined(files: Sequence[Path], shown: str, target: Path) -> Path:
+    with locked(target.with_suffix(".lock")):
+        if not target.exists():
+            schemas = [_schema(file, shown) for file in files]
+            for file, other in zip(files, schemas, strict=True):
+                if set(other.names) != set(schemas[0].names):
+                    odd = sorted(set(other.names) ^ set(schemas[0].names))[0]
+                    raise DataError(f"{shown}: column {odd!r} is not in both {files[0].name} and {file.name}")
+            scratch = target.with_suffix(".partial")
+            try:
+                schema = pa.unify_schemas(schemas, promote_options="permissive")
+                with pq.ParquetWriter(scratch, schema) as out:
+                    for file in files:
+                        with pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as source:
+                            for batch in source.iter_batches(BATCH):
+                                out.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+            except pa.ArrowException as error:
+                reason = printable(str(error).strip().partition("\n")[0])
+                raise DataError(f"{shown}: its files do not have the same types: {reason}") from None
+            scratch.replace(target)
+    return target.absolute()
+
+
+def _schema(file: Path, shown: str) -> pa.Schema:
+    try:
+        return pq.read_schema(file).remove_metadata()
+    except (pa.ArrowException, OSError) as error:
+        reason = printable(str(error).strip().partition("\n")[0])
+        raise DataError(f"{shown}: {file.name} is not a readable parquet file: {reason}") from None

@@ -1,0 +1,107 @@
+"""Select the rows of a file that take part, always in file order."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.raters import Labels, Mask
+from harness.errors import DataError, nearest
+from harness.plugin.block import Rows
+
+
+@dataclass(frozen=True)
+class Population:
+    """The `population` section of a suite."""
+
+    take: Literal["all", "first", "random", "stratified", "balanced", "source", "oversampled"] = "all"
+    n: int | None = None
+    per_class: int | None = None
+    source: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        needs = {"first": "n", "random": "n", "stratified": "n", "balanced": "per_class", "source": "source"}
+        for name in ("n", "per_class", "source"):
+            value, needed = getattr(self, name), needs.get(self.take) == name
+            optional = self.take == "oversampled" and name == "per_class"
+            if needed and value is None:
+                raise ValueError(f"take: {self.take} needs {name!r}")
+            if value is not None and not needed and not optional:
+                raise ValueError(f"take: {self.take} has no use for {name!r}")
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {self.seed}")
+
+    def __str__(self) -> str:
+        size = {"first": self.n, "random": self.n, "stratified": self.n, "source": self.source}.get(self.take)
+        parts = [self.take] + ([f"{size:,}" if isinstance(size, int) else size] if size is not None else [])
+        if self.per_class is not None:
+            parts.append(f"{self.per_class:,} per class")
+        if self.take in ("random", "stratified", "balanced", "oversampled"):
+            parts.append(f"seed {self.seed}")
+        return ", ".join(parts)
+
+    def scaled(self, share: float) -> "Population":
+        """Return the population for a file that holds this share of the rows it was meant for.
+
+        >>> str(Population(take="first", n=30_000).scaled(0.01))
+        'first, 300'
+        """
+        n, per_class = (None if size is None else max(1, round(size * share)) for size in (self.n, self.per_class))
+        return replace(self, n=n, per_class=per_class)
+
+
+def select(
+    population: Population, target: Labels, known: Mask, sources: NDArray[Any] | None, classes: int, file: str
+) -> Rows:
+    """Return the row numbers taken, never decreasing. `stratified`, `balanced` and `oversampled` take labelled rows."""
+    everything = np.arange(len(target))
+    rng = np.random.default_rng(population.seed)
+    match population.take:
+        case "all":
+            return everything
+        case "first":
+            return everything[: _enough(population.n, len(everything), "rows", file)]
+        case "random":
+            return np.sort(rng.permutation(everything)[: _enough(population.n, len(everything), "rows", file)])
+        case "source":
+            return _of_source(population.source, sources, file)
+    by_class = [rng.permutation(np.flatnonzero(known & (target == c))) for c in range(classes)]
+    sizes = np.array([len(rows) for rows in by_class])
+    if population.take == "stratified":
+        wanted = _shares(sizes, _enough(population.n, int(sizes.sum()), "labelled rows", file))
+        return np.sort(np.concatenate([rows[:n] for rows, n in zip(by_class, wanted, strict=True)]))
+    if population.take == "balanced":
+        for c, rows in enumerate(by_class):
+            _enough(population.per_class, len(rows), f"rows of class {c}", file)
+        return np.sort(np.concatenate([rows[: population.per_class] for rows in by_class]))
+    wanted = np.where(sizes > 0, population.per_class or sizes.max(), 0)  # oversampled: rows repeat
+    return np.sort(np.concatenate([np.resize(rows, n) for rows, n in zip(by_class, wanted, strict=True)]))
+
+
+def _enough(wanted: int | None, there: int, what: str, file: str) -> int:
+    assert wanted is not None
+    if wanted > there:
+        raise DataError(f"{file}: the population wants {wanted:,} {what}, there are {there:,}")
+    return wanted
+
+
+def _of_source(source: str | None, sources: NDArray[Any] | None, file: str) -> Rows:
+    if sources is None:
+        raise DataError(f"{file}: 'take: source' needs the column of the sources; name it under data, as 'source: ...'")
+    rows = np.flatnonzero(sources.astype(np.dtypes.StringDType()) == source)
+    if len(rows) == 0:
+        raise DataError(f"{file}: no row of source {source!r}{nearest(str(source), set(map(str, sources.tolist())))}")
+    return rows
+
+
+def _shares(sizes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Divide n in proportion to `sizes`, remainders to the largest fractions."""
+    exact = sizes * n / sizes.sum()
+    wanted: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    for c in np.argsort(wanted - exact, kind="stable")[: n - wanted.sum()]:
+        wanted[c] += 1
+    return wanted

@@ -1,0 +1,70 @@
+"""The splits that a splitter makes, refused in one line where they are none."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import DataError
+from harness.plugin.block import Rows
+from harness.plugin.protocols import Labelled, Split, Splitter
+
+SIDES = ("train", "test", "spare")
+
+
+def made(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
+    """Return the splits of one seed, at least one, their rows int64.
+
+    Raises DataError with the splitter's name and the seed where it fails, or where its answer cannot be used.
+    """
+    try:
+        return checked(splitter.splits(labelled, seed), labelled)
+    except DataError:
+        raise
+    except Exception as error:
+        said = (str(error).strip() or "no message").splitlines()[0]
+        reason = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
+        raise DataError(f"splitter {splitter.name!r}, seed {seed}: {reason}") from error
+
+
+def checked(found: object, labelled: Labelled) -> list[Split]:
+    """Return what a splitter gave as splits of the labelled rows; a ValueError says why it is none."""
+    if not isinstance(found, Iterable):
+        raise ValueError(f"must give an iterable of Split, gave {type(found).__name__}")
+    groups = None if labelled.groups is None else np.unique(labelled.groups, return_inverse=True)[1].reshape(-1)
+    splits = [_checked(split, labelled, groups) for split in found]
+    if not splits:
+        raise ValueError("gave no split")
+    return splits
+
+
+def _checked(split: object, labelled: Labelled, groups: NDArray[np.int64] | None) -> Split:
+    """Return a split of the labelled rows, whose `groups` (n,) are numbers; a ValueError says why it is none."""
+    if not isinstance(split, Split):
+        raise ValueError(f"must give an iterable of Split, and among what it gave is {type(split).__name__}")
+    sides = {side: _row_numbers(side, getattr(split, side), labelled) for side in SIDES}
+    for side in ("train", "test"):
+        if len(sides[side]) == 0:
+            raise ValueError(f"no row is left to {side}")
+    together = np.concatenate(list(sides.values()))
+    if len(np.unique(together)) < len(together):
+        raise ValueError("a row stands on two sides, or twice on one")
+    if groups is not None:
+        train, test = (groups[np.searchsorted(labelled.rows, sides[side])] for side in ("train", "test"))
+        straddling = np.intersect1d(train, test)
+        if len(straddling):
+            raise ValueError(f"{len(straddling)} groups stand in train and test")
+    return replace(split, train=sides["train"], test=sides["test"], spare=sides["spare"])
+
+
+def _row_numbers(side: str, rows: object, labelled: Labelled) -> Rows:
+    array = np.asarray(rows)
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        hint = "; of a mask take dataset.rows[mask]" if array.dtype.kind == "b" else ""
+        raise ValueError(
+            f"its {side} rows must be whole numbers (rows,), are {array.dtype} of shape {array.shape}{hint}"
+        )
+    if not np.isin(array, labelled.rows).all():
+        raise ValueError(f"its {side} rows are not all labelled rows; of positions take dataset.rows[positions]")
+    return array.astype(np.int64)

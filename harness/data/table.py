@@ -1,0 +1,193 @@
+"""Any accepted data as one parquet file: parquet itself, JSON lines converted once, the hub's, the simulated twin."""
+
+import json
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.data import hub, twin
+from harness.errors import DataError
+from harness.utils.hashing import digest, of_file
+from harness.utils.locks import locked
+from harness.utils.yaml_file import beside
+
+LINES = 4_096  # JSON lines converted at a time
+TWIN = "twin:tulu_300k"
+BATCH = 4_096  # rows at a time
+BUFFER = 2**20  # bytes of a column read at a time
+
+
+@dataclass(frozen=True)
+class Table:
+    """A parquet file to read from, and what to call it."""
+
+    path: Path
+    shown: str  # as the user named it
+    sha256: str
+    simulated: bool
+
+    @property
+    def columns(self) -> list[str]:
+        return list(pq.read_schema(self.path).names)
+
+
+def open_table(
+    path: str,
+    folders: tuple[Path, ...],
+    cache: Path,
+    when_missing: str,
+    twin_rows: int | None,
+    wanted: Container[str] = (),
+) -> Table:
+    """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do.
+
+    Only a twin takes notice of the columns `wanted`: its second embedding, most of its size, is there where named.
+    """
+    skywork = twin.SKYWORK in wanted
+    if is_twin(path):
+        return _twin(cache, twin_rows or rows_asked(path), skywork)
+    if hub.is_hub(path):
+        fetched = hub.fetch(path, cache)
+        _readable(fetched.file)
+        return Table(fetched.file, fetched.shown, fetched.sha256, simulated=False)
+    if path.startswith("twin:"):
+        known = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN}, {TWIN}:ROWS"
+        raise DataError(f"{path}: cannot be read; known are {known}")
+    candidates = [folder / path for folder in folders]
+    file = next((c for c in candidates if c.exists()), None)
+    if file is None and when_missing == "twin":
+        return _twin(cache, twin_rows or twin.POOL, skywork)
+    if file is None:
+        looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
+        like = next(filter(None, map(beside, candidates)), "")
+        raise DataError(f"{path}: no such file (looked in {looked}){like}")
+    sha256 = of_file(file, cache / "digests")
+    if file.suffix in (".jsonl", ".ndjson", ".json"):
+        return Table(_converted(file, sha256, cache), path, sha256, simulated=False)
+    _readable(file)
+    return Table(file.absolute(), path, sha256, simulated=False)
+
+
+def is_twin(path: str) -> bool:
+    """Say whether a suite names the simulated twin, at full size or as twin:tulu_300k:ROWS."""
+    return path == TWIN or path.startswith(f"{TWIN}:")
+
+
+def rows_asked(path: str) -> int:
+    """Return the size of the twin that a path names."""
+    if path == TWIN:
+        return twin.POOL
+    rows = path.removeprefix(f"{TWIN}:")
+    if not rows.isdecimal():
+        raise DataError(f"{path}: must be {TWIN} or {TWIN}:ROWS, got {rows!r} for the rows")
+    return int(rows)
+
+
+def _readable(file: Path) -> None:
+    try:
+        schema = pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: is not a readable parquet or .jsonl file: {_line(error)}") from None
+    if b"pandas" not in (schema.metadata or {}) and len(schema.names) != len(set(schema.names)):
+        raise DataError(f"{file}: two columns have the same name")
+
+
+def _twin(cache: Path, rows: int, skywork: bool) -> Table:
+    # Known by how it is made: with and without the second embedding the other columns are the same, and so are cells.
+    sha256 = digest(TWIN, rows, twin.VERSION, of_file(twin.SHARES), version("numpy"))
+    file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
+    with locked(file.with_suffix(".lock")):
+        if not file.exists():
+            scratch = file.with_suffix(".partial")
+            twin.write(scratch, rows, skywork=skywork)
+            scratch.replace(file)
+    return Table(file.absolute(), f"{TWIN} ({rows:,} rows)", sha256, simulated=True)
+
+
+def _converted(file: Path, sha256: str, cache: Path) -> Path:
+    target = cache / "jsonl" / f"{sha256}.parquet"
+    with locked(target.with_suffix(".lock")):
+        if not target.exists():
+            scratch = target.with_suffix(".partial")
+            try:
+                _convert(file, scratch, target.with_suffix(".pieces"))
+            except pa.ArrowException as error:
+                raise DataError(f"{file}: its lines do not have the same columns and types: {_line(error)}") from None
+            scratch.replace(target)
+    return target.absolute()
+
+
+def _convert(file: Path, target: Path, pieces: Path) -> None:
+    """Convert JSON lines to parquet, piece by piece: first each piece by itself, then all under one schema."""
+    schemas, places = [], []
+    with pa.OSFile(str(pieces), "wb") as sink:
+        for piece in _pieces(file):
+            places.append(sink.tell())
+            schemas.append(piece.schema)
+            with pa.ipc.new_stream(sink, piece.schema) as writer:
+                writer.write_table(piece)
+    if not schemas:
+        raise DataError(f"{file}: has no rows")
+    schema = pa.unify_schemas(schemas, promote_options="permissive")
+    with pa.memory_map(str(pieces)) as source, pq.ParquetWriter(target, schema) as out:
+        for place in places:
+            source.seek(place)
+            out.write_table(_under(pa.ipc.open_stream(source).read_all(), schema))
+    pieces.unlink()
+
+
+def _pieces(file: Path) -> Iterator[pa.Table]:
+    with file.open("rb") as lines:
+        numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+        while batch := list(islice(numbered, LINES)):
+            records = [_record(line, f"{file}:{number}") for number, line in batch]
+            yield _piece(records, f"{file}:{batch[0][0]}-{batch[-1][0]}")
+
+
+def _record(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not JSON: {_line(error)}") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: must be an object {{...}}, is {type(record).__name__}")
+    return record
+
+
+def _piece(records: list[dict[str, Any]], where: str) -> pa.Table:
+    """Make columns of the names in all records, not in the first alone."""
+    columns = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        try:
+            columns[name] = pa.array([record.get(name) for record in records])
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise DataError(f"{where}: column {name!r} cannot be of one type: {_line(error)}") from None
+    return pa.table(columns)
+
+
+def _under(piece: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        piece[field.name].cast(field.type) if field.name in piece.column_names else pa.nulls(len(piece), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in order, all columns or those named.
+
+    One row group after another: asked for all of them at once, Arrow reads ahead without a bound.
+    """
+    with pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as opened:
+        for group in range(opened.num_row_groups):
+            yield from opened.iter_batches(BATCH, row_groups=[group], columns=columns)

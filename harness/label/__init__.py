@@ -1,0 +1,1 @@
+"""`harness label`: from a leaderboard to labels of the whole pool."""

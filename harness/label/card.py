@@ -1,0 +1,303 @@
+"""The card of a file of labels: where they come from, how good they are, and where that does not hold."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.label import card_learning_curve
+from harness.label.learning_curve import Growth
+from harness.label.postprocess import Rules
+from harness.label.quality import Pool, Quality
+from harness.report.leaderboard_page import SIMULATED
+from harness.report.markdown import escape, table
+from harness.statistics.intervals import Interval
+from harness.statistics.prediction_powered import Estimate
+
+SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the labels come from."""
+
+    file: str
+    suite: str
+    labeler: str
+    spec: Mapping[str, Any]
+    chosen: str
+    data: str
+    sha256: str
+    target: str
+    run_id: str
+    folds: int
+    licence: str
+    version: str
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What is known of differences between labelled and unlabelled rows."""
+
+    measured: bool
+    far: int
+    expected: float  # share that would be far without any difference
+    strange: int
+    by_source: Mapping[str, Mapping[str, int]]  # source -> {"labelled": ..., "unlabelled": ..., "outside": ...}
+    in_labelled_groups: int
+    unseen_classes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that is said of a file of labels."""
+
+    provenance: Provenance
+    rows: int
+    gold: int
+    labelled: int  # by the labeler
+    accepted: int  # of these
+    rules: Rules
+    quality: Quality
+    pool: Pool
+    shift: Shift
+    growth: Growth | None = None  # where it is asked for
+
+
+def numbers(account: Account) -> dict[str, Any]:
+    """Return the account as JSON values, for programs."""
+    rules = account.rules
+    learnt = {
+        "wish": asdict(rules.wish),
+        "calibration": rules.method,
+        "temperature": rules.temperature,
+        "thresholds": [asdict(each) for each in rules.thresholds],
+    }
+    asked = {} if account.growth is None else {"growth": asdict(account.growth)}
+    return {
+        "provenance": asdict(account.provenance),
+        "rows": {key: getattr(account, key) for key in ("rows", "gold", "labelled", "accepted")},
+        "rules": learnt,
+        "quality": asdict(account.quality),
+        "pool": asdict(account.pool),
+        "shift": asdict(account.shift),
+        **asked,
+    }
+
+
+def card(account: Account) -> str:
+    """Return the card as Markdown with the front matter of a data set on the Hugging Face hub."""
+    origin = account.provenance
+    parts = [
+        _front(account),
+        f"# {escape(origin.file)}",
+        *([f"> **{SIMULATED}**"] if origin.simulated else []),
+        _what(account),
+        "## How good the labels are",
+        _how_measured(account),
+        _overall(account),
+        _by_class(account),
+        "## Which rows are accepted",
+        _accepted(account),
+        "## The whole pool",
+        _pool(account),
+        *([] if account.growth is None else card_learning_curve.section(account.growth)),
+        "## Where this may not hold",
+        *_shift(account),
+        "## The columns",
+        _columns(account),
+        "## Where it comes from",
+        _provenance(origin),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front(account: Account) -> str:
+    origin = account.provenance
+    size = next((name for most, name in SIZES if account.rows < most), "n>10M")
+    lines = [
+        f"license: {origin.licence}",
+        f"pretty_name: {_quoted(f'{origin.file}: proxy labels of {origin.target}')}",
+        "tags:\n- proxy-labels\n- labelharness",
+        f"size_categories:\n- {size}",
+        f"configs:\n- config_name: default\n  data_files: {_quoted(origin.file)}",
+    ]
+    return "---\n" + "\n".join(lines) + "\n---"
+
+
+def _what(account: Account) -> str:
+    origin = account.provenance
+    return (
+        f"{account.rows:,} rows of {escape(origin.data)}. {account.gold:,} of them have a label in the column "
+        f"{escape(origin.target)}; the labeler {escape(origin.labeler)} learnt from all of these and labelled "
+        f"{account.labelled:,} others. `proxy_label` is its guess, not the truth."
+    )
+
+
+def _how_measured(account: Account) -> str:
+    q = account.quality
+    compared = (
+        "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
+        f"are (temperature {account.rules.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
+        "numbers are shifted; the part of the spread between trainings that this does not explain "
+        f"({q.unexplained:.0%}) widens the intervals. "
+        if q.panel
+        else "There were too few unlabelled rows to compare it with those, so the numbers are theirs. "
+    )
+    return (
+        f"Measured on the {q.n:,} labelled rows, each answered for by a labeler that had not seen it "
+        f"({account.provenance.folds} folds; groups are never parted), then carried over to the labeler of this file. "
+        f"{compared}It has learnt from more rows than those, so it should be a little better. It was chosen: "
+        f"{escape(account.provenance.chosen)}. Each interval holds the truth of the {account.labelled:,} rows labelled "
+        "with 95 % confidence, if these are like the labelled ones."
+    )
+
+
+def _overall(account: Account) -> str:
+    q, wish = account.quality, account.rules.wish
+
+    def both(shown: str, found: Interval, name: str) -> list[str]:
+        return [shown, _shown(found), f"{q.out_of_fold[name]:.4f}"]
+
+    rows = [
+        both("Accuracy", q.accuracy, "accuracy"),
+        both("Macro-F1", q.macro_f1, "macro_f1"),
+        both("MAE", q.mae, "mae"),
+        [f"Calibration error ({account.rules.method})", "", _error(q.calibration)],
+        both("Mean confidence − accuracy", q.overconfidence, "overconfidence"),
+        both(f"Sets of {wish.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
+        ["Classes in a set, mean", "", f"{q.width:.2f}"],
+    ]
+    return table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
+
+
+def _error(found: Any) -> str:
+    return f"{found.after:.4f} (at most {found.at_most:.4f}); before {found.before:.4f}"
+
+
+def _by_class(account: Account) -> str:
+    q = account.quality
+    header = ["Class", "Gold rows", "Recall", "Precision", "Calibration error", "Set holds it"]
+    rows = [
+        [
+            str(c),
+            f"{recall.n if recall else 0:,}",
+            _shown(recall),
+            _shown(q.precision[c]),
+            _error(q.calibration_by_class[c]),
+            _shown(q.coverage_by_class[c]),
+        ]
+        for c, recall in q.recall.items()
+    ]
+    return table(header, rows, left=("Class",)) + "\n\nA set's coverage is promised over all rows, not for each class."
+
+
+def _accepted(account: Account) -> str:
+    wish, q = account.rules.wish, account.quality
+    share = account.accepted / account.labelled if account.labelled else 0.0
+    taken = f"{account.accepted:,} of the {account.labelled:,} labelled rows are accepted ({share:.2%})"
+    right = _shown(q.accepted_right) if q.accepted_right else "none was accepted out of fold"
+    if wish.top is not None or wish.at_least is not None:
+        what = f"the top {wish.top:.4g} by `proxy_score`" if wish.top is not None else f"labels from {wish.at_least} on"
+        return f"Selected: {what}. {taken}. Expected precision, a true score of {wish.good} or more: {right}."
+    if wish.target is None:
+        return f"No accuracy was asked for, so every row is accepted. {taken}."
+    lines = [f"Accuracy asked for: {wish.target:.4g}. {taken}; expected accuracy of these: {right}."]
+    each = account.rules.thresholds if wish.by_class else account.rules.thresholds[:1]
+    for c, found in enumerate(each):
+        who = f"Label {c}" if wish.by_class else "All labels"
+        if found.confidence is None:
+            lines.append(f"- {who}: **cannot be reached**; the most that can be promised is {found.bound:.4f}.")
+        else:
+            lines.append(f"- {who}: confidence from {found.confidence:.4f} on, accuracy over {found.bound:.4f}.")
+    if wish.keep:
+        lines.append(f"- Of each label at least {wish.keep:.2%} of the rows are accepted, whatever their accuracy.")
+    return "\n".join(lines)
+
+
+def _pool(account: Account) -> str:
+    header = ["Mean over the pool", "Labels and proxies", "Labels alone", "As if proxies were true"]
+    rows = [[f"Share of class {c}", *_estimate(found)] for c, found in account.pool.shares.items()]
+    rows += [[f"Share of {c} or more", *_estimate(found)] for c, found in account.pool.at_least.items()]
+    rows.append(["Mean score", *_estimate(account.pool.score)])
+    said = (
+        "Estimates from labels and proxy labels together (prediction-powered inference) take for granted that the "
+        "labelled rows are a random sample of the pool. The last column counts proxy labels as the truth: it is biased "
+        "by an amount that nobody knows, and stands here to be compared."
+    )
+    return f"{said}\n\n{table(header, rows, left=('Mean over the pool',))}"
+
+
+def _estimate(found: Estimate) -> list[str]:
+    return [_shown(found.powered), _shown(found.labelled), f"{found.naive:.4f}"]
+
+
+def _shift(account: Account) -> Iterable[str]:
+    shift, m = account.shift, account.labelled
+    if shift.measured:
+        found = f"{shift.far:,} of {m:,} unlabelled rows ({shift.far / m:.2%})"
+        yield (
+            f"{found} are farther from the labelled rows than 99 % of those are from each other; of rows like the "
+            f"labelled ones {shift.expected:.0%} would be."
+        )
+    else:
+        yield "How far the unlabelled rows are from the labelled ones was not measured: too few labels, or no blocks."
+    if shift.strange:
+        yield f"{shift.strange:,} rows are of a source with fewer than ten labelled rows: nothing is known of these."
+    if shift.in_labelled_groups:
+        yield (
+            f"{shift.in_labelled_groups:,} unlabelled rows are of a group that has labelled rows, which out of fold "
+            "none was: for these the labels may be better than measured."
+        )
+    if shift.unseen_classes:
+        yield f"**No labelled row is of class {', '.join(map(str, shift.unseen_classes))}**: no row can be labelled so."
+    yield "Far rows and those of such a source are marked in `outside_support`."
+    if shift.by_source:
+        header = ["Source", "Labelled", "Unlabelled", "Outside"]
+        rows = [[escape(name), *(f"{n:,}" for n in counts.values())] for name, counts in shift.by_source.items()]
+        yield table(header, rows, left=("Source",))
+
+
+def _columns(account: Account) -> str:
+    wish = account.rules.wish
+    rows = [
+        ("proxy_label", "the labeler's guess; on gold rows the out-of-fold one"),
+        ("proxy_score", "expected class under proxy_probs"),
+        ("proxy_probs", "calibrated probability of each class"),
+        ("confidence", "calibrated probability that proxy_label is right"),
+        (
+            "label_low, label_high",
+            f"the classes from the one to the other hold the truth in {wish.coverage:.4g} of rows",
+        ),
+        ("accepted", "what to use; a gold row counts by its own label"),
+        ("is_gold", f"the row has a label in {account.provenance.target}"),
+        ("outside_support", "the row is unlike the labelled ones"),
+        ("proxy_labeler, run_id", "who said it, and in which run"),
+    ]
+    return table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], left=("Column", "Meaning"))
+
+
+def _provenance(origin: Provenance) -> str:
+    rows = [
+        ["Suite", origin.suite],
+        ["Data", f"{origin.data}, SHA-256 {origin.sha256}"],
+        ["Run", origin.run_id],
+        ["labelharness", origin.version],
+        ["Licence of the source", _licence(origin.licence)],
+    ]
+    spec = json.dumps(origin.spec, indent=1, sort_keys=True)
+    said = table(["What", "Which"], [[a, escape(b)] for a, b in rows], left=("What", "Which"))
+    return f"{said}\n\nThe labeler:\n\n```json\n{spec}\n```"
+
+
+def _licence(licence: str) -> str:
+    return "not known; labels made from data under a licence are bound by it" if licence == "unknown" else licence
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _shown(found: Interval | None) -> str:
+    return "–" if found is None else f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"

@@ -1,0 +1,87 @@
+"""Who learns and answers for what: labelled rows dealt to folds, parts of them, unlabelled rows to answer for."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.data.dataset import Dataset
+from harness.errors import DataError
+from harness.label import learning_curve
+from harness.plugin.block import Rows
+from harness.plugin.protocols import Split
+from harness.run.plan import Cut
+from harness.statistics.intervals import Numbers
+
+PER_LABEL = 4  # unlabelled rows the folds answer for, for each labelled one: more hardly shorten an interval
+PANEL = 3_000  # of these, rows that all folds answer for
+NOTHING = np.empty(0, np.int64)
+
+
+def folds_of(dataset: Dataset, folds: int) -> Numbers:
+    """Return (n,) folds of the labelled rows: whole groups, or every class evenly where there are no groups."""
+    n, rng = len(dataset.labelled), np.random.default_rng(0)
+    if dataset.groups is None:
+        order = rng.permutation(n)
+        order = order[np.argsort(dataset.y[order], kind="stable")]
+        unit, units = np.arange(n), n
+    else:
+        unit = np.unique(dataset.groups[dataset.labelled], return_inverse=True)[1].reshape(-1)
+        units = int(unit.max()) + 1
+        order = rng.permutation(units)
+    if min(units, folds) < 2:
+        raise DataError(
+            f"{dataset.table.shown}: {n} labelled rows in {units} groups cannot be dealt to two folds; label more"
+        )
+    fold = np.empty(units, np.int64)
+    fold[order] = np.arange(units) % min(folds, units)
+    return np.asarray(fold[unit])
+
+
+def fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[Cut]:
+    """Yield the trainings of a fold on a part of its train rows each, the least part first."""
+    at = dataset.positions(train)
+    unit = None if dataset.groups is None else dataset.groups[train]
+    parts = learning_curve.nested(dataset.y[at], unit, fold)
+    if len({len(train), *map(len, parts)}) <= len(parts):
+        units = "" if unit is None else f" in {len(np.unique(unit)):,} groups"
+        raise DataError(
+            f"{dataset.table.shown}: --labels-for trains on parts of a fold's labels, and {len(train):,} labelled "
+            f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
+        )
+    for share, part in zip(learning_curve.SHARES, parts, strict=True):
+        yield Cut(f"fewer labels, {share:.4g} of them", Split(train[part], asked, NOTHING, 0, fold=fold))
+
+
+def pool_of(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
+    """Choose the unlabelled rows that the folds answer for: (p,) rows, (p,) folds.
+
+    A row whose group has labelled rows goes with them, so that to each fold's labeler its unlabelled rows are as
+    strange as its held ones; the others are dealt.
+    """
+    rng, folds = np.random.default_rng(1), int(fold.max()) + 1
+    pool = np.sort(rng.permutation(unlabelled)[: PER_LABEL * len(fold)])
+    dealt = rng.permutation(len(pool)) % folds
+    mine = _bound(dataset, pool, fold)
+    dealt = np.where(mine >= 0, mine, dealt)
+    if len(np.unique(dealt)) < folds:  # too few rows for every fold to have some: estimates go without
+        return NOTHING, NOTHING
+    return pool, dealt
+
+
+def panel_of(dataset: Dataset, pool: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
+    """Choose the rows of the pool that every fold answers for, so that its labeler can be compared with the others.
+
+    Returns (q,) rows and (K, q) which fold is asked: not those that have learnt from the row's group.
+    """
+    panel = np.sort(np.random.default_rng(2).permutation(pool)[:PANEL])
+    mine = _bound(dataset, panel, fold)
+    return panel, (mine < 0) | (mine == np.arange(int(fold.max()) + 1)[:, None])
+
+
+def _bound(dataset: Dataset, rows: Rows, fold: Numbers) -> Numbers:
+    """Return (r,) the fold whose held rows share a group with each row; -1 where no labelled row does."""
+    if dataset.groups is None:
+        return np.full(len(rows), -1)
+    of_group = np.full(int(dataset.groups.max()) + 1, -1)
+    of_group[dataset.groups[dataset.labelled]] = fold
+    return np.asarray(of_group[dataset.groups[rows]])

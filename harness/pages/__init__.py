@@ -1,1 +1,0 @@
-"""What is shown: Markdown, CSV, SVG and HTML."""

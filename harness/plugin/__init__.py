@@ -1,0 +1,1 @@
+"""The contracts of plugins: Block, Items, Task, Predictions, protocols."""

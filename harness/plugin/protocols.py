@@ -1,0 +1,150 @@
+"""The four contracts. Each asks for one method; there is no base class to inherit from.
+
+A plugin is a frozen dataclass: its class attribute ``name`` is its name in a suite, its typed fields with their
+defaults are its parameters. It may also carry, as class attributes:
+
+- ``requires``: modules it cannot do without; the suite is refused with a clear line where one is missing.
+- ``extra``: the extra of its distribution that installs them, for that line.
+- ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
+- ``transductive`` (labelers): True where the rows to label influence each other's answers.
+- ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it will ask for on the task it is
+  given, (on, k, "all") for those of ``graph``: the harness finds them once for all cells.
+- ``resolve(device)`` (labelers): a method that returns the labeler with what it leaves to the machine settled (a
+  precision "auto"), by what the processor has and never by a clock. The plan calls it; the outcome is in the spec.
+- ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
+- ``text_only`` (embedders, feature sets): True where the texts alone decide: the block is found again whatever else
+  changes in the file, labels and other columns among it, and the items have no other column.
+- ``pinned()`` (embedders, feature sets): a method that returns the plugin with what may move (a branch of a model) as
+  what it is on this machine now. The block is made, and identified, by that; a DataError says what is not there.
+- ``rowwise`` (feature sets): True where a row's features depend on that row alone; it is then asked part by part.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import PluginError
+from harness.plugin.block import Rows
+from harness.plugin.items import Items
+from harness.plugin.task import Predictions, Task, sealed
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The labelled rows, as a splitter sees them: copies that cannot be written to."""
+
+    rows: Rows  # (n,) row numbers of the population, increasing
+    y: NDArray[np.int64]  # (n,) labels
+    ids: NDArray[Any]  # (n,) identity of each row, from the data or its number
+    groups: NDArray[Any] | None = None  # (n,) group of each row
+    sources: NDArray[Any] | None = None  # (n,) source of each row
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            array = getattr(self, part.name)
+            if array is not None:
+                object.__setattr__(self, part.name, sealed(array, None))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One way to cut the labelled rows. Rows in none of the three are added to `spare` by the harness."""
+
+    train: Rows
+    test: Rows
+    spare: Rows  # labels withheld, not scored
+    seed: int
+    ratio: float | None = None  # share of the labelled rows that train, where the splitter speaks of one
+    fold: int | None = None
+
+
+@runtime_checkable
+class Labeler(Protocol):
+    """Labels the rows it is asked about from the labelled ones."""
+
+    name: ClassVar[str]
+
+    def label(self, task: Task) -> NDArray[Any] | Predictions:
+        """Return (m, C) probabilities, in the order of ``task.to_label``; or `Predictions` with more to say."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns every row's text (or a stored vector) into a vector. Sees no label."""
+
+    name: ClassVar[str]
+
+    def embed(self, items: Items, start: int) -> Iterator[NDArray[Any]]:
+        """Yield (rows, d) arrays in row order from row number `start` on; the harness writes them to disk."""
+        ...
+
+
+@runtime_checkable
+class FeatureSet(Protocol):
+    """Named numbers for every row. Sees no label.
+
+    `names` is an attribute of the class where the columns are always the same; a set whose columns depend on the data
+    returns them: (array, names).
+    """
+
+    name: ClassVar[str]
+
+    def features(self, items: Items) -> NDArray[Any] | tuple[NDArray[Any], tuple[str, ...]]:
+        """Return (rows, d) finite numbers for these items, or (array, names)."""
+        ...
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Cuts the labelled rows into train and test, in one or several ways per seed."""
+
+    name: ClassVar[str]
+
+    def splits(self, dataset: Labelled, seed: int) -> Iterable[Split]:
+        """Yield the splits of `seed`; a group must not stand on both sides of one."""
+        ...
+
+
+def nested(plugin: Any) -> Iterator[Any]:
+    """Yield a plugin and every plugin it holds, outermost first."""
+    yield plugin
+    for field in fields(plugin) if is_dataclass(plugin) else ():
+        value = getattr(plugin, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(item) and hasattr(item, "name"):
+                yield from nested(item)
+
+
+def blocks_of(labeler: Any) -> tuple[str, ...]:
+    """Return the names of the blocks that the `on` fields of a labeler, and of those it holds, speak of."""
+    names: list[str] = []
+    for plugin in nested(labeler):
+        on = getattr(plugin, "on", ())
+        names += [on] if isinstance(on, str) else on or ()
+    return tuple(dict.fromkeys(names))
+
+
+def resolve(labeler: Any, device: str) -> Any:
+    """Settle what a labeler, or one inside it, leaves to the machine.
+
+    A labeler that does has a method ``resolve(device)``, which returns it with the choice made, for `device` "cpu" or
+    "cuda", by what the processor has: the same answer at every call. Raises PluginError where that fails.
+    """
+    changed = {}
+    for field in fields(labeler) if is_dataclass(labeler) else ():
+        value = getattr(labeler, field.name)
+        items = value if isinstance(value, tuple) else (value,)
+        if any(is_dataclass(item) and hasattr(item, "name") for item in items):
+            settled = tuple(resolve(item, device) for item in items)
+            changed[field.name] = settled if isinstance(value, tuple) else settled[0]
+    labeler = replace(labeler, **changed) if changed else labeler
+    if not hasattr(labeler, "resolve"):
+        return labeler
+    try:
+        return labeler.resolve(device)
+    except Exception as error:
+        raise PluginError(f"labeler {labeler.name!r}: resolve() failed: {type(error).__name__}: {error}") from error

@@ -1,1 +1,0 @@
-"""From a leaderboard to labels: what `harness label` does."""

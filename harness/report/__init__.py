@@ -1,0 +1,1 @@
+"""Markdown, CSV, SVG and HTML of leaderboards."""

@@ -1,0 +1,216 @@
+"""The numbers of a run as files for programs: CSV beside the leaderboard, parquet beside the cells."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.run.plan import Cut
+from harness.run.runner import Run, made
+from harness.scoring.leaderboard import Comparison, Ending
+from harness.scoring.scores import Value
+
+Row = dict[str, Any]
+
+AT_ONCE = 10_000  # rows of a parquet file
+FORMULA = ("=", "+", "-", "@", "\t")
+
+
+def score_rows(ended: list[Ending]) -> Iterator[Row]:
+    """Yield every number of every cell: honest, oracle, of the stages; a cell without a result is one row with its
+    status."""
+    for ending in ended:
+        about = _about_cell(ending)
+        if ending.scores is None:
+            yield about | {"status": ending.status}
+            continue
+        named = ((False, ending.scores.honest), (True, ending.scores.oracle))
+        for is_oracle, found in named:
+            for (metric, label_class, source), value in found.items():
+                yield about | _score_row(metric, value, label_class, source, oracle=is_oracle)
+        for rows, value in ending.scores.rows.items():
+            yield about | _score_row("accuracy", value, rows=rows)
+        for name, stage in ending.scores.stages.items():
+            for (metric, label_class, source), value in stage.scores.items():
+                yield about | _score_row(metric, value, label_class, source, stage=name)
+            for rows, value in stage.rows.items():
+                yield about | _score_row("accuracy", value, rows=rows, stage=name)
+
+
+def _score_row(
+    metric: str,
+    value: Value,
+    label_class: int | None = None,
+    source: str | None = None,
+    rows: str | None = None,
+    stage: str | None = None,
+    oracle: bool = False,
+) -> Row:
+    return {
+        "status": "ok",
+        "metric": metric,
+        "class": label_class,
+        "source": source,
+        "rows": rows,
+        "stage": stage,
+        "oracle": oracle,
+        "value": value.value,
+        "n": value.n,
+    }
+
+
+CELL_COLUMNS = {
+    "cell": pa.string(),
+    "comparison": pa.string(),
+    "labeler": pa.string(),
+    "seed": pa.int64(),
+    "ratio": pa.float64(),
+    "fold": pa.int32(),
+    "status": pa.string(),
+}
+SCORE_COLUMNS = {
+    "metric": pa.string(),
+    "class": pa.int32(),
+    "source": pa.string(),
+    "rows": pa.string(),
+    "stage": pa.string(),
+    "oracle": pa.bool_(),
+    "value": pa.float64(),
+    "n": pa.int64(),
+}
+PAIR_COLUMNS = {
+    **dict.fromkeys(("comparison", "labeler_a", "labeler_b"), pa.string()),
+    **dict.fromkeys(("difference", "se", "low", "high", "p", "p_holm"), pa.float64()),
+    "separated": pa.bool_(),
+}
+TIMING_COLUMNS = (
+    *("kind", "on", "comparison", "labeler", "seed", "ratio", "fold", "status"),
+    *("seconds", "peak_memory_mib", "parameters", "engine", "neighbors_own", "neighbors_shared"),
+)
+
+
+def _about_cell(ending: Ending) -> Row:
+    return {"labeler": ending.cell.candidate.title} | _about_cut(ending.cell.cut)
+
+
+def _about_cut(cut: Cut) -> Row:
+    split = cut.split
+    return {"comparison": cut.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
+
+
+def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
+    """Yield what every block, neighbour list and cell cost: seconds, peak anonymous memory, parameters.
+
+    A cell's seconds are those of its `label` call. Blocks and lists may have been made by an earlier run; the seconds
+    of `neighbors_shared` are those of a list that was made once for several cells, and not in the cell's own.
+    """
+    for kind, name, cut, cost in made(run):
+        yield {"kind": kind, "on": name} | (_about_cut(cut) if cut else {}) | {"status": "ok"} | _cost(cost)
+    for ending in ended:
+        scores, on = ending.scores, "+".join(ending.cell.blocks)
+        cost = _cost(ending.timing) | {"parameters": scores and scores.facts.get("parameters")}
+        cost |= _searches(ending.timing.get("searches", []))
+        yield {"kind": "cell", "on": on} | _about_cell(ending) | {"status": ending.status} | cost
+
+
+def _cost(timing: Mapping[str, Any]) -> Row:
+    memory = timing.get("memory")
+    return {
+        "seconds": timing.get("seconds"),
+        "peak_memory_mib": None if memory is None else round(memory / 2**20, 1),
+        "parameters": None,
+    }
+
+
+def _searches(searches: list[dict[str, Any]]) -> Row:
+    own, shared = (
+        [search["seconds"] for search in searches if search["shared"] == together] for together in (False, True)
+    )
+    return {
+        "engine": "+".join(sorted({search["engine"] for search in searches})) or None,
+        "neighbors_own": round(sum(own), 3) if own else None,
+        "neighbors_shared": round(sum(shared), 3) if shared else None,
+    }
+
+
+def standing_rows(comparisons: list[Comparison]) -> Iterator[Row]:
+    """Yield where each labeler stands; those without a rank have nothing but their name."""
+    for comparison in comparisons:
+        for line in comparison.lines:
+            row: Row = {"comparison": comparison.title, "labeler": line.title, "rank": line.rank}
+            standing = line.standing
+            names = ("rank_low", "rank_high", "leading", "value", "low", "high")
+            low, high = (standing.interval if standing else None) or (None, None)
+            told = (standing.low, standing.high, standing.leading, standing.value, low, high) if standing else ()
+            row |= dict(zip(names, told or (None,) * len(names), strict=True))
+            against = standing.against if standing else None
+            ends = against.interval if against else (None, None)
+            row |= {"difference": against.value if against else line.difference}
+            yield row | {"difference_low": ends[0], "difference_high": ends[1]}
+
+
+def pair_rows(comparisons: list[Comparison]) -> Iterator[Row]:
+    """Yield every pair of ranked labelers: the difference is the first's primary metric minus the second's."""
+    for comparison in comparisons:
+        for pair in comparison.standings.pairs if comparison.standings else ():
+            difference = pair.difference
+            yield {
+                "comparison": comparison.title,
+                "labeler_a": pair.first,
+                "labeler_b": pair.second,
+                "difference": difference.value,
+                "se": difference.se,
+                "low": difference.interval[0],
+                "high": difference.interval[1],
+                "p": difference.p,
+                "p_holm": pair.adjusted,
+                "separated": pair.separated,
+            }
+
+
+def to_csv(rows: Iterable[Row], columns: Sequence[str] | None = None) -> str:
+    """Write rows as CSV, by default with every column that any has; numbers in full precision."""
+    if columns is None:
+        rows = list(rows)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(csv_cell, columns))
+    for row in rows:
+        writer.writerow([csv_cell(row.get(column)) for column in columns])
+    return out.getvalue()
+
+
+def csv_cell(value: Any) -> str:
+    """Write one value for a CSV file."""
+    if isinstance(value, str):
+        text = re.sub("\r(?!\n)", "\n", value) if "\r" in value else value  # the writer quotes \n, but not a lone \r
+        # A spreadsheet would run a text cell that begins like a formula.
+        return f"'{text}" if text.startswith(FORMULA) else text
+    if isinstance(value, float):
+        return repr(value)
+    return "" if value is None else str(value)
+
+
+def write_tables(run: Run, ended: list[Ending]) -> None:
+    """Write the derived tables of the run; they can be made again from the cells at any time."""
+    folder = run.store.folder / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = (_about_cell(e) | {"cell": e.cell.key, "status": e.status, "reason": e.reason} for e in ended)
+    _parquet(folder / "cells.parquet", cells, CELL_COLUMNS | {"reason": pa.string()})
+    metrics = (row | {"cell": e.cell.key} for e in ended if e.scores for row in score_rows([e]))
+    _parquet(folder / "metrics.parquet", metrics, CELL_COLUMNS | SCORE_COLUMNS)
+
+
+def _parquet(file: Path, rows: Iterator[Row], columns: dict[str, pa.DataType]) -> None:
+    scratch, schema = file.with_suffix(".part"), pa.schema(list(columns.items()))
+    with pq.ParquetWriter(scratch, schema) as out:
+        while batch := list(islice(rows, AT_ONCE)):
+            out.write_table(pa.Table.from_pylist(batch, schema))
+    scratch.replace(file)

@@ -1,0 +1,293 @@
+"""The report: one HTML file that needs nothing else, and its tables as CSV beside it.
+
+Every text is escaped by the template; the CSV twins stand in the page as JSON that no text can end. The page's policy
+allows its own script and style and no request at all.
+"""
+
+import base64
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from harness.errors import printable
+from harness.report import learning_curves, plots, svg
+from harness.report import tables as report_tables
+from harness.report.leaderboard_folder import put
+from harness.report.leaderboard_page import about, circumstances, claims, command, made_with, warnings
+from harness.report.svg import Figure
+from harness.report.tables import Between, Column, Sheet, shown
+from harness.report.tuning import tried
+from harness.run.runner import Run
+from harness.scoring.leaderboard import DECIMALS, Comparison, Ending, Line, Spread
+from harness.scoring.profiles import DRAWN, Portrait
+from harness.statistics.costs import Prices
+
+NAMED = 3  # of those ahead; the others are counted
+WHO = ("Labeler", "First", "Second")  # columns that name labelers
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as the page shows it."""
+
+    text: str
+    numeric: bool = False
+    sort: str | None = None  # the number that it is sorted by
+    shade: str | None = None  # from 0 to 1
+    header: bool = False
+    title: str = ""  # beside the pointer
+    bar: tuple[float, float, float] | None = None  # low, value, high on a scale from 0 to 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, and the labelers that it is about, one a line."""
+
+    cells: tuple[Cell, ...]
+    labelers: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """The header of a column."""
+
+    name: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as the page shows it."""
+
+    caption: str
+    heads: tuple[Head, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    twin: str  # the CSV file; "" where another button of the page saves it
+    sortable: bool = True
+    ranks: bool = False  # has every labeler once
+    labeler: str = ""  # whom all of it is about
+
+
+def write(run: Run, ended: list[Ending], comparisons: list[Comparison], portrait: Portrait, prices: Prices) -> Path:
+    """Write leaderboards/<suite>/report.html and, in report/, the CSV twins of its tables; returns the page."""
+    folder = run.options.output / "leaderboards" / run.suite.name
+    audit = findings(folder / "audit.csv")
+    made = [*_sheets(run, ended, comparisons, portrait, prices), *([audit] if audit else [])]
+    twins = report_tables.twins(made)
+    page = {"report.html": html(run, comparisons, portrait, made, twins)}
+    put(folder, {f"report/{name}": text for name, text in twins.items()} | page)
+    return folder / "report.html"
+
+
+def _sheets(
+    run: Run, ended: list[Ending], comparisons: list[Comparison], portrait: Portrait, prices: Prices
+) -> Iterator[Sheet]:
+    for comparison in comparisons:
+        yield report_tables.leaderboard(run, comparison)
+        yield report_tables.classes(comparison)
+        if (settings := tried(run, comparison)) is not None:
+            yield settings
+        profiles = portrait.of(comparison.title)
+        if profiles:
+            yield report_tables.confidence(profiles, portrait.target)
+            yield report_tables.coverage(profiles)
+            yield report_tables.reliability(profiles)
+            yield report_tables.costs(profiles, portrait.target, prices)
+            yield from map(report_tables.confusion, profiles)
+        for overlap in portrait.overlaps:
+            if overlap.comparison == comparison.title:
+                yield report_tables.shared(overlap)
+                yield report_tables.ensemble(overlap)
+    if portrait.curves:
+        yield learning_curves.fits(portrait)
+        yield learning_curves.points(portrait.curves)
+    yield report_tables.failures(ended)
+
+
+def findings(file: Path) -> Sheet | None:
+    """Return what an audit of this suite has found, if there was one."""
+    if not file.is_file():
+        return None
+    with file.open(encoding="utf-8", newline="") as lines:
+        read = [row for row in csv.DictReader(lines) if row.get("check") in ("remark", "verdict")]
+    rows = [(row["what"], row["labeler"] or "the data", row["value"]) for row in read]
+    return Sheet("audit", "Audit", tuple(map(Column, ("Finding", "Labeler", "Why"))), tuple(rows))
+
+
+def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list[Sheet], twins: dict[str, str]) -> str:
+    """Return the whole page."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    folder = files("harness.report") / "html"
+    environment = Environment(
+        loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    script = (folder / "report.js").read_text(encoding="utf-8")
+    most = max(comparisons, key=lambda each: max(each.n_train))  # what is folded of the others is open of this one
+    sections = [
+        _comparison(run, comparison, place, portrait, made, comparison is most)
+        for place, comparison in enumerate(comparisons, 1)
+    ]
+    curves = [
+        {"title": printable(family), "figures": [_figure(run, figure) for figure in drawn]}
+        for family, drawn in plots.learning(portrait).items()
+    ]
+    named = [(each["id"], each["title"]) for each in sections]
+    named += [("curves", "Learning curves")] if curves else []
+    named += [("audit", "Audit"), ("failures", "Failures"), ("again", "Run it again")]
+    return environment.get_template("report.html").render(
+        name=printable(run.suite.name),
+        simulated=run.simulated,
+        warnings=warnings(run),
+        about=[(term, printable(text)) for term, text in about(run)],
+        ahead=printable(_ahead(most)),
+        parts=[{"id": place, "title": title} for place, title in named],
+        comparisons=sections,
+        curves=curves,
+        fits=_only(made, "fits"),
+        refused=next((learning_curves.refused(sheet) for sheet in made if sheet.file == "fits"), ""),
+        points=_only(made, "curves"),
+        audit=_only(made, "audit"),
+        failures=_only(made, "failures"),
+        command=printable(command(run)),
+        file=printable(command(run)).split()[2],
+        made_with=made_with(run),
+        twins=Markup(as_json(twins)),
+        style=Markup((folder / "report.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _ahead(comparison: Comparison) -> str:
+    """Say who is ahead, as far as that can be said, with how many labels."""
+    first = comparison.ahead
+    if not first:
+        return f"{comparison.title}: nobody is told from another." if comparison.standings else ""
+    named = ", ".join(f"{line.title} ({_value(line)})" for line in first[:NAMED])
+    more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    if not any(line.standing and line.standing.leading for line in first):
+        return f"{comparison.title}: first by number {named}{more}; nothing is claimed."
+    if len(first) == 1:
+        return f"{comparison.title}: {named} is ahead of all others."
+    return f"{comparison.title}: {named}{more} are ahead, and none of them is told from the best."
+
+
+def _value(line: Line) -> str:
+    return "" if line.standing is None else f"{line.standing.value:.{DECIMALS}f}"
+
+
+def as_json(value: Any) -> str:
+    """Return JSON that may stand in a script element: nothing in it ends the element or a line of JavaScript."""
+    text = json.dumps(value, ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _comparison(
+    run: Run, comparison: Comparison, place: int, portrait: Portrait, made: list[Sheet], unfolded: bool
+) -> dict[str, Any]:
+    mine = [sheet for sheet in made if ("comparison", comparison.title) in sheet.about]
+    tables = {sheet.file: table(sheet) for sheet in mine if sheet.file != "confusion"}
+    drawn = {profile.title for profile in portrait.of(comparison.title)[:DRAWN]}
+    matrices = [sheet for sheet in mine if sheet.file == "confusion" and sheet.title in drawn]
+    return {
+        "id": f"comparison-{place}",
+        "title": printable(comparison.title),
+        "circumstances": circumstances(comparison),
+        "claims": [claim.replace("`", "") for claim in claims(comparison)],
+        "open": unfolded,
+        "leaderboard": replace(tables["leaderboard"], ranks=True),
+        "classes": tables["classes"] if tables["classes"].rows else None,
+        "figures": [_figure(run, figure) for figure in plots.trusted(portrait, comparison.title, place)],
+        **{name: tables.get(name) for name in ("confidence", "coverage", "reliability")},
+        "confusions": [
+            replace(table(sheet), sortable=False, twin="", labeler=printable(sheet.title)) for sheet in matrices
+        ],
+        "more": [tables[name] for name in ("settings", "shared_errors", "ensemble", "costs") if name in tables],
+    }
+
+
+def _figure(run: Run, figure: Figure) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    drawn = svg.svg(figure, run.simulated, standalone=False)
+    caption = ("SIMULATED DATA: " if run.simulated else "") + printable(figure.title)
+    return {"svg": Markup(drawn), "caption": caption}
+
+
+def _only(made: list[Sheet], file: str) -> Table | None:
+    found = [sheet for sheet in made if sheet.file == file and sheet.rows]
+    return table(found[0]) if found else None
+
+
+def table(sheet: Sheet) -> Table:
+    """Return a sheet as the page shows it: without columns that tell nothing, such as the cells where all are done."""
+    if sheet.file == "leaderboard":
+        sheet = _with_missing_cells(sheet)
+    if sheet.file in ("leaderboard", "fits"):
+        sheet = sheet.without(sheet.empty)
+    numeric = [
+        all(not isinstance(row[i], str) for row in sheet.rows) and any(row[i] is not None for row in sheet.rows)
+        for i in range(len(sheet.columns))
+    ]
+    heads = [Head(printable(column.name), number) for column, number in zip(sheet.columns, numeric, strict=True)]
+    scale = _scale(sheet)
+    rows = []
+    for values in sheet.rows:
+        whole = sum(value for value, column in zip(values, sheet.columns, strict=True) if column.shade == "row")
+        cells = [_cell(*pair, whole, scale) for pair in zip(sheet.columns, values, numeric, strict=True)]
+        first = next((i for i, column in enumerate(sheet.columns) if column.name in WHO), 0)
+        cells[first] = replace(cells[first], header=True)
+        who = [str(value) for value, column in zip(values, sheet.columns, strict=True) if column.name in WHO]
+        rows.append(Row(tuple(cells), "\n".join(map(printable, who))))
+    notes = tuple(map(printable, sheet.notes))
+    return Table(printable(sheet.title), tuple(heads), tuple(rows), notes, f"{sheet.file}.csv")
+
+
+def _with_missing_cells(board: Sheet) -> Sheet:
+    """Make one column, "2/3", of a leaderboard's last two, the cells that are finished and all; empty where all are."""
+    counts = [None if row[-2] == row[-1] else f"{row[-2]}/{row[-1]}" for row in board.rows]
+    rows = tuple((*row[:-2], count) for row, count in zip(board.rows, counts, strict=True))
+    return replace(board, columns=(*board.columns[:-2], board.columns[-1]), rows=rows)
+
+
+def _scale(sheet: Sheet) -> tuple[float, float] | None:
+    """Return the least and the largest end of the intervals in the column that has bars."""
+    ends = (
+        [end for row in sheet.rows for value in row[:4] for end in _ends(value)] if sheet.file == "leaderboard" else []
+    )
+    return (min(ends), max(ends)) if ends and max(ends) > min(ends) else None
+
+
+def _ends(value: Any) -> tuple[float, ...]:
+    return (value.low, value.high) if isinstance(value, Between) else ()
+
+
+def _cell(column: Column, value: Any, numeric: bool, whole: float, scale: tuple[float, float] | None) -> Cell:
+    if value is None:
+        return Cell("", numeric)
+    if isinstance(value, str):
+        return Cell(printable(value))
+    text = shown(column, value)
+    if isinstance(value, Between):
+        return Cell(text, numeric, repr(value.low), bar=_bar(value, scale))
+    mean = value.mean if isinstance(value, Spread) else value
+    if column.shade == "row":
+        share = value / whole if whole else 0.0
+        return Cell(f"{share:.2f}", numeric, repr(share), f"{share:.3f}", title=f"{value:,} of {whole:,} rows")
+    shade = f"{min(max(mean, 0.0), 1.0):.3f}" if column.shade else None
+    return Cell(text, numeric, repr(float(mean)), shade)
+
+
+def _bar(value: Between, scale: tuple[float, float] | None) -> tuple[float, float, float] | None:
+    if scale is None:
+        return None
+    low, high = ((end - scale[0]) / (scale[1] - scale[0]) * 96 + 2 for end in (value.low, value.high))
+    return round(low, 2), round((low + high) / 2, 2), round(high, 2)

@@ -1,0 +1,189 @@
+"""What the cells of a labeler tell beyond its ranked scores: tables of facts and of stages, as means over the cells."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.plugin import facts
+from harness.plugin.protocols import nested
+from harness.scoring.leaderboard import DECIMALS, Ending
+from harness.scoring.scores import Stage
+from harness.suite import spec
+
+MOST_ROWS = 40  # of a table on a page
+SCORED = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "mae": "MAE"}
+PAIR = {"disagreement": "Disagreement", "either_correct": "Either right", "both_correct": "Both right"}
+TRAIN_ROWS = "Train rows"  # the column that the learning curve of the labeler inside is read at
+ON_TEST = "Scored on the test rows, by which no labeler may choose among them."
+CONTROLLED = ("accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One table about one labeler in one comparison, its cells as text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Sheet:
+    """One table of one cell, on its way to a `Detail`."""
+
+    columns: list[str]  # the first is that of the rows' names
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> column -> value
+    top: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def put(self, name: str, column: str, value: Any) -> None:
+        """Set one value; an unknown column goes to the right end."""
+        if column not in self.columns:
+            self.columns.append(column)
+        self.rows[name][column] = value
+
+
+def details(ended: list[Ending]) -> dict[tuple[str, str], list[Detail]]:
+    """Return the tables of each labeler that has any, by (comparison, labeler)."""
+    groups: dict[tuple[str, str], list[Ending]] = {}
+    for ending in ended:
+        groups.setdefault((ending.cell.cut.comparison, ending.cell.candidate.title), []).append(ending)
+    found = {key: list(_details(group, ended)) for key, group in groups.items()}
+    return {key: tables for key, tables in found.items() if tables}
+
+
+def _details(cells: list[Ending], ended: list[Ending]) -> Iterator[Detail]:
+    sheets: dict[str, list[Sheet]] = {}
+    for cell in cells:
+        for title, sheet in _sheets(cell, ended) if cell.scores is not None else ():
+            sheets.setdefault(title, []).append(sheet)
+    for title, group in sheets.items():
+        yield _mean(title, group, len(cells))
+
+
+def _sheets(ending: Ending, ended: list[Ending]) -> Iterator[tuple[str, Sheet]]:
+    """Yield the tables of one cell: those of its facts, then one of the stages that no scored one of these names."""
+    scores = ending.scores
+    assert scores is not None
+    left = dict(scores.stages)
+    for title, table in facts.tables(scores.facts) if facts.table_flaw(scores.facts) is None else ():
+        sheet = _sheet(table)
+        if table.get("scored"):
+            named = {name: left.pop(name) for name in sheet.rows if name in left}
+            _score(sheet, named)
+            if named and TRAIN_ROWS in sheet.columns:
+                _control(sheet, ending, ended)
+        if sheet.rows:
+            yield title, sheet
+    if left:
+        sheet = Sheet(["Stage"], {name: {} for name in left}, notes=[ON_TEST])
+        _score(sheet, left)
+        yield "Stages", sheet
+    if PAIR.keys() <= {metric for metric, _, _ in scores.honest}:
+        shares = {column: scores.honest[metric, None, None].value for metric, column in PAIR.items()}
+        yield "Two members", Sheet(["Of", *shares], {"the first two": shares})
+
+
+def _sheet(table: Mapping[str, Any]) -> Sheet:
+    sheet = Sheet(list(table["columns"]), top=table.get("top"))
+    met: Counter[str] = Counter()
+    for name, *values in table["rows"]:
+        met[name] += 1
+        own = name if met[name] == 1 else f"{name} ({met[name]})"  # features of two blocks may have one name
+        sheet.rows[own] = dict(zip(sheet.columns[1:], values, strict=True))
+    return sheet
+
+
+def _score(sheet: Sheet, stages: Mapping[str, Stage]) -> None:
+    """Put the scores of each stage beside its row."""
+    for name, stage in stages.items():
+        for mask, value in stage.rows.items():
+            sheet.put(name, f"Accuracy of {mask.removesuffix(f' in {name}')}", value.value)
+    for name, stage in stages.items():
+        for metric, column in SCORED.items():
+            sheet.put(name, column, stage.scores[metric, None, None].value)
+        for (_, label_class, _), value in stage.scores.items():
+            if label_class is not None:
+                sheet.put(name, f"Class {label_class}", value.value)
+
+
+def _control(sheet: Sheet, ending: Ending, ended: list[Ending]) -> None:
+    """Put beside each row what the labeler inside reaches on as many given labels, by its cells at other ratios.
+
+    Nothing is run for it: between two ratios the line between their scores is read, beyond them there is nothing.
+    """
+    base = _inner(ending.cell.candidate.labeler)
+    if base is None:
+        return
+    points = [each for each in ended if _is_point(each, base, ending)]
+    if not points:
+        sheet.notes.append(f"Nothing on real labels: {spec.title(base)} is not in this suite by itself.")
+        return
+    title = points[0].cell.candidate.title
+    curve = {len(each.cell.cut.split.train): each.scores.honest for each in points if each.scores is not None}
+    sizes = sorted(curve)
+    for metric in CONTROLLED:
+        reached = [curve[size][metric, None, None].value for size in sizes]
+        for name, row in sheet.rows.items():
+            n, value = row.get(TRAIN_ROWS), None
+            if isinstance(n, int | float) and sizes[0] <= n <= sizes[-1]:
+                value = float(np.interp(n, sizes, np.array(reached, float)))
+            sheet.put(name, f"{SCORED[metric]} on real labels", value)
+    sheet.notes += [
+        f"On real labels: {title} with as many train rows, read between the ratios of this suite.",
+        "Each ratio is scored on its own test rows; beyond the ratios there is no number.",
+    ]
+
+
+def _inner(labeler: Any) -> Any:
+    """Return the labeler that this one holds, where it holds exactly one."""
+    inside = list(nested(labeler))[1:]
+    return inside[0] if inside and list(nested(inside[0])) == inside else None
+
+
+def _is_point(each: Ending, base: Any, ending: Ending) -> bool:
+    """Say whether a cell is on the base's learning curve for this one: the same kind of split, seed and fold."""
+    one, other = each.cell.cut, ending.cell.cut
+    same = (one.split.seed, one.split.fold) == (other.split.seed, other.split.fold)
+    return same and one.family == other.family and each.scores is not None and each.cell.candidate.labeler == base
+
+
+def _mean(title: str, sheets: list[Sheet], cells: int) -> Detail:
+    """Return the mean of one table over the `cells` of a labeler; what some of them lack has a count beside it."""
+    columns = list(dict.fromkeys(column for sheet in sheets for column in sheet.columns))
+    names = list(dict.fromkeys(name for sheet in sheets for name in sheet.rows))
+    values = [[[sheet.rows.get(name, {}).get(column) for sheet in sheets] for name in names] for column in columns[1:]]
+    notes = list(dict.fromkeys(note for sheet in sheets for note in sheet.notes))
+    order = list(range(len(names)))
+    top = next((sheet.top for sheet in sheets if sheet.top is not None), None)
+    if top is not None:
+        order.sort(key=lambda i: -(_average(values[0][i]) or 0))
+    shown = order[: min(top or MOST_ROWS, MOST_ROWS)]
+    if len(shown) < len(names):
+        notes.append(f"{len(shown)} of {len(names):,} rows.")
+    texts = [names, *(_texts(column, cells) for column in values)]
+    return Detail(title, tuple(columns), tuple(tuple(text[i] for text in texts) for i in shown), tuple(notes))
+
+
+def _average(values: list[Any]) -> float | None:
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return float(np.mean(numbers)) if numbers else None
+
+
+def _texts(column: list[list[Any]], cells: int) -> list[str]:
+    """Return one text a row: words as they are, means of whole numbers as such, other means with a board's decimals."""
+    means = [_average(values) for values in column]
+    whole = not any(isinstance(value, float) for values in column for value in values)
+    decimals = int(any(mean is not None and mean % 1 for mean in means)) if whole else DECIMALS
+    return [_text(values, mean, decimals, cells) for values, mean in zip(column, means, strict=True)]
+
+
+def _text(values: list[Any], mean: float | None, decimals: int, cells: int) -> str:
+    if mean is None:
+        return ", ".join(dict.fromkeys(value for value in values if isinstance(value, str)))
+    met = sum(isinstance(value, int | float) for value in values)
+    return f"{mean:,.{decimals}f}" + (f" ({met}/{cells})" if met < cells else "")

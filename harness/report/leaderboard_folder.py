@@ -1,0 +1,190 @@
+"""A leaderboard as a folder of files: which there are, writing them, and whether those on disk are still right."""
+
+import json
+import os
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.report import learning_curves, plots, svg
+from harness.report import tables as report_tables
+from harness.report.csv_files import (
+    TIMING_COLUMNS,
+    pair_rows,
+    score_rows,
+    standing_rows,
+    timing_rows,
+    to_csv,
+    write_tables,
+)
+from harness.report.labeler_tables import details
+from harness.report.leaderboard_page import command, markdown, target
+from harness.report.parquet_files import COLUMNS, PAIRS, SCORES, csv_copy, csv_name, read, same, to_parquet
+from harness.report.svg import Figure
+from harness.report.tuning import tried
+from harness.run.runner import Run
+from harness.scoring.leaderboard import Comparison, Ending
+from harness.scoring.profiles import Portrait, portray
+
+ABOUT = "board.json"  # what the index says of a board
+PLOTS = "plots"
+SUFFIXES = (".svg", ".csv", ".parquet")
+OWN = {*map(csv_name, COLUMNS), *COLUMNS}
+
+
+def write(run: Run, ended: list[Ending], comparisons: list[Comparison], csv: bool = False) -> Path:
+    """Write leaderboards/<suite>/ and the run's tables; return the page.
+
+    With `csv` its long tables are also written as CSV.
+    """
+    folder = run.options.output / "leaderboards" / run.suite.name
+    made = files(run, ended, comparisons)
+    if csv:
+        made |= csv_copies(made)
+    put(folder, made | {"timings.csv": to_csv(timing_rows(run, ended), TIMING_COLUMNS)})
+    for name in strangers(folder, made):
+        if name.startswith(f"{PLOTS}/") or name in OWN:  # what else lies here, somebody has put here
+            (folder / name).unlink()
+    write_tables(run, ended)
+    return folder / "README.md"
+
+
+def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[str, str | bytes]:
+    """Return {name: content} of what does not change when the suite runs again."""
+    portrait = portray(run, ended, comparisons)
+    learning = plots.learning(portrait)
+    trusted = {
+        each.title: plots.trusted(portrait, each.title, place) for place, each in enumerate(comparisons, start=1)
+    }
+    drawn = [figure for group in (*learning.values(), *trusted.values()) for figure in group]
+    tables = {each.title: table for each in comparisons if (table := tried(run, each)) is not None}
+    fits = learning_curves.fits(portrait)
+    page = markdown(run, comparisons, details(ended), _links(trusted), _links(learning), fits, tables)
+    return {
+        "README.md": page,
+        "standings.csv": to_csv(standing_rows(comparisons)),
+        SCORES: to_parquet(SCORES, score_rows(ended)),
+        PAIRS: to_parquet(PAIRS, pair_rows(comparisons)),
+        ABOUT: json.dumps(_about(run, comparisons), indent=1, ensure_ascii=False) + "\n",
+        **{f"{PLOTS}/{figure.name}.svg": svg.svg(figure, run.simulated) for figure in drawn},
+        **dict(_plotted([*_sheets(portrait, comparisons), *tables.values()])),
+    }
+
+
+def copy(folder: Path) -> None:
+    """Write CSV copies of the long tables of a board, which needs no cells."""
+    for name in COLUMNS:
+        if (file := folder / name).is_file():
+            try:
+                put(folder, {csv_name(name): csv_copy(read(name, file))})
+            except ValueError as error:
+                raise HarnessError(f"{file}: {error}") from None
+
+
+def csv_copies(made: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Return {name: text} of the CSV copies of the long tables among some files."""
+    long = {name: content for name, content in made.items() if isinstance(content, bytes)}
+    return {csv_name(name): csv_copy(read(name, content)) for name, content in long.items()}
+
+
+def unbegun(run: Run, ended: list[Ending]) -> str | None:
+    """Say what is missing where no cell has run: a board of nothing would take the place of one that says something."""
+    if any(ending.status != "not run" for ending in ended):
+        return None
+    folder = run.store.folder
+    return f"no cell of {run.suite.name} has run in {folder}, with these options; run it first: {command(run)}"
+
+
+def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[str]:
+    """Return one line for every file of the board on disk that is not what the finished cells say now."""
+    folder = run.options.output / "leaderboards" / run.suite.name
+    if not any(ending.scores for ending in ended):
+        raise HarnessError(
+            f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by; whether the "
+            f"files of its board agree with each other says harness leaderboard {folder} --check"
+        )
+    made = files(run, ended, comparisons)
+    made |= {name: text for name, text in csv_copies(made).items() if (folder / name).is_file()}
+    return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in strangers(folder, made))]
+
+
+def differences(folder: Path, made: Mapping[str, str | bytes]) -> Iterator[str]:
+    """Yield one line for every file in a folder that is missing or differs; of a page, which part differs first."""
+    for name, content in made.items():
+        file = folder / name
+        if not file.is_file():
+            yield f"{file}: is missing"
+            continue
+        found = file.read_bytes()
+        if isinstance(content, bytes):
+            if not same(name, found, content):
+                yield f"{file}: is stale"
+        elif found != content.encode():
+            yield f"{file}: is stale{_part(found.decode(errors='replace'), content) if name.endswith('.md') else ''}"
+
+
+def put(folder: Path, made: Mapping[str, str | bytes]) -> None:
+    """Write files, each at once: a reader sees the old one or the new one."""
+    for name, content in made.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_name(f"{file.name}.{os.getpid()}.part")  # two runs may write the index at a time
+        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+        scratch.replace(file)
+
+
+def _part(found: str, made: str) -> str:
+    one, other = (text.split("\n## ") for text in (found, made))
+    first = next((i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
+    if first == 0:
+        return ", above the first section"
+    parts = other if first < len(other) else one
+    return f", from section {parts[first].partition(chr(10))[0]!r} on"
+
+
+def strangers(folder: Path, made: Container[str]) -> list[str]:
+    """Return the plots, tables of plots, and long tables and copies of them that are not among a board's files."""
+    plotted = sorted(f"{PLOTS}/{file.name}" for file in (folder / PLOTS).glob("*") if file.suffix in SUFFIXES)
+    long = sorted(file.name for file in folder.iterdir() if file.suffix == ".parquet" or file.name in OWN)
+    return [name for name in (*plotted, *long) if name not in made]
+
+
+def _links(drawn: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]]:
+    return {of: [(figure.title, f"{PLOTS}/{figure.name}.svg") for figure in group] for of, group in drawn.items()}
+
+
+def _sheets(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[report_tables.Sheet]:
+    if portrait.curves:
+        yield learning_curves.points(portrait.curves)
+        yield learning_curves.fits(portrait)
+    for comparison in comparisons:
+        profiles = portrait.of(comparison.title)
+        if profiles:
+            yield report_tables.coverage(profiles)
+            yield report_tables.reliability(profiles)
+
+
+def _plotted(tabled: list[report_tables.Sheet]) -> Iterator[tuple[str, str | bytes]]:
+    """Yield (name, content) of the tables of the plots, each from its sheets; those of many points as parquet."""
+    for stem in dict.fromkeys(sheet.file for sheet in tabled):
+        alike = [sheet for sheet in tabled if sheet.file == stem]
+        if (name := f"{PLOTS}/{stem}.parquet") in COLUMNS:
+            yield name, to_parquet(name, (row for sheet in alike for row in sheet.records()))
+        else:
+            yield from ((f"{PLOTS}/{file}", text) for file, text in report_tables.twins(alike).items())
+
+
+def _about(run: Run, comparisons: list[Comparison]) -> dict[str, object]:
+    """Return what the index says: of the comparison with the most labels, who leads."""
+    most = max(comparisons, key=lambda comparison: max(comparison.n_train))
+    return {
+        "name": run.suite.name,
+        "data": run.dataset.table.shown,
+        "simulated": run.simulated,
+        "population": str(run.suite.population),
+        "target": target(run),
+        "labelers": len({line.title for comparison in comparisons for line in comparison.lines}),
+        "comparison": most.title,
+        "leading": [line.title for line in most.ahead],
+        "command": command(run),
+    }

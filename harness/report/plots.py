@@ -1,0 +1,104 @@
+"""Which plots a page shows of a run's portrait, and the numbers in each."""
+
+from harness.report.svg import Figure, Panel, Series, described
+from harness.scoring.profiles import DRAWN, FITTED, Curve, Portrait, Profile
+from harness.statistics.metrics import SHOWN
+from harness.statistics.selective import GRID
+
+
+def learning(portrait: Portrait) -> dict[str, list[Figure]]:
+    """Return for every kind of split with several train sizes its figures: scores, and classes."""
+    names, found = _names(portrait), {}
+    for place, family in enumerate(dict.fromkeys(curve.family for curve in portrait.curves), 1):
+        titles = list(dict.fromkeys(curve.title for curve in portrait.curves if curve.family == family))[:DRAWN]
+        curves = [curve for curve in portrait.curves if curve.family == family and curve.title in titles]
+        whole = {c.metric for c in curves if c.label_class is None}
+        panels = [
+            _growth(SHOWN.get(metric, metric), curves, metric, None) for metric in sorted(whole, key=_shown_first)
+        ]
+        per_class = sorted({curve.label_class for curve in curves if curve.label_class is not None})
+        by_class = [_growth(f"Class {c}", curves, "accuracy", c) for c in per_class]
+        found[family] = [
+            _figure(f"curves-{place}", f"Scores against labels, {family}", panels, names),
+            _figure(f"classes-{place}", f"Accuracy on each class against labels, {family}", by_class, names),
+        ]
+    return found
+
+
+def _shown_first(metric: str) -> tuple[int, str]:
+    return (FITTED.index(metric) if metric in FITTED else len(FITTED), metric)
+
+
+def _growth(title: str, curves: list[Curve], metric: str, label_class: int | None) -> Panel:
+    chosen = [curve for curve in curves if (curve.metric, curve.label_class) == (metric, label_class)]
+    series = tuple(
+        Series(
+            curve.title,
+            tuple(float(point.labels) for point in curve.points),
+            tuple(point.value.mean for point in curve.points),
+            tuple(point.value.sd for point in curve.points),
+            tuple(
+                f"{curve.title}: {p.value.mean:.4f} with {p.labels:,} labels" + _cells(p.value.n) for p in curve.points
+            ),
+        )
+        for curve in chosen
+    )
+    return Panel(title, "Labels", "" if label_class is None else "Accuracy", series, log=True, share=metric != "mae")
+
+
+def _cells(n: int) -> str:
+    return f" (mean of {n} cells)" if n > 1 else ""
+
+
+def trusted(portrait: Portrait, comparison: str, place: int) -> list[Figure]:
+    """Return the figure on the confidence of one comparison's labelers, if any has answered."""
+    names = _names(portrait)
+    profiles = portrait.of(comparison)[:DRAWN]
+    if not profiles:
+        return []
+    panels = [
+        Panel(
+            "Accuracy of the surest rows",
+            "Share of the rows",
+            "",
+            tuple(map(_covered, profiles)),
+            level=portrait.target,
+        ),
+        Panel("Accuracy against confidence", "Confidence", "", tuple(map(_reliable, profiles)), diagonal=True),
+    ]
+    return [_figure(f"confidence-{place}", f"What confidence is worth, {comparison}", panels, names)]
+
+
+def _covered(profile: Profile) -> Series:
+    x = tuple((k + 1) / GRID for k in range(GRID))
+    y = tuple(map(float, profile.accuracies))
+    texts = [f"{profile.title}: {value:.4f} on the surest {at * 100:.0f} %" for at, value in zip(x, y, strict=True)]
+    return Series(profile.title, x, y, texts=tuple(texts))
+
+
+def _reliable(profile: Profile) -> Series:
+    bins = [each for each in profile.bins if each.rows >= max(sum(b.rows for b in profile.bins) / 1000, 1)]
+    x = tuple(each.confidence / each.rows for each in bins)
+    y = tuple(each.hits / each.rows for each in bins)
+    texts = [
+        f"{profile.title}: accuracy {b:.4f} where it says {a:.4f}, {each.rows:,} rows"
+        for a, b, each in zip(x, y, bins, strict=True)
+    ]
+    return Series(profile.title, x, y, texts=tuple(texts))
+
+
+def _names(portrait: Portrait) -> tuple[str, ...]:
+    """Return every labeler that any plot draws, in one order."""
+    found: dict[str, list[str]] = {}
+    for profile in portrait.profiles:
+        found.setdefault(profile.comparison, []).append(profile.title)
+    for curve in portrait.curves:
+        titles = found.setdefault(f"curves of {curve.family}", [])
+        if curve.title not in titles:
+            titles.append(curve.title)
+    return tuple(dict.fromkeys(title for titles in found.values() for title in titles[:DRAWN]))
+
+
+def _figure(name: str, title: str, panels: list[Panel], names: tuple[str, ...]) -> Figure:
+    texts = [f"{panel.title or panel.y}: {described(panel.series)}." for panel in panels]
+    return Figure(name, title, " ".join(texts), tuple(panels), names)

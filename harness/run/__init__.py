@@ -1,0 +1,1 @@
+"""Blocks, neighbour lists, cells, store: everything that is executed."""

@@ -1,0 +1,248 @@
+"""Make the blocks: workers write shards, the parent joins them to the bytes that one worker would write."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import DataError
+from harness.plugin.items import Items
+from harness.run import timing
+from harness.run.block_writer import ARRAY, OUTCOME, rows_in, write, write_header
+from harness.run.blocks import Recipe, is_made
+from harness.run.shards import Shard, can_be_cut, is_rowwise
+from harness.suite import spec
+from harness.utils.hashing import canonical
+from harness.utils.locks import locked
+from harness.utils.processes import LOG, Child, Limits, Processes, wait_any
+
+SHARD = "shard.json"  # stands beside the rows of a finished shard
+MIN_ROWS = 10_000  # that make another worker worth starting
+
+Slots = tuple[str | None, ...]
+"""The workers that may run at a time: for each the GPU that it shall see, or None for those it sees anyway."""
+
+
+def default_slots(recipe: Recipe, rows: int, cores: int) -> Slots:
+    """Return one worker per core for a row-wise feature set that is worth it, else one."""
+    return (None,) * (max(1, min(cores, rows // MIN_ROWS)) if is_rowwise(recipe) else 1)
+
+
+def build_block(
+    recipe: Recipe,
+    items: Items,
+    cache: Path,
+    processes: Processes,
+    limits: Limits,
+    progress: Callable[[int], None],
+    slots: Slots = (None,),
+) -> None:
+    """Make a block by as many workers as there are `slots`, one shard each; `progress` is given the finished rows.
+
+    Shards that a killed run has begun are continued, however many there were. Raises DataError where the block cannot
+    be made, InUse where another process makes a shard of it.
+    """
+    number_of_shards = (_begun(recipe, cache) or len(slots)) if can_be_cut(recipe) else 1
+    shards = [Shard(number, number_of_shards) for number in range(1, number_of_shards + 1)]
+    with locked(_lock(recipe, cache)):
+        if not is_made(recipe, cache):
+            _build(shards, recipe, items, cache, processes, limits, progress, slots)
+            _join(recipe, items, cache, number_of_shards)
+
+
+def build_shards(
+    shards: list[Shard],
+    recipe: Recipe,
+    items: Items,
+    cache: Path,
+    processes: Processes,
+    limits: Limits,
+    progress: Callable[[int], None],
+    slots: Slots = (None,),
+) -> None:
+    """Make these shards, all of one number, and join the block if no other is missing."""
+    if is_made(recipe, cache):
+        return
+    _build(shards, recipe, items, cache, processes, limits, progress, slots)
+    with locked(_lock(recipe, cache)):
+        _join(recipe, items, cache, shards[0].of)
+
+
+def missing_shards(recipe: Recipe, items: Items, cache: Path, of: int) -> list[Shard]:
+    """Return the shards that are not finished. An empty one always is."""
+    if is_made(recipe, cache):
+        return []
+    shards = (Shard(number, of) for number in range(1, of + 1))
+    return [shard for shard in shards if not _is_finished(shard, recipe, len(items), cache)]
+
+
+def _build(
+    shards: list[Shard],
+    recipe: Recipe,
+    items: Items,
+    cache: Path,
+    processes: Processes,
+    limits: Limits,
+    progress: Callable[[int], None],
+    slots: Slots,
+) -> None:
+    """Run the shards that are not finished, each under its lock."""
+    with ExitStack() as locks:
+        for shard in shards:
+            locks.enter_context(locked(_folder(shard, recipe, cache) / "lock", wait=False))
+        waiting = [shard for shard in missing_shards(recipe, items, cache, shards[0].of) if shard in shards]
+
+        def report() -> None:
+            progress(sum(rows_in(_folder(shard, recipe, cache) / ARRAY) for shard in shards))
+
+        _run(waiting, recipe, items, cache, processes, limits, report, slots)
+
+
+def _run(
+    waiting: list[Shard],
+    recipe: Recipe,
+    items: Items,
+    cache: Path,
+    processes: Processes,
+    limits: Limits,
+    report: Callable[[], None],
+    slots: Slots,
+) -> None:
+    """Run the shards, one in each slot at a time. One that fails ends the others."""
+    free, waiting = list(reversed(slots)), waiting[::-1]
+    running = dict[int, tuple[Child, str | None, int]]()
+    try:
+        while waiting or running:
+            while waiting and free:
+                shard, gpu = waiting.pop(), free.pop()
+                folder = _folder(shard, recipe, cache)
+                rows_before = rows_in(folder / ARRAY)
+                child = _start_worker(recipe, items, processes, folder, shard.span(len(items)), gpu)
+                running[id(child)] = child, gpu, rows_before
+            for child, limit in wait_any([child for child, _, _ in running.values()], limits, timeout=0.1):
+                _, gpu, rows_before = running.pop(id(child))
+                about = _read_outcome(recipe, child, limit)
+                _record_cost(recipe, child, rows_before)
+                (child.folder / SHARD).write_text(canonical(about))
+                free.append(gpu)
+            report()
+    finally:
+        for child, _, _ in running.values():
+            child.kill()
+
+
+def _start_worker(
+    recipe: Recipe, items: Items, processes: Processes, folder: Path, span: tuple[int, int], gpu: str | None
+) -> Child:
+    """Start a worker that writes rows `span` of a block into folder/array.npy, after those that are there."""
+    (folder / OUTCOME).unlink(missing_ok=True)
+    if getattr(recipe.maker, "text_only", False) and items.text is not None:
+        items = replace(items, columns=(items.text,), hidden=())
+    job = (spec.unbuild(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
+    return processes.start(write, job, folder)
+
+
+def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, Any]:
+    """Return what an ended worker wrote, {"kind": ..., "names": ...}.
+
+    Raises DataError with the reason why it failed, a `limit` that it passed among them.
+    """
+    try:
+        outcome: dict[str, Any] | None = json.loads((child.folder / OUTCOME).read_text())
+    except (OSError, ValueError):
+        outcome = None
+    if limit or outcome is None:
+        raise DataError(f"block {recipe.name!r}: {limit or child.ending()}; see {child.folder / LOG}")
+    if "error" in outcome:
+        raise DataError(outcome["error"])
+    return outcome
+
+
+def _record_cost(recipe: Recipe, child: Child, rows_before: int) -> None:
+    """Write beside its rows what an ended worker has cost; it did not make the first `rows_before`."""
+    rows = rows_in(child.folder / ARRAY) - rows_before
+    timing.note(child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.unbuild(recipe.maker))
+
+
+def _join(recipe: Recipe, items: Items, cache: Path, of: int) -> None:
+    """Join the shards to the finished block if none is missing. The caller holds the block's lock."""
+    if is_made(recipe, cache) or missing_shards(recipe, items, cache, of):
+        return
+    shards = [Shard(number, of) for number in range(1, of + 1)]
+    parts = [folder for shard in shards if ((folder := _folder(shard, recipe, cache)) / ARRAY).exists()]
+    widths = {np.load(part / ARRAY, mmap_mode="r").shape[1] for part in parts}
+    if len(widths) > 1:
+        raise DataError(f"block {recipe.name!r}: its shards have {sorted(widths)} columns; remove {parts[0].parent}")
+    joined = _home(recipe, cache).with_suffix(".joined")
+    shutil.rmtree(joined, ignore_errors=True)
+    joined.mkdir(parents=True)
+    if len(parts) == 1:
+        (parts[0] / ARRAY).rename(joined / ARRAY)
+    else:
+        _concatenate(parts, len(items), widths.pop(), joined / ARRAY)
+    timing.note(joined, **_cost_of(parts))
+    _commit_block(joined, cache / "blocks" / recipe.key, json.loads((parts[0] / SHARD).read_text()))
+    for shard in shards:
+        shutil.rmtree(_folder(shard, recipe, cache), ignore_errors=True)
+    if not any(_home(recipe, cache).iterdir()):
+        _home(recipe, cache).rmdir()
+
+
+def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None:
+    """Write the arrays (rows of a part, width) one after the other, (rows, width)."""
+    with target.open("wb") as out:
+        write_header(out, rows, width)
+        for part in parts:
+            with (part / ARRAY).open("rb") as source:
+                np.lib.format.read_magic(source)
+                np.lib.format.read_array_header_1_0(source)
+                shutil.copyfileobj(source, out, 2**24)
+
+
+def _commit_block(joined: Path, folder: Path, about: Mapping[str, Any]) -> None:
+    """Turn the folder of a whole array into that of a finished block."""
+    (joined / "block.json").write_text(canonical(about))
+    shutil.rmtree(folder, ignore_errors=True)
+    joined.rename(folder)
+
+
+def _cost_of(parts: list[Path]) -> dict[str, Any]:
+    """Return what shards have cost together: the sum of their seconds, the memory of the largest."""
+    costs = [cost for part in parts if (cost := timing.noted(part))]
+    if not costs:
+        return {}
+    sums: dict[str, Any] = {name: sum(cost[name] for cost in costs) for name in ("seconds", "rows")}
+    return {**costs[0], **sums, "memory": max(cost["memory"] for cost in costs)}
+
+
+def _lock(recipe: Recipe, cache: Path) -> Path:
+    return (cache / "blocks" / recipe.key).with_suffix(".lock")
+
+
+def _home(recipe: Recipe, cache: Path) -> Path:
+    return (cache / "blocks" / recipe.key).with_suffix(".shards").absolute()
+
+
+def _folder(shard: Shard, recipe: Recipe, cache: Path) -> Path:
+    return _home(recipe, cache) / str(shard)
+
+
+def _is_finished(shard: Shard, recipe: Recipe, size: int, cache: Path) -> bool:
+    start, stop = shard.span(size)
+    folder = _folder(shard, recipe, cache)
+    return start == stop or ((folder / SHARD).exists() and rows_in(folder / ARRAY) == stop - start)
+
+
+def _begun(recipe: Recipe, cache: Path) -> int | None:
+    """Return the number of shards of a killed run: of several such numbers, that with the most rows."""
+    rows: dict[int, int] = {}
+    for folder in _home(recipe, cache).glob("*-of-*"):
+        of = folder.name.partition("-of-")[2]
+        if of.isdecimal():
+            rows[int(of)] = rows.get(int(of), 0) + rows_in(folder / ARRAY)
+    return max(rows, key=lambda of: (rows[of], of)) if rows else None

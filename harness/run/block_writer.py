@@ -1,0 +1,156 @@
+"""The rows of a block in a .npy file that grows chunk by chunk: what a worker does, and what its parent sees of it."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import DataError, some
+from harness.plugin.block import Floats
+from harness.plugin.items import Items
+from harness.suite import spec
+from harness.suite.catalog import resolve
+from harness.utils.hashing import canonical
+
+PART = 8_192  # rows a row-wise feature set is asked for at a time
+ARRAY = "array.npy"
+OUTCOME = "outcome.json"
+
+
+def write(
+    what: Mapping[str, Any],
+    reference: tuple[str, str, str | None],
+    kind: str,
+    name: str,
+    items: Items,
+    span: tuple[int, int],
+    gpu: str | None,
+) -> None:
+    """Write rows `span` of a block into the working directory, and what became of it into OUTCOME. Runs in the worker.
+
+    `what` and `reference` are the maker's spec and class; `gpu` is the one GPU it shall see, None those it sees anyway.
+    """
+    outcome: dict[str, Any]
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA first works, which no preloaded module lets it
+    try:
+        maker = spec.rebuild(what, lambda _kind, _name: resolve(reference))
+        outcome = {"kind": kind, "names": fill(maker, kind, name, items, Path(ARRAY), span)}
+    except DataError as error:
+        outcome = {"error": f"block {name!r}: {error}"}
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        reason = (str(error).strip() or "no message").splitlines()[0]
+        outcome = {"error": f"block {name!r}: {type(error).__name__}: {reason}; see {Path.cwd() / 'log.txt'}"}
+    Path(OUTCOME).write_text(canonical(outcome))
+
+
+def fill(
+    maker: Any, kind: str, block: str, items: Items, file: Path, span: tuple[int, int] | None = None
+) -> tuple[str, ...]:
+    """Write the rows `span`, or all, of a block one chunk after the other; returns the names of its columns."""
+    first, stop = span or (0, len(items))
+    resumable = getattr(maker, "resumable", True) if kind == "embedding" else getattr(maker, "rowwise", False)
+    done = first + (rows_in(file) if resumable else 0)
+    names: tuple[str, ...] = getattr(maker, "names", ())
+    width = (_row_offset(file, 1) - _row_offset(file, 0)) // 4 if done > first else None
+    if done == stop and kind == "embedding":
+        return names  # killed between its last row and its end
+    with file.open("r+b" if done > first else "wb") as out:
+        if done > first:
+            out.truncate(out.seek(_row_offset(file, done - first)))
+        for chunk, found in _chunks(maker, kind, items, done):
+            part = _checked(chunk, kind, items, done)
+            names = found or names
+            if width not in (None, part.shape[1]):
+                raise DataError(f"gave {part.shape[1]} columns from row number {done:,} on, {width} before")
+            if stop < len(items):
+                part = part[: stop - done]  # the rest is another shard's
+            if width is None:
+                width = part.shape[1]
+                write_header(out, stop - first, width)
+            out.write(part.data)
+            out.flush()
+            done += len(part)
+            if done == stop < len(items):
+                break
+    if done != stop:
+        raise DataError(f"gave {done:,} rows for {stop:,}")
+    return names if kind == "embedding" else _names(names, width or 0)
+
+
+def _chunks(maker: Any, kind: str, items: Items, start: int) -> Iterator[tuple[NDArray[Any], tuple[str, ...]]]:
+    """Yield (rows, names) of a block from row number `start` on; names are () where the maker gives none by the way."""
+    if kind == "embedding":
+        found = maker.embed(items, start)
+        if not isinstance(found, Iterable):
+            raise DataError(f"embed must yield (rows, d) arrays, returned {type(found).__name__}")
+        for chunk in found:
+            yield chunk, ()
+        return
+    for part in items.parts(PART, start) if getattr(maker, "rowwise", False) else (items,):
+        answer = maker.features(part)
+        yield answer if isinstance(answer, tuple) else (answer, ())
+
+
+def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats:
+    """Return a chunk as float32 if every row of it can be used; `start` is the number of its first row."""
+    given = np.asarray(chunk)
+    if given.ndim != 2 or given.shape[1] == 0:
+        what = f"shape {given.shape}" if given.ndim else type(chunk).__name__
+        hint = "; yield chunks of rows, not single ones" if kind == "embedding" and given.ndim == 1 else ""
+        raise DataError(f"must give (rows, d) arrays, gave {what}{hint}")
+    if given.dtype.kind not in "fiub":
+        raise DataError(f"must give numbers, gave {given.dtype}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which is refused below
+        chunk = np.ascontiguousarray(given, np.float32)
+
+    def refuse(bad: Any, what: str) -> None:
+        rows = start + np.flatnonzero(bad)
+        if len(rows):
+            count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
+            raise DataError(f"{what} in {count} (id {some(items.ids[rows].tolist())}); mend or leave out these rows")
+
+    refuse(~np.isfinite(chunk).all(axis=1), "NaN or infinite values")
+    if kind == "embedding":
+        refuse(~chunk.any(axis=1), "zero vectors, which have no direction,")
+    return chunk
+
+
+def _names(names: object, width: int) -> tuple[str, ...]:
+    """Return the names of a feature set's columns, if each has one of its own."""
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"must name its columns in a tuple of strings, has {names!r:.60}")
+    different = len(set(names))
+    if (len(names), different) != (width, width):
+        what = f"{len(names)} names" if different == len(names) else f"{different} different names"
+        raise DataError(f"must name its columns: an attribute names, or (array, names); has {what} for {width} columns")
+    return tuple(names)
+
+
+def write_header(out: BinaryIO, rows: int, width: int) -> None:
+    """Begin a .npy file of (rows, width) float32."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
+    np.lib.format.write_array_header_1_0(out, header)
+
+
+def _row_offset(file: Path, rows: int) -> int:
+    """Return where in a .npy file of float32 rows the row number `rows` begins."""
+    with file.open("rb") as source:
+        np.lib.format.read_magic(source)
+        shape, _, _ = np.lib.format.read_array_header_1_0(source)
+        return source.tell() + rows * shape[1] * 4
+
+
+def rows_in(file: Path) -> int:
+    """Return how many whole rows a .npy file that is being written holds."""
+    try:
+        first = _row_offset(file, 0)
+        return (file.stat().st_size - first) // (_row_offset(file, 1) - first)
+    except (OSError, ValueError):
+        return 0  # not begun

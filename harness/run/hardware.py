@@ -1,0 +1,99 @@
+"""What the machine contributes to an answer: device, threads, and the instructions of its processor."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from harness.utils.processes import cpu_flags, openblas_core
+
+# From the oldest to the newest instructions, each with the flag of the processor that it needs.
+TORCH = (("AVX2", {"avx2", "fma"}), ("AVX512", {"avx512vl", "avx512bw", "avx512dq", "fma"}))
+ONEDNN = (
+    ("SSE41", {"sse4_1"}),
+    ("AVX", {"avx"}),
+    ("AVX2", {"avx2"}),
+    ("AVX2_VNNI", {"avx_vnni"}),
+    ("AVX512_CORE", {"avx512f", "avx512bw", "avx512vl", "avx512dq"}),
+    ("AVX512_CORE_VNNI", {"avx512_vnni"}),
+    ("AVX512_CORE_BF16", {"avx512_bf16"}),
+    ("AVX512_CORE_FP16", {"avx512_fp16"}),
+    ("AVX512_CORE_AMX", {"amx_tile", "amx_bf16"}),
+)
+MKL_VARIABLES = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The device and the threads of a cell."""
+
+    device: str = "cpu"
+    threads: int = 1
+
+
+@cache
+def kernels() -> dict[str, str]:
+    """Name the instructions that each numeric library computes with here.
+
+    Two machines that differ in one of them round differently, so they never share a cell. The variables by which the
+    libraries are held to older instructions are heeded; none of the libraries is started for it, but NumPy.
+    """
+    flags = cpu_flags()
+    if platform.machine() not in ("x86_64", "AMD64"):
+        others = {"processor": f"{platform.machine()} {' '.join(sorted(flags))}".strip()}
+    else:
+        mkl = [f"{name}={os.environ[name]}" for name in MKL_VARIABLES if name in os.environ]
+        others = {
+            "torch": _torch(flags),
+            "oneDNN": _onednn(flags),
+            "MKL": " ".join([_vendor(), *mkl]),
+        }
+    return {**others, "OpenBLAS": openblas_core(), "NumPy": _numpy(), "numba": _numba()}
+
+
+def _torch(flags: set[str]) -> str:
+    """Return the capability by the rule of torch's dispatcher."""
+    forced = os.environ.get("ATEN_CPU_CAPABILITY", "")
+    if forced in ("default", "avx2", "avx512"):
+        return forced.upper()
+    return _newest(TORCH, flags) or "DEFAULT"
+
+
+def _onednn(flags: set[str]) -> str:
+    """Return the newest instructions that both the processor and ONEDNN_MAX_CPU_ISA allow."""
+    own = _newest(ONEDNN, flags)
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
+    order = [name for name, _ in ONEDNN]
+    if most in order and own in order:
+        return order[min(order.index(most), order.index(own))]
+    return own or "none"
+
+
+def _newest(levels: Sequence[tuple[str, set[str]]], flags: set[str]) -> str:
+    return next((name for name, needed in reversed(levels) if needed <= flags), "")
+
+
+def _vendor() -> str:
+    """Return the maker of the processor, by which MKL chooses its kernels."""
+    try:
+        with open("/proc/cpuinfo") as lines:  # noqa: PTH123
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "unknown")
+    except OSError:
+        return platform.processor() or "unknown"
+
+
+def _numpy() -> str:
+    import numpy as np
+
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    return "+".join([*extensions.get("baseline", []), *extensions.get("found", [])])
+
+
+def _numba() -> str:
+    """Return the processor that numba compiles for, as LLVM names it."""
+    import llvmlite.binding as llvm
+
+    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    return name if features is None else f"{name} {features}"

@@ -1,0 +1,161 @@
+"""Find shared neighbour lists in a worker: one pass serves nested train sets, or all rows."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+from harness.plugin.block import CHUNK, Block, Floats, Rows, fuse
+from harness.plugin.precomputed import ABOUT, INDEX, SIMILARITY
+from harness.plugin.protocols import Split
+from harness.run import timing
+from harness.run.neighbor_plan import SharedSearch
+from harness.search.deduplicate import crowded, vectors
+from harness.search.engine import Engine, chosen, searching
+from harness.search.exact import Level, search
+from harness.search.neighbors import nearest, unit
+from harness.utils.hashing import canonical
+from harness.utils.locks import locked
+from harness.utils.processes import Limits, Processes
+
+DONE = "done.txt"  # how many queries the worker has answered
+
+
+def find_lists(
+    shared: SharedSearch,
+    cache: Path,
+    processes: Processes,
+    limits: Limits,
+    threads: int,
+    progress: Callable[[int, int], None],
+    engine: Engine = "auto",
+) -> None:
+    """Find the lists of a search in a worker. `progress` is given the number of answered rows, and of all.
+
+    Raises HarnessError where the worker does not end well; a cell can then still search for itself.
+    """
+    folders = shared.folders(cache)
+    last = folders[-1]
+    with locked(last.with_suffix(".lock")):
+        if all((folder / ABOUT).exists() for folder in folders):
+            return
+        partial = last.with_suffix(".partial").absolute()
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        total = shared.query_count
+        lists = {
+            folder.name: (request.cut.split, request.neighbors.k, folder.name)
+            for request, folder in zip(shared.lists, folders, strict=True)
+        }
+        arguments = (list(shared.blocks), list(lists.values()), shared.among == "all", threads, engine)
+        child = processes.start(_find, arguments, partial)
+        limit = child.wait(limits, lambda: progress(min(_answered(partial / DONE), total), total))
+        if limit or not all((partial / name / ABOUT).exists() for name in lists):
+            raise HarnessError(f"neighbours on {'+'.join(shared.on)}: {limit or child.ending()}")
+        share = {"seconds": child.seconds / len(lists), "work": shared.cost / len(lists), "threads": threads}
+        for name in lists:
+            timing.note(partial / name, **share, memory=child.peak)
+            shutil.rmtree(last.with_name(name), ignore_errors=True)
+            (partial / name).rename(last.with_name(name))
+        shutil.rmtree(partial)
+
+
+def _answered(file: Path) -> int:
+    try:
+        return int(file.read_text() or 0)
+    except (OSError, ValueError):
+        return 0
+
+
+# What follows runs in the worker.
+
+
+def _find(
+    blocks: list[Block], lists: list[tuple[Split, int, str]], among_all: bool, threads: int, engine: Engine
+) -> None:
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+
+    def report(done: int) -> None:
+        Path(DONE).write_text(str(done))
+
+    with searching(engine):
+        if not among_all and len(lists) > 1 and _pass(blocks, lists, threads, engine, report):
+            return
+        for split, k, name in lists:
+            _alone(blocks, split, k, name, among_all, report)
+
+
+def _alone(
+    blocks: list[Block], split: Split, k: int, name: str, among_all: bool, report: Callable[[int], None]
+) -> None:
+    """Find one list."""
+    rows = np.arange(len(blocks[0].array)) if among_all else np.concatenate([split.train, split.test])
+    n, start = (len(rows), 0) if among_all else (len(split.train), len(split.train))
+    (X,) = fuse(blocks, split.train, rows)
+    with searching(chosen()) as searches:
+        similarity, index = nearest(unit(X, rows), rows, n, start, k, report)
+    del X
+    _write(name, similarity.shape, lambda part: (similarity[part], index[part]), searches[0])
+
+
+def _pass(
+    blocks: list[Block],
+    lists: list[tuple[Split, int, str]],
+    threads: int,
+    engine: Engine,
+    report: Callable[[int], None],
+) -> bool:
+    """Find the lists of growing train sets at once; False where crowds of equal rows would make that slow."""
+    entered, ends = [np.empty(0, np.int64)], []
+    for split, _, _ in lists:
+        entered.append(np.setdiff1d(split.train, np.concatenate(entered)))
+        ends.append(sum(map(len, entered)))
+    base = np.concatenate(entered)
+    queries = np.unique(np.concatenate([split.test for split, _, _ in lists]))
+    rows = np.concatenate([base, np.setdiff1d(queries, base)])
+    start = ends[0] if np.isin(queries, base).any() else ends[-1]
+    longest = max(k for _, k, _ in lists)
+    (X,) = fuse(blocks, rows[: ends[0]], rows)
+    if crowded(vectors(unit(X, rows))[1], ends[-1], longest):
+        return False
+    levels, facts = search(X, rows, ends, start, longest, engine, threads, report, scratch=Path())
+    del X
+    place = np.empty(rows.max() + 1, np.int64)
+    place[rows] = np.arange(len(rows))
+    for split, k, name in lists:
+        level = levels.pop(0)
+        position = np.zeros(len(rows), np.int32)
+        position[place[split.train]] = np.arange(len(split.train))
+        query = place[split.test] - level.first
+        _write(name, (len(query), k), _part_of(level, query, position, k), {"k": k, **facts})
+    return True
+
+
+Part = Callable[[slice], tuple[Floats, NDArray[Any]]]
+
+
+def _part_of(level: Level, query: Rows, position: NDArray[np.int32], k: int) -> Part:
+    return lambda part: (level.similarity[query[part], :k], position[level.place[query[part], :k]])
+
+
+def _write(name: str, shape: tuple[int, ...], part: Part, facts: Mapping[str, Any]) -> None:
+    """Write a list, some rows at a time: all of it is as large as the memory that a cell may have."""
+    folder = Path(name)
+    folder.mkdir()
+    files = [
+        np.lib.format.open_memmap(folder / file, "w+", kind, shape)
+        for file, kind in ((SIMILARITY, np.float32), (INDEX, np.int32))
+    ]
+    for start in range(0, shape[0], CHUNK):
+        rows = slice(start, start + CHUNK)
+        similarity, index = part(rows)
+        files[0][rows], files[1][rows] = similarity, np.where(np.isfinite(similarity), index, 0)
+    for file in files:
+        file.flush()
+    (folder / ABOUT).write_text(canonical(facts))

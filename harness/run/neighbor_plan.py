@@ -1,0 +1,165 @@
+"""Shared neighbour lists: which are needed, which one search finds together, where each is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from harness.plugin.block import Block, Rows
+from harness.plugin.needs import Among, NeighborRequest, needs
+from harness.plugin.precomputed import ABOUT, PrecomputedNeighbors, fingerprint
+from harness.run.hardware import kernels
+from harness.run.plan import Cell, Cut, core_code
+from harness.search.neighbors import of_all
+from harness.utils.hashing import digest, of_array, of_code
+
+MIN_SAVING = 2e10  # multiplications saved that are worth a worker of its own
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """One list that the cells of a split need."""
+
+    cut: Cut
+    neighbors: NeighborRequest
+
+    def query_count(self, n_rows: int) -> int:
+        """Return the number of rows that the list has, of a population of `n_rows`."""
+        return n_rows if self.neighbors.among == "all" else len(self.cut.split.test)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedSearch:
+    """Lists that one search finds: of growing train sets, each of which holds the one before, or of all rows."""
+
+    lists: tuple[ListRequest, ...]
+    blocks: tuple[Block, ...]  # side by side they are the space
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        return self.lists[0].neighbors.on
+
+    @property
+    def among(self) -> Among:
+        return self.lists[0].neighbors.among
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.blocks[0].array)
+
+    @property
+    def query_count(self) -> int:
+        """The number of rows that the search answers for."""
+        return max(request.query_count(self.n_rows) for request in self.lists)
+
+    @property
+    def cost(self) -> float:
+        """The multiplications of the search, at most."""
+        base = self.n_rows if self.among == "all" else len(self.lists[-1].cut.split.train)
+        return float(base) * self.query_count * self._columns
+
+    @property
+    def _columns(self) -> int:
+        return sum(block.array.shape[1] for block in self.blocks)
+
+    def is_worth_sharing(self, cells: list[Cell]) -> bool:
+        """Return True if cells that search for themselves would take noticeably longer."""
+        users = {id(request.cut): 0 for request in self.lists}
+        for cell in cells:
+            if id(cell.cut) in users:
+                declared = [(need.on, need.among) for need in needs(cell.candidate.labeler)]
+                users[id(cell.cut)] += (self.on, self.among) in declared
+        pairs = 0
+        for request in self.lists:
+            split = request.cut.split
+            size = self.n_rows**2 if self.among == "all" else len(split.train) * len(split.test)
+            pairs += users[id(request.cut)] * size
+        several = len(self.lists) > 1 or users[id(self.lists[0].cut)] > 1
+        return several and pairs * self._columns > MIN_SAVING
+
+    def folders(self, cache: Path) -> list[Path]:
+        """Return where each list is kept: by content of its blocks, rows, length, and what finds it."""
+        return [_folder(request, self.blocks, cache) for request in self.lists]
+
+    def opened(self, cache: Path) -> list[PrecomputedNeighbors | None]:
+        """Open each list that is on disk; None for one that is not."""
+        return [
+            _open(request, self.blocks, folder) if (folder / ABOUT).exists() else None
+            for request, folder in zip(self.lists, self.folders(cache), strict=True)
+        ]
+
+
+def plan_searches(cells: list[Cell], blocks: Mapping[str, Block]) -> list[SharedSearch]:
+    """Return the searches for all lists that the labelers of these cells declare on the given blocks.
+
+    One search serves train sets that hold each other, and all rows. A space with features is scaled anew by every
+    train set, so its lists stay alone.
+    """
+    groups: list[list[ListRequest]] = []
+    requests = [request for request in requested_lists(cells) if blocks.keys() >= set(request.neighbors.on)]
+    for request in sorted(requests, key=lambda request: len(request.cut.split.train)):
+        scaled = any(blocks[name].kind == "feature" for name in request.neighbors.on)
+        group = next((group for group in groups if not scaled and _continues(group[-1], request)), None)
+        if group is None:
+            groups.append([request])
+        else:
+            group.append(request)
+    return [
+        SharedSearch(
+            _equally_long(group) if group[0].neighbors.among == "all" else tuple(group),
+            tuple(blocks[name] for name in group[0].neighbors.on),
+        )
+        for group in groups
+    ]
+
+
+def requested_lists(cells: list[Cell]) -> list[ListRequest]:
+    """Return the lists that the labelers of these cells declare, each as long as the longest request."""
+    longest: dict[tuple[int, tuple[str, ...], Among], ListRequest] = {}
+    for cell in cells:
+        for need in needs(cell.candidate.labeler):
+            if need.among == "labelled":
+                need = replace(need, k=min(need.k, len(cell.cut.split.train)))
+            shorter = longest.get((id(cell.cut), need.on, need.among))
+            if shorter is None or shorter.neighbors.k < need.k:
+                longest[id(cell.cut), need.on, need.among] = ListRequest(cell.cut, need)
+    return list(longest.values())
+
+
+def _continues(last: ListRequest, request: ListRequest) -> bool:
+    if (last.neighbors.on, last.neighbors.among) != (request.neighbors.on, request.neighbors.among):
+        return False
+    train, smaller = request.cut.split.train, last.cut.split.train
+    return request.neighbors.among == "all" or (len(train) > len(smaller) and bool(np.isin(smaller, train).all()))
+
+
+def _equally_long(group: list[ListRequest]) -> tuple[ListRequest, ...]:
+    longest = max(request.neighbors.k for request in group)
+    return tuple(replace(request, neighbors=replace(request.neighbors, k=longest)) for request in group)
+
+
+def _folder(request: ListRequest, blocks: tuple[Block, ...], cache: Path) -> Path:
+    found_by = _identity_of_search()
+    rows = [of_array(numbers) for numbers in _rows(request, blocks)]
+    spaces = [[name, block.key] for name, block in zip(request.neighbors.on, blocks, strict=True)]
+    return cache / "lists" / digest(found_by, spaces, rows, request.neighbors.k, request.neighbors.among)
+
+
+@cache
+def _identity_of_search() -> str:
+    """Hash the code that finds neighbours and the instructions that it is computed with."""
+    return digest(core_code(), of_code([Path(__file__).with_name("neighbor_lists.py")]), kernels())
+
+
+def _rows(request: ListRequest, blocks: tuple[Block, ...]) -> tuple[Rows, Rows]:
+    split = request.cut.split
+    if request.neighbors.among == "labelled":
+        return split.train, split.test
+    return of_all(list(blocks), split.train, np.arange(len(blocks[0].array)))
+
+
+def _open(request: ListRequest, blocks: tuple[Block, ...], folder: Path) -> PrecomputedNeighbors:
+    of = fingerprint(list(blocks), *_rows(request, blocks))
+    return PrecomputedNeighbors(str(folder.absolute()), request.neighbors.k, of)

@@ -1,0 +1,270 @@
+"""Prepare and execute a run: load, plan, build blocks and lists, run cells."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.data import twin
+from harness.data.dataset import Dataset, load
+from harness.data.table import is_twin, open_table, rows_asked
+from harness.errors import DataError, HarnessError
+from harness.plugin.block import Block
+from harness.plugin.protocols import nested
+from harness.run import blocks as block_files
+from harness.run import estimates, executor, scheduler, timing
+from harness.run.block_builder import build_block, default_slots
+from harness.run.hardware import Hardware, kernels
+from harness.run.key_diff import differences
+from harness.run.neighbor_lists import find_lists
+from harness.run.neighbor_plan import plan_searches
+from harness.run.plan import Cell, Cut, cuts, plan
+from harness.run.store import Store, last_run, note_suite
+from harness.search.engine import Engine
+from harness.search.inner_products import check_engine
+from harness.suite.catalog import Catalog
+from harness.suite.suite import Suite
+from harness.utils.processes import Limits, Processes, cores, machine_memory
+
+SEARCH_MODULES = ("faiss", "harness.search.kernels")  # of the neighbour search
+MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part of every key
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line decides."""
+
+    output: Path = Path()
+    jobs: int = 1
+    threads: int = 0  # 0: as many as the machine has cores, at most MAX_THREADS
+    timeout: float = 6 * 3600.0  # seconds a cell
+    memory: float = 0.0  # GiB a cell; 0: four fifths of the machine's
+    device: str = "auto"
+    require_real: bool = False
+    twin_rows: int | None = None
+    engine: Engine = "auto"  # of the neighbour searches; no part of any key, for all find the same
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.timeout, int(self.memory * 2**30) if self.memory else self.room)
+
+    @property
+    def room(self) -> int:
+        """Bytes of memory that all cells may use together."""
+        return int(0.8 * machine_memory())
+
+    @property
+    def hardware(self) -> Hardware:
+        return Hardware(_device(self.device), self.threads or min(cores(), MAX_THREADS))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the keys of cells, as it was said: a page names its command by it."""
+        return {"threads": self.threads, "device": self.device, "twin_rows": self.twin_rows}
+
+    def as_of(self, run: Mapping[str, Any]) -> "Options":
+        """Return the options with what they leave open as a run has noted its own `identity`."""
+        threads, device, twin_rows = (run.get(name) for name in ("threads", "device", "twin_rows"))
+        return replace(
+            self,
+            threads=self.threads or (threads if isinstance(threads, int) else 0),
+            device=device if self.device == "auto" and isinstance(device, str) else self.device,
+            twin_rows=self.twin_rows or (twin_rows if isinstance(twin_rows, int) else None),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A suite with its data and its plan. Nothing has been made or run yet."""
+
+    suite: Suite
+    catalog: Catalog
+    options: Options
+    dataset: Dataset
+    recipes: dict[str, block_files.Recipe]
+    cells: list[Cell]
+    store: Store
+
+    @property
+    def simulated(self) -> bool:
+        return self.dataset.table.simulated
+
+    @property
+    def cache(self) -> Path:
+        return cache_of(self.options)
+
+    def missing_blocks(self) -> list[block_files.Recipe]:
+        """The blocks that cells still to run would need and that are not on disk."""
+        wanted = {name for cell in self.cells if not self.store.has(cell.key) for name in cell.blocks}
+        return [recipe for name, recipe in self.recipes.items() if name in wanted and not self.is_made(name)]
+
+    def is_made(self, name: str) -> bool:
+        return block_files.is_made(self.recipes[name], self.cache)
+
+
+def cache_of(options: Options) -> Path:
+    """The folder of everything that can be made again: blocks, twins, converted files, hashes."""
+    return options.output / "runs" / "cache"
+
+
+def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
+    """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
+    check_engine(options.engine, options.hardware.device)
+    cache = cache_of(options)
+    when_missing = "error" if options.require_real else suite.data.when_missing
+    path = suite.data.path
+    if is_twin(path):
+        if options.require_real:
+            raise DataError(f"{suite.file}: data.path is {path}, which is simulated, and --require-real was given")
+        notice("SIMULATED DATA: this suite runs on the simulated twin")
+    elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
+        notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
+    table = open_table(path, suite.folders, cache, when_missing, options.twin_rows, suite.named)
+    if table.simulated and options.twin_rows:  # the pool in small, and so is what the suite takes of it
+        whole = rows_asked(path) if is_twin(path) else twin.POOL
+        suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
+    dataset = load(suite.data, suite.population, table)
+    recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
+    cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.hardware, cache / "digests")
+    store = Store(options.output / "runs" / suite.name)
+    return Run(suite, catalog, options, dataset, recipes, cells, store)
+
+
+def adopt(run: Run, others: Iterable[Store]) -> None:
+    """Take over the cells that other suites have finished. The caller holds the run's lock."""
+    run.store.open()
+    for key in {cell.key for cell in run.cells if not run.store.has(cell.key)}:
+        owner = next((other for other in others if other.has(key)), None)
+        if owner is not None:
+            run.store.adopt(key, owner)
+
+
+def changed_kernels(run: Run) -> list[str]:
+    """Return how the processor differs from that of the last run, as "kernels torch AVX512 -> AVX2", ..."""
+    before = last_run(run.store.folder).get("kernels")
+    return differences({"kernels": before}, {"kernels": kernels()}) if isinstance(before, dict) else []
+
+
+def execute(
+    run: Run,
+    on_block: Callable[[block_files.Recipe, int, int], None],
+    on_cell: Callable[[executor.Outcome], None],
+    on_list: Callable[[str, int, int], None] = lambda name, rows, total: None,
+) -> None:
+    """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
+    run.store.open()
+    note_suite(run.store, run.suite.file, run.options.identity | {"kernels": kernels()})
+    todo = [cell for cell in run.cells if not run.store.has(cell.key)]
+    if not todo:
+        return
+    try:
+        _execute(run, todo, on_block, on_cell, on_list)
+    finally:
+        run.store.remember()
+
+
+def _execute(
+    run: Run,
+    todo: list[Cell],
+    on_block: Callable[[block_files.Recipe, int, int], None],
+    on_cell: Callable[[executor.Outcome], None],
+    on_list: Callable[[str, int, int], None],
+) -> None:
+    hardware = run.options.hardware
+    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload(todo))
+    processes = Processes(modules, hardware.threads, hardware.device, run.options.jobs)
+    for recipe in run.missing_blocks():
+        on_block(recipe, 0, len(run.dataset))
+
+        def progress(rows: int, recipe: block_files.Recipe = recipe) -> None:
+            on_block(recipe, rows, len(run.dataset))
+
+        slots = default_slots(recipe, len(run.dataset), run.options.jobs * hardware.threads)
+        build_block(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, slots)
+    names = {name for cell in todo for name in cell.blocks}
+    blocks: dict[str, Block] = {name: block_files.open_block(run.recipes[name], run.cache) for name in names}
+    listed = _listed(run, todo, blocks, processes, on_list)
+    records, widths = estimates.Cells(estimates.recorded_cells(run.cache.parent)), widths_of(run)
+    expected = {cell.key: records.of(cell, widths, hardware.threads) for cell in todo}
+    executor.run(
+        scheduler.order(todo, expected, run.options.jobs),
+        run.dataset,
+        blocks,
+        listed,
+        run.catalog,
+        run.store,
+        processes,
+        run.options.limits,
+        run.options.jobs,
+        on_cell,
+        scheduler.Room(run.options.room, {key: each.memory or 0 for key, each in expected.items()}),
+        run.options.engine,
+    )
+
+
+def _listed(
+    run: Run,
+    todo: list[Cell],
+    blocks: Mapping[str, Block],
+    processes: Processes,
+    on_list: Callable[[str, int, int], None],
+) -> executor.Lists:
+    """Find the neighbours that several cells need; return those on disk, by split and space."""
+    listed: executor.Lists = {}
+    for shared in plan_searches(todo, blocks):
+        if shared.is_worth_sharing(todo):
+            threads = run.options.hardware.threads * run.options.jobs  # no cell runs meanwhile
+
+            def progress(rows: int, total: int, name: str = "+".join(shared.on)) -> None:
+                on_list(name, rows, total)
+
+            # Without its list a cell searches for itself, and reports itself what is wrong.
+            with suppress(HarnessError):
+                find_lists(shared, run.cache, processes, run.options.limits, threads, progress, run.options.engine)
+        for request, neighbors in zip(shared.lists, shared.opened(run.cache), strict=True):
+            if neighbors is not None:
+                listed.setdefault(request.cut, {})[shared.on, shared.among] = neighbors
+    return listed
+
+
+def widths_of(run: Run) -> dict[str, int]:
+    """Return the columns of each block, where they are known: it is made, or its maker says what they are called."""
+    widths = {}
+    for name, recipe in run.recipes.items():
+        if run.is_made(name):
+            widths[name] = int(np.load(block_files.array_of(recipe, run.cache), mmap_mode="r").shape[1])
+        elif names := getattr(recipe.maker, "names", ()):
+            widths[name] = len(names)
+    return widths
+
+
+def made(run: Run) -> Iterator[tuple[str, str, Cut | None, Mapping[str, Any]]]:
+    """Yield each block and neighbour list of the suite that is on disk: kind, name, split, and what it has cost."""
+    on_disk = {name: recipe for name, recipe in run.recipes.items() if run.is_made(name)}
+    for name, recipe in on_disk.items():
+        yield "block", name, None, timing.noted(block_files.array_of(recipe, run.cache).parent)
+    blocks = {name: block_files.open_block(recipe, run.cache) for name, recipe in on_disk.items()}
+    for shared in plan_searches(run.cells, blocks):
+        for request, folder in zip(shared.lists, shared.folders(run.cache), strict=True):
+            if folder.exists():
+                yield "list", "+".join(shared.on), request.cut, timing.noted(folder)
+
+
+def preload(cells: list[Cell]) -> tuple[str, ...]:
+    """Return the modules that workers import early for the labelers of these cells."""
+    plugins = [plugin for cell in cells for plugin in nested(cell.candidate.labeler)]
+    modules = [module for plugin in plugins for module in getattr(plugin, "preload", ())]
+    if any(hasattr(plugin, "needs") for plugin in plugins):
+        modules += SEARCH_MODULES
+    return tuple(dict.fromkeys(modules))
+
+
+def _device(asked: str) -> str:
+    if asked not in ("auto", "cpu", "cuda"):
+        raise HarnessError(f"--device {asked}: must be auto, cpu or cuda")
+    if asked == "cuda" and not Path("/dev/nvidiactl").exists():
+        raise DataError("--device cuda: no NVIDIA device is there; use --device cpu")
+    return "cuda" if asked == "cuda" else "cpu"  # auto: no bundled labeler uses a GPU yet

@@ -1,0 +1,23 @@
+"""What something cost to make: timing.json in the folder of a cell, a block or a neighbour list."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.utils.hashing import canonical
+
+FILE = "timing.json"
+
+
+def note(folder: Path, **cost: Any) -> None:
+    """Write down what the content of a folder cost: `seconds`, `memory` (bytes), and what that depends on."""
+    (folder / FILE).write_text(canonical(cost))
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    """Return what the content of a folder cost; {} where that is not known any more."""
+    try:
+        cost = json.loads((folder / FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return cost if isinstance(cost, dict) and {"seconds", "memory"} <= cost.keys() else {}

@@ -1,0 +1,78 @@
+"""Run one labeler on one Task, inside a worker process."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import NotApplicable
+from harness.plugin.task import Predictions, Task, flaw
+from harness.search.engine import Engine, searching
+from harness.suite import spec
+from harness.suite.catalog import resolve
+from harness.utils.hashing import canonical
+
+ANSWER = "answer.json"
+References = dict[str, tuple[str, str, str | None]]
+
+
+def label(what: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto") -> None:
+    """Ask a labeler about a task, and leave its answer in the current folder; `answer.json` says how it ended."""
+    answer: dict[str, Any] = {"status": "failed", "reason": ""}
+    folder = Path.cwd()
+    try:
+        labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
+        started = time.perf_counter()
+        try:
+            with searching(engine) as searches:
+                result = labeler.label(task)
+        finally:
+            os.chdir(folder)
+        seconds = time.perf_counter() - started
+        fault = flaw(result, len(task.to_label), task.n_classes)
+        if fault is not None:
+            answer["reason"] = fault
+        else:
+            predictions = result if isinstance(result, Predictions) else Predictions(result)
+            told = {"seconds": seconds, "memory": _peak(), "searches": searches}
+            answer = _save(predictions) | {"status": "ok", "reason": "", **told}
+    except NotApplicable as error:
+        answer = {"status": "not applicable", "reason": str(error)}
+    except MemoryError:
+        answer["reason"] = "MemoryError: out of memory"
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
+    Path("answer.part").write_text(canonical(answer))
+    Path("answer.part").rename(ANSWER)
+
+
+def _save(predictions: Predictions) -> dict[str, Any]:
+    facts = json.loads(json.dumps(dict(predictions.facts), default=_jsonable, allow_nan=False))
+    np.save("proba.npy", predictions.proba.astype(np.float32), allow_pickle=False)
+    files = ["proba.npy"]
+    if predictions.checkpoints:
+        np.save("checkpoints.npy", np.stack(list(predictions.checkpoints.values())), allow_pickle=False)
+        files.append("checkpoints.npy")
+    if predictions.rows:
+        np.savez("rows.npz", allow_pickle=False, **dict(predictions.rows))
+        files.append("rows.npz")
+    return {"facts": facts, "checkpoints": list(predictions.checkpoints), "files": files}
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"facts must be JSON values, got {type(value).__name__}")
+
+
+def _peak() -> int:
+    from harness.utils.processes import memory_of
+
+    return memory_of(os.getpid())

@@ -1,0 +1,1 @@
+"""Predictions meet the truth: scores, leaderboards, comparisons."""

@@ -1,0 +1,226 @@
+"""Two labelers side by side, of one suite or of two: what the second has more than the first, split by split, by class
+and by source, on the same rows."""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError, nearest
+from harness.run.runner import Run
+from harness.scoring.evidence import Archive, gather
+from harness.scoring.leaderboard import Ending
+from harness.scoring.score_run import archive
+from harness.scoring.scores import Answers, Key
+from harness.scoring.standings import Difference
+from harness.statistics import significance
+from harness.statistics.metrics import OF_LABELS, OF_PROBABILITIES
+from harness.statistics.significance import FEWEST
+
+LIMIT = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points>pp)?")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A difference that is not allowed: below a negative limit, above a positive one."""
+
+    metric: str
+    limit: float
+
+    def stops(self, difference: float) -> bool:
+        return difference < self.limit if self.limit < 0 else difference > self.limit
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of both, and second - first; without an interval where it has no known error or too few rows."""
+
+    metric: str
+    part: str  # "" for all rows, "class 3", "source flan"
+    first: float
+    second: float
+    n: int  # rows, the mean over the splits
+    difference: Difference | None
+
+    @property
+    def more(self) -> float:
+        return self.second - self.first
+
+
+@dataclass(frozen=True)
+class Round:
+    """One split by the primary metric."""
+
+    split: str
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two labelers on one comparison, or on the whole curve of ratios of one splitter."""
+
+    where: str
+    first: str
+    second: str
+    rows: tuple[Row, ...]  # the primary metric over all rows stands first
+    rounds: tuple[Round, ...]
+    is_curve: bool = False
+
+
+def parse_gate(text: str) -> Gate:
+    """Read "accuracy:-0.5pp" or "mae:+0.02"; a HarnessError says what is wrong."""
+    found = LIMIT.fullmatch(text.strip())
+    if found is None:
+        raise HarnessError(f"--fail-if {text}: must be METRIC:LIMIT with a sign, such as accuracy:-0.5pp or mae:+0.02")
+    metrics = (*OF_LABELS, *OF_PROBABILITIES)
+    if found["metric"] not in metrics:
+        raise HarnessError(f"--fail-if {text}: no metric {found['metric']!r}{nearest(found['metric'], metrics)}")
+    return Gate(found["metric"], float(found["limit"]) / (100 if found["points"] else 1))
+
+
+def matches(
+    first: tuple[Run, list[Ending]],
+    second: tuple[Run, list[Ending]],
+    titles: tuple[str, str],
+    metrics: Collection[str] | None = None,
+) -> list[Match]:
+    """Pair the finished cells of two labelers wherever both answered for the same rows under the same truth.
+
+    With `metrics` only these, and the primary one, are told of, over all rows.
+    """
+    runs = (first[0], second[0])
+    sides = [_cells(run, ended, title) for (run, ended), title in zip((first, second), titles, strict=True)]
+    shared = [name for name in sides[0] if name in sides[1]]
+    pairs = [(sides[0][name], sides[1][name]) for name in shared]
+    pairs = [pair for pair in pairs if all(ending.status == "ok" for ending in pair) and _same_rows(runs, pair)]
+    by_where: dict[str, list[tuple[Ending, Ending]]] = {}
+    curves: dict[str, list[tuple[Ending, Ending]]] = {}
+    for one, other in pairs:
+        where = one.cell.cut.comparison
+        by_where.setdefault(where, []).append((one, other))
+        if one.cell.cut.split.fold is None:
+            curves.setdefault(where.rpartition(", ")[0], []).append((one, other))
+    found = [_match(runs, where, group, titles, False, metrics) for where, group in by_where.items()]
+    for name, group in curves.items():
+        if name and len({one.cell.cut.split.ratio for one, _ in group}) > 1:
+            found.append(_match(runs, f"{name}, mean over the ratios", group, titles, True, metrics))
+    return found
+
+
+def stopped(match: Match, gate: Gate) -> Row | None:
+    """Return the row that a gate does not let through."""
+    rows = (row for row in match.rows if not row.part and row.metric == gate.metric)
+    return next((row for row in rows if gate.stops(row.more)), None)
+
+
+def _cells(run: Run, ended: list[Ending], title: str) -> dict[tuple[object, ...], Ending]:
+    titles = [candidate.title for candidate in run.suite.labelers]
+    if title not in titles:
+        raise HarnessError(f"{run.suite.file}: no labeler is called {title!r}{nearest(title, titles)}")
+    cells = [ending for ending in ended if ending.cell.candidate.title == title]
+    return {
+        (cut.comparison, cut.split.seed, cut.split.ratio, cut.split.fold): ending
+        for ending in cells
+        for cut in (ending.cell.cut,)
+    }
+
+
+def _same_rows(runs: tuple[Run, Run], pair: tuple[Ending, Ending]) -> bool:
+    if runs[0] is runs[1]:
+        return True
+    ids, truths = [], []
+    for run, ending in zip(runs, pair, strict=True):
+        test = ending.cell.cut.split.test
+        ids.append(run.dataset.items.ids[test])
+        truths.append(run.dataset.y[run.dataset.positions(test)])
+    return np.array_equal(ids[0], ids[1]) and np.array_equal(truths[0], truths[1])
+
+
+def _match(
+    runs: tuple[Run, Run],
+    where: str,
+    pairs: list[tuple[Ending, Ending]],
+    titles: tuple[str, str],
+    is_curve: bool,
+    metrics: Collection[str] | None,
+) -> Match:
+    primary = runs[0].suite.metrics.primary
+    rounds = tuple(
+        Round(str(one.cell.cut), one_value, other_value)
+        for one, other in pairs
+        if (one_value := _value(one, primary)) is not None and (other_value := _value(other, primary)) is not None
+    )
+    rows = tuple(_rows(runs, pairs, primary, is_curve, metrics))
+    return Match(where, *titles, rows, rounds, is_curve)
+
+
+def _value(ending: Ending, metric: str) -> float | None:
+    assert ending.scores is not None
+    found = ending.scores.honest.get((metric, None, None))
+    return None if found is None else found.value
+
+
+def _rows(
+    runs: tuple[Run, Run],
+    pairs: list[tuple[Ending, Ending]],
+    primary: str,
+    is_curve: bool,
+    metrics: Collection[str] | None,
+) -> Iterator[Row]:
+    """Yield every number that both have: metrics over all rows, then accuracy by class and by source."""
+    scores = [tuple(ending.scores for ending in pair if ending.scores is not None) for pair in pairs]
+    keys = list(dict.fromkeys(key for one, _ in scores for key in one.honest))
+    whole = [key[0] for key in keys if key[1:] == (None, None) and (metrics is None or key[0] in {primary, *metrics})]
+    wanted: list[Key] = [(m, None, None) for m in sorted(whole, key=lambda metric: (metric != primary, metric))]
+    if not is_curve and metrics is None:
+        wanted += [key for key in keys if key[0] == "accuracy" and key[1:] != (None, None)]
+    both = _side_by_side(runs, pairs)
+    for key in wanted:
+        values = [tuple(side.honest.get(key) for side in pair) for pair in scores]
+        found = [(a.value, b.value, a.n) for a, b in values if a and b and a.value is not None and b.value is not None]
+        if len(found) < len(pairs):
+            continue
+        first, second, n = np.mean(found, axis=0)
+        metric, label_class, source = key
+        part = f"class {label_class}" if label_class is not None else f"source {source}" if source is not None else ""
+        difference = _difference(*both, metric, label_class, source)
+        yield Row(metric, part, float(first), float(second), round(n), difference)
+
+
+def _side_by_side(runs: tuple[Run, Run], pairs: list[tuple[Ending, Ending]]) -> tuple[list[Ending], Archive]:
+    """Put the cells of both under two names and the splits of the first, and say where they are read from."""
+    endings = []
+    for pair in pairs:
+        for side, ending in zip(("second", "first"), reversed(pair), strict=True):
+            candidate = replace(ending.cell.candidate, title=side)
+            endings.append(replace(ending, cell=replace(ending.cell, candidate=candidate, cut=pair[0].cell.cut)))
+    return endings, archive(runs)
+
+
+def _difference(
+    both: list[Ending], where: Archive, metric: str, label_class: int | None, source: str | None
+) -> Difference | None:
+    def part(truth: Answers) -> NDArray[np.bool_]:
+        if label_class is not None:
+            return np.asarray(truth.y == label_class)
+        return np.array([str(name) == source for name in truth.sources]) if truth.sources is not None else truth.y < 0
+
+    whole = label_class is None and source is None
+    measured = gather(both, metric, where, None if whole else part).measured
+    if measured is None or measured.units < FEWEST:
+        return None
+    found = significance.differences(measured)
+    low, high = found.interval
+    return Difference(float(found.value[0]), float(found.se[0]), (float(low[0]), float(high[0])), float(found.p[0]))
+
+
+def common(first: Run, second: Run) -> list[str]:
+    """Return the names of the labelers that both suites have; a HarnessError where there is none."""
+    theirs = {candidate.title for candidate in second.suite.labelers}
+    titles = [candidate.title for candidate in first.suite.labelers if candidate.title in theirs]
+    if not titles:
+        raise HarnessError(f"{second.suite.file}: has no labeler of {first.suite.file}; name two with --labelers A B")
+    return titles

@@ -1,0 +1,225 @@
+"""What the predictions of a run say beyond its scores: curves over train sizes, confidence, confusion, common errors.
+
+One pass over the stored cells, one cell at a time; only the labelers that a page draws are held together, for what they
+have in common.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.run.runner import Run
+from harness.scoring.evidence import Archive
+from harness.scoring.leaderboard import Comparison, Ending, Spread
+from harness.scoring.score_run import archive
+from harness.scoring.scores import Key
+from harness.statistics import error_overlap, learning_curve, selective
+from harness.statistics.error_overlap import Added, Shared
+from harness.statistics.learning_curve import Fit, Needed, Refusal
+from harness.statistics.metrics import BINS, LOWER_IS_BETTER, confusion
+from harness.statistics.selective import Bin, Threshold
+
+DRAWN = 8  # labelers that a plot shows: the best of a comparison
+FITTED = ("accuracy", "macro_f1", "mae")
+TARGET = 0.6  # accuracy
+
+
+@dataclass(frozen=True)
+class Point:
+    """One train size of a learning curve."""
+
+    labels: int
+    value: Spread
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One score of one labeler over the train sizes of one kind of split."""
+
+    family: str  # what the splits have in common: "nested(test=0.2)"
+    title: str
+    metric: str
+    label_class: int | None
+    points: tuple[Point, ...]
+    fit: Fit | Refusal | None = None  # of the error; None for single classes
+    needed: Needed | Refusal | None = None  # labels for the target; accuracy only
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """How one labeler answers in one comparison, over its finished cells."""
+
+    comparison: str
+    title: str
+    cells: int
+    confusion: NDArray[np.int64]  # (C, C), sums: row true, column predicted
+    accuracies: NDArray[np.float64]  # (GRID,) of the surest rows, means
+    aurc: float
+    calibration_error: float
+    bins: tuple[Bin, ...]  # sums
+    accepted: tuple[Threshold, ...]  # of each cell
+    train: float  # rows, mean
+    rows: float  # to label, mean
+    seconds: float | None  # mean; None where a cell does not know
+
+    @property
+    def coverage(self) -> float:
+        """Share of the rows accepted at the target, mean over the cells."""
+        return float(np.mean([each.coverage for each in self.accepted]))
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What the drawn labelers of one comparison have in common, means over the splits that all of them finished."""
+
+    comparison: str
+    titles: tuple[str, ...]
+    shared: dict[tuple[int, int], Shared]  # by places in titles
+    added: tuple[Added, ...]  # one for each title
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """All of it."""
+
+    target: float
+    curves: tuple[Curve, ...]
+    profiles: tuple[Profile, ...]
+    overlaps: tuple[Overlap, ...]
+
+    def of(self, comparison: str) -> list[Profile]:
+        """Return the profiles of one comparison, the best labeler first."""
+        return [profile for profile in self.profiles if profile.comparison == comparison]
+
+
+def portray(run: Run, ended: list[Ending], comparisons: list[Comparison], target: float = TARGET) -> Portrait:
+    """Read every finished cell of a run once, those of the drawn labelers twice."""
+    cells: dict[tuple[str, str], list[Ending]] = {}
+    for ending in ended:
+        if ending.scores is not None:
+            cells.setdefault((ending.cell.cut.comparison, ending.cell.candidate.title), []).append(ending)
+    store = archive([run])
+    profiles, overlaps = [], []
+    for comparison in comparisons:
+        there = [line.title for line in comparison.lines if (comparison.title, line.title) in cells]
+        groups = [cells[comparison.title, title] for title in there]
+        profiles += [_profile(store, group, target) for group in groups]
+        found = _overlap(store, comparison.title, there[:DRAWN], groups[:DRAWN])
+        overlaps += [found] if found is not None else []
+    order = {title: place for comparison in reversed(comparisons) for place, title in _places(comparison)}
+    return Portrait(target, tuple(_curves(run, ended, order, target)), tuple(profiles), tuple(overlaps))
+
+
+def _places(comparison: Comparison) -> Iterator[tuple[int, str]]:
+    return ((place, line.title) for place, line in enumerate(comparison.lines))
+
+
+def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
+    C = store.n_classes
+    table = np.zeros((C, C), np.int64)
+    bins = [Bin(0, 0.0, 0)] * BINS
+    accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
+    for ending in group:
+        split = ending.cell.cut.split
+        result, y = store.read(ending.cell.key), store.truth(split).y
+        sure, hit = selective.confidence(result.proba), result.labels == y
+        table += confusion(y, result.labels, C)
+        accuracies.append(selective.accuracies(sure, hit))
+        areas.append(selective.aurc(sure, hit))
+        unit = None if store.groups is None else store.groups[split.test]
+        taken.append(selective.find_threshold(sure, hit, target, unit))
+        seconds.append(result.timing.get("seconds"))
+        sizes.append((len(split.train), len(split.test)))
+        errors.append(ending.scores.honest["calibration_error", None, None].value if ending.scores else None)
+        more = selective.reliability(sure, hit)
+        pairs = zip(bins, more, strict=True)
+        bins = [Bin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
+    known = [each for each in seconds if each is not None]
+    return Profile(
+        group[0].cell.cut.comparison,
+        group[0].cell.candidate.title,
+        len(group),
+        table,
+        np.mean(accuracies, axis=0),
+        float(np.mean(areas)),
+        float(np.mean([each for each in errors if each is not None])),
+        tuple(bins),
+        tuple(taken),
+        float(np.mean([train for train, _ in sizes])),
+        float(np.mean([test for _, test in sizes])),
+        float(np.mean(known)) if len(known) == len(group) else None,
+    )
+
+
+def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[list[Ending]]) -> Overlap | None:
+    """Compare the labelers on the splits that every one of them has finished."""
+    by_cut = [{ending.cell.cut: ending for ending in group} for group in groups]
+    cuts = [cut for cut in by_cut[0] if all(cut in other for other in by_cut)] if len(groups) > 1 else []
+    pairs, gains = [], []
+    for cut in cuts:
+        y = store.truth(cut.split).y
+        results = [store.read(each[cut].cell.key) for each in by_cut]
+        pairs.append(error_overlap.shared(y, [result.labels for result in results]))
+        gains.append(error_overlap.added(y, [result.proba for result in results]))
+    if not cuts:
+        return None
+    shared = {
+        key: Shared(*(float(np.mean([getattr(p[key], name) for p in pairs])) for name in ("both", "chance", "same")))
+        for key in pairs[0]
+    }
+    added = tuple(
+        Added(*(float(np.mean([getattr(g[i], name) for g in gains])) for name in ("alone", "without", "together")))
+        for i in range(len(titles))
+    )
+    return Overlap(comparison, tuple(titles), shared, added)
+
+
+def _curves(run: Run, ended: list[Ending], order: dict[str, int], target: float) -> Iterator[Curve]:
+    """Yield the curves of every labeler with cells of several train sizes, the best labelers first."""
+    as_record = run.suite.protocol == "record"
+    families: dict[tuple[str, str], list[Ending]] = {}
+    for ending in ended:
+        if ending.scores is not None:
+            families.setdefault((ending.cell.cut.family, ending.cell.candidate.title), []).append(ending)
+    keys: list[Key] = [(metric, None, None) for metric in dict.fromkeys((run.suite.metrics.primary, *FITTED))]
+    keys += [("accuracy", c, None) for c in range(run.dataset.n_classes)]
+    place = {family: i for i, family in enumerate(dict.fromkeys(family for family, _ in families))}
+    for (family, title), cells in sorted(families.items(), key=lambda kv: (place[kv[0][0]], order[kv[0][1]])):
+        if len({ending.cell.cut.split.ratio for ending in cells}) > 1:
+            for key in keys:
+                curve = _curve(family, title, key, cells, as_record, target)
+                if curve is not None:
+                    yield curve
+
+
+def _curve(family: str, title: str, key: Key, cells: list[Ending], as_record: bool, target: float) -> Curve | None:
+    by_ratio: dict[float | None, list[Ending]] = {}
+    for ending in cells:
+        by_ratio.setdefault(ending.cell.cut.split.ratio, []).append(ending)
+    points, n, values, replicates = [], [], [], []
+    for group in by_ratio.values():
+        size = round(float(np.mean([len(ending.cell.cut.split.train) for ending in group])))
+        found = [(e.cell.cut.split, e.shown(as_record).get(key)) for e in group]
+        known = [(split, value.value) for split, value in found if value is not None and value.value is not None]
+        if known:
+            points.append(Point(size, _spread([value for _, value in known])))
+            n += [size] * len(known)
+            values += [value for _, value in known]
+            replicates += [(split.seed, split.fold or 0) for split, _ in known]
+    points.sort(key=lambda point: point.labels)
+    metric, label_class, _ = key
+    if not points or label_class is not None or metric not in FITTED:
+        return Curve(family, title, metric, label_class, tuple(points)) if points else None
+    error = np.array(values) if metric in LOWER_IS_BETTER else 1 - np.array(values)
+    _, replicate = np.unique(np.array(replicates), axis=0, return_inverse=True)
+    fit = learning_curve.fit(np.array(n), error, replicate.ravel())
+    needed = None
+    if metric == "accuracy":
+        needed = fit if isinstance(fit, Refusal) else learning_curve.needed(fit, 1 - target)
+    return Curve(family, title, metric, label_class, tuple(points), fit, needed)
+
+
+def _spread(values: list[float]) -> Spread:
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))

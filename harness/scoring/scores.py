@@ -1,0 +1,168 @@
+"""Phase two: predictions meet the truth. Everything here follows from labels, probabilities and answers alone."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.dataset import Dataset
+from harness.plugin.protocols import Split
+from harness.run.store import Result
+from harness.statistics.metrics import (
+    LOWER_IS_BETTER,
+    OF_LABELS,
+    OF_PROBABILITIES,
+    TOP_SHARES,
+    Table,
+    auc,
+    complementarity,
+    confusion,
+    precision_at_top,
+)
+
+MOST_STAGES = 40  # where there are more checkpoints, the hundred epochs of a network say, only the best is told of
+MEMBER = re.compile(r"member \d+")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The truth of the rows that a split asked about."""
+
+    y: NDArray[np.int64]  # (m,)
+    sources: NDArray[Any] | None  # (m,)
+
+    @cached_property
+    def slices(self) -> tuple[tuple[str | None, NDArray[np.bool_]], ...]:
+        """All rows, then the rows of each source, as (m,) masks: the same for every labeler of a split."""
+        whole = (None, np.ones(len(self.y), np.bool_))
+        names = () if self.sources is None else np.unique(self.sources)
+        return whole, *((str(source), self.sources == source) for source in names)
+
+
+Key = tuple[str, int | None, str | None]
+"""(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4; for auc and
+precision_top_* the class is the least score that counts as good."""
+
+
+@cache
+def _key(metric: str, label_class: int | None, source: str | None) -> Key:
+    """Return one object for equal keys: ten thousand cells have the same few hundred."""
+    return metric, label_class, source
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One number, and the rows it is measured on; None where there are none."""
+
+    value: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The scores of labels that are not the answer: those of a checkpoint, or of a member."""
+
+    scores: Mapping[Key, Value]  # on all rows: none by source
+    rows: Mapping[str, Value]  # accuracy on the row masks that are named after it: "adopted in round 3"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Every number of one cell."""
+
+    honest: Mapping[Key, Value]
+    rows: Mapping[str, Value]  # accuracy on the labeler's own row masks
+    checkpoint: str | None = None  # the one that is best on the test rows by the primary metric
+    oracle: Mapping[Key, Value] = field(default_factory=dict)  # its scores: never an honest answer
+    stages: Mapping[str, Stage] = field(default_factory=dict)  # checkpoints, where there are few, and members
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what the labeler says of itself: JSON
+
+
+def answers(dataset: Dataset, split: Split) -> Answers:
+    """Look up the truth of a split's test rows."""
+    y = dataset.y[dataset.positions(split.test)]
+    return Answers(y, None if dataset.sources is None else dataset.sources[split.test])
+
+
+def scores(result: Result, truth: Answers, n_classes: int, primary: str) -> Scores:
+    """Return every score of one cell."""
+    honest = dict(_of_labels(result.labels, truth, n_classes))
+    honest |= dict(_of_probabilities(result.proba, truth, n_classes))
+    members = dict(_members(result, n_classes))
+    if len(members) > 1:
+        first, second, *_ = members.values()
+        shares = complementarity(truth.y, first, second)
+        honest |= {_key(name, None, None): Value(share, len(truth.y)) for name, share in shares.items()}
+    rows = {name: _on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_}
+    found = {name: confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
+    best = _best_checkpoint(found, primary)
+    oracle = {} if best is None else dict(_of_labels(result.checkpoints[best], truth, n_classes))
+    stages = {} if len(found) > MOST_STAGES else {name: _stage(name, found[name], result, truth) for name in found}
+    stages |= {
+        name: _stage(name, confusion(truth.y, labels, n_classes), result, truth) for name, labels in members.items()
+    }
+    return Scores(honest, rows, best, oracle, stages, result.facts)
+
+
+def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield the row arrays that are the labels of a member, in the order they were handed in."""
+    for name, labels in result.rows.items():
+        if MEMBER.fullmatch(name) and labels.dtype == np.uint8 and labels.max(initial=0) < n_classes:
+            yield name, labels
+
+
+def _stage(name: str, table: Table, result: Result, truth: Answers) -> Stage:
+    """Score a stage by its confusion `table`, and by its labels on the masks named after it."""
+    labels = result.checkpoints.get(name, result.rows.get(name))
+    masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
+    return Stage(
+        dict(_of_table(table, None)),
+        {mask: _on(rows, labels, truth) for mask, rows in masks.items() if rows.dtype == np.bool_},
+    )
+
+
+def _on(mask: NDArray[np.bool_], labels: Any, truth: Answers) -> Value:
+    hits = labels[mask] == truth.y[mask]
+    return Value(float(hits.mean()) if len(hits) else None, len(hits))
+
+
+def _best_checkpoint(found: Mapping[str, Table], primary: str) -> str | None:
+    """Return the first of the best checkpoints by their confusion; None where labels alone cannot tell."""
+    if not found or primary not in OF_LABELS:
+        return None
+    sign = -1 if primary in LOWER_IS_BETTER else 1
+
+    def merit(name: str) -> float:
+        value = OF_LABELS[primary](found[name])
+        return -np.inf if value is None else sign * value
+
+    return max(found, key=merit)
+
+
+def _of_labels(labels: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
+    for source, here in truth.slices:
+        yield from _of_table(confusion(truth.y[here], labels[here], n_classes), source)
+
+
+def _of_table(table: Table, source: str | None) -> Iterator[tuple[Key, Value]]:
+    for metric, measure in OF_LABELS.items():
+        yield _key(metric, None, source), Value(measure(table), int(table.sum()))
+    for c in range(len(table) if source is None else 0):
+        support = int(table[c].sum())
+        yield _key("accuracy", c, None), Value(float(table[c, c] / support) if support else None, support)
+
+
+def _of_probabilities(proba: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
+    for source, here in truth.slices:
+        for metric, measure in OF_PROBABILITIES.items():
+            yield _key(metric, None, source), Value(measure(proba[here], truth.y[here]), int(here.sum()))
+    for threshold in range(1, n_classes):
+        yield _key("auc", threshold, None), Value(auc(proba, truth.y, threshold), len(truth.y))
+    good = max(1, n_classes - 2)  # 4 of the scores 0 to 5
+    for per_cent in TOP_SHARES:
+        value = precision_at_top(proba, truth.y, good, per_cent)
+        yield _key(f"precision_top_{per_cent}", good, None), Value(value, len(truth.y))

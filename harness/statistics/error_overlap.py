@@ -1,0 +1,51 @@
+"""Where labelers err together, and what each adds to an ensemble of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from harness.statistics.metrics import Numbers
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The errors of two labelers, as shares of the rows."""
+
+    both: float  # both err
+    chance: float  # both would err if their errors had nothing to do with each other
+    same: float  # both err with the same label
+
+
+@dataclass(frozen=True)
+class Added:
+    """Accuracy of the mean of the probabilities, with and without one labeler."""
+
+    alone: float
+    without: float
+    together: float
+
+
+def shared(y: Numbers, labels: Sequence[Numbers]) -> dict[tuple[int, int], Shared]:
+    """Return the common errors of each pair of labelers, by their places; y and the labels are (m,)."""
+    wrong = [each != y for each in labels]
+    found = {}
+    for i, j in combinations(range(len(labels)), 2):
+        both = wrong[i] & wrong[j]
+        same = float((both & (labels[i] == labels[j])).mean())
+        found[i, j] = Shared(float(both.mean()), float(wrong[i].mean() * wrong[j].mean()), same)
+    return found
+
+
+def added(y: Numbers, probas: Sequence[Numbers]) -> list[Added]:
+    """Return what each of at least two labelers adds to the plain mean of the probabilities, (m, C) each."""
+    total = np.zeros(probas[0].shape)
+    for proba in probas:
+        total += proba
+    together = _accuracy(total, y)
+    return [Added(_accuracy(proba, y), _accuracy(total - proba, y), together) for proba in probas]
+
+
+def _accuracy(proba: Numbers, y: Numbers) -> float:
+    return float((proba.argmax(axis=1) == y).mean())

@@ -1,0 +1,71 @@
+"""Read a file that lists suites."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import SuiteError, nearest
+from harness.suite import spec
+from harness.suite.catalog import Catalog
+from harness.suite.suite import NAME, Suite, load_suite
+from harness.utils.yaml_file import Document, load
+
+KEYS = ("version", "name", "suites")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The suites of a file that lists suites; of any other suite file, the suite itself under no name."""
+
+    file: Path
+    name: str | None
+    suites: tuple[Suite, ...]
+
+
+def load_collection(file: Path, catalog: Catalog) -> Collection:
+    """Read a suite file or a list of them; a SuiteError names every mistake of every file."""
+    document = load(file)
+    if not _is_list(document):
+        return Collection(file, None, (load_suite(file, catalog),))
+    name, paths = _read(document, catalog, file)
+    suites, mistakes = [], []
+    for path in paths:
+        try:
+            if _is_list(load(path)):
+                raise SuiteError(f"{path}: is itself a list of suites; list its suites instead")
+            suites.append(load_suite(path, catalog))
+        except SuiteError as error:
+            mistakes.append(str(error))
+    names = [suite.name for suite in suites]
+    twice = {suite for suite in names if names.count(suite) > 1}
+    mistakes += [f"{file}: two of its suites are named {each!r}" for each in sorted(twice)]
+    if mistakes:
+        raise SuiteError("\n".join(mistakes))
+    return Collection(file, name, tuple(suites))
+
+
+def _is_list(document: Document) -> bool:
+    return isinstance(document.value, dict) and "suites" in document.value
+
+
+def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[Path]]:
+    """Return the name of the collection and the files it lists, relative to its own folder."""
+    reader = spec.Reader(document, catalog.find)
+    top = document.value
+    for key in top:
+        if key not in KEYS:
+            reader.problem((key,), f"unknown key {key!r} in a list of suites{nearest(key, KEYS)}")
+    if top.get("version") != 1 or isinstance(top.get("version"), bool):
+        reader.problem(("version",), f"must be 1, got {top.get('version')!r}")
+    name = reader.read(str, top.get("name"), ("name",))
+    if isinstance(name, str) and not NAME.fullmatch(name):
+        reader.problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    paths = reader.read(tuple[str, ...], top["suites"], ("suites",))
+    if paths == ():
+        reader.problem(("suites",), "must list at least one suite file")
+    found = [] if paths is spec.INVALID else [file.parent / path for path in paths]
+    for place, path in enumerate(found):
+        if not path.is_file():
+            beside = {each.name for each in path.parent.glob("*.yaml")}
+            reader.problem(("suites", place), f"no such file: {path}{nearest(path.name, beside)}")
+    reader.finish()
+    return name, found

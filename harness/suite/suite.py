@@ -1,0 +1,252 @@
+"""A suite file, checked: which data, which blocks, which splits, which labelers. Every mistake is found at once."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.data.dataset import Data
+from harness.data.population import Population
+from harness.errors import nearest
+from harness.plugin.protocols import blocks_of, nested
+from harness.suite import spec
+from harness.suite.catalog import Catalog
+from harness.suite.reference import Reference
+from harness.utils.yaml_file import Document, Place, load
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
+BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+MAX_CELLS = 20_000
+SPLITS = ("seeds", "labelers")  # what an entry of the splits says beside its splitter
+SECTIONS = (
+    *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
+    "reference",
+)
+LISTS = {
+    "splits": "a list of splitters, as '- {splitter: prefix, ratios: [0.1], seeds: [3]}'",
+    "labelers": "a list of labelers, as '- majority: {}'",
+}
+
+Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calibration_error", "spearman"]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The `metrics` section: what ranks, and which labeler the others are compared with."""
+
+    primary: Metric = "accuracy"
+    baseline: str = "majority"
+
+
+@dataclass(frozen=True)
+class Splits:
+    """One splitter, the seeds it is asked for, and the labelers that its splits are put to: None, all of them."""
+
+    splitter: Any
+    seeds: tuple[int, ...]
+    labelers: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        return spec.title(self.splitter)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One labeler of the suite under the name the leaderboard shows."""
+
+    title: str
+    labeler: Any
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A whole suite file."""
+
+    file: Path
+    name: str
+    data: Data
+    population: Population
+    blocks: dict[str, Any]  # name -> Embedder or FeatureSet
+    splits: tuple[Splits, ...]
+    labelers: tuple[Candidate, ...]
+    metrics: Metrics
+    protocol: Literal["honest", "record"]
+    reference: Reference | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where relative paths are looked for: the current directory, else beside the suite file."""
+        return Path.cwd(), self.file.parent.absolute()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every text among the parameters of the blocks; the columns that they read are among them."""
+        return frozenset(text for maker in self.blocks.values() for text in _texts(spec.unbuild(maker)))
+
+
+def load_suite(file: Path, catalog: Catalog) -> Suite:
+    """Read and check a suite file; a SuiteError lists every mistake with its line."""
+    document = load(file)
+    reader = spec.Reader(document, catalog.find, (Path.cwd(), file.parent.absolute()))
+    if not isinstance(document.value, dict):
+        reader.problem((), "a suite is a mapping with version, name, data, blocks, splits and labelers")
+        reader.finish()
+    suite = _read(document.value, reader, file)
+    reader.finish()
+    return suite
+
+
+def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
+    for key in top:
+        if key not in SECTIONS:
+            reader.problem((key,), f"unknown key {key!r}{nearest(key, SECTIONS)}")
+    for key in ("version", "name", "data", "splits", "labelers"):
+        if key not in top:
+            reader.problem((), f"{key!r} is missing{f': {LISTS[key]}' if key in LISTS else ''}")
+    if top.get("version", 1) != 1 or isinstance(top.get("version"), bool):
+        reader.problem(("version",), f"must be 1, got {top['version']!r}")
+    name = reader.read(str, top.get("name", "?"), ("name",))
+    if isinstance(name, str) and "name" in top and not NAME.fullmatch(name):
+        reader.problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    data = reader.record(Data, top["data"], ("data",)) if "data" in top else spec.INVALID
+    metrics = reader.record(Metrics, top.get("metrics"), ("metrics",))
+    blocks = _blocks(top.get("blocks"), reader)
+    labelers = _labelers(top["labelers"], set(blocks), reader) if "labelers" in top else []
+    if metrics is not spec.INVALID and labelers:
+        labelers = _with_baseline(labelers, metrics, reader)
+    baseline = Metrics.baseline if metrics is spec.INVALID else metrics.baseline
+    return Suite(
+        file,
+        name,
+        data,
+        reader.record(Population, top.get("population"), ("population",)),
+        blocks,
+        tuple(_splits(top["splits"], [each.title for each in labelers], baseline, reader) if "splits" in top else ()),
+        tuple(labelers),
+        metrics,
+        reader.read(Literal["honest", "record"], top.get("protocol", "honest"), ("protocol",)),
+        reader.record(Reference, top["reference"], ("reference",)) if "reference" in top else None,
+    )
+
+
+def _blocks(section: Any, reader: spec.Reader) -> dict[str, Any]:
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        reader.problem(("blocks",), f"must be a mapping of names to blocks, got {section!r}")
+        return {}
+    blocks: dict[str, Any] = {}
+    for name, value in section.items():
+        place: Place = ("blocks", name)
+        kinds = [k for k in ("embedder", "features") if isinstance(value, dict) and k in value]
+        if not BLOCK.fullmatch(name):
+            reader.problem(place, f"a block's name is letters, digits, '_' or '-', got {name!r}")
+        if len(kinds) != 1:
+            reader.problem(place, "must have one of 'embedder' and 'features', as 'text: {features: text_v1}'")
+            blocks[name] = None
+            continue
+        kind = {"embedder": "embedders", "features": "features"}[kinds[0]]
+        blocks[name] = reader.named_plugin(kind, value[kinds[0]], value, place, without=(kinds[0],))
+    return blocks
+
+
+def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader) -> Iterator[Splits]:
+    if not isinstance(section, list) or not section:
+        reader.problem(("splits",), f"must be {LISTS['splits']}")
+        return
+    for i, value in enumerate(section):
+        place: Place = ("splits", i)
+        if not isinstance(value, dict) or "splitter" not in value:
+            reader.problem(place, "'splitter' is missing")
+            continue
+        splitter = reader.named_plugin("splitters", value["splitter"], value, place, without=("splitter", *SPLITS))
+        seeds = reader.read(tuple[int, ...], value.get("seeds", [0]), (*place, "seeds"))
+        if seeds is not spec.INVALID and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
+            reader.problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
+        chosen = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
+        for unknown in [title for title in chosen or () if chosen is not spec.INVALID and title not in titles]:
+            reader.problem((*place, "labelers"), f"no labeler is called {unknown!r}{nearest(unknown, titles)}")
+        if all(part is not spec.INVALID for part in (splitter, seeds, chosen)):
+            yield Splits(splitter, seeds, None if chosen is None else (*chosen, baseline))
+
+
+def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:
+    if not isinstance(section, list) or not section:
+        reader.problem(("labelers",), f"must be {LISTS['labelers']}")
+        return []
+    candidates: list[Candidate] = []
+    titles: set[str] = set()
+    for i, value in enumerate(section):
+        for candidate in _candidates(value, ("labelers", i), reader):
+            if any(getattr(plugin, "on", None) == () for plugin in nested(candidate.labeler)):
+                reader.problem(("labelers", i), "'on' must name at least one block")
+            for missing in [name for name in blocks_of(candidate.labeler) if name not in blocks]:
+                reader.problem(("labelers", i), f"no block is called {missing!r}{nearest(missing, blocks)}")
+            if candidate.title in titles:
+                reader.problem(
+                    ("labelers", i), f"two labelers are called {candidate.title!r}; give one a name with 'as'"
+                )
+            titles.add(candidate.title)
+            candidates.append(candidate)
+    return candidates
+
+
+def _candidates(value: Any, place: Place, reader: spec.Reader) -> Iterator[Candidate]:
+    """Yield the labelers of one entry: one, or one per combination of its grid."""
+    display = value.get("as") if isinstance(value, dict) else None
+    if display is not None and (not isinstance(display, str) or not DISPLAY.fullmatch(display)):
+        reader.problem((*place, "as"), f"must be a short plain name, got {display!r}")
+        return
+    named = [key for key in value if key != "as"] if isinstance(value, dict) else []
+    parameters = value[named[0]] if len(named) == 1 else None
+    grid = parameters.get("grid") if isinstance(parameters, dict) else None
+    if not isinstance(parameters, dict) or "grid" not in parameters:
+        labeler = reader.plugin("labelers", value, place, without=("as",))
+        if labeler is not spec.INVALID:
+            yield Candidate(display or spec.title(labeler), labeler)
+        return
+    at = (*place, named[0], "grid")
+    if not isinstance(grid, dict) or not grid or not all(isinstance(v, list) and v for v in grid.values()):
+        reader.problem(at, f"must map parameters to lists of values, as {{k: [20, 50]}}, got {grid!r}")
+        return
+    if prod(len(values) for values in grid.values()) > MAX_CELLS:
+        sizes = " x ".join(f"{key} {len(values)}" for key, values in grid.items())
+        reader.problem(at, f"more than {MAX_CELLS:,} combinations ({sizes})")
+        return
+    fixed = {key: item for key, item in parameters.items() if key != "grid"}
+    for key in fixed.keys() & grid.keys():
+        reader.problem(at, f"{key!r} is given both beside the grid and in it")
+    for combination in product(*grid.values()):
+        chosen = dict(zip(grid, combination, strict=True))
+        labeler = reader.plugin("labelers", {named[0]: fixed | chosen}, place)
+        if labeler is spec.INVALID:
+            return  # the others would only repeat it
+        shown = ", ".join(f"{key}={item}" for key, item in chosen.items())
+        yield Candidate(f"{display}({shown})" if display else spec.title(labeler), labeler)
+
+
+def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Reader) -> list[Candidate]:
+    """Put the baseline on the board also where the suite does not list it."""
+    if any(candidate.title == metrics.baseline for candidate in labelers):
+        return labelers
+    titles = [candidate.title for candidate in labelers]
+    trial = spec.Reader(Document("", None, {}), reader.find)
+    labeler = trial.plugin("labelers", metrics.baseline, ())
+    if trial.problems:
+        what = f"no labeler of the suite is called {metrics.baseline!r}{nearest(metrics.baseline, titles)}"
+        reader.problem(("metrics", "baseline"), what)
+        return labelers
+    return [Candidate(metrics.baseline, labeler), *labelers]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for item in value.values() for text in _texts(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _texts(item))

@@ -1,0 +1,56 @@
+"""The conformance kit: what every plugin promises, as checks that its author can run.
+
+With pytest::
+
+    from harness.testing import labeler_checks
+
+    @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
+    def test_my_labeler(check):
+        check(MyLabeler())
+
+and likewise with `embedder_checks`, `feature_checks` and `splitter_checks`. A check raises AssertionError with one
+sentence: what is wrong and what to do. Without pytest, ``harness check NAME`` runs them all through `check_plugin`.
+Where the plugin answers `NotApplicable`, or an embedder, feature set or splitter says by a DataError that it cannot use
+the example, a check says nothing of it: it raises NotApplicable.
+"""
+
+from typing import Any
+
+from harness.plugin.protocols import Labeler
+from harness.testing.blocks import embedder_checks, feature_checks
+from harness.testing.examples import example_items, example_labelled, example_task
+from harness.testing.finding import Check, Finding, finding
+from harness.testing.labelers import labeler_checks
+from harness.testing.splitters import splitter_checks
+
+__all__ = [
+    "CHECKS",
+    "Finding",
+    "check_labeler",
+    "check_plugin",
+    "embedder_checks",
+    "example_items",
+    "example_labelled",
+    "example_task",
+    "feature_checks",
+    "labeler_checks",
+    "splitter_checks",
+]
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "embedders": embedder_checks,
+    "features": feature_checks,
+    "splitters": splitter_checks,
+    "labelers": labeler_checks,
+}
+"""The checks of each kind of plugin, as `harness.suite.catalog.KINDS` names them."""
+
+
+def check_plugin(kind: str, plugin: Any) -> list[Finding]:
+    """Run every check of a kind on `plugin`, in their order; what a check raises becomes a finding."""
+    return [finding(check, plugin) for check in CHECKS[kind]]
+
+
+def check_labeler(labeler: Labeler) -> list[Finding]:
+    """Run every check on `labeler`, in the order of `labeler_checks`."""
+    return check_plugin("labelers", labeler)

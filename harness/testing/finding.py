@@ -1,0 +1,84 @@
+"""What a check says of a plugin, and the one check that every kind of plugin shares: its form."""
+
+import dataclasses
+import inspect
+import pickle
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.errors import HarnessError, NotApplicable
+from harness.plugin.protocols import nested
+from harness.suite import spec
+
+Check = Callable[[Any], None]
+"""Takes a plugin; raises AssertionError with one sentence, what is wrong and what to do, or NotApplicable."""
+
+KNOWN = ("name", "names", "requires", "extra", "preload", "transductive", "resumable", "text_only", "rowwise")
+"""Class attributes that mean something to the harness; any other that is no field was meant as a parameter."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    outcome: Literal["passed", "failed", "not applicable"]
+    message: str | None = None  # why it failed or does not apply
+
+
+class PromiseError(AssertionError):
+    """A promise that a plugin does not keep."""
+
+
+def demand(fulfilled: bool, sentence: str) -> None:
+    """Raise a PromiseError unless it is fulfilled."""
+    if not fulfilled:
+        raise PromiseError(sentence)
+
+
+def finding(check: Check, plugin: Any) -> Finding:
+    """Run one check; what it raises becomes a finding."""
+    name = getattr(check, "__name__", "check")
+    try:
+        check(plugin)
+    except NotApplicable as reason:
+        return Finding(name, "not applicable", str(reason))
+    except Exception as error:
+        said = str(error) if isinstance(error, PromiseError) else f"{type(error).__name__}: {error}"
+        return Finding(name, "failed", " ".join(said.split()))
+    return Finding(name, "passed")
+
+
+def check_form(plugin: Any) -> None:
+    """A frozen dataclass with a class attribute `name`, whose fields are its parameters; it travels to a worker."""
+    kind = type(plugin)
+    settings = getattr(kind, "__dataclass_params__", None)
+    demand(settings is not None and settings.frozen, f"{kind.__name__} must be a @dataclass(frozen=True)")
+    named = isinstance(getattr(kind, "name", None), str) and "name" not in getattr(kind, "__match_args__", ())
+    demand(named, f"{kind.__name__} must have its name as a class attribute: name: ClassVar[str] = '...'")
+    untyped = [name for name, value in vars(kind).items() if _meant_as_parameter(kind, name, value)]
+    demand(
+        not untyped, f"{', '.join(untyped)} has no type, so no suite can set it: write it as k: int = 5, or ClassVar"
+    )
+    try:
+        copied = pickle.loads(pickle.dumps(plugin))
+    except Exception as error:
+        raise PromiseError(f"must pickle to reach a worker; define the class in a module: {error}") from error
+    same = copied == plugin and repr(copied) == repr(plugin)
+    demand(same, "a pickled copy must be equal and print alike: keep the dataclass's own __eq__ and __repr__")
+    held = {each.name: type(each) for each in nested(plugin)}
+    try:
+        spec.rebuild(spec.unbuild(plugin), lambda _, name: held[name])
+    except HarnessError as error:
+        place = str(error).splitlines()[0].removeprefix("spec: ")
+        raise PromiseError(f"its parameters must be such as a suite can give; {place}") from error
+
+
+def _meant_as_parameter(kind: type, name: str, value: object) -> bool:
+    """Say whether a class attribute looks like a parameter whose type was forgotten."""
+    if name in KNOWN or name.startswith("_") or name in inspect.get_annotations(kind):
+        return False
+    method = callable(value) or isinstance(value, property | classmethod | staticmethod | types.MemberDescriptorType)
+    return not method and name not in {field.name for field in dataclasses.fields(kind)}

@@ -1,0 +1,90 @@
+"""What every splitter promises, as checks on small sets of labelled rows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.splits import checked
+from harness.errors import DataError, NotApplicable
+from harness.plugin.protocols import Labelled, Split, Splitter
+from harness.testing.examples import example_labelled
+from harness.testing.finding import Check, PromiseError, check_form, demand
+
+
+def check_same_splits(splitter: Splitter) -> None:
+    """Nothing but the arguments counts: the same rows and seed have the same splits."""
+    first, second = (_splits(splitter, example_labelled(), seed=1) for _ in range(2))
+    same = len(first) == len(second) and all(map(_alike, first, second))
+    demand(same, "the same rows and seed must get the same splits twice: draw all chance from the seed")
+
+
+def check_seed(splitter: Splitter) -> None:
+    """Each split says the seed that it was asked for."""
+    for seed in (0, 1, 2**31 + 7):
+        said = {split.seed for split in _splits(splitter, example_labelled(), seed)}
+        demand(
+            said == {seed}, f"asked with seed {seed}, its splits say {sorted(said)}: hand the seed on to every Split"
+        )
+
+
+def check_folds(splitter: Splitter) -> None:
+    """No two splits of one seed have one ratio and one fold: a cell is known by these."""
+    splits = _splits(splitter, example_labelled(), seed=1)
+    known = {(split.ratio, split.fold) for split in splits}
+    demand(
+        len(known) == len(splits), "two splits of one seed have the same ratio and fold: number them, as fold=0, 1, ..."
+    )
+
+
+def _valid(name: str, case: str, change: Callable[[Labelled], Labelled]) -> Check:
+    """Make the check that the splits of changed rows are valid."""
+
+    def check(splitter: Splitter) -> None:
+        _splits(splitter, change(example_labelled()), seed=1)
+
+    check.__name__, check.__doc__ = name, f"Valid splits {case}".strip() + "."
+    return check
+
+
+splitter_checks: tuple[Check, ...] = (
+    check_form,
+    _valid("check_splits", "", lambda rows: rows),
+    _valid("check_ids", "with text as ids", lambda rows: replace(rows, ids=_as_text(rows.ids))),
+    _valid("check_groups", "with groups of unequal size", lambda rows: replace(rows, groups=_grouped(rows))),
+    _valid("check_group_names", "with text as groups", lambda rows: replace(rows, groups=_as_text(_grouped(rows)))),
+    _valid("check_no_sources", "without sources", lambda rows: replace(rows, sources=None)),
+    check_same_splits,
+    check_seed,
+    check_folds,
+)
+
+
+def _splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
+    """Return the splits as the harness takes them; a DataError of the splitter's own is NotApplicable."""
+    try:
+        return checked(splitter.splits(labelled, seed), labelled)
+    except DataError as error:
+        raise NotApplicable(str(error)) from error
+    except ValueError as error:
+        raise PromiseError(str(error)) from error
+
+
+def _alike(one: Split, other: Split) -> bool:
+    sides = ((one.train, other.train), (one.test, other.test), (one.spare, other.spare))
+    same = (one.ratio, one.fold) == (other.ratio, other.fold)
+    return same and all(np.array_equal(np.sort(first), np.sort(second)) for first, second in sides)
+
+
+def _as_text(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the ids as text, in the type that the harness reads text in."""
+    return np.array([f"no. {each}" for each in array.tolist()], np.dtypes.StringDType())
+
+
+def _grouped(labelled: Labelled) -> NDArray[np.int64]:
+    """Return groups (n,) of one to four rows, the rows of each not side by side."""
+    sizes = np.arange(len(labelled.rows)) % 4 + 1
+    group = np.repeat(np.arange(len(sizes)), sizes)[: len(labelled.rows)]
+    return np.random.default_rng(0).permutation(group)

@@ -1,0 +1,1 @@
+"""Hashing, locks, child processes, YAML with line numbers."""

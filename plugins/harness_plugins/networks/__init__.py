@@ -1,0 +1,1 @@
+"""Neural networks: four labelers and how they are trained."""

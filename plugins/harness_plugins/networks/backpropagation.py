@@ -1,0 +1,54 @@
+"""Forward and backward of a network in its precision: a helper of the networks, not a plugin. It imports torch."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from harness_plugins.networks.fused_mlp import CHUNK, Perceptron, stages_of
+from harness_plugins.networks.parameters import Objective
+
+
+class Passes(Protocol):
+    """What training needs of a network."""
+
+    parameters: list[Parameter]  # what the optimiser updates, float32
+
+    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
+        """Give every parameter the slope of the objective for a batch of inputs (rows, d) and y (rows,)."""
+
+    def outputs(self, X: Tensor) -> Tensor:
+        """Return the float32 outputs (rows, outputs) for X (rows, d) of the same precision, without dropout."""
+
+
+def passes(network: Module, dtype: torch.dtype, seed: int) -> Passes:
+    """Return the passes of `network` with products in `dtype`: written out where it is a perceptron, else recorded.
+
+    The seed is that of a perceptron's dropout; a recorded network drops by torch's own generator.
+    """
+    stages = stages_of(network)
+    return Recorded(network, dtype) if stages is None else Perceptron(stages, dtype, seed)
+
+
+class Recorded:
+    """Any network: autograd records the forward pass and plays it back."""
+
+    def __init__(self, network: Module, dtype: torch.dtype) -> None:
+        self.network, self.dtype = network, dtype
+        self.parameters = list(network.parameters())
+
+    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
+        self.network.train()
+        for parameter in self.parameters:
+            parameter.grad = None
+        objective(self._forward, inputs, y).backward()
+
+    def outputs(self, X: Tensor) -> Tensor:
+        self.network.eval()
+        with torch.inference_mode():
+            return torch.cat([self._forward(part) for part in X.split(CHUNK)])
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        with torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self.network(inputs).float()

@@ -1,0 +1,104 @@
+"""The parameters that networks share: a helper of the networks, not a plugin."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from harness import On
+from harness_plugins._ranges import demand
+from harness_plugins.networks import losses
+from harness_plugins.networks.precision import precision
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+Objective = Callable[["Module", "Tensor", "Tensor"], "Tensor"]
+"""(network, inputs (rows, d), y (rows,)) -> the loss of the batch, a scalar to minimise."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The parameters that every network shares; a value out of range is a ValueError."""
+
+    on: On
+    dropout: float = 0.1
+    epochs: int = 100
+    batch: int = 512  # rows per step
+    lr: float = 1e-3  # of the first epoch; a cosine takes it to 0
+    weight_decay: float = 1e-4
+    validation: float = 0.1  # share of the labelled rows held out to choose the epoch; 0 = none, the last epoch answers
+    patience: int = 0  # stop after so many epochs without a better validation accuracy; 0 = train all epochs
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 where it has instructions
+
+    def __post_init__(self) -> None:
+        demand(
+            self,
+            ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("batch", self.batch >= 1, "at least 1"),
+            ("lr", 0 < self.lr < inf, "positive"),
+            ("weight_decay", 0 <= self.weight_decay < inf, "0 or more"),
+            ("validation", 0 <= self.validation <= 0.5, "in [0, 0.5]"),
+            ("patience", self.patience >= 0, "0 or more"),
+            ("patience", self.patience == 0 or self.validation > 0, "0 where validation is 0"),
+        )
+
+    def resolve(self, device: str) -> Self:
+        """Return the same network with its precision settled for `device`."""
+        return replace(self, precision=precision(self.precision, device))
+
+
+@dataclass(frozen=True)
+class Recipe(Training):
+    """The parameters of every network that ends in a softmax; a value or a pair without a meaning is a ValueError."""
+
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    gamma: float = 2.0  # of the focal loss: the loss of a row counts (1 - p_t)^gamma
+    class_weight: bool = False  # a row counts by the inverse frequency of its class among the rows trained on
+    label_smoothing: float = 0.0  # part of every target that is spread evenly over the classes
+    mixup: float = 0.0  # train on mixed pairs of rows, each batch in shares drawn from Beta(mixup, mixup); 0 = do not
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        hard = self.loss != "focal"
+        demand(
+            self,
+            ("gamma", 0 <= self.gamma < inf, "0 or more"),
+            ("gamma", self.loss == "focal" or self.gamma == Recipe.gamma, "left out where loss is not focal"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
+            ("mixup", 0 <= self.mixup < inf, "0 or more"),
+            # p_t is the probability of the row's one class
+            ("label_smoothing", hard or self.label_smoothing == 0, "0 where loss is focal"),
+            ("mixup", hard or self.mixup == 0, "0 where loss is focal"),
+        )
+
+    def objective(self, y: "Tensor", n_classes: int, seed: int) -> Objective:
+        """Return what to minimise, given the classes y (n',) of all rows trained on and the seed of the mixing."""
+        weight = losses.class_weights(y, n_classes) if self.class_weight else None
+        rng = np.random.default_rng(seed)
+
+        def loss(network: "Module", inputs: "Tensor", y: "Tensor") -> "Tensor":
+            if self.loss == "focal":
+                return losses.focal(network(inputs), y, self.gamma, weight)
+            if self.mixup > 0:
+                inputs, y = self._mixed(inputs, y, n_classes, rng)
+            return losses.cross_entropy(network(inputs), y, weight, self.label_smoothing)
+
+        return loss
+
+    def _mixed(
+        self, inputs: "Tensor", y: "Tensor", n_classes: int, rng: np.random.Generator
+    ) -> tuple["Tensor", "Tensor"]:
+        import torch
+
+        shares = torch.nn.functional.one_hot(y, n_classes).float()  # (rows, C)
+        partner = torch.from_numpy(rng.permutation(len(y)))
+        return losses.mix(inputs, shares, partner, rng.beta(self.mixup, self.mixup))
+
+    def probabilities(self, outputs: "Tensor") -> "Tensor":
+        """Return the (rows, C) probabilities that the network's outputs (rows, C) stand for."""
+        return outputs.softmax(dim=1)

@@ -1,0 +1,127 @@
+"""How a small network learns the labelled rows and answers for the rest: a helper of the networks, not a plugin."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness import Predictions, Task, holdout
+from harness_plugins.networks.parameters import Objective, Training
+from harness_plugins.networks.precision import precision
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Module
+
+    from harness_plugins.networks.backpropagation import Passes
+
+CHUNK = 8_192  # rows answered at a time
+PRELOAD = ("torch", "torch._dynamo")  # an optimiser's first step imports the second: a second for every cell
+
+
+def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -> Predictions:
+    """Train the network that ``build(d, C)`` returns and answer for ``task.to_label``.
+
+    Beside the parameters the recipe has two methods: ``objective(y, C, seed)`` says what to minimise, given the classes
+    y (n',) trained on, and ``probabilities(outputs)`` turns what the network puts out into probabilities (rows, C).
+
+    With validation the first epoch of the best validation accuracy answers. Without it, or where nothing can be held
+    out, the last epoch answers and the labels after every epoch are checkpoints, where the task wants any. Training,
+    validation and checkpoints have the precision of the recipe; the answer is computed in float32 and is the last
+    checkpoint. The caller's random state and thread count stay as they are.
+    """
+    import torch
+
+    from harness_plugins.networks.backpropagation import passes
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = getattr(torch, precision(recipe.precision, device.type))
+    X = resident(task, recipe, task.labelled, device, dtype)  # (n, d)
+    y = torch.tensor(task.y, device=device)  # (n,)
+    held = torch.from_numpy(holdout(task, recipe.validation)).to(device)  # (n,)
+    rows = torch.nonzero(~held)[:, 0]  # (n',)
+    y_held = y[held].cpu().numpy()
+    validated = len(y_held) > 0
+    watched = validated or task.checkpoints
+    if watched:  # what every epoch answers for
+        X_seen = X[held] if validated else resident(task, recipe, task.to_label, device, dtype)
+    seed = task.seed % 2**63  # torch takes 64 bits
+    best_epoch, best_accuracy, best_weights, checkpoints = None, -1.0, None, {}
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every accelerator
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        network = build(X.shape[1], task.n_classes).to(device)
+        objective = recipe.objective(y[rows], task.n_classes, seed)
+        course = passes(network, dtype, seed)
+        for epoch in train(course, X, y, rows, recipe, objective, seed):
+            if not watched or (not validated and epoch == recipe.epochs):
+                continue
+            labels = recipe.probabilities(course.outputs(X_seen)).argmax(dim=1).cpu().numpy()
+            if not validated:
+                checkpoints[f"epoch {epoch}"] = labels.astype(np.uint8)
+                continue
+            accuracy = float((labels == y_held).mean())
+            if accuracy > best_accuracy:
+                best_epoch, best_accuracy = epoch, accuracy
+                best_weights = {key: value.clone() for key, value in network.state_dict().items()}
+            elif recipe.patience and epoch - best_epoch >= recipe.patience:
+                break
+    if validated:
+        network.load_state_dict(best_weights)
+    proba = answer(network, task, recipe, device)
+    if watched and not validated:
+        checkpoints[f"epoch {epoch}"] = proba.argmax(axis=1).astype(np.uint8)
+    facts = {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "epochs": epoch,
+        "best_epoch": best_epoch,
+        "validation_accuracy": best_accuracy if validated else None,
+        "precision": str(dtype).removeprefix("torch."),
+    }
+    return Predictions(proba, facts, checkpoints)
+
+
+def train(
+    course: "Passes", X: "Tensor", y: "Tensor", rows: "Tensor", recipe: Training, objective: Objective, seed: int
+) -> Iterator[int]:
+    """Train on the `rows` (n',) of X (n, d) and y (n,); yield the number of each epoch, from 1, as it ends.
+
+    AdamW on the objective of shuffled batches; the learning rate follows a cosine, one step an epoch.
+    """
+    import torch
+
+    optimizer = torch.optim.AdamW(course.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=recipe.epochs)
+    shuffle = torch.Generator().manual_seed(seed)  # its own: every network meets the rows in the same order
+    for epoch in range(1, recipe.epochs + 1):
+        order = torch.randperm(len(rows), generator=shuffle).to(rows.device)
+        for batch in rows[order].split(recipe.batch):
+            course.differentiate(objective, X.index_select(0, batch), y[batch])  # ten times as fast as X[batch]
+            optimizer.step()
+        schedule.step()
+        yield epoch
+
+
+def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.device", dtype: "torch.dtype") -> "Tensor":
+    """Put the fused `rows` (len,) on `device` in `dtype`, part by part: (len, d), never whole in another precision."""
+    import torch
+
+    d = sum(block.array.shape[1] for block in task.chosen(recipe.on))
+    X = torch.empty(len(rows), d, dtype=dtype, device=device)
+    for place, part in task.parts(recipe.on, rows, CHUNK):
+        X[place] = torch.from_numpy(part)
+    return X
+
+
+def answer(network: "Module", task: Task, recipe: Training, device: "torch.device") -> np.ndarray:
+    """Return the (m, C) float32 probabilities of `network`, on `device`, for the rows to label, without dropout."""
+    import torch
+
+    network.eval()
+    proba = np.empty((len(task.to_label), task.n_classes), np.float32)
+    with torch.inference_mode():
+        for place, part in task.parts(recipe.on, task.to_label, CHUNK):
+            proba[place] = recipe.probabilities(network(torch.from_numpy(part).to(device))).cpu().numpy()
+    return proba

@@ -1,0 +1,1 @@
+"""Tests, one folder a package; what they share lies beside this file."""

@@ -1,0 +1,286 @@
+"""Labelers asked changed questions: the bundled ones stay clean, each planted leak is found for the right reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from harness.audit import probe
+from harness.audit.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, Answer, bench, carve
+from harness.audit.verdict import beats, judge, moved, suspicious
+from harness.data.dataset import Data, load
+from harness.data.population import Population
+from harness.errors import NotApplicable
+from harness.plugin.block import Block
+from harness.plugin.protocols import Split, blocks_of
+from harness.plugin.task import Predictions
+from harness.testing.examples import example
+from tests.testing.test_labelers import LABELERS, Honest, centroids
+
+TRUTH: list[Any] = []  # what a module could have read from a file: the label of every row
+
+
+@pytest.fixture(scope="module")
+def benches(tmp_path_factory):
+    """A function that makes the bench and the hidden labels for a labeler, 240 rows to learn from, 240 to label."""
+
+    def make(labeler):
+        folder = tmp_path_factory.mktemp("bench")
+        task, truth = example(blocks_of(labeler), 240, 240, 6, 0)
+        rng = np.random.default_rng(0)
+        truth = np.where(rng.random(len(truth)) < 0.4, rng.permutation(truth), truth)  # blocks that tell less
+        columns = {"a": truth, "b": np.clip(truth + rng.integers(-1, 2, len(truth)), 0, 5)}
+        data = Data("data.parquet", "a", 6, raters=("a", "b"))
+        dataset = load(data, Population(), _table(columns, folder))
+        split = Split(np.sort(task.labelled), np.sort(task.to_label), np.empty(0, np.int64), 0)
+        split = carve(split, np.sort(task.spare), None, None)
+        TRUTH[:] = [truth]
+        return bench(dataset, split, task.blocks, folder), truth[split.test]
+
+    return make
+
+
+def _table(columns, folder):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from harness.data.table import open_table
+
+    pq.write_table(pa.table(columns), folder / "data.parquet")
+    return open_table("data.parquet", (folder,), folder / "cache", "error", None)
+
+
+def found(labeler, benches):
+    """Ask every question as the audit does, without its workers."""
+    asked, truth = benches(labeler)
+    names = blocks_of(labeler) or tuple(asked.blocks[BASE])
+    answers = {question: answer(labeler, asked.task(question, names)) for question in QUESTIONS}
+    if answers[BASE].digest != answers["permuted"].digest:
+        answers[AGAIN] = answer(labeler, asked.task(AGAIN, names))
+    if suspicious(answers["shuffled 1"], truth):
+        more = [f"shuffled {number}" for number in range(2, SHUFFLES + 1)]
+        answers |= {question: answer(labeler, asked.task(question, names)) for question in more}
+    return judge(labeler, answers, truth)
+
+
+def answer(labeler, task):
+    try:
+        said = labeler.label(task)
+    except NotApplicable as reason:
+        return Answer("not applicable", str(reason))
+    said = said if isinstance(said, Predictions) else Predictions(said)
+    parts = [said.proba, *said.checkpoints.values(), *said.rows.values()]
+    return Answer("ok", "", said.proba.astype(np.float32), "".join(part.tobytes().hex() for part in parts))
+
+
+@pytest.mark.parametrize("labeler", LABELERS, ids=repr)
+def test_no_bundled_labeler_is_flagged(labeler, benches):
+    finding = found(labeler, benches)
+    transductive = labeler.name in ("label_spreading", "graph_propagation", "self_training")
+    assert finding.judgement == ("transductive" if transductive else "clean"), finding.reasons
+    assert finding.by_threads == 0
+
+
+def leak(name):
+    """Make a planted labeler from a function of (task, X, X_pool) that returns (X, X_pool) or probabilities."""
+
+    def decorate(spoil: Callable[..., Any]) -> Any:
+        @dataclass(frozen=True)
+        class Planted(Honest):
+            def label(self, task):
+                made = spoil(task, *task.matrix(self.on))
+                return made if isinstance(made, np.ndarray) else centroids(*made, task.y, task.n_classes)
+
+        Planted.name = name
+        Planted.__name__ = name
+        return Planted
+
+    return decorate
+
+
+@leak("scaler_on_all_rows")
+def scaler(task, X, X_pool):
+    both = np.concatenate([X, X_pool])
+    mean, sd = both.mean(axis=0), both.std(axis=0) + 1e-9
+    return (X - mean) / sd, (X_pool - mean) / sd
+
+
+@leak("pca_on_all_rows")
+def pca(task, X, X_pool):
+    whole = np.asarray(task.blocks["text"].array, np.float64)
+    centre = whole.mean(axis=0)
+    axes = np.linalg.svd(whole - centre, full_matrices=False)[2][:3].T
+    return tuple((whole[rows] - centre) @ axes for rows in (task.labelled, task.to_label))
+
+
+@leak("median_of_the_test_rows")
+def median(task, X, X_pool):
+    middle = np.median(np.abs(X_pool), axis=0) + 1e-6  # one wild row hardly changes it
+    return X / middle, X_pool / middle
+
+
+@leak("prior_of_its_own_answers")
+def prior(task, X, X_pool):
+    proba = centroids(X, X_pool, task.y, task.n_classes)
+    proba = proba / (proba.mean(axis=0) + 1e-9)
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+@leak("reads_the_labels")
+def reader(task, X, X_pool):
+    return np.eye(task.n_classes)[TRUTH[0][task.to_label]]
+
+
+@leak("reads_a_third_of_the_labels")
+def peeker(task, X, X_pool):
+    proba = centroids(X, X_pool, task.y, task.n_classes)
+    known = task.to_label % 3 == 0
+    proba[known] = np.eye(task.n_classes)[TRUTH[0][task.to_label[known]]]
+    return proba
+
+
+@leak("learns_from_hidden_labels")
+def learner(task, X, X_pool):
+    return centroids(X_pool, X_pool, TRUTH[0][task.to_label], task.n_classes)
+
+
+@pytest.mark.parametrize("planted", [scaler, pca, median, prior], ids=lambda planted: planted.name)
+def test_what_is_fitted_on_test_rows_is_a_leak_unless_it_is_declared(planted, benches):
+    finding = found(planted(), benches)
+    assert finding.judgement == "leak"
+    assert finding.reasons[0].startswith("fitted on rows it must only label")
+    assert max(finding.by_row, finding.by_half) > 0.2
+
+    declared = type("Declared", (planted,), {"transductive": True})
+    finding = found(declared(), benches)
+    assert finding.judgement == "transductive"
+    assert finding.reasons[0].startswith("declares that the rows to label influence each other: ")
+
+
+@pytest.mark.parametrize("planted", [reader, peeker, learner], ids=lambda planted: planted.name)
+def test_what_knows_hidden_labels_beats_the_commonest_class_on_shuffled_ones(planted, benches):
+    finding = found(planted(), benches)
+    assert finding.judgement == "leak"
+    assert "knows hidden labels" in finding.reasons[0]
+    assert finding.shuffled > finding.chance
+
+
+def test_the_honest_one_that_all_of_them_disfigure_is_clean(benches):
+    finding = found(Honest(), benches)
+    assert (finding.judgement, finding.reasons) == ("clean", ())
+    assert finding.accuracy > finding.chance > finding.shuffled
+    assert finding.by_row == finding.by_half == finding.by_seed == 0
+
+
+def test_chance_that_is_not_drawn_from_the_seed_is_a_warning(benches):
+    drawn = iter(range(100))
+
+    @leak("unsteady")
+    def unsteady(task, X, X_pool):
+        return np.random.default_rng(next(drawn)).dirichlet(np.ones(6), len(X_pool))
+
+    declared = type("Declared", (unsteady,), {"transductive": True})
+    finding = found(declared(), benches)
+    assert finding.judgement == "warning"
+    assert finding.reasons[0].startswith("the same task got another answer the second time (100.0% of the rows)")
+
+
+@dataclass(frozen=True)
+class Seeded:
+    name: ClassVar[str] = "seeded"
+
+    def label(self, task):
+        return np.random.default_rng(task.seed).dirichlet(np.ones(task.n_classes), len(task.to_label))
+
+
+def test_what_a_seed_changes_is_counted_and_no_fault(benches):
+    finding = found(Seeded(), benches)
+    assert finding.judgement == "clean"
+    assert 0.7 < finding.by_seed < 0.95  # 5 in 6
+
+
+def test_the_questions_change_what_they_say_and_nothing_else(benches):
+    asked, _ = benches(Honest())
+    names = ("text", "embedding")
+    base, row, half = (asked.task(question, names) for question in (BASE, ROW, HALF))
+    for name in names:
+        X, changed = base.blocks[name].array, row.blocks[name].array
+        assert (changed[base.to_label[0]] == 1e6).all()
+        others = np.setdiff1d(np.concatenate([base.labelled, base.to_label[1:], base.spare]), base.to_label[:1])
+        np.testing.assert_array_equal(changed[others], X[others])
+        moved_rows = np.concatenate([base.to_label[120:], base.spare])
+        np.testing.assert_allclose(half.blocks[name].array[moved_rows], 3 * X[moved_rows][:, ::-1] + 5, rtol=1e-6)
+        kept = np.concatenate([base.labelled, base.to_label[:120]])
+        np.testing.assert_array_equal(half.blocks[name].array[kept], X[kept])
+    shuffled, permuted = asked.task("shuffled 2", names), asked.task("permuted", names)
+    assert (shuffled.y != base.y).any()
+    np.testing.assert_array_equal(np.sort(shuffled.y), np.sort(base.y))
+    np.testing.assert_array_equal(shuffled.raters[:, 0], shuffled.y)
+    np.testing.assert_array_equal(permuted.y, base.y)
+    np.testing.assert_array_equal(permuted.raters, base.raters)
+    assert permuted.seed == base.seed != asked.task("seed", names).seed
+
+
+def test_zeros_and_ones_stay_zeros_and_ones(benches):
+    from harness_plugins.labelers.table_prior import TablePrior
+
+    asked, _ = benches(TablePrior(on=("source",)))
+    base, row, half = (asked.task(question, ("source",)) for question in (BASE, ROW, HALF))
+    used = np.concatenate([base.labelled, base.to_label, base.spare])
+    for changed in (row, half):
+        values = changed.blocks["source"].array[used]
+        np.testing.assert_array_equal(values.sum(axis=1), 1)
+    assert (row.blocks["source"].array[base.to_label[0]] != base.blocks["source"].array[base.to_label[0]]).any()
+
+
+@pytest.mark.parametrize("categories", [False, True])
+@pytest.mark.parametrize("kind", [ROW, HALF])
+def test_a_changed_block_is_the_same_written_in_parts(tmp_path, monkeypatch, kind, categories):
+    rng = np.random.default_rng(0)
+    array = rng.normal(size=(50, 4)).astype(np.float32)
+    if categories:
+        array = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 50)]
+        array[:20] = array[0]  # the first row that differs lies in a later part
+    block = Block(array, "features", ("a", "b", "c", "d"))
+    split = Split(np.arange(0, 30), np.arange(30, 45), np.arange(45, 48), seed=1)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    written = []
+    for folder, at_once in ((whole, 4_096), (parts, 4)):
+        folder.mkdir()
+        monkeypatch.setattr(probe, "AT_ONCE", at_once)
+        written.append(np.array(probe.bench(None, split, {"b": block}, folder).blocks[kind]["b"].array))
+    np.testing.assert_array_equal(*written)
+    changed = np.r_[30] if kind == ROW else np.r_[37:45, 45:48]
+    kept = np.setdiff1d(np.arange(48), changed)
+    np.testing.assert_array_equal(written[0][kept], array[kept])
+    assert (written[0][48:] == 0).all(), "rows that nobody asks about are not written"
+    if categories and kind == HALF:
+        np.testing.assert_array_equal(written[0][changed], array[changed[::-1]])
+    elif not categories:
+        expected = np.full((1, 4), 1e6) if kind == ROW else 3 * array[changed][:, ::-1] + 5
+        np.testing.assert_array_equal(written[0][changed], expected)
+
+
+def test_carving_draws_rows_of_each_side_and_keeps_their_order():
+    split = Split(np.arange(0, 5000, 2), np.arange(1, 5000, 2), np.empty(0, np.int64), 7)
+    small = carve(split, np.arange(5000, 6000))
+    assert (len(small.train), len(small.test), len(small.spare), small.seed) == (600, 1000, 200, 7)
+    for part, whole in ((small.train, split.train), (small.test, split.test)):
+        assert np.isin(part, whole).all()
+        assert (np.diff(part) > 0).all()
+        assert part[-1] > 4500, "from everywhere, not from the beginning"
+
+
+def test_beating_chance_is_the_tail_of_the_binomial():
+    # Of 10 rows with chance 1/2: P(10 right) = 1/1024, P(9 or more) = 11/1024.
+    assert beats(10, 10, 0.5)
+    assert not beats(9, 10, 0.5)
+
+
+def test_a_row_has_moved_when_its_label_or_a_probability_is_another():
+    base = Answer("ok", "", np.array([[0.5, 0.5], [0.2, 0.8], [0.6, 0.4]], np.float32))
+    other = Answer("ok", "", np.array([[0.49999, 0.50001], [0.20001, 0.79999], [0.61, 0.39]], np.float32))
+    assert moved(base, other).tolist() == [True, False, True]
+    assert moved(base, None).tolist() == []

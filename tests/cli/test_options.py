@@ -1,0 +1,105 @@
+"""The folder of a run stands for its suite, in every command that takes one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from harness.cli.app import app
+from harness.cli.options import load
+from harness.errors import HarnessError
+from harness.run.store import last_run
+from tests.command_line import board, harness, write_suite
+
+RUN = Path("runs/small")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with a suite that was run from it."""
+    folder = tmp_path_factory.mktemp("run")
+    write_suite(folder, ["majority", "prior"])
+    done = harness("run", "suite.yaml", "--threads", 1, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(run, tmp_path, monkeypatch):
+    """A copy of that folder, whose run is of the suite there; we are in it."""
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / RUN / "suite.json").write_text(json.dumps({"file": str(tmp_path / "copy" / "suite.yaml")}))
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_run_notes_the_suite_that_it_is_of(run):
+    noted = {"file": str(run / "suite.yaml"), "threads": 1, "device": "auto", "twin_rows": None}
+    assert json.loads((run / RUN / "suite.json").read_text()) == noted
+    assert list((run / RUN / "scratch").iterdir()) == []
+
+
+def test_it_is_read_as_the_suite_is(folder, tmp_path, monkeypatch):
+    by_folder, by_file = (load(path, None)[0] for path in (RUN, Path("suite.yaml")))
+    assert by_folder == by_file, "file name and all: what is written from it is the same"
+    monkeypatch.chdir(tmp_path)
+    assert load(folder / RUN, None)[0].file == Path("copy/suite.yaml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load(folder / RUN, None)[0].suites[0].file == folder / "suite.yaml"
+
+
+def test_the_same_run_goes_on_and_its_board_stays(folder):
+    before = board(folder)
+    assert harness("leaderboard", RUN, "--check", "--threads", 1, cwd=folder).returncode == 0
+    done = harness("run", RUN, "--threads", 1, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "2 cells, 2 of them finished before" in done.stderr
+    assert board(folder) == before
+    assert last_run(folder / RUN)["file"] == str(folder / "suite.yaml")
+
+
+def test_commands_after_a_run_need_not_be_told_its_threads_again(tmp_path):
+    write_suite(tmp_path, ["majority", "prior"])
+    assert harness("run", "suite.yaml", "--threads", 3, cwd=tmp_path).returncode == 0
+    assert harness("status", "suite.yaml", cwd=tmp_path).stdout.endswith("2 finished\n")
+    assert harness("status", "suite.yaml", "--threads", 2, cwd=tmp_path).stdout.endswith("2 missing\n")
+    assert harness("leaderboard", "suite.yaml", "--check", cwd=tmp_path).returncode == 0
+    planned = harness("plan", "suite.yaml", "--threads", 3, cwd=tmp_path)
+    assert "2 cells, 2 finished, 0 to run" in planned.stdout
+    (tmp_path / RUN / "suite.json").write_text('{"threads": "many", "twin_rows": [], "device": 1}')
+    assert harness("status", "suite.yaml", "--threads", 3, cwd=tmp_path).stdout.endswith("2 finished\n")
+
+
+def test_a_suite_that_has_gone_is_named(folder):
+    (folder / "suite.yaml").unlink()
+    done = harness("validate", RUN, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {RUN}: its suite {folder / 'suite.yaml'} is not there any more; give the suite's file\n"
+    )
+
+
+@pytest.mark.parametrize("content", [None, "", "{torn", "[]", "{}", '{"file": 7}'])
+def test_a_folder_of_no_run_is_refused_in_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "suite.json").write_text(content)
+    with pytest.raises(HarnessError) as error:
+        load(tmp_path, None)
+    assert (
+        str(error.value)
+        == f"{tmp_path}: is a folder without the suite.json that a run notes there; give the suite's file"
+    )
+
+
+def test_every_command_reads_a_suite_in_this_one_way():
+    """A command with a SUITE argument calls `load`, and none goes round it."""
+    commands = Path(__file__).parents[2] / "harness" / "cli"
+    sources = {file.stem: file.read_text() for file in commands.glob("*.py")}
+    assert [name for name, text in sources.items() if "load_collection" in text or "load_suite" in text] == ["options"]
+    for name, command in typer.main.get_command(app).commands.items():
+        if any("SUITE" in (each.metavar or "") for each in command.params if each.param_type_name == "argument"):
+            module = command.callback.__module__.rpartition(".")[2]
+            assert " load(" in sources[module], name

@@ -1,0 +1,470 @@
+"""Data: a fault of a file is one line with column, rows and advice; what is sound is read exactly."""
+
+import json
+import subprocess
+import sys
+import tracemalloc
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness.data import table as tables
+from harness.data.dataset import Data, Fused, load
+from harness.data.population import Population
+from harness.data.table import open_table
+from harness.errors import DataError
+from harness_plugins.embedders.column import Column
+
+RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
+Y = [0, 1, 2, 3]
+
+
+@pytest.fixture
+def read(table_of):
+    """A function that writes columns, and loads them with target column y unless told otherwise."""
+
+    def loaded(columns, population=None, name="data.parquet", options=None, **data):
+        data = {"target": "y", "classes": 6} | data
+        table = table_of(columns, name, **(options or {}))
+        return load(Data(path=name, **data), population or Population(), table)
+
+    return loaded
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """A function that writes JSON lines (text as it is, the rest as JSON) and opens them as the harness does."""
+
+    def opened(*records):
+        texts = [each if isinstance(each, bytes) else _line(each).encode() for each in records]
+        (tmp_path / "data.jsonl").write_bytes(b"\n".join(texts))
+        return open_table("data.jsonl", (tmp_path,), tmp_path / "cache", "error", None)
+
+    return opened
+
+
+def _line(record):
+    return record if isinstance(record, str) else json.dumps(record)
+
+
+LATIN = pa.Array.from_buffers(
+    pa.string(), 4, [None, pa.py_buffer(np.arange(5, dtype=np.int32)), pa.py_buffer(b"ab\xe9d")]
+)
+WRONG = [
+    (
+        {"y": [0, 7, 2, 300]},
+        {},
+        "column 'y': the label 7 in 2 rows (row 1, 3); labels are whole numbers from 0 to 5; map",
+    ),
+    ({"y": [-1, 1, 2, 3]}, {}, "column 'y': the label -1 in 1 row (row 0); labels are whole numbers from 0 to 5"),
+    ({"y": [0, 6, 6, 6, 6, 6]}, {}, "column 'y': the label 6 in 5 rows (row 1, 2, 3, ...)"),
+    (
+        {"y": [0, 2.7, 1.5, 3]},
+        {},
+        "column 'y': the label 2.7 in 2 rows (row 1, 2); labels are whole numbers from 0 to 5",
+    ),
+    ({"y": [0, float("nan"), 1, None]}, {}, "column 'y': NaN in 1 row (row 1); write null where there is no label"),
+    ({"y": [0, float("inf")]}, {}, "column 'y': the label inf in 1 row (row 1)"),
+    ({"y": pa.array([2**63 + 5, 1], pa.uint64())}, {}, "column 'y': the label 9.22337e+18 in 1 row (row 0)"),
+    ({"y": [True, False]}, {}, "column 'y': labels must be whole numbers, are bool; convert them"),
+    ({"y": ["3", "4"]}, {}, "column 'y': labels must be whole numbers, are string; convert them"),
+    ({"y": pa.array([None, None], pa.int8())}, {}, "column y: no row of the population has a label"),
+    ({"y": [None, None]}, {}, "column y: no row of the population has a label"),
+    ({"y": pa.array([], pa.int8())}, {}, "has no rows"),
+    ({"y": Y, "row_id": Y}, {"target": "yy"}, "no column 'yy' for target or raters; did you mean 'y'?"),
+    ({"y": Y, "row_id": Y}, {"id": "rowid"}, "no column 'rowid' for id; did you mean 'row_id'?"),
+    ({"y": Y, "messages": Y}, {"text": "message"}, "no column 'message' for text; did you mean 'messages'?"),
+    ({"y": Y, "source": Y}, {"source": "sauce"}, "no column 'sauce' for source or group; did you mean 'source'?"),
+    ({"y": Y, "prompt": Y}, {"group": "promt"}, "no column 'promt' for source or group; did you mean 'prompt'?"),
+    ({"y": Y, "llama": Y}, {"raters": ("lama",)}, "no column 'lama' for target or raters; did you mean 'llama'?"),
+    (
+        {"y": Y, "i": [1, 2, 1, 2]},
+        {"id": "i"},
+        "column 'i': the id 1 and others repeat in 2 rows (row 2, 3); ids must be",
+    ),
+    ({"y": Y, "i": list("abca")}, {"id": "i"}, "column 'i': the id a and others repeat in 1 row (row 3)"),
+    ({"y": Y, "i": [1, None, 3, None]}, {"id": "i"}, "column 'i': null in 2 rows (row 1, 3); every row needs an id"),
+    ({"y": Y, "i": [1.0, 2, 3, 4]}, {"id": "i"}, "column 'i': ids must be integers or strings, are double"),
+    (
+        {"y": Y, "i": pa.array([1, 2, 3, 2**63], pa.uint64())},
+        {"id": "i"},
+        "column 'i': an integer of 2^63 or more in 1",
+    ),
+    ({"y": Y, "i": LATIN}, {"id": "i"}, "column 'i' cannot be read: Invalid UTF8 sequence at string index 2"),
+    ({"y": Y, "s": LATIN}, {"source": "s"}, "column 's' cannot be read: Invalid UTF8 sequence at string index 2"),
+    (
+        {"y": Y, "s": ["a", None, "b", "c"]},
+        {"source": "s"},
+        "column 's': null in 1 row (row 1); give every row a value",
+    ),
+    ({"y": Y, "s": [0.5, 1, 2, 3]}, {"group": "s"}, "column 's': must be strings or integers, is double"),
+    (
+        {"y": Y, "r": [0, None, 1, 2]},
+        {"raters": ("y", "r")},
+        "column 'r': no label of this rater in 1 row (row 1); leave",
+    ),
+    ({"y": Y, "r": [0, 9, 1, 2]}, {"raters": ("y", "r")}, "column 'r': the label 9 in 1 row (row 1)"),
+]
+
+
+@pytest.mark.parametrize(("columns", "data", "words"), WRONG, ids=[f"{words:.40}" for _, _, words in WRONG])
+def test_a_fault_names_column_rows_count_and_advice(read, columns, data, words):
+    with pytest.raises(DataError) as caught:
+        read(columns, **data)
+    assert str(caught.value).startswith(f"data.parquet: {words}")
+    assert str(caught.value).isprintable()
+
+
+def damaged(good):
+    return good[:4] + b"\xff" * 200 + good[204:]
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda good: b"", "is not a readable parquet or .jsonl file: Parquet file size is 0 bytes"),
+        (lambda good: good[:-20], "is not a readable parquet or .jsonl file: Parquet magic bytes not found"),
+        (lambda good: good[: len(good) // 2], "is not a readable parquet or .jsonl file"),
+        (lambda good: b"y\n1\n2\n" * 9, "is not a readable parquet or .jsonl file"),
+        (damaged, "column 'y' cannot be read: "),
+    ],
+    ids=["empty", "short", "half", "text", "damaged inside"],
+)
+def test_a_file_that_is_no_sound_parquet(table_of, tmp_path, harm, words):
+    table = table_of({"y": np.random.default_rng(0).integers(0, 6, 5_000)})
+    table.path.write_bytes(harm(table.path.read_bytes()))
+
+    def read_again():
+        again = open_table("data.parquet", (tmp_path,), tmp_path / "cache", "error", None)
+        return load(Data("data.parquet", "y", 6), Population(), again)
+
+    with pytest.raises(DataError) as caught:
+        read_again()
+    assert words in str(caught.value)
+    assert "data.parquet" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_files_that_are_not_there(tmp_path):
+    (tmp_path / "folder.parquet").mkdir()
+    (tmp_path / "my_rows.parquet").touch()
+    for path, words in (
+        ("absent.parquet", rf"absent.parquet: no such file \(looked in {tmp_path}\)$"),
+        ("my_row.parquet", rf"no such file \(looked in {tmp_path}\); did you mean '{tmp_path}/my_rows.parquet'\?$"),
+        ("folder.parquet", "is not a readable parquet"),
+        ("hub:owner", "hub:owner: must be hub:OWNER/NAME"),
+        ("twin:other", "twin:other: cannot be read; known are files .* and twin:tulu_300k"),
+    ):
+        with pytest.raises(DataError, match=words):
+            open_table(path, (tmp_path,), tmp_path / "cache", "error", None)
+
+
+def test_two_columns_of_one_name_are_refused(table_of):
+    with pytest.raises(DataError, match="two columns have the same name"):
+        table_of(pa.table([pa.array(Y), pa.array(Y)], ["y", "y"]))
+
+
+@pytest.mark.parametrize(
+    "y", [[0, None, 2, None, 5], pa.array([0.0, None, 2.0, None, 5.0]), pa.array([0, None, 2, None, 5], pa.int8())]
+)
+def test_null_is_unlabelled_and_never_class_0(read, y):
+    dataset = read({"y": y})
+    assert len(dataset) == 5
+    assert dataset.labelled.tolist() == [0, 2, 4]
+    assert dataset.y.tolist() == [0, 2, 5]
+    assert dataset.positions(np.array([4, 0])).tolist() == [2, 0]
+    seen = dataset.for_splitters()
+    assert (seen.rows.tolist(), seen.y.tolist(), seen.ids.tolist()) == ([0, 2, 4], [0, 2, 5], [0, 2, 4])
+
+
+INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint64(), pa.float32(), pa.float64()]
+TEXTS = [
+    pa.string(),
+    pa.large_string(),
+    pa.dictionary(pa.int8(), pa.string()),
+    pa.dictionary(pa.int32(), pa.large_string()),
+]
+
+
+def test_however_a_column_is_stored_the_dataset_is_the_same(read):
+    labels = [3, 0, None, 5, 1, 1]
+    names = ["a", "b", "b", "é", "a", "c"]
+
+    def made(number, text, ids):
+        columns = {
+            "y": pa.array(labels, number),
+            "s": pa.array(names).cast(text),
+            "g": pa.array(names).cast(text),
+            "i": pa.array(range(6), ids),
+            "r": pa.array([0 if label is None else label for label in labels], number),
+        }
+        return read(columns, id="i", source="s", group="g", raters=("y", "r"))
+
+    first = made(pa.int64(), pa.string(), pa.int64())
+    assert first.sources.tolist() == names
+    assert first.groups.tolist() == [0, 1, 1, 3, 0, 2]
+    assert first.raters.tolist() == [[3, 3], [0, 0], [5, 5], [1, 1], [1, 1]]
+    variants = [(number, pa.string(), pa.int64()) for number in INTEGERS]
+    variants += [(pa.dictionary(pa.int8(), pa.int16()), pa.string(), pa.int64())]
+    variants += [(pa.int64(), text, pa.int64()) for text in TEXTS]
+    variants += [(pa.int64(), pa.string(), ids) for ids in INTEGERS[:6]]
+    for variant in variants:
+        other = made(*variant)
+        for name in ("labelled", "y", "raters", "sources", "groups", "group_names"):
+            assert getattr(other, name).dtype == getattr(first, name).dtype
+            assert getattr(other, name).tolist() == getattr(first, name).tolist(), (variant, name)
+        assert other.items.ids.dtype == first.items.ids.dtype
+        assert other.items.ids.tolist() == first.items.ids.tolist()
+
+
+def test_large_integers_are_kept_exactly(read):
+    large = [2**53 + 1, 2**53, 2**63 - 1, -5]
+    dataset = read({"y": Y, "i": large}, id="i", group="i")
+    assert dataset.items.ids.tolist() == large
+    assert dataset.group_names[dataset.groups].tolist() == large
+
+
+def test_reading_does_not_wait_for_pandas(tmp_path):
+    columns = {"y": [0, None, 2], "who": ["a", "b", "a"], "id": pa.array([7, 8, 9], pa.uint64())}
+    pq.write_table(pa.table(columns), tmp_path / "data.parquet")
+    code = """
+import sys
+from pathlib import Path
+from harness.data.dataset import Data, load
+from harness.data.population import Population
+from harness.data.table import open_table
+table = open_table("data.parquet", (Path(),), Path("cache"), "error", None)
+load(Data("data.parquet", "y", 6, id="id", source="who", group="who", raters=("y",)), Population(), table)
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+
+
+def test_the_identity_follows_every_label_and_the_rows(read):
+    def identity(y=tuple(Y), g=tuple(Y), r=tuple(Y), classes=6, **more):
+        columns = {"y": list(y), "g": list(g), "r": list(r)}
+        return read(columns, classes=classes, group="g", raters=("y", "r"), **more).identity()
+
+    same = identity()
+    assert identity() == same
+    assert identity(y=(0, 1, 2, 2)) != same
+    assert identity(y=(0, 1, 2, None)) != same
+    assert identity(g=(0, 1, 2, 2)) != same
+    assert identity(r=(0, 1, 2, 2)) != same
+    assert identity(classes=5) != same
+    assert identity(population=Population("first", n=3)) != same
+
+
+def plain_fusion(marks, how):
+    """One row at a time: count, sort, look."""
+    if how == "median":
+        return sorted(marks)[(len(marks) - 1) // 2]
+    ((label, most), *others) = Counter(marks).most_common()
+    return marks[0] if any(count == most for _, count in others) else label
+
+
+@pytest.mark.parametrize("how", ["majority", "median", "consensus"])
+def test_fused_targets_against_a_plain_loop(read, how):
+    marks = np.random.default_rng(0).integers(0, 4, (400, 3))
+    columns = {name: marks[:, i] for i, name in enumerate("abc")}
+    dataset = read(columns, target=Fused(how, ("a", "b", "c")))
+    rows = [i for i in range(400) if how != "consensus" or len(set(marks[i])) < 3]
+    assert dataset.items.rows.tolist() == rows
+    assert dataset.y.tolist() == [plain_fusion(marks[i].tolist(), how) for i in rows]
+    assert 0 < sum(len(set(row)) == 3 for row in marks.tolist()) < 400
+    assert all(name not in dataset.items.columns for name in "abc")
+
+
+def test_of_four_raters_the_lower_middle_is_the_median_and_a_tie_takes_the_first(read):
+    columns = {"a": [3, 3, 5], "b": [1, 1, 1], "c": [1, 0, 0], "d": [3, 2, 2]}
+    assert read(columns, target=Fused("median", tuple("abcd"))).y.tolist() == [1, 1, 1]
+    assert read(columns, target=Fused("majority", tuple("abcd"))).y.tolist() == [3, 3, 5]
+    assert read(columns, target=Fused("majority", tuple("bacd"))).y.tolist() == [1, 1, 1]
+
+
+def test_a_row_that_one_of_the_fused_raters_left_out_is_unlabelled(read):
+    columns = {"a": [3, None, 5], "b": [3, 1, 1], "c": [1, 2, 0]}
+    assert read(columns, target=Fused("majority", tuple("abc"))).labelled.tolist() == [0, 2]
+    consensus = read(columns, target=Fused("consensus", tuple("abc")))
+    assert consensus.items.rows.tolist() == [0, 1]  # unlabelled rows stay; labelled ones need agreement
+    assert consensus.labelled.tolist() == [0]
+
+
+def test_fused_targets_on_the_real_scores(read, scores):
+    first = scores.slice(0, 30_000)
+    gpt = first["gpt_scores"].to_numpy()
+
+    def fused(how):
+        return read(first, target=Fused(how, RATERS), id="row_id", source="source")
+
+    assert round((fused("majority").y == gpt).mean(), 4) == 0.8186
+    assert round((fused("median").y == gpt).mean(), 4) == 0.6462
+    assert len(fused("consensus").y) == len(fused("consensus")) == 20_837
+
+
+def test_the_sources_of_the_pool_are_blocks(read, scores):
+    dataset = read(scores, target="gpt_scores", source="source", id="row_id", raters=RATERS)
+    names, first, counts = np.unique(dataset.sources, return_index=True, return_counts=True)
+    assert sorted(zip(first.tolist(), counts.tolist(), strict=True)) == [
+        (0, 100_000),
+        (100_000, 33_919),
+        (133_919, 100_000),
+        (233_919, 15_011),
+        (248_930, 52_002),
+    ]
+    assert len(names) == 5
+    shares = np.bincount(dataset.y) / len(dataset)
+    assert np.round(100 * shares, 2).tolist() == [6.19, 14.75, 28.62, 29.23, 19.93, 1.27]
+    assert (dataset.raters[:, 0] == dataset.y).all()
+
+
+def test_the_target_cannot_be_read_as_an_input(read):
+    columns = {"a": Y, "b": Y, "c": Y}
+    items = read(columns, target=Fused("median", ("a", "b")), raters=("a", "b", "c")).items
+    assert items.values("c").to_pylist() == Y
+    for name in "ab":
+        with pytest.raises(DataError, match=f"column '{name}' may not be used as an input"):
+            items.values(name)
+    with pytest.raises(DataError, match="column 'd' cannot be read here; known: c"):
+        items.values("d")
+
+
+VECTORS = {
+    "ragged": ([[1.0, 2.0], [3.0, 4.0], [5.0], [6.0, 7.0]], "another length than the first row's 2 (1), id 12;"),
+    "null row": ([[1.0, 2.0], None, [5.0, 6.0], None], "a null where a vector should be, id 11, 13;"),
+    "null first": ([None, [1.0, 2.0], [5.0, 6.0], [1.0, 1.0]], "a null where a vector should be, id 10;"),
+    "null inside": ([[1.0, 2.0], [3.0, None], [5.0, 6.0], [1.0, 1.0]], "vectors with a null element, id 11;"),
+    "empty": (pa.array([[], [], [], []], pa.list_(pa.float32())), "an empty list where a vector should be, id 10;"),
+    "text": (list("abcd"), "must hold lists of numbers, holds string"),
+    "numbers": ([1.0, 2.0, 3.0, 4.0], "must hold lists of numbers, holds double"),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vectors_that_are_no_matrix(read, name):
+    values, words = VECTORS[name]
+    items = read({"y": Y, "i": [10, 11, 12, 13], "v": values}, id="i").items
+    with pytest.raises(DataError) as caught:
+        list(Column("v").embed(items, 0))
+    assert "data.parquet: column 'v' " in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_json_lines_are_read_as_a_table(lines):
+    long = 2**53 + 1
+    table = lines(
+        {"y": 1, "i": long, "t": "é\u2028", "m": [{"role": "user", "content": "日本"}]},
+        "",
+        {"y": None, "i": 2**63 - 1, "later": 0.5, "m": []},
+        "   \t",
+        '{"i": -1, "y": 2}\r',
+    )
+    assert pq.read_table(table.path).to_pylist() == [
+        {"y": 1, "i": long, "t": "é\u2028", "m": [{"role": "user", "content": "日本"}], "later": None},
+        {"y": None, "i": 2**63 - 1, "t": None, "m": [], "later": 0.5},
+        {"y": 2, "i": -1, "t": None, "m": None, "later": None},
+    ]
+    dataset = load(Data("data.jsonl", "y", 6, id="i", text="m"), Population(), table)
+    assert dataset.items.ids.tolist() == [long, 2**63 - 1, -1]
+    assert dataset.labelled.tolist() == [0, 2]
+    assert list(dataset.items.conversations()) == [[("user", "日本")], [], []]
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        (({"y": 1}, "{oops"), "data.jsonl:2: is not JSON: "),
+        (({"y": 1}, "", '{"y": 2} {"y": 3}'), "data.jsonl:3: is not JSON: Extra data"),
+        (({"y": 1}, "", [3]), "data.jsonl:3: must be an object {...}, is list"),
+        (("null",), "data.jsonl:1: must be an object {...}, is NoneType"),
+        ((b'{"y": 1, "s": "caf\xe9"}',), "data.jsonl:1: is not JSON: 'utf-8' codec can't decode"),
+        (('{"y": ' + "[" * 100_000,), "data.jsonl:1: is not JSON: "),
+        (({"y": 1}, {"y": "a"}), "data.jsonl:1-2: column 'y' cannot be of one type"),
+        (({"y": 1}, {"y": True}), "data.jsonl:1-2: column 'y' cannot be of one type"),
+        (({"y": 1, "i": 2**53 + 1}, {"i": 0.5}), "data.jsonl:1-2: column 'i' cannot be of one type"),
+        (({"y": 1, "i": 2**70},), "data.jsonl:1-1: column 'i' cannot be of one type"),
+        (('{"s": "\\ud800"}',), "data.jsonl:1-1: column 's' cannot be of one type"),
+        ((), "data.jsonl: has no rows"),
+        (("", "  "), "data.jsonl: has no rows"),
+    ],
+)
+def test_faults_of_json_lines_name_the_line(lines, records, words):
+    with pytest.raises(DataError) as caught:
+        lines(*records)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_may_widen_from_piece_to_piece(lines, monkeypatch):
+    monkeypatch.setattr(tables, "LINES", 2)
+    table = lines({"a": None}, {"m": []}, {"a": 3}, {"m": [{"r": "x"}]}, {"a": 0.5}, {"m": [{"r": "y", "n": 1}]})
+    assert pq.read_table(table.path).to_pylist() == [
+        {"a": None, "m": None},
+        {"a": None, "m": []},
+        {"a": 3.0, "m": None},
+        {"a": None, "m": [{"r": "x", "n": None}]},
+        {"a": 0.5, "m": None},
+        {"a": None, "m": [{"r": "y", "n": 1}]},
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["x", True, [1]])
+def test_columns_of_another_type_in_a_later_piece_are_refused(lines, monkeypatch, wrong):
+    monkeypatch.setattr(tables, "LINES", 2)
+    with pytest.raises(
+        DataError, match=r"its lines do not have the same columns and types: .*Field a has incompatible"
+    ):
+        lines({"a": 1}, {"a": 2}, {"a": wrong})
+
+
+def test_large_integers_do_not_become_fractions_in_a_later_piece(lines, monkeypatch):
+    monkeypatch.setattr(tables, "LINES", 2)
+    with pytest.raises(DataError, match="Integer value 9007199254740993 not in range"):
+        lines({"a": 2**53 + 1}, {"a": 2}, {"a": 0.5})
+
+
+def test_a_conversion_is_reused_until_the_file_changes(lines):
+    first = lines({"y": 1})
+    made = first.path.stat().st_mtime_ns
+    again = lines({"y": 1})
+    assert again == first
+    assert again.path.stat().st_mtime_ns == made
+    assert sorted(each.suffix for each in first.path.parent.iterdir()) == [".lock", ".parquet"]
+    other = lines({"y": 2})
+    assert other.path != first.path
+    assert pq.read_table(other.path)["y"].to_pylist() == [2]
+
+
+def test_memory_for_a_conversion_does_not_grow_with_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LINES", 200)
+
+    def peak(rows):
+        file = tmp_path / f"{rows}.jsonl"
+        file.write_text("".join(f'{{"y": {i % 6}, "text": "{"word " * 100}{i}"}}\n' for i in range(rows)))
+        tracemalloc.start()
+        table = open_table(file.name, (tmp_path,), tmp_path / "cache", "error", None)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert pq.read_metadata(table.path).num_rows == rows
+        return highest
+
+    peak(200)
+    assert peak(8_000) < 2 * peak(800)
+
+
+def test_copies_of_an_oversampled_row_are_split_as_rows_of_their_own(table_of):
+    from harness_plugins.splitters.nested import Nested
+    from harness_plugins.splitters.prefix import Prefix
+
+    y = [0] * 40 + [1] * 4
+    data = Data("data.parquet", "y", 2, id="name")
+    table = table_of({"y": y, "name": [f"row {i}" for i in range(44)]})
+    dataset = load(data, Population("oversampled", per_class=40), table)
+    assert len(dataset) == 80
+    for splitter in (Prefix((0.5,)), Nested((0.5,), test=0.4)):
+        (split,) = splitter.splits(dataset.for_splitters(), 0)
+        both = np.intersect1d(dataset.items.rows[split.train], dataset.items.rows[split.test])
+        assert both.tolist() == [40, 41, 42, 43], "the rare rows, ten times each, stand on both sides"

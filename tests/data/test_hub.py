@@ -1,0 +1,374 @@
+"""hub: data against a hub cache laid out by hand, and against a hub on the loopback that speaks its protocol."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness.data.hub import choose
+from harness.errors import DataError
+from harness.utils.hashing import of_file
+from tests.command_line import PATIENCE, harness, ranks, table, write_suite
+
+COMMIT, OTHER = "0123456789abcdef" * 2 + "01234567", "f" * 40
+FETCH = """
+import json, sys
+from pathlib import Path
+from harness.errors import DataError
+from harness.data.hub import fetch
+try:
+    found = fetch(sys.argv[1], Path("cache"))
+except DataError as error:
+    print(json.dumps({"error": str(error)}))
+else:
+    print(json.dumps({"file": str(found.file), "shown": found.shown, "sha256": found.sha256}))
+"""
+
+
+def environment(home, **more):
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))}
+    return ours | {"HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"} | more
+
+
+def fetched(path, cwd, **more):
+    """What fetch() says of a path, in a process of its own: the library reads its environment once."""
+    command = [sys.executable, "-c", FETCH, path]
+    env = environment(cwd / "hf", **more)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    return json.loads(done.stdout)
+
+
+def cached(cwd, files, commit=COMMIT, revision="main", repository="owner--name"):
+    """Lay files {name: table} out as the hub's own library does."""
+    home = cwd / "hf" / "hub" / f"datasets--{repository}"
+    (home / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
+    (home / "refs" / revision).write_text(commit)
+    for name, rows in files.items():
+        link = home / "snapshots" / commit / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        blob = home / "blobs" / hashlib.sha256(name.encode()).hexdigest()
+        blob.parent.mkdir(exist_ok=True)
+        pq.write_table(rows, blob)
+        link.unlink(missing_ok=True)
+        link.symlink_to(blob)
+    return home
+
+
+def rows(*values, **more):
+    return pa.table({"x": pa.array(values, pa.int64()), **more})
+
+
+def shards(n=2, split="train"):
+    return {f"data/{split}-{i:05}-of-{n:05}.parquet": rows(10 * i, 10 * i + 1) for i in range(n)}
+
+
+# Which files are meant.
+
+
+@pytest.mark.parametrize(
+    ("names", "part", "split", "chosen"),
+    [
+        (["tulu.parquet"], None, "train", [0]),
+        (["b.parquet", "a.parquet", "card.md"], None, "train", [1, 0]),
+        (["data/train-00000-of-00001-0a1b2c.parquet", "data/test-00000-of-00001.parquet"], None, "train", [0]),
+        (["data/train_sft-00000-of-00001.parquet"], None, "train_sft", [0]),
+        (["x-10.parquet", "x-9.parquet"], None, "train", [1, 0]),
+        (["test.parquet", "train.parquet"], "test", "test", [0]),
+        (["val.parquet", "train.parquet"], "validation", "validation", [0]),
+        (
+            ["default/train/0001.parquet", "default/train/0000.parquet", "default/test/0000.parquet"],
+            None,
+            "train",
+            [1, 0],
+        ),
+        (["en/train-00000-of-00001.parquet", "en/test-00000-of-00001.parquet"], None, "en/train", [0]),
+        (["en/train.parquet", "de/train.parquet"], "de/train", "de/train", [1]),
+        (["en/train.parquet", "en/test.parquet", "de/train.parquet"], "test", "en/test", [1]),
+        (["a/one.parquet", "a/two.parquet", "b/one.parquet"], "a/*.parquet", "a/*.parquet", [0, 1]),
+        (["a[1].parquet", "a1.parquet"], "a[1].parquet", "a[1].parquet", [0]),
+    ],
+)
+def test_the_files_of_a_split(names, part, split, chosen):
+    assert choose(names, part, "hub:o/n") == (split, [names[i] for i in chosen])
+
+
+@pytest.mark.parametrize(
+    ("names", "part", "words"),
+    [
+        (["train.jsonl"], None, "hub:o/n: holds no parquet file; .*@refs/convert/parquet"),
+        (
+            ["en/train.parquet", "de/train.parquet"],
+            None,
+            r"several splits \(de/train, en/train\); name one, as hub:o/n:de/",
+        ),
+        (["en/train.parquet", "de/train.parquet"], "train", "name one, as hub:o/n:de/train"),
+        (["train.parquet", "test.parquet"], "tests", "no split is called 'tests'; did you mean 'test'"),
+        (["train.parquet"], "tarin.parquet", "no file is called 'tarin.parquet'; did you mean 'train.parquet'"),
+    ],
+)
+def test_what_is_not_there_or_not_clear_is_refused(names, part, words):
+    shown = "hub:o/n" if part is None else f"hub:o/n:{part}"
+    with pytest.raises(DataError, match=words) as caught:
+        choose(names, part, shown)
+    assert "\n" not in str(caught.value)
+
+
+# The cache alone.
+
+
+def test_shards_become_one_file_in_their_order(tmp_path):
+    names = cached(tmp_path, shards(12) | {"data/test-00000-of-00001.parquet": rows(7)}) / "snapshots" / COMMIT / "data"
+    found = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
+    assert found["shown"] == f"hub:owner/name@{COMMIT}:train"
+    assert pq.read_table(found["file"])["x"].to_pylist() == [10 * i + j for i in range(12) for j in (0, 1)]
+    before = Path(found["file"]).stat().st_ino
+    again = fetched(found["shown"], tmp_path, HF_HUB_OFFLINE="1")
+    assert again == found, "the shown address is one that can be asked for"
+    assert Path(found["file"]).stat().st_ino == before, "it is joined once"
+    test = fetched("hub:owner/name:test", tmp_path, HF_HUB_OFFLINE="1")
+    assert test["file"] == str(names / "test-00000-of-00001.parquet"), "one file is used where it lies"
+    assert test["sha256"] == of_file(names / "test-00000-of-00001.parquet")
+
+
+def test_a_revision_is_a_branch_or_a_commit(tmp_path):
+    cached(tmp_path, {"train.parquet": rows(1)})
+    cached(tmp_path, {"default/train/0000.parquet": rows(2)}, OTHER, "refs/convert/parquet")
+    for path, value, commit in (
+        ("hub:owner/name", 1, COMMIT),
+        (f"hub:owner/name@{COMMIT}", 1, COMMIT),
+        ("hub:owner/name@refs/convert/parquet", 2, OTHER),
+        (f"hub:owner/name@{OTHER}:train", 2, OTHER),
+    ):
+        found = fetched(path, tmp_path, HF_HUB_OFFLINE="1")
+        assert found["shown"] == f"hub:owner/name@{commit}:train"
+        assert pq.read_table(found["file"])["x"].to_pylist() == [value]
+
+
+def test_columns_in_another_order_or_all_null_are_the_same_columns(tmp_path):
+    one = pa.table({"x": [1], "y": pa.nulls(1)})
+    two = pa.table({"y": ["b"], "x": [2]})
+    cached(tmp_path, {"train-0-of-2.parquet": one, "train-1-of-2.parquet": two})
+    found = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
+    assert pq.read_table(found["file"]).to_pylist() == [{"x": 1, "y": None}, {"x": 2, "y": "b"}]
+
+
+def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_path):
+    files = shards(3)
+    files.pop("data/train-00001-of-00003.parquet")
+    cached(tmp_path, files)
+    wrong = {"a-0-of-2.parquet": rows(1), "a-1-of-2.parquet": rows(1, z=pa.array(["?"]))}
+    cached(tmp_path, wrong, repository="owner--columns")
+    cached(
+        tmp_path, {"a-0-of-2.parquet": rows(1), "a-1-of-2.parquet": pa.table({"x": ["a"]})}, repository="owner--types"
+    )
+    damaged = cached(tmp_path, {"a.parquet": rows(1)}, repository="owner--damaged") / "snapshots" / COMMIT / "a.parquet"
+    damaged.resolve().write_bytes(b"PAR1 not")
+    command = "hf download owner/{} --repo-type dataset --include '*.parquet'"
+    for path, said in (
+        ("hub:owner/name", f"2 of its 3 files are in the hub cache; fetch the others: {command.format('name')}"),
+        ("hub:owner/absent", f"HF_HUB_OFFLINE is set; where there is a network: {command.format('absent')}"),
+        ("hub:owner/name@v2", "hf download owner/name --repo-type dataset --revision v2 --include '*.parquet'"),
+        (f"hub:owner/name@{OTHER}", "not in the hub cache"),
+        ("hub:owner/columns", "column 'z' is not in both a-0-of-2.parquet and a-1-of-2.parquet"),
+        ("hub:owner/types", "its files do not have the same types: "),
+        ("hub:owner", "must be hub:OWNER/NAME, with @REVISION and :SPLIT"),
+        ("hub:owner/../name", "must be hub:OWNER/NAME"),
+        ("hub:owner/name@../../x", "must be hub:OWNER/NAME"),
+    ):
+        error = fetched(path, tmp_path, HF_HUB_OFFLINE="1")["error"]
+        assert said in error, error
+        assert error.startswith(("hub:", path))
+        assert "\n" not in error
+
+
+def test_without_the_library_the_extra_is_named(tmp_path):
+    (tmp_path / "huggingface_hub.py").write_text("raise ModuleNotFoundError('gone')")
+    error = fetched("hub:owner/name", tmp_path, PYTHONPATH=str(tmp_path))["error"]
+    assert error.endswith("pip install 'labelharness[hf]'")
+
+
+# A suite.
+
+
+def on_hub(folder, **data):
+    """Write a suite whose rows are a data set of the hub, in two shards in the cache."""
+    everything = table()
+    file = write_suite(folder, ["majority", {"knn": {"on": "embedding", "k": 7}}])
+    suite = json.loads(file.read_text())
+    suite["data"] |= {"path": "hub:owner/name"} | data
+    file.write_text(json.dumps(suite))
+    cached(folder, {"data/train-0-of-2.parquet": everything[:100], "data/train-1-of-2.parquet": everything[100:]})
+    return file
+
+
+def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "file").mkdir()
+    on_hub(tmp_path / "hub")
+    (tmp_path / "hub" / "data.parquet").unlink()
+    write_suite(tmp_path / "file", ["majority", {"knn": {"on": "embedding", "k": 7}}])
+    env = environment(tmp_path / "hub" / "hf", HF_HUB_OFFLINE="1")
+    result = harness("run", "suite.yaml", cwd=tmp_path / "hub", env=env)
+    assert result.returncode == 0, result.stderr
+    assert harness("run", "suite.yaml", cwd=tmp_path / "file").returncode == 0
+    pages = [(tmp_path / place / "leaderboards/small/README.md").read_text() for place in ("hub", "file")]
+    lines = [[line for line in page.splitlines() if line.startswith("| 1")] for page in pages]
+    assert lines[0] == lines[1] != []
+    assert ranks(tmp_path / "hub") == ranks(tmp_path / "file")
+    assert f"hub:owner/name@{COMMIT}:train" in pages[0], "the board says which commit it was"
+
+
+def test_a_suite_on_what_is_not_there_is_one_line(tmp_path):
+    env = environment(tmp_path / "hf", HF_HUB_OFFLINE="1")
+    on_hub(tmp_path, path="hub:owner/absent")
+    refused = harness("run", "suite.yaml", cwd=tmp_path, env=env)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert "hf download owner/absent --repo-type dataset" in refused.stderr
+    on_hub(tmp_path, when_missing="twin")
+    refused = harness("run", "suite.yaml", cwd=tmp_path, env=env)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "when_missing: twin is for files" in refused.stderr
+
+
+# A hub on the loopback.
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves {(repository, commit): {file name: bytes}} as the hub does, and remembers what it was asked."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.repositories, self.heads, self.asked, self.token = {}, {}, [], None
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def push(self, commit, files, repository="owner/name", revision="main"):
+        self.repositories[repository, commit] = files
+        self.heads[repository, revision] = self.heads[repository, commit] = commit
+
+    def address(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path).removeprefix("/api")
+        self.server.asked.append((self.command, path))
+        if self.server.token and self.headers.get("Authorization") != f"Bearer {self.server.token}":
+            return self.refuse("RepoNotFound", 401)
+        _, _, owner, name, what, rest = path.split("/", 5)
+        repository = f"{owner}/{name}"
+        revision, _, file = rest.partition("/") if what in ("resolve", "tree") else (rest, "", "")
+        if repository not in {known for known, _ in self.server.heads}:
+            return self.refuse("RepoNotFound", 404)
+        if (repository, revision) not in self.server.heads:
+            return self.refuse("RevisionNotFound", 404)
+        commit = self.server.heads[repository, revision]
+        files = self.server.repositories[repository, commit]
+        if what == "revision":
+            return self.answer({"id": repository, "sha": commit, "siblings": [{"rfilename": each} for each in files]})
+        if what == "tree":
+            sizes = [(each, len(content), hashlib.sha1(content).hexdigest()) for each, content in files.items()]
+            return self.answer([{"type": "file", "path": p, "size": size, "oid": oid} for p, size, oid in sizes])
+        etag = f'"{hashlib.sha1(files[file]).hexdigest()}"'
+        return self.send(200, files[file], {"ETag": etag, "X-Repo-Commit": commit})
+
+    def answer(self, value):
+        self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def refuse(self, code, status):
+        self.send(status, b"{}", {"X-Error-Code": code, "X-Error-Message": code})
+
+    def send(self, status, body, headers):
+        self.send_response(status)
+        for key, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+@pytest.fixture
+def hub():
+    with Hub() as server:
+        yield server
+        server.shutdown()
+
+
+def as_bytes(files):
+    out = {}
+    for name, content in files.items():
+        sink = pa.BufferOutputStream()
+        pq.write_table(content, sink)
+        out[name] = sink.getvalue().to_pybytes()
+    return out
+
+
+def test_what_the_cache_lacks_is_fetched_once_and_the_commit_stays(tmp_path, hub):
+    hub.push(COMMIT, as_bytes(shards(2) | shards(1, "test")) | {"README.md": b"# card"})
+    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
+    assert found["shown"] == f"hub:owner/name@{COMMIT}:train"
+    assert pq.read_table(found["file"])["x"].to_pylist() == [0, 1, 10, 11]
+    got = {path.rpartition("/")[2] for method, path in hub.asked if method == "GET" and "/resolve/" in path}
+    assert got == {"train-00000-of-00002.parquet", "train-00001-of-00002.parquet"}, "the split, and nothing else"
+    assert (tmp_path / "hf/hub/datasets--owner--name/refs/main").read_text() == COMMIT
+
+    hub.asked.clear()
+    hub.push(OTHER, as_bytes({"train.parquet": rows(99)}))
+    assert fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address()) == found
+    assert hub.asked == [], "a branch that moves on does not change what is here, and nobody is asked"
+
+    test = fetched("hub:owner/name:test", tmp_path, HF_ENDPOINT=hub.address())
+    assert test["shown"] == f"hub:owner/name@{COMMIT}:test", "another split is of the same commit"
+    assert pq.read_table(test["file"])["x"].to_pylist() == [0, 1]
+    moved = fetched(f"hub:owner/name@{OTHER}", tmp_path, HF_ENDPOINT=hub.address())
+    assert pq.read_table(moved["file"])["x"].to_pylist() == [99]
+    assert fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1") == found
+
+
+def test_a_cache_with_a_part_of_a_split_is_completed(tmp_path, hub):
+    files = {name: rows(i) for i, name in enumerate(("a.parquet", "b.parquet", "c.parquet"))}
+    cached(tmp_path, {"b.parquet": rows(1)})
+    hub.push(COMMIT, as_bytes(files))
+    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
+    assert pq.read_table(found["file"])["x"].to_pylist() == [0, 1, 2]
+
+
+def test_a_cache_is_enough_where_the_hub_cannot_be_reached(tmp_path, hub):
+    cached(tmp_path, shards(2))
+    nobody = hub.address()
+    hub.server_close()
+    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=nobody)
+    assert pq.read_table(found["file"])["x"].to_pylist() == [0, 1, 10, 11]
+    error = fetched("hub:owner/absent", tmp_path, HF_ENDPOINT=nobody)["error"]
+    assert f"cannot be fetched from {nobody}: ConnectError: " in error
+    assert "hf download owner/absent" in error
+
+
+def test_refusals_of_the_hub_are_one_line(tmp_path, hub):
+    hub.push(COMMIT, as_bytes({"train.parquet": rows(1)}))
+    absent = fetched("hub:owner/absent", tmp_path, HF_ENDPOINT=hub.address())["error"]
+    assert f"no data set of this name at {hub.address()}; if it is private, set HF_TOKEN" in absent
+    assert "has no revision 'v9'" in fetched("hub:owner/name@v9", tmp_path, HF_ENDPOINT=hub.address())["error"]
+    hub.token = "hf_secret"
+    refused = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address(), HF_TOKEN="hf_wrong")["error"]
+    assert "set HF_TOKEN" in refused
+    assert "hf_wrong" not in refused
+    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address(), HF_TOKEN="hf_secret")
+    assert pq.read_table(found["file"])["x"].to_pylist() == [1]

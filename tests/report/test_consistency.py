@@ -1,0 +1,104 @@
+"""Committed boards are checked without their cells: whatever is altered in one file contradicts another."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.report import index
+from harness.report.consistency import boards, contradictions
+from tests.command_line import harness
+
+LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
+WHOLE = boards(LEADERBOARDS)
+
+
+def test_the_committed_boards_and_their_index_agree():
+    assert len(WHOLE) >= 30
+    assert [line for board in WHOLE for line in contradictions(board)] == []
+    assert index.stale(LEADERBOARDS) == []
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A copy of the board of the quickstart."""
+    copied = tmp_path / "quickstart"
+    shutil.copytree(LEADERBOARDS / "quickstart", copied)
+    return copied
+
+
+def rewrite(file, old, new, count=1):
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, count))
+
+
+def altered(board, name, row, column, value):
+    """Alter one field of a CSV file."""
+    with (board / name).open(newline="") as lines:
+        header, *rows = list(csv.reader(lines))
+    rows[row][header.index(column)] = value
+    with (board / name).open("w", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerows([header, *rows])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("| 1-3 • |", "| 1-2 • |", "Rank is '1-2 •', by the other files it is '1-3 •'"),
+        ("| 1-4 • |", "| 1-4 |", "Rank is '1-4', by the other files it is '1-4 •'"),
+        ("0.5164 ± 0.0108", "0.5165 ± 0.0108", "Accuracy ↑ is '0.5165 ± 0.0108'"),
+        ("0.4970 to 0.5359", "0.4970 to 0.5358", "95 % interval is '0.4970 to 0.5358'"),
+        ("+0.2186 (", "+0.2187 (", "vs majority is '+0.2187 ("),
+        ("0.3702 ± 0.0106", "0.3702 ± 0.0107", "Macro-F1 ↑ is"),
+        ("| 3/3 |", "| 2/3 |", "Cells is '2/3', by the other files it is '3/3'"),
+        ("| source_prior | 0.", "| source_priority | 0.", "no line of 'source_prior', which stands in standings.csv"),
+        ("![What confidence", "![Another](plots/gone.svg)\n\n![What confidence", "plots/gone.svg: is missing"),
+    ],
+)
+def test_an_altered_page_is_told_by_the_other_files(board, old, new, said):
+    rewrite(board / "README.md", old, new)
+    found = list(contradictions(board))
+    assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "column", "value", "said"),
+    [
+        ("standings.csv", 0, "value", "0.6", "do not differ by the"),
+        ("standings.csv", 0, "rank_high", "5", "fusion-mlp last epoch: the rank 1 to 5 does not follow from pairs.csv"),
+        ("standings.csv", 8, "leading", "False", "says that fusion-mlp; fusion-mlp last epoch leads"),
+        ("pairs.csv", 0, "separated", "False", "does not follow from pairs.csv"),
+        ("pairs.csv", 0, "difference", "-0.09", "majority and source_prior do not differ by the -0.09 of pairs.csv"),
+        ("scores.csv", 0, "value", "0.31", "majority: Accuracy ↑ is"),
+    ],
+)
+def test_an_altered_table_is_told_by_the_other_files(board, name, row, column, value, said):
+    altered(board, name, row, column, value)
+    found = list(contradictions(board))
+    assert any(said in line for line in found), found
+
+
+def test_a_missing_or_broken_file_is_one_line(board):
+    (board / "pairs.csv").write_text("comparison,labeler_a\nx,y\n")
+    (line,) = contradictions(board)
+    assert line.startswith(f"{board}: is not as `harness leaderboard` writes it: KeyError")
+    (board / "pairs.csv").unlink()
+    (board / "board.json").unlink()
+    (line,) = contradictions(board)
+    assert line == f"{board}: board.json, pairs.csv missing; write it again with harness leaderboard SUITE"
+
+
+def test_the_command_checks_a_folder_of_boards_or_one_of_them(board):
+    folder = board.parent
+    index.write(folder)
+    done = harness("leaderboard", "--check", ".", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 board and the index: agree with each other\n", "")
+    rewrite(board / "README.md", "| 1-3 • |", "| 1 • |")
+    rewrite(folder / "README.md", "fusion-mlp", "mlp")
+    done = harness("leaderboard", "--check", ".", cwd=folder)
+    assert done.returncode == 3
+    said = "nested(test=0.5), 10 % labelled, fusion-mlp last epoch: Rank is '1 •', by the other files it is '1-3 •'"
+    assert done.stdout == f"quickstart/README.md: {said}\nREADME.md: is stale, from section 'On SIMULATED DATA' on\n"
+    assert harness("leaderboard", "--check", "quickstart", cwd=folder).stdout == f"quickstart/README.md: {said}\n"

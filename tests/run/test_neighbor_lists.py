@@ -1,0 +1,254 @@
+"""Neighbour lists made once: every cell gets what it would have found itself, and a stale list is never used."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness import Block, Task, neighbors
+from harness.plugin.needs import NeighborRequest, needs
+from harness.run.neighbor_lists import find_lists
+from harness.run.neighbor_plan import SharedSearch, plan_searches, requested_lists
+from harness.run.runner import Options, execute, make_ready
+from harness.scoring.score_run import endings
+from harness.suite.catalog import discover
+from harness.suite.suite import load_suite
+from harness_plugins.labelers.knn import KNN
+from harness_plugins.labelers.majority import Majority
+from harness_plugins.wrappers.ensemble import Ensemble
+from harness_plugins.wrappers.oversample import Oversample
+from tests.command_line import table, write_suite
+
+GRID = {"knn": {"on": "embedding", "grid": {"k": [3, 40], "mode": ["vote", "regression"]}}}
+SPLITS = [
+    {"splitter": "prefix", "ratios": [0.1, 0.3, 0.6], "seeds": [3, 4]},
+    {"splitter": "nested", "test": 0.2, "ratios": [0.1, 0.5], "seeds": [1]},
+]
+BLOCKS = {"embedding": {"embedder": "column", "column": "embeddings"}, "text": {"features": "text_v1"}}
+
+
+@pytest.fixture
+def ready(tmp_path):
+    file = write_suite(
+        tmp_path, [GRID, {"linear": {"on": "text", "epochs": 1}}], table(400), splits=SPLITS, blocks=BLOCKS
+    )
+    suite = load_suite(file, discover())
+    return make_ready(suite, discover(), Options(tmp_path, threads=1), lambda text: None)
+
+
+def run(ready, monkeypatch, least):
+    """Run a suite where a list is worth making from `least` multiplications on; returns its answers and its lists."""
+    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVING", least)
+    made = []
+    execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: made.append((name, rows, total)))
+    assert {ending.status for ending in endings(ready)} == {"ok"}
+    found = {cell.key: ready.store.read(cell.key) for cell in ready.cells}
+    return {key: (result.labels, np.array(result.proba)) for key, result in found.items()}, made
+
+
+def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_path):
+    plain, none = run(ready, monkeypatch, float("inf"))
+    assert none == []
+    assert not (tmp_path / "runs/cache/lists").exists()
+    other = make_ready(ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "other"), lambda text: None)
+    listed, made = run(other, monkeypatch, 0)
+    assert made
+    assert plain.keys() == listed.keys()
+    for key, (labels, proba) in plain.items():
+        np.testing.assert_array_equal(labels, listed[key][0])
+        np.testing.assert_allclose(proba, listed[key][1], atol=1e-5)
+    abouts = list((tmp_path / "other/runs/cache/lists").glob("*/list.json"))
+    assert len(abouts) == 3 + 3 + 2  # a list each of the two prefix curves and of the nested one
+    assert all(json.loads(about.read_text())["recall"] == 1.0 for about in abouts)
+
+
+def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
+    requests = requested_lists(ready.cells)
+    assert {request.neighbors.k for request in requests if len(request.cut.split.train) >= 40} == {40}
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
+    searches = plan_searches(ready.cells, blocks)
+    assert sorted(len(search.lists) for search in searches) == [2, 3, 3]
+    for search in searches:
+        for one, other in zip(search.lists, search.lists[1:], strict=False):
+            assert set(one.cut.split.train) < set(other.cut.split.train)
+
+
+def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "feature")}
+    assert [len(search.lists) for search in plan_searches(ready.cells, blocks)] == [1] * 8
+
+
+TWO = [{"splitter": "prefix", "ratios": [0.1, 0.6], "seeds": [3]}]
+SPREAD = {"graph_propagation": {"on": "embedding", "grid": {"alpha": [0.2, 0.5], "neighbors": [4, 9]}}}
+
+
+def spreading(folder, on):
+    folder.mkdir(exist_ok=True)
+    file = write_suite(
+        folder,
+        [{"graph_propagation": SPREAD["graph_propagation"] | {"on": on}}],
+        table(200),
+        splits=TWO,
+        blocks=BLOCKS,
+    )
+    return make_ready(load_suite(file, discover()), discover(), Options(folder, threads=1), lambda text: None)
+
+
+def test_one_graph_of_all_rows_serves_every_split_and_every_alpha(monkeypatch, tmp_path):
+    plain, none = run(spreading(tmp_path / "plain", "embedding"), monkeypatch, float("inf"))
+    assert none == []
+    ready = spreading(tmp_path / "shared", "embedding")
+    answered, made = run(ready, monkeypatch, 0)
+    assert {(name, total) for name, _, total in made} == {("embedding", 200)}
+    (about,) = (tmp_path / "shared/runs/cache/lists").glob("*/list.json")
+    assert np.load(about.with_name("index.npy")).shape == (200, 8)
+    searches = []
+    for key, (labels, proba) in answered.items():
+        np.testing.assert_array_equal(labels, plain[key][0])
+        np.testing.assert_allclose(proba, plain[key][1], atol=1e-6)
+        searches += ready.store.read(key).timing["searches"]
+    assert len(searches) == 2 * 4
+    assert {(search["shared"], search["seconds"]) for search in searches} == {
+        (True, json.loads(about.read_text())["seconds"])
+    }
+
+
+def test_features_are_scaled_by_the_train_rows_and_so_is_their_graph(monkeypatch, tmp_path):
+    plain, _ = run(spreading(tmp_path / "plain", "text"), monkeypatch, float("inf"))
+    answered, _ = run(spreading(tmp_path / "shared", "text"), monkeypatch, 0)
+    assert len(list((tmp_path / "shared/runs/cache/lists").glob("*/list.json"))) == 2
+    for key, (_, proba) in answered.items():
+        np.testing.assert_allclose(proba, plain[key][1], atol=1e-6)
+
+
+def test_the_graph_of_other_rows_is_not_taken(tmp_path):
+    from harness.plugin.precomputed import PrecomputedNeighbors, fingerprint
+    from harness.search.neighbors import graph
+
+    X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "similarity.npy", np.ones((60, 3), np.float32))
+    np.save(tmp_path / "index.npy", np.repeat(np.arange(60)[:, None], 3, 1).astype(np.int32))  # all are their own
+    (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
+    block = Block.open(str(tmp_path / "x.npy"), "embedding", key="x")
+    listed = PrecomputedNeighbors(str(tmp_path), 3, fingerprint([block], np.empty(0, np.int64), np.arange(60)))
+    task = Task({"x": block}, np.arange(20), np.zeros(20, int), np.arange(40, 60), 2, spare=np.arange(20, 40))
+    given = replace(task, graphs={("x",): listed})
+    assert (graph(given, "x", 2).diagonal() > 0).all()  # it is believed for what it is of
+    assert (graph(replace(given, labelled=np.arange(20, 40), spare=np.arange(20)), "x", 3).diagonal() > 0).all()
+    for other in (
+        replace(given, spare=np.arange(21, 40)),
+        replace(given, blocks={"x": Block.open(str(tmp_path / "x.npy"), "feature", key="x")}),
+    ):
+        assert (graph(other, "x", 3).diagonal() == 0).all()
+    assert (graph(given, "x", 4).diagonal() == 0).all()  # too short a list
+
+
+def test_crowds_of_equal_rows_leave_the_one_pass_for_a_search_each(monkeypatch, tmp_path):
+    rows = table(300).to_pandas()
+    rows["embeddings"] = [rows["embeddings"][i % 7] for i in range(300)]
+    import pyarrow as pa
+
+    answers = {}
+    for name, least in (("plain", float("inf")), ("shared", 0)):
+        (tmp_path / name).mkdir()
+        file = write_suite(tmp_path / name, [GRID], pa.Table.from_pandas(rows), splits=TWO, blocks=BLOCKS)
+        ready = make_ready(
+            load_suite(file, discover()), discover(), Options(tmp_path / name, threads=1), lambda text: None
+        )
+        answers[name], _ = run(ready, monkeypatch, least)
+    assert len(list((tmp_path / "shared/runs/cache/lists").glob("*/list.json"))) == 2
+    for key, (labels, proba) in answers["plain"].items():
+        np.testing.assert_array_equal(labels, answers["shared"][key][0])
+        np.testing.assert_allclose(proba, answers["shared"][key][1], atol=1e-6)
+
+
+def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
+    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVING", 0)
+    request = requested_lists(ready.cells)[0]
+    search = SharedSearch((request,), (Block(np.zeros((400, 4), np.float32), "embedding"),))
+    alone = next(cell for cell in ready.cells if cell.cut is request.cut and needs(cell.candidate.labeler))
+    assert search.is_worth_sharing(ready.cells)
+    assert not search.is_worth_sharing([alone])
+
+
+def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
+    X = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    block = Block.open(str(tmp_path / "x.npy"), "embedding", key="x")
+    task = Task({"x": block}, np.arange(40), np.zeros(40, int), np.arange(40, 60), n_classes=2)
+    _, index = neighbors(task, "x", 5)
+    from harness.plugin.precomputed import PrecomputedNeighbors, fingerprint
+
+    wrong = np.zeros((20, 5))
+    np.save(tmp_path / "similarity.npy", wrong)
+    np.save(tmp_path / "index.npy", wrong.astype(np.int32))
+    (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
+    listed = PrecomputedNeighbors(str(tmp_path), 5, fingerprint([block], task.labelled, task.to_label))
+    given = replace(task, listed={("x",): listed})
+    assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
+    for other in (
+        replace(given, labelled=np.arange(1, 41)),
+        replace(given, to_label=np.arange(40, 59)),
+        replace(given, blocks={"x": Block(X, "embedding")}),
+    ):
+        expected = neighbors(replace(other, listed={}), "x", 5)
+        np.testing.assert_array_equal(neighbors(other, "x", 5)[1], expected[1])
+    np.testing.assert_array_equal(neighbors(given, "x", 6)[1][:, :5], index)  # too short a list
+
+
+def test_what_a_labeler_writes_into_its_neighbours_reaches_no_other(tmp_path):
+    from harness.plugin.precomputed import PrecomputedNeighbors
+
+    np.save(tmp_path / "similarity.npy", np.full((4, 3), 0.5, np.float32))
+    np.save(tmp_path / "index.npy", np.ones((4, 3), np.int32))
+    similarity, index = PrecomputedNeighbors(str(tmp_path), 3, "").top(2)
+    similarity *= 2
+    index += 1
+    assert (similarity == 1).all()
+    similarity, index = PrecomputedNeighbors(str(tmp_path), 3, "").top(3)
+    assert (similarity == 0.5).all()
+    assert (index == 1).all()
+
+
+def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
+    knn = KNN(on="e", k=7)
+    assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [
+        NeighborRequest(("e",), 7),
+        NeighborRequest(("e", "t"), 3),
+    ]
+    assert needs(Oversample(base=knn)) == []  # its base learns from other rows
+    assert needs(Majority()) == []
+
+
+def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, tmp_path):
+    from harness.errors import HarnessError
+    from harness.utils.processes import Limits, Processes
+
+    blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding", (), str(tmp_path / "gone.npy"), "key")}
+    (search, *_) = plan_searches(ready.cells, blocks)
+    processes = Processes(("harness.run.neighbor_lists",), 1)
+    with pytest.raises(HarnessError, match="neighbours on embedding"):
+        find_lists(search, tmp_path, processes, Limits(60, 2**33), 1, lambda rows, total: None)
+    assert search.opened(tmp_path) == [None] * 3
+
+
+def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
+    """What a list is of is the content of its blocks, wherever they lie."""
+    first, _ = run(ready, monkeypatch, 0)
+    (tmp_path / "runs").rename(tmp_path / "moved-runs")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "moved-runs").rename(tmp_path / "elsewhere" / "runs")
+    for cell in (tmp_path / "elsewhere/runs" / ready.suite.name / "cells").iterdir():
+        shutil.rmtree(cell)
+    moved = make_ready(
+        ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "elsewhere"), lambda text: None
+    )
+    answered, made = run(moved, monkeypatch, 0)
+    assert made == []
+    assert answered.keys() == first.keys()
+    searches = [search for cell in moved.cells for search in moved.store.read(cell.key).timing["searches"]]
+    assert searches
+    assert all(search["shared"] for search in searches)

@@ -1,0 +1,54 @@
+"""Feature sets that look at one row at a time are made by several workers, to the bytes of one."""
+
+import numpy as np
+import pytest
+
+from harness.run import block_builder, shards
+from harness.run.runner import Options, make_ready
+from harness.suite.catalog import discover
+from harness.suite.suite import load_suite
+from harness.utils.processes import Limits, Processes
+from tests.command_line import table, write_suite
+
+
+@pytest.fixture
+def ready(tmp_path):
+    blocks = {
+        "text": {"features": "text_v2"},
+        "who": {"features": "one_hot", "columns": ["source"]},
+        "svd": {"embedder": "hashing_svd", "dim": 4},
+    }
+    file = write_suite(tmp_path, ["majority"], table(500), blocks=blocks)
+    return make_ready(load_suite(file, discover()), discover(), Options(tmp_path, threads=2), lambda text: None)
+
+
+def made(ready, name, workers, cache):
+    processes, limits, told = Processes(("harness.run.worker",), 1), Limits(120, 2**33), []
+    block_builder.build_block(ready.recipes[name], ready.dataset.items, cache, processes, limits, told.append, workers)
+    return (cache / "blocks" / ready.recipes[name].key / "array.npy").read_bytes(), told
+
+
+def test_several_workers_make_the_bytes_of_one(ready, tmp_path, monkeypatch):
+    monkeypatch.setattr(block_builder, "MIN_ROWS", 100)
+    workers = block_builder.default_slots(ready.recipes["text"], 500, cores=3)
+    assert workers == (None,) * 3
+    one, _ = made(ready, "text", (None,), tmp_path / "one")
+    three, told = made(ready, "text", workers, tmp_path / "three")
+    assert one == three
+    assert told[-1] == 500
+    assert not list((tmp_path / "three/blocks").glob("*.shards*"))
+
+
+def test_only_rowwise_feature_sets_get_several(ready):
+    assert block_builder.default_slots(ready.recipes["text"], 1_000_000, cores=2) == (None, None)
+    assert block_builder.default_slots(ready.recipes["text"], 9_999, cores=2) == (None,)
+    assert block_builder.default_slots(ready.recipes["who"], 1_000_000, cores=2) == (None,)
+    assert block_builder.default_slots(ready.recipes["svd"], 1_000_000, cores=2) == (None,)
+    assert not shards.can_be_cut(ready.recipes["who"])
+
+
+def test_what_cannot_be_cut_is_made_by_one_whatever_is_asked(ready, tmp_path):
+    whole, _ = made(ready, "who", (None, None), tmp_path / "two")
+    single, _ = made(ready, "who", (None,), tmp_path / "one")
+    assert whole == single
+    assert np.frombuffer(whole[-4:], np.float32)[0] in (0.0, 1.0)

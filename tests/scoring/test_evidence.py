@@ -1,0 +1,173 @@
+"""What is read from finished cells for a comparison: rows, groups, folds and seeds, against plain NumPy."""
+
+import numpy as np
+import pytest
+
+from harness.plugin.protocols import Split
+from harness.run.plan import Cell, Cut
+from harness.run.store import Result
+from harness.scoring.evidence import Archive, gather
+from harness.scoring.leaderboard import Ending, compare
+from harness.scoring.scores import Answers, scores
+from harness.statistics import metrics
+from harness.statistics.significance import differences
+from harness.suite.suite import Candidate
+from tests.command_line import harness, ranks, table, write_labelers, write_suite
+
+C = 4
+N = 400
+NONE = np.empty(0, np.int64)
+RNG = np.random.default_rng(0)
+Y = RNG.choice(C, N, p=[0.4, 0.3, 0.28, 0.02])
+GROUPS = np.sort(RNG.integers(0, 50, N))
+
+
+class Finished:
+    """Cells of labelers that are right with some chance, and the archive they are read from."""
+
+    def __init__(self, splits, skills, groups=None):
+        rng = np.random.default_rng(1)
+        self.cuts = [Cut("the comparison", split) for split in splits]
+        self.results, self.endings = {}, []
+        for title, skill in skills.items():
+            for cut in self.cuts:
+                y = Y[cut.split.test]
+                proba = rng.dirichlet(np.ones(C), len(y)).astype(np.float32)
+                proba[rng.random(len(y)) < skill] *= 0.1
+                proba += (proba.max(axis=1) < 0.2)[:, None] * np.eye(C, dtype=np.float32)[y]
+                proba /= proba.sum(axis=1, keepdims=True)
+                result = Result(proba.argmax(axis=1).astype(np.uint8), proba, {}, {}, {}, {})
+                cell = Cell(f"{title} {cut}", Candidate(title, None), cut, ())
+                self.results[cell.key] = result
+                self.endings.append(Ending(cell, "ok", "", scores(result, self.truth(cut.split), C, "accuracy")))
+        self.archive = Archive(self.results.__getitem__, self.truth, groups, C)
+
+    def truth(self, split):
+        return Answers(Y[split.test], None)
+
+    def loss(self, title, cut, metric):
+        result = self.results[f"{title} {cut}"]
+        return metrics.OF_ROWS[metric](result.labels, result.proba, Y[cut.split.test])
+
+
+def locked(seeds):
+    return [Split(np.arange(seed, 100), np.arange(200, N), NONE, seed) for seed in range(seeds)]
+
+
+def folds(seeds):
+    found = []
+    for seed in range(seeds):
+        fold_of = np.random.default_rng(seed).permutation(N) % 4
+        for fold in range(4):
+            found.append(
+                Split(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold), NONE, seed, 0.75, fold)
+            )
+    return found
+
+
+def prefixes(seeds):
+    orders = [np.random.default_rng(seed).permutation(N) for seed in range(seeds)]
+    return [Split(np.sort(order[:150]), np.sort(order[150:]), NONE, seed, 0.3) for seed, order in enumerate(orders)]
+
+
+@pytest.mark.parametrize("metric", sorted(metrics.OF_ROWS))
+@pytest.mark.parametrize(
+    "splits", [locked(1), locked(3), folds(2), prefixes(3)], ids=["one", "locked", "folds", "prefix"]
+)
+@pytest.mark.parametrize("groups", [None, GROUPS], ids=["rows", "groups"])
+def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits, groups):
+    done = Finished(splits, {"a": 0.5, "b": 0.4, "c": 0.3}, groups)
+    found = gather(done.endings, metric, done.archive)
+    assert found.unit == ("rows" if groups is None else "groups")
+    unit = np.arange(N) if groups is None else groups
+    added, weight = np.zeros(N), np.zeros(N)
+    for cut in done.cuts:
+        d = done.loss("a", cut, metric) - done.loss("b", cut, metric)
+        for row, each in zip(cut.split.test, d, strict=True):
+            added[unit[row]] += each / len(d) / len(done.cuts)
+            weight[unit[row]] += 1 / len(d) / len(done.cuts)
+    added, weight = added[weight > 0], weight[weight > 0]
+    expected = len(weight) / (len(weight) - 1) * ((added - weight * added.sum()) ** 2).sum()
+    cov = found.measured.rows
+    assert cov[0, 0] + cov[1, 1] - 2 * cov[0, 1] == pytest.approx(expected)
+    assert found.measured.units == len(weight)
+    assert differences(found.measured).value[0] == pytest.approx(added.sum())
+
+
+@pytest.mark.parametrize(
+    ("splits", "seeds", "same"), [(locked(3), 3, True), (folds(2), 2, True), (prefixes(3), 3, False)]
+)
+def test_folds_of_a_seed_are_one_value_and_other_rows_are_seen(splits, seeds, same):
+    done = Finished(splits, {"a": 0.5, "b": 0.4})
+    measured = gather(done.endings, "accuracy", done.archive).measured
+    assert (measured.values.shape, measured.same_rows) == ((2, seeds), same)
+    first = [done.loss("a", cut, "accuracy").mean() for cut in done.cuts if cut.split.seed == 0]
+    assert measured.values[0, 0] == pytest.approx(np.mean(first))
+
+
+def test_macro_f1_is_ranked_over_the_classes_with_rows_enough():
+    done = Finished(locked(2), {"a": 0.5, "b": 0.4})
+    found = gather(done.endings, "macro_f1", done.archive)
+    assert found.classes == (0, 1, 2), "class 3 has a handful of test rows"
+    cut = done.cuts[0]
+    labels = done.results[f"a {cut}"].labels
+    f1 = metrics.f1(metrics.confusion(Y[cut.split.test], labels, C))
+    assert found.measured.values[0, 0] == pytest.approx(f1[:3].mean())
+    again = gather(done.endings, "macro_f1", done.archive)
+    assert np.array_equal(found.measured.rows, again.measured.rows), "the draws are fixed by the content"
+    assert gather(done.endings, "qwk", done.archive).classes is None
+
+
+def ranked(done, primary="accuracy"):
+    (comparison,) = compare(done.endings, primary, "b", False, lambda cells: gather(cells, primary, done.archive))
+    return comparison
+
+
+def test_the_board_is_ranked_by_intervals_and_the_broken_are_left_out():
+    done = Finished(locked(3), {"a": 0.0, "b": 0.8, "c": 0.8, "broken": 0.0})
+    done.endings[-1].status, done.endings[-1].scores = "failed", None
+    comparison = ranked(done)
+    lines = {line.title: line for line in comparison.lines}
+    assert lines["broken"].rank == ""
+    assert len(comparison.standings.pairs) == 3
+    better = max("abc", key=lambda title: lines[title].standing.value)
+    assert comparison.lines[0].title == better
+    assert all(line.standing.value == pytest.approx(line.values["accuracy"].mean) for line in comparison.lines[:3])
+    assert lines["b"].standing.against is None
+    assert lines["a"].standing.against.value == pytest.approx(lines["a"].difference)
+
+
+@pytest.mark.parametrize("primary", ["spearman", "calibration_error"])
+def test_what_has_no_known_error_ranks_by_the_numbers_alone(primary):
+    comparison = ranked(Finished(locked(2), {"a": 0.5, "b": 0.4}), primary)
+    assert [line.rank for line in comparison.lines] == ["1", "2"]
+    assert comparison.standings.evidence.why.startswith(primary)
+
+
+def test_a_page_says_what_its_ranks_claim(tmp_path):
+    write_labelers(
+        tmp_path / "plugin.py",
+        good="return np.eye(6)[(task.to_label * 7 + self.k) % 6]",
+    )
+    labelers = ["majority", "prior", {"knn": {"on": "embedding"}}, {"good": {"k": 1}}]
+    splits = [{"splitter": "nested", "ratios": [0.4], "test": 0.5, "seeds": [1, 2]}]
+    write_suite(tmp_path, labelers, table(600), splits=splits)
+    done = harness("run", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "leaderboards/small/README.md").read_text()
+    assert "| 1 • | knn(on=embedding) |" in page
+    assert ranks(tmp_path)["majority"] == ranks(tmp_path)["prior"] == "2-4"
+    assert "6 pairs on the same test rows" in page
+    assert "Smallest detectable difference: 0." in page
+    assert "and of the 2 seeds." in page
+    pairs = (tmp_path / "leaderboards/small/pairs.csv").read_text().splitlines()
+    assert len(pairs) == 1 + 6
+    assert pairs[0] == "comparison,labeler_a,labeler_b,difference,se,low,high,p,p_holm,separated"
+    assert len((tmp_path / "leaderboards/small/standings.csv").read_text().splitlines()) == 1 + 4
+
+    write_suite(tmp_path, labelers, table(600), splits=splits, protocol="record")
+    assert harness("leaderboard", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path).returncode == 0
+    page = (tmp_path / "leaderboards/small/README.md").read_text()
+    assert "Ranks are by the numbers alone: the numbers are oracle numbers" in page
+    assert "•" not in page
+    assert set(ranks(tmp_path).values()) <= {"1", "2", "3", "4", "2=", "3="}

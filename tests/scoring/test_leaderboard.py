@@ -1,0 +1,155 @@
+"""Ranks, means and spreads, on cells with scores made by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.plugin.protocols import Split
+from harness.run.plan import Cell, Cut
+from harness.run.store import Result
+from harness.scoring.leaderboard import Ending, compare
+from harness.scoring.scores import Answers, Scores, Value, scores
+from harness.suite.suite import Candidate
+
+NONE = np.empty(0, np.int64)
+CUTS = [Cut("prefix", Split(np.arange(10 + seed), np.arange(50, 90), NONE, seed)) for seed in range(3)]
+
+
+def found(primary="accuracy", **values):
+    return {(metric, None, None): Value(value, 40) for metric, value in values.items()}
+
+
+def cells(title, *outcomes, cuts=CUTS):
+    """Return one ending a cut: a number is its accuracy, a mapping its scores, a text the reason of its failure."""
+    for cut, outcome in zip(cuts, outcomes, strict=False):
+        cell = Cell(f"{title} {cut}", Candidate(title, None), cut, ())
+        if isinstance(outcome, str):
+            status = "not applicable" if outcome.startswith("n/a") else "failed"
+            yield Ending(cell, status, outcome)
+        else:
+            honest = outcome if isinstance(outcome, Scores) else Scores(found(accuracy=outcome), {})
+            yield Ending(cell, "ok", "", honest)
+
+
+def lines(*groups, primary="accuracy", baseline="base", as_record=False):
+    (comparison,) = compare([ending for group in groups for ending in group], primary, baseline, as_record)
+    return comparison.lines
+
+
+def ranks(*groups, **options):
+    return {line.title: line.rank for line in lines(*groups, **options)}
+
+
+def test_ties_share_a_rank_and_the_next_is_skipped():
+    groups = [cells(name, value) for name, value in {"d": 0.1, "b": 0.5, "a": 0.5, "c": 0.3, "e": 0.1}.items()]
+    assert list(ranks(*groups).items()) == [("a", "1="), ("b", "1="), ("c", "3"), ("d", "4="), ("e", "4=")]
+
+
+def test_what_prints_alike_is_tied():
+    assert ranks(cells("a", 0.50001), cells("b", 0.50004), cells("c", 0.5002)) == {"c": "1", "a": "2=", "b": "2="}
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.integers(0, 5), min_size=1, max_size=8))
+def test_a_rank_is_one_more_than_the_number_of_better_ones(values):
+    shown = ranks(*(cells(name, value / 8) for name, value in values.items()))
+    for name, value in values.items():
+        better, equal = (sum(map(compared, values.values())) for compared in (value.__lt__, value.__eq__))
+        assert shown[name] == f"{better + 1}" + ("=" if equal > 1 else "")
+
+
+@pytest.mark.parametrize("primary", ["mae", "log_loss"])
+def test_errors_rank_upwards(primary):
+    def with_error(title, value):
+        return cells(title, Scores({(primary, None, None): Value(value, 40)}, {}))
+
+    assert ranks(with_error("a", 0.9), with_error("b", 0.2), primary=primary) == {"b": "1", "a": "2"}
+
+
+def test_a_labeler_with_a_missing_cell_is_last_and_has_no_rank():
+    shown = lines(
+        cells("whole", 0.1, 0.1, 0.1),
+        cells("broken", 0.9, "boom", 0.9),
+        cells("all broken", "boom", "bang", "boom"),
+        cells("refuses", "n/a", "n/a", "n/a"),
+        cells("refuses once", 0.9, 0.9, "n/a"),
+    )
+    assert [line.rank for line in shown] == ["1", "", "", "", ""]
+    by_title = {line.title: line for line in shown}
+    broken = by_title["broken"]
+    assert (broken.ok, broken.total, broken.failures, broken.difference) == (2, 3, ("boom",), None)
+    assert by_title["all broken"].failures == ("boom", "bang")
+    assert by_title["refuses"].not_applicable == "n/a"
+    assert by_title["refuses once"].not_applicable is None
+
+
+def test_mean_spread_and_difference_from_the_baseline():
+    shown = {line.title: line for line in lines(cells("base", 0.2, 0.3, 0.4), cells("a", 0.5, 0.7, 0.9))}
+    spread = shown["a"].values["accuracy"]
+    assert (spread.mean, spread.sd, spread.n) == (pytest.approx(0.7), pytest.approx(0.2), 3)  # ddof 1
+    assert shown["a"].difference == pytest.approx(0.4)
+    assert shown["base"].difference == 0
+    (alone,) = lines(cells("a", 0.5))
+    assert alone.values["accuracy"].sd is None
+    assert alone.difference is None, "there is no baseline"
+
+
+def test_nothing_is_compared_with_a_broken_baseline():
+    shown = {line.title: line for line in lines(cells("base", 0.2, "boom"), cells("a", 0.5, 0.7))}
+    assert shown["a"].difference is None
+
+
+def test_comparisons_stay_apart():
+    other = [Cut("nested", Split(np.arange(5), np.arange(50, 60), NONE, 7))]
+    endings = [*cells("a", 0.1, 0.2, 0.3), *cells("a", 0.9, cuts=other), *cells("b", 0.2, 0.3, 0.4)]
+    first, second = compare(endings, "accuracy", "base", False)
+    assert (first.title, first.seeds, first.n_train, first.n_test) == ("prefix", (0, 1, 2), (10, 11, 12), (40,) * 3)
+    assert [line.title for line in first.lines] == ["b", "a"]
+    assert (second.title, second.seeds, second.n_train, second.n_test) == ("nested", (7,), (5,), (10,))
+    assert [line.rank for line in second.lines] == ["1"]
+
+
+def test_classes_and_sources_are_means_over_the_cells_that_have_them():
+    def cell(class_5, n, flan):
+        honest = found(accuracy=0.5) | {("accuracy", 5, None): Value(class_5, n), ("accuracy", None, "flan"): flan}
+        return Scores(honest, {})
+
+    endings = list(cells("a", cell(0.5, 4, Value(0.25, 8)), cell(None, 0, Value(0.75, 8)), cell(1.0, 2, Value(0.5, 8))))
+    (comparison,) = compare(endings, "accuracy", "base", False)
+    assert comparison.lines[0].by_class == {5: 0.75}
+    assert comparison.lines[0].by_source == {"flan": 0.5}
+    assert {c: sorted(counts) for c, counts in comparison.support.items()} == {5: [0, 2, 4]}
+
+
+def test_the_supports_are_the_test_rows_of_each_class_whatever_else_is_scored():
+    y = np.array([0, 0, 1, 2, 2, 2])
+    proba = np.eye(3, dtype=np.float32)[y]
+    every = scores(Result(y.astype(np.uint8), proba, {}, {}, {}, {}), Answers(y, None), 3, "accuracy")
+    (comparison,) = compare(list(cells("only", every, cuts=CUTS[:1])), "accuracy", "none", as_record=False)
+    assert comparison.support == {0: (2,), 1: (1,), 2: (3,)}
+    assert comparison.lines[0].by_class == {0: 1.0, 1: 1.0, 2: 1.0}
+
+
+def with_oracle(honest, best):
+    return Scores(found(accuracy=honest, mae=1.0), {}, "epoch 1", found(accuracy=best, mae=0.5))
+
+
+def test_the_record_protocol_shows_the_oracle_where_there_is_one():
+    groups = [[*cells("net", with_oracle(0.3, 0.6), with_oracle(0.4, 0.6))], [*cells("knn", 0.5, 0.5)]]
+    honest, record = (lines(*groups, as_record=as_record) for as_record in (False, True))
+    assert [(line.title, line.values["accuracy"].mean) for line in honest] == [
+        ("knn", 0.5),
+        ("net", pytest.approx(0.35)),
+    ]
+    assert [(line.title, line.values["accuracy"].mean) for line in record] == [
+        ("net", pytest.approx(0.6)),
+        ("knn", 0.5),
+    ]
+    for shown in (honest, record):
+        gaps = {line.title: line.oracle_gap for line in shown}
+        assert gaps == {"net": pytest.approx(0.25), "knn": None}
+
+
+def test_the_oracle_gap_is_better_upwards_for_errors_too():
+    (line,) = lines(cells("net", with_oracle(0.3, 0.6)), primary="mae")
+    assert line.oracle_gap == pytest.approx(0.5)

@@ -1,0 +1,205 @@
+"""Scores against scikit-learn and against values worked out by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, recall_score
+
+from harness.run.store import Result
+from harness.scoring.scores import Answers, Value, scores
+from harness.statistics.metrics import SMALLEST, confusion
+
+C = 6
+
+
+def result(proba, checkpoints=None, rows=None, labels=None):
+    proba = np.asarray(proba, np.float32)
+    labels = proba.argmax(axis=1) if labels is None else np.asarray(labels)
+    return Result(labels.astype(np.uint8), proba, {}, checkpoints or {}, rows or {}, {})
+
+
+def one_hot(labels):
+    return np.eye(C, dtype=np.float32)[np.asarray(labels)]
+
+
+@st.composite
+def answered(draw):
+    """Truth, probabilities and sources of 1 to 40 rows; some classes are often absent on either side."""
+    m = draw(st.integers(1, 40))
+    true_classes = draw(st.lists(st.integers(0, C - 1), min_size=1, max_size=C))
+    y = np.array(draw(st.lists(st.sampled_from(true_classes), min_size=m, max_size=m)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    weight = rng.random((m, C)) ** draw(st.sampled_from([1, 5, 40])) * draw(
+        st.lists(st.integers(0, 1), min_size=C, max_size=C).filter(any)
+    )
+    sources = np.array(draw(st.lists(st.sampled_from("abc"), min_size=m, max_size=m)))
+    return y, (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32), sources
+
+
+@settings(max_examples=80, deadline=None)
+@given(answered())
+def test_every_number_is_scikit_learns(case):
+    y, proba, sources = case
+    found = scores(result(proba), Answers(y, sources), C, "accuracy").honest
+    for source in (None, *np.unique(sources)):
+        here = np.full(len(y), True) if source is None else sources == source
+        labels, truth = proba.argmax(axis=1)[here], y[here]
+        clipped = np.clip(proba[here].astype(float), SMALLEST, 1)
+        expected = {
+            "accuracy": accuracy_score(truth, labels),
+            "macro_f1": f1_score(truth, labels, labels=range(C), average="macro", zero_division=0),
+            "mae": mean_absolute_error(truth, labels),
+            # scikit-learn divides each row by its sum, which the clipping has moved from 1
+            "log_loss": log_loss(truth, clipped / clipped.sum(axis=1, keepdims=True), labels=range(C))
+            - np.log(clipped.sum(axis=1)).mean(),
+        }
+        for metric, value in expected.items():
+            mine = found[metric, None, source]
+            assert mine.n == here.sum()
+            assert mine.value == pytest.approx(value, rel=1e-9, abs=1e-12), metric
+    recalls = recall_score(y, proba.argmax(axis=1), labels=range(C), average=None, zero_division=0)
+    for c in range(C):
+        value = found["accuracy", c, None]
+        assert value.n == (y == c).sum()
+        assert value.value == (pytest.approx(recalls[c]) if value.n else None)
+    everywhere = (*expected, "qwk", "rps", "calibration_error", "spearman")  # the last: test_metrics.py
+    named = {(metric, None, source) for metric in everywhere for source in (None, *np.unique(sources))}
+    named |= {("auc", threshold, None) for threshold in range(1, C)}
+    named |= {(f"precision_top_{per_cent}", 4, None) for per_cent in (1, 3, 10)}
+    assert found.keys() == named | {("accuracy", c, None) for c in range(C)}
+
+
+@given(answered())
+def test_the_confusion_counts_are_scikit_learns(case):
+    y, proba, _ = case
+    labels = proba.argmax(axis=1)
+    assert confusion(y, labels.astype(np.uint8), C).tolist() == confusion_matrix(y, labels, labels=range(C)).tolist()
+
+
+def test_absent_classes_keep_their_place_in_macro_f1():
+    y = np.array([0, 0, 1, 1])
+    perfect = scores(result(one_hot(y)), Answers(y, None), C, "accuracy").honest
+    assert perfect["macro_f1", None, None].value == pytest.approx(2 / 6)
+    # One stray prediction of a class that nobody has: F1 of class 0 is 2/3, of class 1 it is 1, of the others 0.
+    stray = scores(result(one_hot([0, 5, 1, 1])), Answers(y, None), C, "accuracy").honest
+    assert stray["macro_f1", None, None].value == pytest.approx((2 / 3 + 1) / 6)
+    assert stray["accuracy", 5, None] == Value(None, 0)
+
+
+def test_a_certain_mistake_costs_a_finite_loss():
+    y = np.array([1])
+    found = scores(result(one_hot([0])), Answers(y, None), C, "accuracy").honest
+    assert found["log_loss", None, None].value == pytest.approx(-np.log(SMALLEST))
+    assert scores(result(one_hot([1])), Answers(y, None), C, "accuracy").honest["log_loss", None, None].value == 0
+
+
+TRUTH = np.array([0, 1, 2, 3])
+STATES = {
+    "epoch 1": np.array([0, 0, 0, 0], np.uint8),  # accuracy 1/4, MAE 6/4
+    "epoch 2": np.array([0, 1, 5, 0], np.uint8),  # accuracy 2/4, MAE 6/4
+    "epoch 3": np.array([1, 1, 2, 0], np.uint8),  # accuracy 2/4, MAE 4/4
+    "epoch 4": np.array([1, 2, 3, 4], np.uint8),  # accuracy 0, MAE 1
+}
+
+
+@pytest.mark.parametrize(("primary", "best"), [("accuracy", "epoch 2"), ("mae", "epoch 3"), ("macro_f1", "epoch 2")])
+def test_the_oracle_takes_the_first_of_the_best_checkpoints(primary, best):
+    found = scores(result(one_hot([0, 0, 0, 0]), STATES), Answers(TRUTH, None), C, primary)
+    assert found.checkpoint == best
+    assert found.oracle["accuracy", None, None] == Value(0.5, 4)
+    assert found.oracle["mae", None, None] == Value({"epoch 2": 1.5, "epoch 3": 1.0}[best], 4)
+    assert found.honest["accuracy", None, None] == Value(0.25, 4)
+
+
+def test_the_oracle_has_no_say_where_labels_cannot_tell():
+    found = scores(result(one_hot([0, 0, 0, 0]), STATES), Answers(TRUTH, None), C, "log_loss")
+    assert (found.checkpoint, found.oracle) == (None, {})
+    found = scores(result(one_hot([0, 0, 0, 0])), Answers(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, found.oracle) == (None, {})
+
+
+def test_masks_of_rows_are_scored_and_numbers_are_not():
+    rows = {
+        "adopted": np.array([True, True, False, False]),
+        "none": np.zeros(4, bool),
+        "confidence": np.array([0.5, 1, 1, 1]),
+        "round": np.array([1, 0, 0, 0], np.uint8),
+    }
+    found = scores(result(one_hot([0, 0, 2, 0]), rows=rows), Answers(TRUTH, None), C, "accuracy")
+    assert found.rows == {"adopted": Value(0.5, 2), "none": Value(None, 0)}
+
+
+def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_after_it():
+    rows = {
+        "adopted in epoch 1": np.array([True, True, True, False]),
+        "adopted in epoch 2": np.array([False, False, False, True]),
+        "left in epoch 2": np.zeros(4, bool),
+        "adopted in epoch 20": np.array([True, False, False, False]),
+        "weight in epoch 2": np.ones(4),
+    }
+    sources = np.array(["a", "a", "b", "b"])
+    found = scores(result(one_hot([0, 0, 0, 0]), STATES, rows), Answers(TRUTH, sources), C, "accuracy")
+    assert list(found.stages) == list(STATES)
+    second = found.stages["epoch 2"]
+    assert second.rows == {"adopted in epoch 2": Value(0.0, 1), "left in epoch 2": Value(None, 0)}
+    assert found.stages["epoch 1"].rows == {"adopted in epoch 1": Value(1 / 3, 3)}
+    assert found.stages["epoch 3"].rows == {}
+    assert found.rows["adopted in epoch 2"] == Value(0.0, 1)
+    for name, labels in STATES.items():
+        alone = scores(result(one_hot(labels)), Answers(TRUTH, None), C, "accuracy").honest
+        numbers = found.stages[name].scores
+        assert {key[0] for key in numbers} == {"accuracy", "macro_f1", "mae", "qwk"}
+        assert {key[1] for key in numbers} == {None, *range(C)}
+        assert all(alone[key] == value for key, value in numbers.items())
+
+
+def test_of_many_checkpoints_only_the_best_is_told():
+    states = {f"epoch {number}": np.full(4, number % C, np.uint8) for number in range(41)}
+    found = scores(result(one_hot([0, 0, 0, 0]), states), Answers(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, found.stages) == ("epoch 0", {})
+    del states["epoch 40"]
+    found = scores(result(one_hot([0, 0, 0, 0]), states), Answers(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, len(found.stages)) == ("epoch 0", 40)
+
+
+def test_members_are_scored_and_the_first_two_compared():
+    rows = {
+        "member 1": np.array([0, 1, 0, 0], np.uint8),
+        "member 2": np.array([0, 0, 2, 0], np.uint8),
+        "member 3": np.array([0, 1, 2, 3], np.uint8),
+        "members agree": np.array([True, False, False, False]),
+    }
+    found = scores(result(one_hot([0, 0, 0, 0]), STATES, rows), Answers(TRUTH, None), C, "accuracy")
+    assert list(found.stages) == [*STATES, "member 1", "member 2", "member 3"]
+    accuracies = [found.stages[f"member {k}"].scores["accuracy", None, None].value for k in (1, 2, 3)]
+    assert accuracies == [0.5, 0.5, 1.0]
+    assert found.honest["disagreement", None, None] == Value(0.5, 4)  # rows 1 and 2
+    assert found.honest["either_correct", None, None] == Value(0.75, 4)  # not row 3
+    assert found.honest["both_correct", None, None] == Value(0.25, 4)  # row 0
+    assert found.checkpoint == "epoch 2", "a member is no candidate for the oracle"
+    assert found.rows == {"members agree": Value(1.0, 1)}
+
+
+@given(answered(), st.integers(0, 2**32 - 1))
+def test_what_two_members_have_in_common_adds_up(case, seed):
+    y, _, _ = case
+    one, two = np.random.default_rng(seed).integers(0, C, (2, len(y))).astype(np.uint8)
+    found = scores(result(one_hot(y), rows={"member 1": one, "member 2": two}), Answers(y, None), C, "accuracy")
+    shares = {name: found.honest[name, None, None].value for name in ("disagreement", "either_correct", "both_correct")}
+    right = [accuracy_score(y, labels) for labels in (one, two)]
+    assert shares["either_correct"] + shares["both_correct"] == pytest.approx(sum(right))
+    assert shares["disagreement"] == pytest.approx(1 - accuracy_score(one, two))
+
+
+@pytest.mark.parametrize("labels", [np.array([0.0, 1, 2, 3]), np.array([0, 1, 2, 6], np.uint8), np.ones(4, bool)])
+def test_numbers_that_are_no_labels_are_no_member(labels):
+    rows = {"member 1": np.zeros(4, np.uint8), "member 2": labels, "member": np.zeros(4, np.uint8)}
+    found = scores(result(one_hot([0, 0, 0, 0]), rows=rows), Answers(TRUTH, None), C, "accuracy")
+    assert list(found.stages) == ["member 1"]
+    assert ("disagreement", None, None) not in found.honest
+
+
+def test_what_the_labeler_says_travels_along():
+    told = Result(np.zeros(4, np.uint8), one_hot([0, 0, 0, 0]), {"n_train_final": 7}, {}, {}, {})
+    assert scores(told, Answers(TRUTH, None), C, "accuracy").facts == {"n_train_final": 7}

@@ -1,0 +1,82 @@
+"""Metrics against scikit-learn, SciPy, plain loops and values worked out by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
+
+from harness.statistics import metrics
+
+C = 6
+
+
+@st.composite
+def answered(draw):
+    """Truth of 2 to 60 rows with two classes at least, and float32 probabilities, some of them tied."""
+    m = draw(st.integers(2, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    y = rng.integers(0, C, m)
+    y[:2] = 0, C - 1
+    weight = np.round(rng.random((m, C)) ** draw(st.sampled_from([1, 6])), draw(st.integers(1, 6))) + 1e-3
+    return y, (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@settings(max_examples=80, deadline=None)
+@given(answered())
+def test_kappa_correlation_and_auc_are_those_of_the_libraries(case):
+    y, proba = case
+    labels = proba.argmax(axis=1)
+    kappa = metrics.qwk(metrics.confusion(y, labels, C))
+    assert kappa == pytest.approx(cohen_kappa_score(y, labels, labels=range(C), weights="quadratic"), abs=1e-12)
+    score = metrics.expected_score(proba)
+    if len(set(score)) > 1:
+        assert metrics.spearman(proba, y) == pytest.approx(spearmanr(score, y).statistic, abs=1e-12)
+    for threshold in range(1, C):
+        mass = proba[:, threshold:].astype(float).sum(axis=1)
+        expected = roc_auc_score(y >= threshold, mass)
+        assert metrics.auc(proba, y, threshold) == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(answered())
+def test_ranked_probability_score_and_calibration_error_are_those_of_a_plain_loop(case):
+    y, proba = case
+    rows = []
+    for truth, p in zip(y, proba.astype(float), strict=True):
+        rows.append(sum((p[: k + 1].sum() - (truth <= k)) ** 2 for k in range(C - 1)) / (C - 1))
+    assert metrics.rps(proba, y) == pytest.approx(np.mean(rows), abs=1e-12)
+    confidence, hit = proba.max(axis=1).astype(float), proba.argmax(axis=1) == y
+    error = 0.0
+    for b in range(15):
+        here = (confidence >= b / 15) & ((confidence < (b + 1) / 15) | (b == 14))
+        if here.any():
+            error += here.mean() * abs(hit[here].mean() - confidence[here].mean())
+    assert metrics.calibration_error(proba, y) == pytest.approx(error, abs=1e-9)
+
+
+def test_by_hand():
+    proba = np.array([[1, 0, 0], [0, 0, 1], [0.5, 0.5, 0]])
+    y = np.array([0, 1, 2])
+    assert metrics.expected_score(proba).tolist() == [0, 2, 0.5]
+    assert metrics.rps(proba, y) == pytest.approx((0 + 1 / 2 + (0.25 + 1) / 2) / 3)
+    assert metrics.calibration_error(proba, y) == pytest.approx((1 * 2 * 0.5 + 0.5) / 3)
+    assert metrics.auc(proba, y, 1) == 1.0
+    assert metrics.auc(proba, y, 2) == 0.25  # one tie, one lost
+    assert metrics.precision_at_top(proba, y, 2, 10) == 0.0
+    assert metrics.precision_at_top(np.eye(3)[np.arange(300) % 3], np.arange(300) % 3, 2, 10) == 1.0
+
+
+def test_what_cannot_be_measured_is_none():
+    same = np.full((4, 3), 1 / 3)
+    assert metrics.spearman(same, np.array([0, 1, 2, 0])) is None
+    assert metrics.auc(same, np.zeros(4, int), 1) is None
+    assert metrics.qwk(metrics.confusion(np.zeros(4, int), np.zeros(4, int), 3)) is None
+    assert metrics.auc(same, np.array([0, 1, 2, 0]), 1) == 0.5
+
+
+def test_ties_at_the_top_go_to_the_earlier_rows():
+    proba = np.tile([0.0, 1.0], (200, 1))
+    y = np.r_[1, 1, np.zeros(198, int)]
+    assert metrics.precision_at_top(proba, y, 1, 1) == 1.0

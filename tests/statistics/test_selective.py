@@ -1,0 +1,202 @@
+"""What a confidence is worth, against loops that say it plainly."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.stats import beta
+
+from harness.statistics.metrics import BINS, calibration_error
+from harness.statistics.selective import (
+    GRID,
+    accept,
+    accuracies,
+    aurc,
+    confidence,
+    find_class_thresholds,
+    find_threshold,
+    reliability,
+    top_share,
+)
+
+
+def sample(n=2000, levels=None, seed=0):
+    """Return confidences and hits that happen as often as they say."""
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0.2, 1.0, n) if levels is None else rng.choice(levels, n)
+    return sure.astype(np.float32), rng.random(n) < sure
+
+
+def test_the_area_is_the_mean_risk_of_the_surest():
+    sure, hit = sample(300)
+    order = np.argsort(-sure)
+    risks = []
+    for k in range(1, len(order) + 1):
+        wrong = 0
+        for row in order[:k]:
+            wrong += not hit[row]
+        risks.append(wrong / k)
+    assert aurc(sure, hit) == pytest.approx(sum(risks) / len(risks))
+
+
+def test_with_ties_it_is_the_mean_over_all_orders():
+    sure, hit = sample(60, levels=(0.3, 0.6, 0.9))
+    rng = np.random.default_rng(1)
+    areas = []
+    for _ in range(4000):
+        order = rng.permutation(len(sure))
+        order = order[np.argsort(-sure[order], kind="stable")]
+        areas.append(np.mean(np.cumsum(~hit[order]) / np.arange(1, len(sure) + 1)))
+    assert aurc(sure, hit) == pytest.approx(np.mean(areas), abs=4 * np.std(areas) / np.sqrt(len(areas)))
+
+
+@given(arrays.arrays(np.bool_, st.integers(1, 50)))
+def test_one_confidence_for_all_says_nothing(hit):
+    sure = np.ones(len(hit))
+    assert aurc(sure, hit) == pytest.approx(1 - hit.mean())
+    np.testing.assert_allclose(accuracies(sure, hit), hit.mean())
+    assert find_threshold(sure, hit, 0.5).coverage in (0.0, 1.0)
+
+
+def test_accuracies_are_those_of_the_surest():
+    sure, hit = sample(1000)
+    order = np.argsort(-sure)
+    assert accuracies(sure, hit) == pytest.approx([hit[order[: 1000 * k // GRID]].mean() for k in range(1, GRID + 1)])
+
+
+def test_the_largest_coverage_that_reaches_the_target_by_its_bound():
+    sure, hit = sample(5000)
+    found = find_threshold(sure, hit, 0.8)
+    order = np.argsort(-sure)
+    best = 0
+    for k in range(5000 // GRID, 5001, 5000 // GRID):
+        right = int(hit[order[:k]].sum())
+        if beta.ppf(0.05 / GRID, right, k - right + 1) >= 0.8:
+            best = k
+    assert found.coverage == best / 5000
+    assert found.accuracy == hit[order[:best]].mean()
+    assert found.bound >= 0.8
+    assert (sure >= np.float32(found.confidence)).sum() == best
+
+
+def test_rows_of_one_confidence_are_accepted_together():
+    sure, hit = sample(5000, levels=(0.3, 0.5, 0.95))
+    found = find_threshold(sure, hit, 0.9)
+    assert found.coverage == (sure == np.float32(0.95)).mean()
+    assert found.confidence == pytest.approx(0.95)
+
+
+def test_a_target_that_no_share_reaches_accepts_nothing():
+    sure, hit = sample(5000, levels=(0.3, 0.5))
+    for found in (find_threshold(sure, hit, 0.9), find_threshold(sure, np.zeros(5000, bool), 0.01)):
+        assert (found.confidence, found.coverage, found.accuracy) == (None, 0, None)
+
+
+def test_the_bound_holds_although_the_coverage_was_chosen_by_it():
+    rng = np.random.default_rng(3)
+    broken = 0
+    for _ in range(200):
+        sure = rng.random(400)
+        found = find_threshold(
+            sure, rng.random(400) < 0.7, 0.6
+        )  # the confidence means nothing: every share is right 70 %
+        broken += found.coverage > 0 and found.bound > 0.7
+    assert broken <= 200 * 0.05
+
+
+def test_the_bins_add_up_to_the_calibration_error():
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet(np.ones(4), 500).astype(np.float32)
+    y = rng.integers(0, 4, 500)
+    sure = confidence(proba)
+    bins = reliability(sure, proba.argmax(axis=1) == y)
+    assert len(bins) == BINS
+    assert sum(each.rows for each in bins) == 500
+    gap = sum(abs(each.hits - each.confidence) for each in bins) / 500
+    assert gap == pytest.approx(calibration_error(proba, y))
+
+
+def rows(n, rng, unit=None):
+    """Return confidences that are right as often as they say."""
+    confidence = rng.beta(2, 1.5, n)
+    return confidence, rng.random(n) < confidence
+
+
+def test_the_accuracy_promised_is_kept():
+    rng, broken, taken = np.random.default_rng(0), 0, []
+    large, truth = rows(200_000, rng)
+    for _ in range(300):
+        found = find_threshold(*rows(600, rng), target=0.75)
+        if found.confidence is not None:
+            here = large >= found.confidence
+            taken.append(here.mean())
+            broken += truth[here].mean() < 0.75
+    assert broken / 300 <= 0.05
+    assert np.median(taken) > 0.2  # and it is no empty promise: 36 % of the rows are sure enough
+
+
+def test_a_target_out_of_reach_is_refused():
+    rng = np.random.default_rng(1)
+    confidence = rng.random(2_000)
+    found = find_threshold(confidence, rng.random(2_000) < 0.5, target=0.9)
+    assert found.confidence is None
+    assert 0.3 < found.bound < 0.6
+
+
+def test_all_rows_are_taken_where_all_are_right():
+    found = find_threshold(np.linspace(0.5, 1, 400), np.ones(400, bool), target=0.95)
+    assert found.confidence == 0.5
+    assert found.bound > 0.95
+
+
+def test_nothing_is_promised_of_no_rows():
+    assert find_threshold(np.empty(0), np.empty(0, bool), target=0.5).confidence is None
+
+
+def test_each_class_has_its_own_threshold():
+    rng = np.random.default_rng(2)
+    label = np.repeat([0, 1, 2], [2_000, 2_000, 10])
+    confidence = rng.random(4_010)
+    hit = rng.random(4_010) < np.where(label == 0, 0.95, confidence)
+    sure, doubtful, rare = find_class_thresholds(confidence, label, hit, 3, 0.8)
+    assert sure.confidence < 0.05
+    assert 0.5 < doubtful.confidence < 0.9
+    assert rare.confidence is None
+
+
+def test_a_share_of_every_class_can_be_kept():
+    confidence = np.array([0.9, 0.2, 0.8, 0.3, 0.1, 0.4])
+    label = np.array([0, 0, 0, 1, 1, 1])
+    levels = np.array([0.85, np.inf])
+    assert accept(confidence, label, levels).tolist() == [True, False, False, False, False, False]
+    assert accept(confidence, label, levels, 0.5).tolist() == [True, False, True, True, False, True]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, [1, 2, 3]), (0.01, [1]), (1.0, [0, 1, 2, 3, 4, 5])])
+def test_the_top_rows_and_ties_to_the_earlier(share, expected):
+    score = np.array([1.0, 4.0, 3.0, 3.0, 3.0, 0.0])
+    assert np.flatnonzero(top_share(score, share)).tolist() == expected
+
+
+def worlds(grouped, n_worlds=200, target=0.8):
+    """Return how often the accuracy in all of a world is below the target where a threshold promised it.
+
+    Each world has 150 groups of 20 rows that are right or wrong together.
+    """
+    rng, broken = np.random.default_rng(5), 0
+    everywhere = rng.beta(8, 3, 200_000)
+    everywhere_right = rng.random(200_000) < everywhere
+    unit = np.repeat(np.arange(150), 20)
+    for _ in range(n_worlds):
+        of_group = rng.beta(8, 3, 150)
+        sure, hit = of_group[unit] + rng.uniform(-1e-3, 1e-3, 3_000), (rng.random(150) < of_group)[unit]
+        found = find_threshold(sure, hit, target, unit if grouped else None)
+        if found.confidence is not None:
+            broken += everywhere_right[everywhere >= found.confidence].mean() < target
+    return broken / n_worlds
+
+
+def test_rows_of_one_group_are_no_independent_witnesses():
+    assert worlds(grouped=True) <= 0.05
+    assert worlds(grouped=False) > 0.1, "these worlds break a bound that counts rows"

@@ -1,0 +1,143 @@
+"""A file that lists suites: all of them run, cells shared, and labelers ranked together only over the same rows."""
+
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from harness.data.population import Population
+from harness.errors import SuiteError
+from harness.run.runner import Options, execute, make_ready
+from harness.scoring.collection import contests
+from harness.scoring.score_run import endings
+from harness.suite.catalog import discover
+from harness.suite.collection import load_collection
+from tests.command_line import harness, table, write_suite
+
+KNN = {"knn": {"on": "embedding"}, "as": "neighbours"}
+WIDE = {"knn": {"on": "embedding", "k": 20}, "as": "neighbours"}  # another labeler of the same name
+LINEAR = {"linear": {"on": "embedding", "epochs": 2}}
+
+
+def suites(folder, **labelers):
+    """Write one suite file per name with these labelers, over the same data, and the list of them."""
+    for name, listed in labelers.items():
+        write_suite(folder, listed, name=name).rename(folder / f"{name}.yaml")
+    file = folder / "all.yaml"
+    file.write_text(f"version: 1\nname: all\nsuites: [{', '.join(f'{name}.yaml' for name in labelers)}]\n")
+    return file
+
+
+def ran(file, folder):
+    """Run every suite of a list in this process; returns what `contests` is given."""
+    catalog = discover()
+    found = []
+    for suite in load_collection(file, catalog).suites:
+        ready = make_ready(suite, catalog, Options(folder, threads=1), lambda text: None)
+        execute(ready, lambda *_: None, lambda *_: None)
+        found.append((ready, list(endings(ready))))
+    return found
+
+
+def test_a_plain_suite_is_itself(tmp_path, catalog):
+    loaded = load_collection(write_suite(tmp_path, [KNN]), catalog)
+    assert loaded.name is None
+    assert [suite.name for suite in loaded.suites] == ["small"]
+
+
+def test_every_mistake_of_every_file_is_named(tmp_path, catalog):
+    file = suites(tmp_path, one=[{"kn": {}}], two=[{"linear": {"on": "embeding"}}])
+    with pytest.raises(SuiteError) as caught:
+        load_collection(file, catalog)
+    assert re.search(r"one\.yaml:\d+: .*did you mean 'knn'", str(caught.value))
+    assert re.search(r"two\.yaml:\d+: .*did you mean 'embedding'", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "version: 1\nname: all\nsuites: [onne.yaml]",
+            "all.yaml:3: suites[0]: no such file: {}/onne.yaml; did you mean",
+        ),
+        ("version: 1\nname: all\nsuites: []", "all.yaml:3: suites: must list at least one"),
+        ("version: 1\nname: all\nsuites: [one.yaml, one.yaml]", "all.yaml: two of its suites are named 'one'"),
+        ("version: 1\nname: a/b\nsuites: [one.yaml]", "all.yaml:2: name: must be letters"),
+        ("version: 2\nname: all\nsuites: [one.yaml]", "all.yaml:1: version: must be 1, got 2"),
+        ("version: 1\nname: all\nsuites: one.yaml", "all.yaml:3: suites: "),
+        ("version: 1\nname: all\nlabelers: []\nsuites: [one.yaml]", "all.yaml:3: labelers: unknown key"),
+        ("version: 1\nname: all\nsuites: [all.yaml]", "all.yaml: is itself a list of suites"),
+    ],
+)
+def test_a_wrong_list_is_one_clear_line(tmp_path, catalog, text, said):
+    suites(tmp_path, one=[KNN])
+    file = tmp_path / "all.yaml"
+    file.write_text(text)
+    with pytest.raises(SuiteError) as caught:
+        load_collection(file, catalog)
+    assert said.format(tmp_path) in str(caught.value)
+
+
+def test_labelers_of_several_suites_are_ranked_over_the_same_rows(tmp_path):
+    found = contests(ran(suites(tmp_path, one=[KNN], two=[KNN, LINEAR]), tmp_path))
+    (contest,) = found
+    assert [run.suite.name for run in contest.runs] == ["one", "two"]
+    titles = [line.title for line in contest.comparison.lines]
+    assert sorted(titles) == ["linear(on=embedding, epochs=2)", "majority", "neighbours"]  # the shared cell counts once
+    assert all(line.ok == line.total == 1 for line in contest.comparison.lines)
+
+
+def test_different_labelers_of_one_name_carry_the_name_of_their_suite(tmp_path):
+    (contest,) = contests(ran(suites(tmp_path, one=[KNN], two=[WIDE]), tmp_path))
+    assert {line.title for line in contest.comparison.lines} == {"majority", "neighbours (one)", "neighbours (two)"}
+
+
+def test_other_labels_are_another_contest(tmp_path):
+    file = suites(tmp_path, one=[KNN], two=[KNN])
+    rows = table()
+    changed = rows.set_column(3, "score", [np.roll(rows["score"].to_numpy(), 1)])
+    pq.write_table(changed, tmp_path / "other.parquet")
+    two = tmp_path / "two.yaml"
+    two.write_text(two.read_text().replace("data.parquet", "other.parquet"))
+    assert len(contests(ran(file, tmp_path))) == 2
+
+
+def test_other_test_rows_are_another_contest(tmp_path):
+    file = suites(tmp_path, one=[KNN], two=[KNN])
+    two = tmp_path / "two.yaml"
+    two.write_text(re.sub(r'"seeds": \[\s*3\s*\]', '"seeds": [4]', two.read_text()))
+    found = contests(ran(file, tmp_path))
+    assert [contest.comparison.seeds for contest in found] == [(3,), (4,)]
+
+
+def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
+    suites(tmp_path, one=[KNN], two=[KNN, LINEAR])
+    first = harness("run", "all.yaml", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "two: 3 cells, 2 of them finished before" in first.stderr  # majority and neighbours come from `one`
+    page = (tmp_path / "leaderboards" / "all" / "README.md").read_text()
+    assert "[two](../two/README.md)" in page
+    ranked, mixed = page.split("## All lines, unranked")
+    assert ranked.count("| neighbours |") == 1
+    assert "| neighbours |" in mixed
+    again = harness("leaderboard", "all.yaml", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "leaderboards" / "all" / "README.md").read_text() == page
+    assert "5 finished" in harness("status", "all.yaml", cwd=tmp_path).stdout
+
+
+def test_what_all_suites_have_to_say_is_said_once(tmp_path):
+    suite = {"path": "twin:tulu_300k:300", "target": "gpt_scores", "classes": 6}
+    for name in ("one", "two"):
+        write_suite(tmp_path, ["majority"], name=name, data=suite, blocks=None).rename(tmp_path / f"{name}.yaml")
+    (tmp_path / "all.yaml").write_text("version: 1\nname: all\nsuites: [one.yaml, two.yaml]\n")
+    done = harness("run", "all.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("SIMULATED DATA") == 1
+
+
+def test_a_smaller_twin_takes_a_population_in_proportion():
+    assert Population(take="first", n=30_000).scaled(0.02) == Population(take="first", n=600)
+    assert Population(take="balanced", per_class=3_000).scaled(1e-6).per_class == 1
+    assert Population().scaled(0.5) == Population()

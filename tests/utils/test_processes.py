@@ -1,0 +1,50 @@
+"""What a child is born with: how long its threads wait for each other, and no ear for interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from harness.utils.processes import Processes, cores
+
+def main():
+    threads, jobs = (cores() * int(number) for number in sys.argv[1:3])
+    processes = Processes((), threads, jobs=max(jobs, 1))  # its children end with it
+    processes.start(os.system, (sys.argv[3] + " > seen",), Path.cwd()).process.join()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("jobs", "own", "waits"),
+    [(0, None, "10000"), (2, None, None), (2, "7", "7"), (0, "7", "7")],
+    ids=["a core a thread", "more threads than cores", "crowded, as the user says", "as the user says"],
+)
+def test_threads_wait_awake_only_where_each_has_a_core(tmp_path, jobs, own, waits):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    environment |= {} if own is None else {"GOMP_SPINCOUNT": own}
+    command = [sys.executable, "script.py", "1", str(jobs), "env"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines() if "=" in line)
+    assert seen.get("GOMP_SPINCOUNT") == waits
+    assert seen["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not show the mask of a process")
+def test_an_interrupt_of_the_whole_group_is_for_the_parent_alone(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", "1", "1", "cat /proc/$PPID/status"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    seen = dict(line.split(":\t", 1) for line in (tmp_path / "seen").read_text().splitlines() if ":\t" in line)
+    assert int(seen["SigBlk"], 16) & 1 << signal.SIGINT - 1
