@@ -28,7 +28,7 @@ class NotApplicable(Exception):  # noqa: N818 - a statement, not an error
     """Raised by a labeler that is not made for the task at hand: a grey cell with its reason, not a failure."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?", or the list of known names where nothing is near.
 
     >>> nearest("kk", ["k", "tau"])
@@ -52,7 +52,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def some(rows: Iterable[object], limit: int = 3) -> str:
-    """Name the first few of many: ``some([4, 7, 9, 11])`` is '4, 7, 9, ...'."""
+def first_few(rows: Iterable[object], limit: int = 3) -> str:
+    """Name the first few of many: ``first_few([4, 7, 9, 11])`` is '4, 7, 9, ...'."""
     first = [str(row) for _, row in zip(range(limit + 1), rows, strict=False)]
     return ", ".join(first[:limit]) + (", ..." if len(first) > limit else "")

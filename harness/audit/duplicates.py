@@ -12,7 +12,7 @@ from harness.plugin.block import Block, Rows, fuse
 from harness.plugin.items import Items
 from harness.run.plan import Cut
 from harness.search.neighbors import nearest, unit
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 
 Mask = NDArray[np.bool_]
 
@@ -109,5 +109,7 @@ def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] 
 
 def _number(value: object) -> int:
     return int.from_bytes(
-        hashlib.blake2b(canonical(value).encode(errors="surrogatepass"), digest_size=8).digest(), "big", signed=True
+        hashlib.blake2b(canonical_json(value).encode(errors="surrogatepass"), digest_size=8).digest(),
+        "big",
+        signed=True,
     )

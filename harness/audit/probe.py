@@ -159,7 +159,7 @@ def _read(child: Child, stopped: str | None) -> Answer:
             said.update(_content(child.folder / name))
         return Answer("ok", "", np.load(child.folder / "proba.npy", allow_pickle=False), said.hexdigest())
     except (OSError, ValueError, KeyError, TypeError):
-        return Answer("failed", stopped or child.ending())
+        return Answer("failed", stopped or child.describe_exit())
 
 
 def _content(file: Path) -> bytes:

@@ -63,9 +63,9 @@ def audit(
 def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> bool:
     from harness.audit import page as audit_page
     from harness.audit.audit import audit as look
-    from harness.utils.locks import locked
+    from harness.utils.locks import hold_lock
 
-    with locked(ready.store.folder / "audit.lock", wait=False), _progress(talk) as told:
+    with hold_lock(ready.store.folder / "audit.lock", wait=False), _progress(talk) as told:
         found = look(ready, processes, jobs, full, told)
     page = audit_page.write(found)
     _show(talk, ready, found, page)

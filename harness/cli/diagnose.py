@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import Device, Engine, Json, Plugin, SuiteFile, Threads, TwinRows, load, make_ready, talk_to
-from harness.errors import HarnessError, nearest, printable
+from harness.errors import HarnessError, did_you_mean, printable
 
 COLUMNS = ("block", "k", "kind", "group", "rows", "cosine", "match", "chance", "lift", "simulated")
 
@@ -63,7 +63,7 @@ def _chosen(suite: Any, asked: list[str] | None) -> list[str]:
         raise HarnessError(f"{suite.file}: has no blocks to diagnose")
     for name in asked or ():
         if name not in suite.blocks:
-            raise HarnessError(f"{suite.file}: no block is called {name!r}{nearest(name, suite.blocks)}")
+            raise HarnessError(f"{suite.file}: no block is called {name!r}{did_you_mean(name, suite.blocks)}")
     return list(dict.fromkeys(asked or suite.blocks))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.options import Json, Plugin, RequireReal, TwinRows, load, make_ready, talk_to
-from harness.errors import DataError, HarnessError, nearest, some
+from harness.errors import DataError, HarnessError, did_you_mean, first_few
 from harness.suite import catalog
 
 
@@ -70,7 +70,7 @@ def _of_suite(
     known = {name for ready in readies for name in ready.recipes}
     for name in names or ():
         if name not in known:
-            raise HarnessError(f"{file}: no block is called {name!r}{nearest(name, known)}")
+            raise HarnessError(f"{file}: no block is called {name!r}{did_you_mean(name, known)}")
     chosen: dict[str, tuple[Any, Any, Path]] = {}
     for ready in readies:
         for name, recipe in ready.recipes.items():
@@ -161,7 +161,7 @@ def _report(talk: Any, recipe: Any, items: Any, cache: Path, part: Any) -> None:
         )
     talk.line(
         f"block {recipe.name} ({recipe.maker.name}): shard {part.number}/{part.of} is made; "
-        f"{len(lacking):,} of {part.of:,} are missing: {some(lacking)}; the last to be made joins them"
+        f"{len(lacking):,} of {part.of:,} are missing: {first_few(lacking)}; the last to be made joins them"
     )
 
 

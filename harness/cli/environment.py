@@ -175,7 +175,7 @@ def _imported(modules: list[str], threads: int) -> dict[str, Any]:
             answers |= {line.pop("name"): line for line in lines}
             left = [module for module in left if module not in answers]
             if left:  # the first of them ended the worker
-                answers[left[0]] = {"error": f"not imported after {PATIENCE:g} s" if hung else child.ending()}
+                answers[left[0]] = {"error": f"not imported after {PATIENCE:g} s" if hung else child.describe_exit()}
             if not lines and hung:
                 answers["worker"] = {"error": "a worker process does not answer"}
                 break

@@ -60,13 +60,13 @@ def label(
     The winner of the suite's run is trained on all labelled rows; answers for these out of fold calibrate and measure
     it. Interrupt it at any time and give the same command again: finished trainings are reused.
     """
-    from harness.errors import nearest
+    from harness.errors import did_you_mean
     from harness.label.postprocess import Wish
     from harness.run import runner
     from harness.statistics.calibration import METHODS
 
     if calibration not in ("auto", *METHODS):
-        raise HarnessError(f"--calibration {calibration}: unknown{nearest(calibration, ('auto', *METHODS))}")
+        raise HarnessError(f"--calibration {calibration}: unknown{did_you_mean(calibration, ('auto', *METHODS))}")
     if labels_for is not None:
         from harness.label import learning_curve
 
@@ -152,10 +152,10 @@ def _refuse_unseen(dataset: Any, allowed: bool) -> None:
 
 def _work(talk: Any, labelling: Any) -> None:
     from harness.run import runner
-    from harness.utils.locks import locked
+    from harness.utils.locks import hold_lock
 
     run = labelling.run
-    with locked(run.store.folder / "lock", wait=False):
+    with hold_lock(run.store.folder / "lock", wait=False):
         done = sum(run.store.has(cell.key) for cell in run.cells)
         talk.start(run, done)
         with talk.progress(len(run.cells), done) as reporter:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import SOME_FAILED, Json, Plugin
-from harness.errors import PluginError, nearest
+from harness.errors import PluginError, did_you_mean
 from harness.suite import catalog
 
 
@@ -82,7 +82,7 @@ def _built(text: str, found: catalog.Catalog) -> list[tuple[str, Any]]:
     name, parameters = _read(written.value)
     kinds = [kind for kind in catalog.KINDS if any((e.kind, e.name) == (kind, name) for e in found.entries)]
     if not kinds:
-        near = nearest(name, {entry.name for entry in found.entries})
+        near = did_you_mean(name, {entry.name for entry in found.entries})
         broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(found.broken.items()))
         raise PluginError(f"no plugin is called {name!r}{near}{broken}")
     plugins = []

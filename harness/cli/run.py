@@ -66,9 +66,9 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
     from harness.report import index, leaderboard_folder
     from harness.run import runner
     from harness.scoring import score_run
-    from harness.utils.locks import locked
+    from harness.utils.locks import hold_lock
 
-    with locked(ready.store.folder / "lock", wait=False):
+    with hold_lock(ready.store.folder / "lock", wait=False):
         runner.adopt(ready, others)
         finished = ready.store.finished(cell.key for cell in ready.cells)
         done = sum(cell.key in finished for cell in ready.cells)

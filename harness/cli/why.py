@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.options import Device, Json, Output, Plugin, Threads, TwinRows, load, make_ready, talk_to
-from harness.errors import HarnessError, nearest
+from harness.errors import HarnessError, did_you_mean
 
 
 def why(
@@ -37,7 +37,9 @@ def why(
     planned = [(ready, each) for ready in readies for each in ready.cells if _is_meant(cell, each)]
     if not planned:
         titles = {each.candidate.title for ready in readies for each in ready.cells}
-        raise HarnessError(f"{suite}: plans no cell {cell!r}; give the first digits of a key{nearest(cell, titles)}")
+        raise HarnessError(
+            f"{suite}: plans no cell {cell!r}; give the first digits of a key{did_you_mean(cell, titles)}"
+        )
     for ready, each in planned:
         _explain(talk, ready, each)
 

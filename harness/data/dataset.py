@@ -12,11 +12,11 @@ from harness.data.hub import is_hub
 from harness.data.population import Population, select
 from harness.data.raters import consensus, fused
 from harness.data.table import Table
-from harness.errors import DataError, nearest, printable, some
+from harness.errors import DataError, did_you_mean, first_few, printable
 from harness.plugin.block import Rows
 from harness.plugin.items import Items
 from harness.plugin.protocols import Labelled
-from harness.utils.hashing import digest, of_array
+from harness.utils.hashing import digest, hash_array
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Dataset:
         """Return the hash of the population and of every label in it."""
         return digest(
             self.items.identity,
-            [of_array(a) for a in (self.labelled, self.y, self.raters, self.groups)],
+            [hash_array(a) for a in (self.labelled, self.y, self.raters, self.groups)],
             self.n_classes,
         )
 
@@ -135,7 +135,7 @@ def load(data: Data, population: Population, table: Table) -> Dataset:
         readable,
         names,
         data.text,
-        digest(table.sha256, of_array(rows), of_array(ids[rows]), data.text, names),
+        digest(table.sha256, hash_array(rows), hash_array(ids[rows]), data.text, names),
     )
     raters = None
     if data.raters:
@@ -161,7 +161,7 @@ def all_rows(table: Table, text: str | None, id: str | None) -> Items:
         columns.require(text, "text")
     rows = np.arange(columns.size)
     ids = columns.ids(id) if id is not None else rows
-    identity = digest(table.sha256, of_array(rows), of_array(ids), text, ())
+    identity = digest(table.sha256, hash_array(rows), hash_array(ids), text, ())
     return Items(str(table.path), rows, ids, tuple(table.columns), (), text, identity)
 
 
@@ -176,7 +176,9 @@ class _Columns:
 
     def require(self, name: str, role: str) -> None:
         if name not in self.table.columns:
-            raise DataError(f"{self.table.shown}: no column {name!r} for {role}{nearest(name, self.table.columns)}")
+            raise DataError(
+                f"{self.table.shown}: no column {name!r} for {role}{did_you_mean(name, self.table.columns)}"
+            )
 
     def read(self, name: str, role: str) -> pa.Array:
         self.require(name, role)
@@ -193,7 +195,7 @@ class _Columns:
 
     def fail(self, name: str, rows: NDArray[np.intp], what: str, advice: str) -> DataError:
         count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
-        return DataError(f"{self.table.shown}: column {name!r}: {what} in {count} (row {some(rows)}); {advice}")
+        return DataError(f"{self.table.shown}: column {name!r}: {what} in {count} (row {first_few(rows)}); {advice}")
 
     def ids(self, name: str) -> NDArray[Any]:
         array = self.read(name, "id")

@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.errors import DataError, nearest, printable
+from harness.errors import DataError, did_you_mean, printable
 from harness.plugin.items import BUFFER
-from harness.utils.hashing import digest, of_file
-from harness.utils.locks import locked
+from harness.utils.hashing import digest, hash_file
+from harness.utils.locks import hold_lock
 
 ADDRESS = re.compile(r"hub:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([^@:\s]+))?(?::([^:]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -83,7 +83,7 @@ def fetch(path: str, cache: Path) -> Fetched:
     _whole(snapshot, chosen, address)
     shown = f"hub:{address.repository}@{snapshot.name}:{split}"
     files = [snapshot / name for name in chosen]
-    hashes = [of_file(file, cache / "digests") for file in files]
+    hashes = [hash_file(file, cache / "digests") for file in files]
     if len(files) == 1:
         return Fetched(files[0].absolute(), shown, hashes[0])
     sha256 = digest(hashes)  # not of the joined file, whose bytes depend on who wrote it
@@ -103,7 +103,7 @@ def choose(names: Iterable[str], part: str | None, shown: str) -> tuple[str, lis
     if part is not None and part.endswith(".parquet"):
         chosen = [part] if part in names else [name for name in names if fnmatchcase(name, part)]
         if not chosen:
-            raise DataError(f"{shown}: no file is called {part!r}{nearest(part, names)}")
+            raise DataError(f"{shown}: no file is called {part!r}{did_you_mean(part, names)}")
         return part, chosen
     splits: dict[str, list[str]] = {}
     for name in names:
@@ -114,7 +114,7 @@ def choose(names: Iterable[str], part: str | None, shown: str) -> tuple[str, lis
     if part is None or len(_ending(splits, part)) > 1:
         example = f"{shown.removesuffix(f':{part}')}:{next(iter(splits))}"
         raise DataError(f"{shown}: holds several splits ({', '.join(splits)}); name one, as {example}")
-    raise DataError(f"{shown}: no split is called {part!r}{nearest(part, splits)}")
+    raise DataError(f"{shown}: no split is called {part!r}{did_you_mean(part, splits)}")
 
 
 def _address(path: str) -> Address:
@@ -250,7 +250,7 @@ def _in_order(name: str) -> list[Any]:
 
 
 def _joined(files: Sequence[Path], shown: str, target: Path) -> Path:
-    with locked(target.with_suffix(".lock")):
+    with hold_lock(target.with_suffix(".lock")):
         if not target.exists():
             schemas = [_schema(file, shown) for file in files]
             for file, other in zip(files, schemas, strict=True):

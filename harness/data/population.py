@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.raters import Labels, Mask
-from harness.errors import DataError, nearest
+from harness.errors import DataError, did_you_mean
 from harness.plugin.block import Rows
 
 
@@ -94,7 +94,9 @@ def _of_source(source: str | None, sources: NDArray[Any] | None, file: str) -> R
         raise DataError(f"{file}: 'take: source' needs the column of the sources; name it under data, as 'source: ...'")
     rows = np.flatnonzero(sources.astype(np.dtypes.StringDType()) == source)
     if len(rows) == 0:
-        raise DataError(f"{file}: no row of source {source!r}{nearest(str(source), set(map(str, sources.tolist())))}")
+        raise DataError(
+            f"{file}: no row of source {source!r}{did_you_mean(str(source), set(map(str, sources.tolist())))}"
+        )
     return rows
 
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from harness.data import hub, twin
 from harness.errors import DataError
-from harness.utils.hashing import digest, of_file
-from harness.utils.locks import locked
-from harness.utils.yaml_file import beside
+from harness.utils.hashing import digest, hash_file
+from harness.utils.locks import hold_lock
+from harness.utils.yaml_file import suggest_sibling
 
 LINES = 4_096  # JSON lines converted at a time
 TWIN = "twin:tulu_300k"
@@ -65,9 +65,9 @@ def open_table(
         return _twin(cache, twin_rows or twin.POOL, skywork)
     if file is None:
         looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
-        like = next(filter(None, map(beside, candidates)), "")
+        like = next(filter(None, map(suggest_sibling, candidates)), "")
         raise DataError(f"{path}: no such file (looked in {looked}){like}")
-    sha256 = of_file(file, cache / "digests")
+    sha256 = hash_file(file, cache / "digests")
     if file.suffix in (".jsonl", ".ndjson", ".json"):
         return Table(_converted(file, sha256, cache), path, sha256, simulated=False)
     _readable(file)
@@ -100,9 +100,9 @@ def _readable(file: Path) -> None:
 
 def _twin(cache: Path, rows: int, skywork: bool) -> Table:
     # Known by how it is made: with and without the second embedding the other columns are the same, and so are cells.
-    sha256 = digest(TWIN, rows, twin.VERSION, of_file(twin.SHARES), version("numpy"))
+    sha256 = digest(TWIN, rows, twin.VERSION, hash_file(twin.SHARES), version("numpy"))
     file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
-    with locked(file.with_suffix(".lock")):
+    with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
             scratch = file.with_suffix(".partial")
             twin.write(scratch, rows, skywork=skywork)
@@ -112,7 +112,7 @@ def _twin(cache: Path, rows: int, skywork: bool) -> Table:
 
 def _converted(file: Path, sha256: str, cache: Path) -> Path:
     target = cache / "jsonl" / f"{sha256}.parquet"
-    with locked(target.with_suffix(".lock")):
+    with hold_lock(target.with_suffix(".lock")):
         if not target.exists():
             scratch = target.with_suffix(".partial")
             try:

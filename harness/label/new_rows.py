@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from harness.data.dataset import Data
 from harness.data.table import Table, batches
-from harness.errors import DataError, nearest, some
+from harness.errors import DataError, did_you_mean, first_few
 from harness.suite.suite import Suite
 from harness.utils.hashing import digest
-from harness.utils.locks import locked
+from harness.utils.locks import hold_lock
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def join(suite: Suite, old: Table, new: Table, cache: Path) -> Joined:
         _apart(old, new, data.id, labelled)
     sha256 = digest("joined", old.sha256, new.sha256, names)
     file = cache / "joined" / f"{sha256}.parquet"
-    with locked(file.with_suffix(".lock")):
+    with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
             scratch = file.with_suffix(".partial")
             _write(scratch, schema, old, new, labelled)
@@ -61,7 +61,7 @@ def _fits(schema: pa.Schema, old: Table, new: Table, data: Data) -> None:
             if field.name in (*data.hidden, *data.raters):
                 continue  # new rows have no labels
             raise DataError(
-                f"{new.shown}: no column {field.name!r}, which the suite reads{nearest(field.name, here.names)}"
+                f"{new.shown}: no column {field.name!r}, which the suite reads{did_you_mean(field.name, here.names)}"
             )
         theirs, ours = (_plain(kind) for kind in (here.field(field.name).type, field.type))
         if pa.types.is_null(theirs):
@@ -115,13 +115,13 @@ def _apart(old: Table, new: Table, name: str, labelled: Any) -> None:
     twice = pc.filter(pc.value_counts(theirs).field(0), pc.greater(pc.value_counts(theirs).field(1), 1))
     if len(twice):
         raise DataError(
-            f"{new.shown}: column {name!r}: {len(twice)} ids come more than once ({some(twice.to_pylist())})"
+            f"{new.shown}: column {name!r}: {len(twice)} ids come more than once ({first_few(twice.to_pylist())})"
         )
     both = theirs.filter(pc.is_in(theirs, ids[0].filter(pa.array(labelled)).combine_chunks()))
     if len(both):
         raise DataError(
             f"{new.shown}: column {name!r}: {len(both)} ids are those of labelled rows of {old.shown} "
-            f"({some(both.to_pylist())}); leave these rows out, or give them other ids"
+            f"({first_few(both.to_pylist())}); leave these rows out, or give them other ids"
         )
 
 

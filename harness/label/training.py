@@ -12,7 +12,7 @@ import numpy as np
 from harness.data.dataset import Dataset, load
 from harness.data.population import Population
 from harness.data.table import Table
-from harness.errors import DataError, HarnessError, nearest
+from harness.errors import DataError, HarnessError, did_you_mean
 from harness.label import folds as label_folds
 from harness.label import learning_curve
 from harness.label.folds import NOTHING
@@ -93,7 +93,7 @@ def named(suite: Suite, name: str) -> Candidate:
     """Return a labeler of the suite by the name that its leaderboard shows."""
     titles = {candidate.title: candidate for candidate in suite.labelers}
     if name not in titles:
-        raise HarnessError(f"--with {name}: no labeler of {suite.file} is called so{nearest(name, titles)}")
+        raise HarnessError(f"--with {name}: no labeler of {suite.file} is called so{did_you_mean(name, titles)}")
     return titles[name]
 
 

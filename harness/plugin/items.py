@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from harness.errors import DataError, nearest
+from harness.errors import DataError, did_you_mean
 from harness.plugin.block import Rows
 
 Conversation = list[tuple[str, str]]
@@ -42,7 +42,7 @@ class Items:
         if column in self.hidden:
             raise DataError(f"{self.path}: column {column!r} may not be used as an input: the target is made of it")
         if column not in self.columns:
-            raise DataError(f"{self.path}: column {column!r} cannot be read here{nearest(column, self.columns)}")
+            raise DataError(f"{self.path}: column {column!r} cannot be read here{did_you_mean(column, self.columns)}")
         wanted = self.rows[start:]
         for first, array in self._decoded(column, wanted):
             here = _between(wanted, first, first + len(array)) - first

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import nearest
+from harness.errors import did_you_mean
 from harness.plugin.block import Block, Floats, Rows, fuse, parts
 from harness.plugin.precomputed import PrecomputedNeighbors
 
@@ -75,7 +75,7 @@ class Task:
         names = (on,) if isinstance(on, str) else on
         for name in names:
             if name not in self.blocks:
-                raise KeyError(f"no block {name!r} in this task{nearest(name, self.blocks)}")
+                raise KeyError(f"no block {name!r} in this task{did_you_mean(name, self.blocks)}")
         return [self.blocks[name] for name in names]
 
 

@@ -22,7 +22,7 @@ from harness.scoring import audit_verdicts
 from harness.scoring.leaderboard import Comparison, Line
 from harness.statistics.metrics import LOWER_IS_BETTER, SHOWN
 from harness.statistics.significance import FEWEST
-from harness.utils.hashing import versions
+from harness.utils.hashing import library_versions
 
 CURVE = (
     "The ratios of one splitter are one curve, not independent trials: their train sets are nested and their test rows "
@@ -298,7 +298,7 @@ def command(run: Run) -> str:
 def made_with(run: Run) -> str:
     """Name the versions and the hardware that the numbers were made with."""
     hardware = run.options.hardware
-    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    used = ", ".join(f"{name} {version}" for name, version in library_versions().items())
     threads = "1 thread" if hardware.threads == 1 else f"{hardware.threads} threads"
     return f"labelharness {harness.__version__}, {used}; device {hardware.device}, {threads} a cell."
 

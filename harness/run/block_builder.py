@@ -17,9 +17,9 @@ from harness.run.block_writer import ARRAY, OUTCOME, rows_in, write, write_heade
 from harness.run.blocks import Recipe, is_made
 from harness.run.shards import Shard, can_be_cut, is_rowwise
 from harness.suite import spec
-from harness.utils.hashing import canonical
-from harness.utils.locks import locked
-from harness.utils.processes import LOG, Child, Limits, Processes, wait_any
+from harness.utils.hashing import canonical_json
+from harness.utils.locks import hold_lock
+from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 SHARD = "shard.json"  # stands beside the rows of a finished shard
 MIN_ROWS = 10_000  # that make another worker worth starting
@@ -49,7 +49,7 @@ def build_block(
     """
     number_of_shards = (_begun(recipe, cache) or len(slots)) if can_be_cut(recipe) else 1
     shards = [Shard(number, number_of_shards) for number in range(1, number_of_shards + 1)]
-    with locked(_lock(recipe, cache)):
+    with hold_lock(_lock(recipe, cache)):
         if not is_made(recipe, cache):
             _build(shards, recipe, items, cache, processes, limits, progress, slots)
             _join(recipe, items, cache, number_of_shards)
@@ -69,7 +69,7 @@ def build_shards(
     if is_made(recipe, cache):
         return
     _build(shards, recipe, items, cache, processes, limits, progress, slots)
-    with locked(_lock(recipe, cache)):
+    with hold_lock(_lock(recipe, cache)):
         _join(recipe, items, cache, shards[0].of)
 
 
@@ -94,7 +94,7 @@ def _build(
     """Run the shards that are not finished, each under its lock."""
     with ExitStack() as locks:
         for shard in shards:
-            locks.enter_context(locked(_folder(shard, recipe, cache) / "lock", wait=False))
+            locks.enter_context(hold_lock(_folder(shard, recipe, cache) / "lock", wait=False))
         waiting = [shard for shard in missing_shards(recipe, items, cache, shards[0].of) if shard in shards]
 
         def report() -> None:
@@ -128,7 +128,7 @@ def _run(
                 _, gpu, rows_before = running.pop(id(child))
                 about = _read_outcome(recipe, child, limit)
                 _record_cost(recipe, child, rows_before)
-                (child.folder / SHARD).write_text(canonical(about))
+                (child.folder / SHARD).write_text(canonical_json(about))
                 free.append(gpu)
             report()
     finally:
@@ -157,7 +157,7 @@ def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, 
     except (OSError, ValueError):
         outcome = None
     if limit or outcome is None:
-        raise DataError(f"block {recipe.name!r}: {limit or child.ending()}; see {child.folder / LOG}")
+        raise DataError(f"block {recipe.name!r}: {limit or child.describe_exit()}; see {child.folder / LOG_FILE}")
     if "error" in outcome:
         raise DataError(outcome["error"])
     return outcome
@@ -206,7 +206,7 @@ def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None
 
 def _commit_block(joined: Path, folder: Path, about: Mapping[str, Any]) -> None:
     """Turn the folder of a whole array into that of a finished block."""
-    (joined / "block.json").write_text(canonical(about))
+    (joined / "block.json").write_text(canonical_json(about))
     shutil.rmtree(folder, ignore_errors=True)
     joined.rename(folder)
 

@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import DataError, some
+from harness.errors import DataError, first_few
 from harness.plugin.block import Floats
 from harness.plugin.items import Items
 from harness.suite import spec
 from harness.suite.catalog import resolve
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 
 PART = 8_192  # rows a row-wise feature set is asked for at a time
 ARRAY = "array.npy"
@@ -47,7 +47,7 @@ def write(
         traceback.print_exc()
         reason = (str(error).strip() or "no message").splitlines()[0]
         outcome = {"error": f"block {name!r}: {type(error).__name__}: {reason}; see {Path.cwd() / 'log.txt'}"}
-    Path(OUTCOME).write_text(canonical(outcome))
+    Path(OUTCOME).write_text(canonical_json(outcome))
 
 
 def fill(
@@ -114,7 +114,9 @@ def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats
         rows = start + np.flatnonzero(bad)
         if len(rows):
             count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
-            raise DataError(f"{what} in {count} (id {some(items.ids[rows].tolist())}); mend or leave out these rows")
+            raise DataError(
+                f"{what} in {count} (id {first_few(items.ids[rows].tolist())}); mend or leave out these rows"
+            )
 
     refuse(~np.isfinite(chunk).all(axis=1), "NaN or infinite values")
     if kind == "embedding":

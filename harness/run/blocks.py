@@ -17,7 +17,7 @@ from harness.plugin.items import Items
 from harness.run.block_writer import ARRAY, rows_in
 from harness.suite import spec
 from harness.suite.catalog import Catalog
-from harness.utils.hashing import canonical, digest, versions
+from harness.utils.hashing import canonical_json, digest, library_versions
 
 SCHEMA = 1
 
@@ -56,7 +56,7 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
         raise DataError(f"block {name!r}: {error}") from None
     except OSError as error:
         raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
-    libraries = versions() | _versions_of(getattr(maker, "requires", ()))
+    libraries = library_versions() | _versions_of(getattr(maker, "requires", ()))
     key = digest(SCHEMA, rows, what, entry.identity(), libraries)
     made_by = {"distribution": f"{entry.distribution} {entry.version}".strip(), "files": entry.code()}
     parts = {"rows": rows, "maker": what, "code": made_by, "libraries": libraries}
@@ -83,10 +83,10 @@ def _texts_of(items: Items, memo: Path) -> str:
         pass  # no note yet, or a torn one: read again
     state = hashlib.sha256()
     for conversation in items.conversations():
-        state.update(canonical(conversation).encode() + b"\n")
+        state.update(canonical_json(conversation).encode() + b"\n")
     note.parent.mkdir(parents=True, exist_ok=True)
     scratch = note.with_suffix(f".{os.getpid()}")
-    scratch.write_text(canonical({"items": items.identity, "sha256": state.hexdigest()}))
+    scratch.write_text(canonical_json({"items": items.identity, "sha256": state.hexdigest()}))
     scratch.replace(note)
     return state.hexdigest()
 

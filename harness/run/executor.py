@@ -26,7 +26,7 @@ from harness.run.worker import ANSWER, References, label
 from harness.search.engine import Engine
 from harness.suite import spec
 from harness.suite.catalog import Catalog
-from harness.utils.processes import LOG, Child, Limits, Processes, wait_any
+from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
 Lists = dict[Cut, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
@@ -114,15 +114,15 @@ def _finish(
     seconds = child.seconds
     answer = None if stopped else _read(child.folder)
     if answer is None:
-        status, reason = "failed", stopped or child.ending()
+        status, reason = "failed", stopped or child.describe_exit()
     else:
         status, reason = answer["status"], answer["reason"]
     if status == "ok" and answer is not None:
         reason = _seal(child.folder, len(cell.cut.split.test), n_classes, answer) or ""
         status = "failed" if reason else "ok"
-    _shorten(child.folder / LOG)
+    _shorten(child.folder / LOG_FILE)
     if status != "ok" or answer is None:
-        _keep_log(child.folder / LOG, store, cell.key)
+        _keep_log(child.folder / LOG_FILE, store, cell.key)
         shutil.rmtree(child.folder, ignore_errors=True)
         store.fail(cell.key, {"status": status, "reason": reason, "seconds": seconds})
         return Outcome(cell, status, reason, seconds)
@@ -142,7 +142,7 @@ def _finish(
 def _seal(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
     """Check the arrays a worker left, by the parent's own eyes, and add the labels they imply."""
     checkpoints, files = answer["checkpoints"], answer["files"]
-    _tidy(folder, {LOG, *files})
+    _tidy(folder, {LOG_FILE, *files})
     try:
         proba = np.load(folder / "proba.npy", allow_pickle=False)
         states = np.load(folder / "checkpoints.npy", allow_pickle=False) if checkpoints else []

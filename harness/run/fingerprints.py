@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 
 SETTLED = 1.0  # seconds; within a tick of the disk's clock a file can change and keep its times
 
@@ -69,7 +69,7 @@ class Marks:
             return
         scratch = self.file.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
-            scratch.write_text(canonical(self._known()))
+            scratch.write_text(canonical_json(self._known()))
             scratch.replace(self.file)
             self._changed = False
 

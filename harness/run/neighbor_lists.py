@@ -18,8 +18,8 @@ from harness.search.deduplicate import crowded, vectors
 from harness.search.engine import Engine, chosen, searching
 from harness.search.exact import Level, search
 from harness.search.neighbors import nearest, unit
-from harness.utils.hashing import canonical
-from harness.utils.locks import locked
+from harness.utils.hashing import canonical_json
+from harness.utils.locks import hold_lock
 from harness.utils.processes import Limits, Processes
 
 DONE = "done.txt"  # how many queries the worker has answered
@@ -40,7 +40,7 @@ def find_lists(
     """
     folders = shared.folders(cache)
     last = folders[-1]
-    with locked(last.with_suffix(".lock")):
+    with hold_lock(last.with_suffix(".lock")):
         if all((folder / ABOUT).exists() for folder in folders):
             return
         partial = last.with_suffix(".partial").absolute()
@@ -55,7 +55,7 @@ def find_lists(
         child = processes.start(_find, arguments, partial)
         limit = child.wait(limits, lambda: progress(min(_answered(partial / DONE), total), total))
         if limit or not all((partial / name / ABOUT).exists() for name in lists):
-            raise HarnessError(f"neighbours on {'+'.join(shared.on)}: {limit or child.ending()}")
+            raise HarnessError(f"neighbours on {'+'.join(shared.on)}: {limit or child.describe_exit()}")
         share = {"seconds": child.seconds / len(lists), "work": shared.cost / len(lists), "threads": threads}
         for name in lists:
             timing.note(partial / name, **share, memory=child.peak)
@@ -158,4 +158,4 @@ def _write(name: str, shape: tuple[int, ...], part: Part, facts: Mapping[str, An
         files[0][rows], files[1][rows] = similarity, np.where(np.isfinite(similarity), index, 0)
     for file in files:
         file.flush()
-    (folder / ABOUT).write_text(canonical(facts))
+    (folder / ABOUT).write_text(canonical_json(facts))

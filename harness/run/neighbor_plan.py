@@ -13,7 +13,7 @@ from harness.plugin.precomputed import ABOUT, PrecomputedNeighbors, fingerprint
 from harness.run.hardware import kernels
 from harness.run.plan import Cell, Cut, core_code
 from harness.search.neighbors import of_all
-from harness.utils.hashing import digest, of_array, of_code
+from harness.utils.hashing import digest, hash_array, hash_code
 
 MIN_SAVING = 2e10  # multiplications saved that are worth a worker of its own
 
@@ -142,7 +142,7 @@ def _equally_long(group: list[ListRequest]) -> tuple[ListRequest, ...]:
 
 def _folder(request: ListRequest, blocks: tuple[Block, ...], cache: Path) -> Path:
     found_by = _identity_of_search()
-    rows = [of_array(numbers) for numbers in _rows(request, blocks)]
+    rows = [hash_array(numbers) for numbers in _rows(request, blocks)]
     spaces = [[name, block.key] for name, block in zip(request.neighbors.on, blocks, strict=True)]
     return cache / "lists" / digest(found_by, spaces, rows, request.neighbors.k, request.neighbors.among)
 
@@ -150,7 +150,7 @@ def _folder(request: ListRequest, blocks: tuple[Block, ...], cache: Path) -> Pat
 @cache
 def _identity_of_search() -> str:
     """Hash the code that finds neighbours and the instructions that it is computed with."""
-    return digest(core_code(), of_code([Path(__file__).with_name("neighbor_lists.py")]), kernels())
+    return digest(core_code(), hash_code([Path(__file__).with_name("neighbor_lists.py")]), kernels())
 
 
 def _rows(request: ListRequest, blocks: tuple[Block, ...]) -> tuple[Rows, Rows]:

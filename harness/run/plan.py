@@ -17,7 +17,7 @@ from harness.run.store import SCHEMA
 from harness.suite import spec
 from harness.suite.catalog import Catalog, Entry
 from harness.suite.suite import Candidate, Splits, Suite
-from harness.utils.hashing import digest, of_array, of_code, versions
+from harness.utils.hashing import digest, hash_array, hash_code, library_versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Cell:
 def core_code() -> str:
     """Hash the code that a labeler may run by its one import from `harness`."""
     harness = Path(__file__).parents[1]
-    return of_code(sorted([*(harness / "plugin").glob("*.py"), *(harness / "search").glob("*.py")]))
+    return hash_code(sorted([*(harness / "plugin").glob("*.py"), *(harness / "search").glob("*.py")]))
 
 
 def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
@@ -82,7 +82,7 @@ def plan(
 
     What a labeler leaves to the machine is settled here, once for all cells: the worker is given the outcome.
     """
-    around = [SCHEMA, core_code(), versions(), hardware.device, hardware.threads, kernels()]
+    around = [SCHEMA, core_code(), library_versions(), hardware.device, hardware.threads, kernels()]
     code = cache(Entry.identity)  # the files of a package are read once, however many cells have their code
     candidates = [replace(each, labeler=resolve(each.labeler, hardware.device)) for each in suite.labelers]
     identities = [
@@ -109,7 +109,7 @@ def plan(
 def _content(task: Task) -> list[Any]:
     """Everything in a task but its blocks, which the recipes' keys stand for."""
     arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
-    return [*(of_array(array) for array in arrays), task.n_classes, task.seed]
+    return [*(hash_array(array) for array in arrays), task.n_classes, task.seed]
 
 
 def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.run.fingerprints import Marks, look
 from harness.run.timing import FILE as TIMING
 from harness.run.timing import noted
-from harness.utils.hashing import canonical, digest
+from harness.utils.hashing import canonical_json, digest
 
 SCHEMA = 1
 """Version of what a finished cell holds; part of every cell's key."""
@@ -85,9 +85,9 @@ class Store:
     def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
         files = _arrays_in(folder)
-        (folder / TIMING).write_text(canonical(timing))
+        (folder / TIMING).write_text(canonical_json(timing))
         whole = {"schema": SCHEMA, "key": key, "files": files, **record}
-        (folder / CELL).write_text(canonical(whole | {"sha256": digest(whole)}))
+        (folder / CELL).write_text(canonical_json(whole | {"sha256": digest(whole)}))
         list(self._hands.map(_sync, folder.iterdir()))
         _sync(folder)
         target = self.cells / key
@@ -114,7 +114,7 @@ class Store:
     def fail(self, key: str, record: Mapping[str, Any]) -> None:
         """Remember why a cell has no result, until it has one."""
         scratch = self.scratch / f"{key}.json"
-        scratch.write_text(canonical(record))
+        scratch.write_text(canonical_json(record))
         _sync(scratch)
         scratch.rename(self.failed / f"{key}.json")
 

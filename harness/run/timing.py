@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 
 FILE = "timing.json"
 
 
 def note(folder: Path, **cost: Any) -> None:
     """Write down what the content of a folder cost: `seconds`, `memory` (bytes), and what that depends on."""
-    (folder / FILE).write_text(canonical(cost))
+    (folder / FILE).write_text(canonical_json(cost))
 
 
 def noted(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from harness.plugin.task import Predictions, Task, flaw
 from harness.search.engine import Engine, searching
 from harness.suite import spec
 from harness.suite.catalog import resolve
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 
 ANSWER = "answer.json"
 References = dict[str, tuple[str, str, str | None]]
@@ -49,7 +49,7 @@ def label(what: Mapping[str, Any], references: References, task: Task, engine: E
 
         traceback.print_exc()
         answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
-    Path("answer.part").write_text(canonical(answer))
+    Path("answer.part").write_text(canonical_json(answer))
     Path("answer.part").rename(ANSWER)
 
 

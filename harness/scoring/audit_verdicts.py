@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 
 FILE = "audit.json"
 SCHEMA = 1
@@ -28,7 +28,7 @@ def write(folder: Path, verdicts: Iterable[Verdict]) -> None:
     """Keep the verdicts in the folder of a run."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / f"{FILE}.part"
-    scratch.write_text(canonical({"schema": SCHEMA, "verdicts": [asdict(verdict) for verdict in verdicts]}))
+    scratch.write_text(canonical_json({"schema": SCHEMA, "verdicts": [asdict(verdict) for verdict in verdicts]}))
     scratch.replace(folder / FILE)
 
 

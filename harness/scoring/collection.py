@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Comparison, Ending, compare
 from harness.scoring.score_run import weigh
-from harness.utils.hashing import digest, of_array
+from harness.utils.hashing import digest, hash_array
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ def contests(scored: list[tuple[Run, list[Ending]]]) -> list[Contest]:
 def _question(run: Run, comparison: str, ended: list[Ending]) -> str:
     """Hash what makes numbers of two suites comparable: rows, truth, splits, and how they are ranked."""
     dataset, suite = run.dataset, run.suite
-    rows = [of_array(array) for array in (dataset.items.ids, dataset.labelled, dataset.y, dataset.groups)]
+    rows = [hash_array(array) for array in (dataset.items.ids, dataset.labelled, dataset.y, dataset.groups)]
     cuts = dict.fromkeys(ending.cell.cut for ending in ended)
-    splits = sorted([of_array(cut.split.train), of_array(cut.split.test)] for cut in cuts)
+    splits = sorted([hash_array(cut.split.train), hash_array(cut.split.test)] for cut in cuts)
     how = [suite.metrics.primary, suite.protocol]
     return digest(suite.data.path, run.simulated, rows, dataset.n_classes, comparison, splits, how)
 

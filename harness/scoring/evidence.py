@@ -15,7 +15,7 @@ from harness.scoring.standings import Evidence
 from harness.statistics.bootstrap import Answered, bootstrap
 from harness.statistics.metrics import OF_ROWS, f1, qwks
 from harness.statistics.significance import FEWEST, Measured, row_covariance
-from harness.utils.hashing import digest, of_array
+from harness.utils.hashing import digest, hash_array
 
 NO_ROWS = "is neither a mean over rows nor made of counts: no error is known, and no labeler is told from another"
 ORACLE = "the numbers are oracle numbers, chosen on the test rows: no labeler is told from another"
@@ -90,7 +90,7 @@ def _papers(splits: list[Split], keys: list[tuple[str, ...]], archive: Archive, 
 
 
 def _name(split: Split) -> str:
-    return digest(split.seed, split.ratio, split.fold, of_array(split.train), of_array(split.test))
+    return digest(split.seed, split.ratio, split.fold, hash_array(split.train), hash_array(split.test))
 
 
 def _by_rows(papers: list[Paper], metric: str, archive: Archive) -> Measured:
@@ -142,7 +142,7 @@ def _by_tables(titles: tuple[str, ...], papers: list[Paper], metric: str, archiv
     if not np.isfinite(each).all():
         return Evidence(titles, None, f"{metric} has no value on some split: no labeler is told from another")
     n_units = 1 + max(int(paper.unit.max()) for paper in papers)
-    seed = int(digest([of_array(paper.y) for paper in papers])[:16], 16)
+    seed = int(digest([hash_array(paper.y) for paper in papers])[:16], 16)
     spread = bootstrap(tested, n_units, classes, measure, seed)
     measured = Measured(_by_seed(each, papers), spread, n_units, _weights(papers, n_units)[1])
     ranked_on = tuple(kept.tolist()) if metric == "macro_f1" and len(kept) < classes else None

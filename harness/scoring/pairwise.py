@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import HarnessError, nearest
+from harness.errors import HarnessError, did_you_mean
 from harness.run.runner import Run
 from harness.scoring.evidence import Archive, gather
 from harness.scoring.leaderboard import Ending
@@ -77,7 +77,7 @@ def parse_gate(text: str) -> Gate:
         raise HarnessError(f"--fail-if {text}: must be METRIC:LIMIT with a sign, such as accuracy:-0.5pp or mae:+0.02")
     metrics = (*OF_LABELS, *OF_PROBABILITIES)
     if found["metric"] not in metrics:
-        raise HarnessError(f"--fail-if {text}: no metric {found['metric']!r}{nearest(found['metric'], metrics)}")
+        raise HarnessError(f"--fail-if {text}: no metric {found['metric']!r}{did_you_mean(found['metric'], metrics)}")
     return Gate(found["metric"], float(found["limit"]) / (100 if found["points"] else 1))
 
 
@@ -119,7 +119,7 @@ def stopped(match: Match, gate: Gate) -> Row | None:
 def _cells(run: Run, ended: list[Ending], title: str) -> dict[tuple[object, ...], Ending]:
     titles = [candidate.title for candidate in run.suite.labelers]
     if title not in titles:
-        raise HarnessError(f"{run.suite.file}: no labeler is called {title!r}{nearest(title, titles)}")
+        raise HarnessError(f"{run.suite.file}: no labeler is called {title!r}{did_you_mean(title, titles)}")
     cells = [ending for ending in ended if ending.cell.candidate.title == title]
     return {
         (cut.comparison, cut.split.seed, cut.split.ratio, cut.split.fold): ending

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
-from harness.errors import HarnessError, nearest
+from harness.errors import HarnessError, did_you_mean
 
 Engine = Literal["auto", "int8", "float32", "cuda", "faiss"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -21,7 +21,7 @@ def known(asked: str) -> Engine:
     for engine in ENGINES:
         if engine == asked:
             return engine
-    raise HarnessError(f"--engine {asked}: there is no such engine{nearest(asked, ENGINES)}")
+    raise HarnessError(f"--engine {asked}: there is no such engine{did_you_mean(asked, ENGINES)}")
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from typing import Any
 
 import pluggy
 
-from harness.errors import PluginError, nearest
+from harness.errors import PluginError, did_you_mean
 from harness.plugin import hookspecs
-from harness.utils.hashing import of_code
+from harness.utils.hashing import hash_code
 
 KINDS = {"embedders": "embed", "features": "features", "splitters": "splits", "labelers": "label"}
 """The four kinds of plugin, and the one method each of them must have."""
@@ -45,11 +45,11 @@ class Entry:
     def code(self) -> str:
         """Return the hash of the .py files of its top-level package, or of its one file."""
         if self.file is not None:
-            return of_code([Path(self.file)])
+            return hash_code([Path(self.file)])
         top = sys.modules[self.cls.__module__.partition(".")[0]]
         if not hasattr(top, "__path__"):
-            return of_code([Path(str(top.__file__))])
-        return of_code(sorted(file for folder in top.__path__ for file in Path(folder).rglob("*.py")))
+            return hash_code([Path(str(top.__file__))])
+        return hash_code(sorted(file for folder in top.__path__ for file in Path(folder).rglob("*.py")))
 
     def identity(self) -> list[str]:
         """Return what identifies the code behind the name."""
@@ -80,7 +80,7 @@ class Catalog:
         if found:
             owners = " and ".join(f"{entry.distribution} {entry.version}".strip() for entry in found)
             raise PluginError(f"{kind[:-1]} {name!r} is offered twice, by {owners}; uninstall one of them")
-        near = nearest(name, (entry.name for entry in self.entries if entry.kind == kind))
+        near = did_you_mean(name, (entry.name for entry in self.entries if entry.kind == kind))
         broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(self.broken.items()))
         raise PluginError(f"no {singular(kind)} is called {name!r}{near}{broken}")
 
@@ -155,7 +155,7 @@ def _offered(manager: pluggy.PluginManager, module: ModuleType, name: str) -> It
         unknown = [caller.name for caller in callers if not caller.has_spec()]
         if unknown:
             raise PluginError(
-                f"unknown hook {unknown[0]!r}{nearest(unknown[0], (f'harness_{kind}' for kind in KINDS))}"
+                f"unknown hook {unknown[0]!r}{did_you_mean(unknown[0], (f'harness_{kind}' for kind in KINDS))}"
             )
         if not callers:
             raise PluginError("offers no hook; is '@hookimpl' missing above 'def harness_labelers()'?")

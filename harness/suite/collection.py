@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import SuiteError, nearest
+from harness.errors import SuiteError, did_you_mean
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.suite.suite import NAME, Suite, load_suite
@@ -53,7 +53,7 @@ def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[P
     top = document.value
     for key in top:
         if key not in KEYS:
-            reader.problem((key,), f"unknown key {key!r} in a list of suites{nearest(key, KEYS)}")
+            reader.problem((key,), f"unknown key {key!r} in a list of suites{did_you_mean(key, KEYS)}")
     if top.get("version") != 1 or isinstance(top.get("version"), bool):
         reader.problem(("version",), f"must be 1, got {top.get('version')!r}")
     name = reader.read(str, top.get("name"), ("name",))
@@ -66,6 +66,6 @@ def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[P
     for place, path in enumerate(found):
         if not path.is_file():
             beside = {each.name for each in path.parent.glob("*.yaml")}
-            reader.problem(("suites", place), f"no such file: {path}{nearest(path.name, beside)}")
+            reader.problem(("suites", place), f"no such file: {path}{did_you_mean(path.name, beside)}")
     reader.finish()
     return name, found

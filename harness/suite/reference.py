@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
-from harness.errors import DataError, HarnessError, nearest, printable
+from harness.errors import DataError, HarnessError, did_you_mean, printable
 from harness.suite.catalog import Catalog
 
 DEFAULT = "published_results.csv"
@@ -93,7 +93,7 @@ def find(name: str, catalog: Catalog) -> Path:
         return Path(name)
     if name not in known:
         raise HarnessError(
-            f"--reference {name}: no such file, nor does a plugin package bring one{nearest(name, known)}"
+            f"--reference {name}: no such file, nor does a plugin package bring one{did_you_mean(name, known)}"
         )
     return known[name]
 
@@ -121,9 +121,11 @@ def refuse_unknown(reference: Reference, where: str, files: Iterable[ReferenceFi
     sections, datasets = {row.section for row in rows}, {row.population for row in rows}
     for section in reference.sections:
         if section not in sections:
-            raise HarnessError(f"{where}: reference.sections: {names} has no {section!r}{nearest(section, sections)}")
+            raise HarnessError(
+                f"{where}: reference.sections: {names} has no {section!r}{did_you_mean(section, sections)}"
+            )
     if reference.dataset not in datasets:
-        near = nearest(reference.dataset, datasets)
+        near = did_you_mean(reference.dataset, datasets)
         raise HarnessError(f"{where}: reference.dataset: {names} has no {reference.dataset!r}{near}")
 
 
@@ -131,7 +133,9 @@ def _rows(path: Path, lines: list[str], offset: int) -> Iterator[Published]:
     reader = csv.DictReader(lines, restkey="", restval="")
     try:
         for missing in [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-            raise DataError(f"{path}:{offset + 1}: no column {missing!r}{nearest(missing, reader.fieldnames or ())}")
+            raise DataError(
+                f"{path}:{offset + 1}: no column {missing!r}{did_you_mean(missing, reader.fieldnames or ())}"
+            )
         for record in reader:
             yield _row(path, offset + reader.line_num, {column: record[column].strip() for column in COLUMNS})
     except csv.Error as error:

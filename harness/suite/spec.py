@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from harness.errors import PluginError, SuiteError, nearest, printable
+from harness.errors import PluginError, SuiteError, did_you_mean, printable
 from harness.plugin.protocols import Labeler
-from harness.utils.hashing import of_file
+from harness.utils.hashing import hash_file
 from harness.utils.yaml_file import Document, Place
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Reader:
         if origin is Literal:
             if value in get_args(hint) and not isinstance(value, bool):
                 return value
-            close = nearest(value, map(str, get_args(hint))) if isinstance(value, str) else ""
+            close = did_you_mean(value, map(str, get_args(hint))) if isinstance(value, str) else ""
             return self.problem(place, f"must be {_describe(hint)}, got {value!r}{close if 'mean' in close else ''}")
         if origin is tuple:
             if not isinstance(value, list):
@@ -94,7 +94,7 @@ class Reader:
             if key in fields:
                 given[key] = self.read(hints[key], item, (*place, key))
             elif key not in without:
-                self.problem((*place, key), f"unknown key {key!r}{nearest(key, (*fields, *without))}")
+                self.problem((*place, key), f"unknown key {key!r}{did_you_mean(key, (*fields, *without))}")
         for name, field in fields.items():
             missing = field.default is field.default_factory is dataclasses.MISSING
             if missing and name not in given:
@@ -178,7 +178,7 @@ def unbuild(plugin: Any, paths: Callable[[Path], Any] = str) -> dict[str, Any]:
 
 def identity(plugin: Any, memo: Path | None = None) -> dict[str, Any]:
     """Return the spec with every path replaced by the hash of what it holds."""
-    return unbuild(plugin, lambda path: {"sha256": of_file(path, memo)})
+    return unbuild(plugin, lambda path: {"sha256": hash_file(path, memo)})
 
 
 def _plain(value: Any, paths: Callable[[Path], Any]) -> Any:

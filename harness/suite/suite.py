@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from harness.data.dataset import Data
 from harness.data.population import Population
-from harness.errors import nearest
+from harness.errors import did_you_mean
 from harness.plugin.protocols import blocks_of, nested
 from harness.suite import spec
 from harness.suite.catalog import Catalog
@@ -103,7 +103,7 @@ def load_suite(file: Path, catalog: Catalog) -> Suite:
 def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
     for key in top:
         if key not in SECTIONS:
-            reader.problem((key,), f"unknown key {key!r}{nearest(key, SECTIONS)}")
+            reader.problem((key,), f"unknown key {key!r}{did_you_mean(key, SECTIONS)}")
     for key in ("version", "name", "data", "splits", "labelers"):
         if key not in top:
             reader.problem((), f"{key!r} is missing{f': {LISTS[key]}' if key in LISTS else ''}")
@@ -169,7 +169,7 @@ def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader)
             reader.problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
         chosen = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
         for unknown in [title for title in chosen or () if chosen is not spec.INVALID and title not in titles]:
-            reader.problem((*place, "labelers"), f"no labeler is called {unknown!r}{nearest(unknown, titles)}")
+            reader.problem((*place, "labelers"), f"no labeler is called {unknown!r}{did_you_mean(unknown, titles)}")
         if all(part is not spec.INVALID for part in (splitter, seeds, chosen)):
             yield Splits(splitter, seeds, None if chosen is None else (*chosen, baseline))
 
@@ -185,7 +185,7 @@ def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candi
             if any(getattr(plugin, "on", None) == () for plugin in nested(candidate.labeler)):
                 reader.problem(("labelers", i), "'on' must name at least one block")
             for missing in [name for name in blocks_of(candidate.labeler) if name not in blocks]:
-                reader.problem(("labelers", i), f"no block is called {missing!r}{nearest(missing, blocks)}")
+                reader.problem(("labelers", i), f"no block is called {missing!r}{did_you_mean(missing, blocks)}")
             if candidate.title in titles:
                 reader.problem(
                     ("labelers", i), f"two labelers are called {candidate.title!r}; give one a name with 'as'"
@@ -237,7 +237,7 @@ def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Rea
     trial = spec.Reader(Document("", None, {}), reader.find)
     labeler = trial.plugin("labelers", metrics.baseline, ())
     if trial.problems:
-        what = f"no labeler of the suite is called {metrics.baseline!r}{nearest(metrics.baseline, titles)}"
+        what = f"no labeler of the suite is called {metrics.baseline!r}{did_you_mean(metrics.baseline, titles)}"
         reader.problem(("metrics", "baseline"), what)
         return labelers
     return [Candidate(metrics.baseline, labeler), *labelers]

@@ -18,17 +18,17 @@ NUMERIC = (  # libraries that can change a number
 )
 
 
-def canonical(value: object) -> str:
+def canonical_json(value: object) -> str:
     """Write a JSON value in the one form that is hashed: sorted keys, no blanks, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest(*values: object) -> str:
     """Return the SHA-256, 64 hexadecimal digits, of JSON values."""
-    return hashlib.sha256(canonical(values).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
 
-def of_array(array: NDArray[Any] | None) -> str | None:
+def hash_array(array: NDArray[Any] | None) -> str | None:
     """Return the hash of an array's type, shape and content; None of None. Strings are hashed as UTF-8."""
     if array is None:
         return None
@@ -39,7 +39,7 @@ def of_array(array: NDArray[Any] | None) -> str | None:
     return state.hexdigest()
 
 
-def of_file(path: Path, memo: Path | None = None) -> str:
+def hash_file(path: Path, memo: Path | None = None) -> str:
     """Return the hash of a file's bytes, or of a folder's files and their names.
 
     With a `memo` folder the hash is kept there and taken again while size, times and inode of the file stay the same.
@@ -47,7 +47,7 @@ def of_file(path: Path, memo: Path | None = None) -> str:
     """
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.is_file())
-        return digest([[p.relative_to(path).as_posix(), of_file(p, memo)] for p in inside])
+        return digest([[p.relative_to(path).as_posix(), hash_file(p, memo)] for p in inside])
     stat = path.stat()
     seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
     note = memo / f"{digest(str(path.resolve()))[:32]}.json" if memo is not None else None
@@ -63,18 +63,18 @@ def of_file(path: Path, memo: Path | None = None) -> str:
     if note is not None:
         note.parent.mkdir(parents=True, exist_ok=True)
         scratch = note.with_suffix(f".{os.getpid()}")
-        scratch.write_text(canonical({"seen": seen, "sha256": sha256}))
+        scratch.write_text(canonical_json({"seen": seen, "sha256": sha256}))
         scratch.replace(note)
     return sha256
 
 
-def of_code(files: Iterable[Path]) -> str:
+def hash_code(files: Iterable[Path]) -> str:
     """Return the hash of source files, in the order given, by name and content."""
     return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files])
 
 
 @cache
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the versions of the installed libraries that can change a number."""
     found = {}
     for name in NUMERIC:

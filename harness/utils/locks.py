@@ -10,7 +10,7 @@ from harness.errors import InUse
 
 
 @contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
+def hold_lock(path: Path, wait: bool = True) -> Iterator[None]:
     """Hold the lock file `path`; without `wait`, raise InUse where another process holds it.
 
     The file stays behind on purpose: removing it would let two processes lock two files of one name. Its descriptor is

@@ -19,10 +19,10 @@ from typing import Any
 
 import psutil
 
-LOG = "log.txt"
-LOOK_EVERY = 0.25  # seconds between looks at a child's memory: each costs a walk through the process table
+LOG_FILE = "log.txt"
+POLL_SECONDS = 0.25  # seconds between looks at a child's memory: each costs a walk through the process table
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-MAX_LOG = 100_000_000  # bytes a child may print before it is stopped
+MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ class Processes:
 
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
         """Run ``target(*args)`` in a new process whose working directory is the empty `folder`."""
-        process = self._context.Process(target=_enter, args=(self._read_end, str(folder), target, args), daemon=False)
-        with _without_main(), _uninterrupted():
+        process = self._context.Process(
+            target=_run_child, args=(self._read_end, str(folder), target, args), daemon=False
+        )
+        with _hide_main(), _defer_interrupts():
             process.start()
         return Child(process, folder)
 
@@ -78,12 +80,12 @@ class Child:
     folder: Path
     started: float = field(default_factory=time.monotonic)
     peak: int = 0  # bytes of anonymous memory seen
-    ended: float | None = None
+    end_time: float | None = None
     _next_look: float = 0.05  # what has ended by then tells its memory itself
 
     @property
     def seconds(self) -> float:
-        return (time.monotonic() if self.ended is None else self.ended) - self.started
+        return (time.monotonic() if self.end_time is None else self.end_time) - self.started
 
     def done(self) -> bool:
         """Return True if the child has ended."""
@@ -102,18 +104,18 @@ class Child:
         progress()
         return ended[0][1]
 
-    def over(self, limits: Limits) -> str | None:
+    def exceeded_limit(self, limits: Limits) -> str | None:
         """Return what limit the child has passed, if any."""
         if self.seconds >= self._next_look:
-            self._next_look = self.seconds + LOOK_EVERY
+            self._next_look = self.seconds + POLL_SECONDS
             self.peak = max(self.peak, memory_of(self.process.pid))
         if self.seconds > limits.timeout:
             return f"timeout: not done after {limits.timeout:g} s"
         if self.peak > limits.memory:
             return f"memory: used {self.peak / 2**30:.2f} GiB, the limit is {limits.memory / 2**30:.2f} GiB"
-        log = self.folder / LOG
-        if log.exists() and log.stat().st_size > MAX_LOG:
-            return f"printed more than {MAX_LOG:,} bytes"
+        log = self.folder / LOG_FILE
+        if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+            return f"printed more than {MAX_LOG_BYTES:,} bytes"
         return None
 
     def kill(self) -> None:
@@ -126,9 +128,9 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
-        self.ended = self.ended or time.monotonic()
+        self.end_time = self.end_time or time.monotonic()
 
-    def ending(self) -> str:
+    def describe_exit(self) -> str:
         """Say how a child ended that left no answer."""
         code = self.process.exitcode
         if code is not None and code < 0:
@@ -146,7 +148,7 @@ def wait_any(children: Iterable[Child], limits: Limits, timeout: float) -> list[
         wait([child.process.sentinel for child in running], timeout)
     ended = []
     for child in running:
-        limit = None if child.done() else child.over(limits)
+        limit = None if child.done() else child.exceeded_limit(limits)
         if limit is not None or child.done():
             child.kill()
             ended.append((child, limit))
@@ -228,7 +230,7 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _defer_interrupts() -> Iterator[None]:
     """Hold interrupts back while a process starts, which inherits that: its parent is who answers them.
 
     Else one that reached the whole group might meet a worker in its first lines, which would print a traceback.
@@ -242,7 +244,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def _hide_main() -> Iterator[None]:
     """Keep children from importing the program that started the run."""
     main: dict[str, Any] = sys.modules["__main__"].__dict__
     kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
@@ -254,10 +256,10 @@ def _without_main() -> Iterator[None]:
         main.update(kept)
 
 
-def _enter(alive: Connection, folder: str, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+def _run_child(alive: Connection, folder: str, target: Callable[..., None], args: tuple[Any, ...]) -> None:
     os.setsid()
     _die_with_parent(alive)
-    log = os.open(os.path.join(folder, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # noqa: PTH118
+    log = os.open(os.path.join(folder, LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # noqa: PTH118
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -19,8 +19,8 @@ Place = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_EVENTS = 20_000  # one per value, two per list or mapping: about a second of parsing
-DATA = (".parquet", ".jsonl", ".ndjson")  # endings that are given by mistake
-TAG = "tag:yaml.org,2002:"
+DATA_SUFFIXES = (".parquet", ".jsonl", ".ndjson")  # endings that are given by mistake
+YAML_TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Document:
 
 def load(path: Path) -> Document:
     """Read a YAML file. Every fault of form is one SuiteError with file and line."""
-    if path.suffix in DATA:
+    if path.suffix in DATA_SUFFIXES:
         raise SuiteError(f"{path}: is a file of data; what is asked for is a suite, a YAML file that names it")
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise SuiteError(f"{path}: no such file{beside(path)}") from None
+        raise SuiteError(f"{path}: no such file{suggest_sibling(path)}") from None
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > MAX_BYTES:
@@ -60,7 +60,7 @@ def load(path: Path) -> Document:
     return parse(text, str(path))
 
 
-def beside(path: Path) -> str:
+def suggest_sibling(path: Path) -> str:
     """Return "; did you mean 'x.yaml'?" where a file of a like name lies beside one that is missing, or ""."""
     try:
         there = {each.name: each for each in path.parent.iterdir() if each.is_file()}
@@ -73,7 +73,7 @@ def beside(path: Path) -> str:
 def parse(text: str, file: str) -> Document:
     """Read YAML from a string; `file` is the name that errors carry."""
     try:
-        _refuse_bombs(text, file)
+        _check_size(text, file)
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -88,7 +88,7 @@ def parse(text: str, file: str) -> Document:
     return Document(file, _value(node, (), lines, file), lines)
 
 
-def _refuse_bombs(text: str, file: str) -> None:
+def _check_size(text: str, file: str) -> None:
     depth = 0
     events: Iterator[Any] = YAML(typ="safe", pure=True).parse(text)
     for count, event in enumerate(events):
@@ -132,7 +132,7 @@ def _key(node: Node, file: str) -> str:
 
 def _scalar(node: Node, where: str) -> Any:
     text, tag = str(node.value), str(node.tag)
-    match tag.removeprefix(TAG):
+    match tag.removeprefix(YAML_TAG):
         case "str":
             return text
         case "null":

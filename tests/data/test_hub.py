@@ -16,7 +16,7 @@ import pytest
 
 from harness.data.hub import choose
 from harness.errors import DataError
-from harness.utils.hashing import of_file
+from harness.utils.hashing import hash_file
 from tests.command_line import PATIENCE, harness, ranks, table, write_suite
 
 COMMIT, OTHER = "0123456789abcdef" * 2 + "01234567", "f" * 40
@@ -136,7 +136,7 @@ def test_shards_become_one_file_in_their_order(tmp_path):
     assert Path(found["file"]).stat().st_ino == before, "it is joined once"
     test = fetched("hub:owner/name:test", tmp_path, HF_HUB_OFFLINE="1")
     assert test["file"] == str(names / "test-00000-of-00001.parquet"), "one file is used where it lies"
-    assert test["sha256"] == of_file(names / "test-00000-of-00001.parquet")
+    assert test["sha256"] == hash_file(names / "test-00000-of-00001.parquet")
 
 
 def test_a_revision_is_a_branch_or_a_commit(tmp_path):

@@ -94,13 +94,13 @@ def test_a_cell_that_nobody_knows_is_one_clear_line(done):
 
 def test_a_cell_from_before_the_parts_were_kept_says_so(done):
     # As the store of an earlier version has it: whole, and without the parts.
-    from harness.utils.hashing import canonical, digest
+    from harness.utils.hashing import canonical_json, digest
 
     key = cells(done)["majority", 3, 0.5]["cell"]
     file = done / "runs/small/cells" / key / "cell.json"
     kept = file.read_text()
     record = {name: value for name, value in json.loads(kept).items() if name not in ("parts", "sha256")}
-    file.write_text(canonical(record | {"sha256": digest(record)}))
+    file.write_text(canonical_json(record | {"sha256": digest(record)}))
     (event,) = events(harness("why", key, "--json", cwd=done))
     assert event["state"] == "finished, before the parts of a key were written down"
     file.write_text(kept)

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import Labeler, On
-from harness.errors import PluginError, SuiteError, nearest
+from harness.errors import PluginError, SuiteError, did_you_mean
 from harness.plugin.protocols import blocks_of, nested
 from harness.suite.catalog import discover
 from harness.suite.spec import Reader, identity, rebuild, title, unbuild
-from harness.utils.hashing import canonical
+from harness.utils.hashing import canonical_json
 from harness.utils.yaml_file import Document, parse
 from harness_plugins.embedders.column import Column
 from harness_plugins.embedders.npy import Npy
@@ -266,7 +266,11 @@ def test_identity_and_equality_do_not_mind_the_order_of_a_mapping_and_its_holder
     one, other = Everything(options={"a": 1, "b": 2}), Everything(options={"b": 2, "a": 1})
     assert one == other != Everything(options={"a": 1})
     assert hash(one) == hash(other)
-    assert canonical(identity(one)) == canonical(identity(other)) != canonical(identity(Everything(options={"a": 1})))
+    assert (
+        canonical_json(identity(one))
+        == canonical_json(identity(other))
+        != canonical_json(identity(Everything(options={"a": 1})))
+    )
     written = unbuild(one)
     written["everything"]["options"]["a"] = 7
     assert one.options["a"] == 1, "the spec is a copy"
@@ -293,7 +297,7 @@ def test_identity_is_the_content_of_a_file_not_its_place(tmp_path):
     assert identity(Npy(one, order="same")) == identity(Npy(other, order="same"))
     assert identity(Npy(one, order="same")) != identity(Npy(third, order="same"))
     assert identity(Npy(one, ids=other)) == identity(Npy(other, ids=one)) != identity(Npy(one, ids=third))
-    assert str(tmp_path) not in canonical(identity(Npy(one, ids=other)))
+    assert str(tmp_path) not in canonical_json(identity(Npy(one, ids=other)))
     before = identity(Npy(one, order="same"), tmp_path / "memo")
     assert before == identity(Npy(one, order="same"))
     one.write_bytes(b"else")
@@ -301,7 +305,7 @@ def test_identity_is_the_content_of_a_file_not_its_place(tmp_path):
 
 
 def test_identity_speaks_of_every_parameter():
-    assert canonical(identity(Around(KNN("bge"), rounds=2))) == canonical(
+    assert canonical_json(identity(Around(KNN("bge"), rounds=2))) == canonical_json(
         {
             "around": {
                 "base": {
@@ -349,9 +353,9 @@ def test_rebuild_refuses_what_it_does_not_know():
 
 
 def test_nearest_says_one_name_or_all():
-    assert nearest("maority", ["majority", "prior"]) == "; did you mean 'majority'?"
-    assert nearest("qqq", ["prior", "majority"]) == "; known: majority, prior"
-    assert nearest("qqq", []) == ""
+    assert did_you_mean("maority", ["majority", "prior"]) == "; did you mean 'majority'?"
+    assert did_you_mean("qqq", ["prior", "majority"]) == "; known: majority, prior"
+    assert did_you_mean("qqq", []) == ""
 
 
 def test_a_type_that_yaml_cannot_give_is_one_clear_problem():
