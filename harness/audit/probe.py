@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness.data.dataset import Dataset
 from harness.data.tasks import make_task
 from harness.plugin.block import Block, Rows
-from harness.plugin.protocols import Split, nested
+from harness.plugin.protocols import Split, iter_plugins
 from harness.plugin.task import Task
 from harness.run import worker
 from harness.suite import spec
@@ -143,7 +143,9 @@ def ask_all(
 
 def _start(bench: Bench, asked: Asked, catalog: Catalog, processes: Processes, folder: Path) -> Child:
     folder.mkdir(parents=True)
-    references: worker.References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(asked.labeler)}
+    references: worker.References = {
+        plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(asked.labeler)
+    }
     task = bench.task(asked.question, asked.names)
     threads = 2 if asked.question == THREADS else 1
     return processes.start(_answer, (spec.unbuild(asked.labeler), references, task, threads), folder.absolute())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.probe import AGAIN, BASE, HALF, PERMUTED, ROW, SEED, SHUFFLES, THREADS, Answer
-from harness.plugin.protocols import nested
+from harness.plugin.protocols import iter_plugins
 from harness.scoring.audit_verdicts import Judgement
 
 TOLERANCE = 1e-4  # of a probability: sums in another order differ by less
@@ -41,7 +41,7 @@ def judge(labeler: Any, answers: Mapping[str, Answer], truth: NDArray[np.int64])
         return None
     if base.status != "ok":
         return Finding("warning", (f"could not be tried: {base.reason}",))
-    declared = any(getattr(plugin, "transductive", False) for plugin in nested(labeler))
+    declared = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(labeler))
     by_row, by_half = moved(base, answers.get(ROW))[1:], moved(base, answers.get(HALF))[: len(truth) // 2]
     shuffled = _shuffled(answers, truth)
     chance = float(np.bincount(truth).max() / len(truth))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import DataError, did_you_mean, printable
-from harness.plugin.items import BUFFER
+from harness.plugin.items import READ_BYTES
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 
@@ -262,7 +262,7 @@ def _joined(files: Sequence[Path], shown: str, target: Path) -> Path:
                 schema = pa.unify_schemas(schemas, promote_options="permissive")
                 with pq.ParquetWriter(scratch, schema) as out:
                     for file in files:
-                        with pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as source:
+                        with pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES) as source:
                             for batch in source.iter_batches(BATCH):
                                 out.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             except pa.ArrowException as error:

@@ -17,7 +17,7 @@ from harness.label import folds as label_folds
 from harness.label import learning_curve
 from harness.label.folds import NOTHING
 from harness.plugin.block import Rows
-from harness.plugin.protocols import Split, nested
+from harness.plugin.protocols import Split, iter_plugins
 from harness.run import blocks
 from harness.run.plan import Cell, Cut, plan
 from harness.run.runner import Options, Run, cache_of
@@ -124,7 +124,7 @@ def make_ready(
         cuts.append(Cut("out of fold", Split(train, asked, NOTHING, 0, fold=int(number))))
         if grows:
             # To a transductive labeler other rows to label would be another task.
-            alike = any(getattr(plugin, "transductive", False) for plugin in nested(candidate.labeler))
+            alike = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(candidate.labeler))
             fewer += label_folds.fewer(dataset, train, asked if alike else held, int(number))
     cache = cache_of(options)
     mine = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Places = NDArray[np.int32]
-Standard = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean and scale (d,) of a block's columns
+Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean and scale (d,) of a block's columns
 
-CHUNK = 16_384  # rows gathered at a time: a chunk of 1,024 float32 columns is 64 MB
+GATHER_ROWS = 16_384  # rows gathered at a time: a chunk of 1,024 float32 columns is 64 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,50 +48,50 @@ class Block:
         return Block, (self.array, self.kind, self.names, None, self.key)
 
 
-def fuse(blocks: Sequence[Block], fitted_on: Rows, *wanted: Rows) -> tuple[Floats, ...]:
-    """Put `blocks` side by side for each set of `wanted` rows.
+def fuse(blocks: Sequence[Block], fitted_on: Rows, *row_sets: Rows) -> tuple[Floats, ...]:
+    """Put `blocks` side by side for each set of `row_sets` rows.
 
     Embeddings stay as they are. Features are z-scored with the mean and the standard deviation of the rows
     `fitted_on` only; a column that is constant there is centred and left unscaled.
 
     Returns one (len(rows), d) float32 matrix per set of rows, d being the sum over the blocks.
     """
-    standards = _standards(blocks, fitted_on)
-    matrices = tuple(_empty(blocks, len(rows)) for rows in wanted)
-    for matrix, rows in zip(matrices, wanted, strict=True):
-        for start in range(0, len(rows), CHUNK):
-            _fill(matrix[start : start + CHUNK], blocks, standards, rows[start : start + CHUNK])
+    standards = _scalings(blocks, fitted_on)
+    matrices = tuple(_allocate(blocks, len(rows)) for rows in row_sets)
+    for matrix, rows in zip(matrices, row_sets, strict=True):
+        for start in range(0, len(rows), GATHER_ROWS):
+            _fill(matrix[start : start + GATHER_ROWS], blocks, standards, rows[start : start + GATHER_ROWS])
     return matrices
 
 
 def parts(blocks: Sequence[Block], fitted_on: Rows, rows: Rows, size: int) -> Iterator[tuple[slice, Floats]]:
     """Yield what ``fuse`` makes of `rows`, `size` of them at a time: (which of the rows, (len, d) float32)."""
-    standards = _standards(blocks, fitted_on)
+    standards = _scalings(blocks, fitted_on)
     for start in range(0, len(rows), size):
         place = slice(start, min(start + size, len(rows)))
-        part = _empty(blocks, place.stop - start)
+        part = _allocate(blocks, place.stop - start)
         _fill(part, blocks, standards, rows[place])
         yield place, part
 
 
-def _empty(blocks: Sequence[Block], rows: int) -> Floats:
+def _allocate(blocks: Sequence[Block], rows: int) -> Floats:
     return np.empty((rows, sum(block.array.shape[1] for block in blocks)), np.float32)
 
 
-def _fill(matrix: Floats, blocks: Sequence[Block], standards: Sequence[Standard | None], rows: Rows) -> None:
+def _fill(matrix: Floats, blocks: Sequence[Block], scalings: Sequence[Scaling | None], rows: Rows) -> None:
     left = 0
-    for block, standard in zip(blocks, standards, strict=True):
+    for block, standard in zip(blocks, scalings, strict=True):
         right = left + block.array.shape[1]
         part = block.array[rows]
         matrix[:, left:right] = part if standard is None else (part - standard[0]) / standard[1]
         left = right
 
 
-def _standards(blocks: Sequence[Block], rows: Rows) -> list[Standard | None]:
-    return [_standard(block, rows) if block.kind == "feature" else None for block in blocks]
+def _scalings(blocks: Sequence[Block], rows: Rows) -> list[Scaling | None]:
+    return [_fit_scaling(block, rows) if block.kind == "feature" else None for block in blocks]
 
 
-def _standard(block: Block, rows: Rows) -> Standard:
+def _fit_scaling(block: Block, rows: Rows) -> Scaling:
     values = block.array[rows].astype(np.float64)  # (n, d)
     scale = values.std(axis=0)
     return values.mean(axis=0), np.where(scale > 0, scale, 1.0)

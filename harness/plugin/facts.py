@@ -3,33 +3,33 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-TABLES = "tables"  # the key, at any depth: a wrapper nests the facts of the labelers it holds
-KEYS = {"columns", "rows", "top", "scored"}
+TABLES_KEY = "tables"  # the key, at any depth: a wrapper nests the facts of the labelers it holds
+TABLE_KEYS = {"columns", "rows", "top", "scored"}
 
 
-def tables(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def iter_tables(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (title, table) of every table among the facts, the title headed by the place of one that is nested."""
-    yield from _tables(facts, ())
+    yield from _iter_tables(facts, ())
 
 
-def table_flaw(facts: Mapping[str, Any]) -> str | None:
+def find_table_error(facts: Mapping[str, Any]) -> str | None:
     """Say what is wrong with the tables among the facts (JSON), or None if nothing is."""
-    for title, table in tables(facts):
-        wrong = _flaw(table)
+    for title, table in iter_tables(facts):
+        wrong = _find_table_error(table)
         if wrong is not None:
             return f"the table {title!r} among its facts {wrong}"
     return None
 
 
-def _tables(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _iter_tables(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     if isinstance(value, list):
         for number, item in enumerate(value, 1):
-            yield from _tables(item, (*place, str(number)))
+            yield from _iter_tables(item, (*place, str(number)))
     if not isinstance(value, Mapping):
         return
     for key, item in value.items():
-        if key != TABLES:
-            yield from _tables(item, (*place, str(key)))
+        if key != TABLES_KEY:
+            yield from _iter_tables(item, (*place, str(key)))
         elif isinstance(item, Mapping):
             for title, table in item.items():
                 yield ": ".join(part for part in (" ".join(place), title) if part), table
@@ -37,8 +37,8 @@ def _tables(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield " ".join((*place, key)), item
 
 
-def _flaw(table: Any) -> str | None:
-    if not isinstance(table, Mapping) or not {"columns", "rows"} <= table.keys() <= KEYS:
+def _find_table_error(table: Any) -> str | None:
+    if not isinstance(table, Mapping) or not {"columns", "rows"} <= table.keys() <= TABLE_KEYS:
         return "must be {columns, rows}, and top or scored where wanted"
     columns, rows = table["columns"], table["rows"]
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):

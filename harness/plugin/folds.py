@@ -37,7 +37,7 @@ def fold(task: Task, held: Mask) -> Task:
     asked = rows[np.sort(np.unique(rows, return_index=True)[1])]
     # Pseudo-labelled rows are labelled and still to label.
     spare = np.setdiff1d(np.concatenate([task.to_label, task.spare]), np.concatenate([asked, task.labelled[kept]]))
-    return replace(_only(task, kept), to_label=asked, spare=spare, checkpoints=False)
+    return replace(_keep_positions(task, kept), to_label=asked, spare=spare, checkpoints=False)
 
 
 def holdout(task: Task, share: float) -> Mask:
@@ -98,7 +98,7 @@ def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float6
     return proba
 
 
-def _only(task: Task, kept: Mask) -> Task:
+def _keep_positions(task: Task, kept: Mask) -> Task:
     return replace(
         task,
         labelled=task.labelled[kept],

@@ -17,8 +17,8 @@ from harness.plugin.block import Rows
 Conversation = list[tuple[str, str]]
 """(role, content) of each turn."""
 
-BATCH = 1_024  # rows decoded at a time: 4 MB of 1,024 float32 values, which a core's cache holds
-BUFFER = 2**20  # bytes read at a time; else Arrow holds a whole row group, and many files are a single one
+DECODED_ROWS = 1_024  # rows decoded at a time: 4 MB of 1,024 float32 values, which a core's cache holds
+READ_BYTES = 2**20  # bytes read at a time; else Arrow holds a whole row group, and many files are a single one
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +44,20 @@ class Items:
         if column not in self.columns:
             raise DataError(f"{self.path}: column {column!r} cannot be read here{did_you_mean(column, self.columns)}")
         wanted = self.rows[start:]
-        for first, array in self._decoded(column, wanted):
-            here = _between(wanted, first, first + len(array)) - first
+        for first, array in self._decode(column, wanted):
+            here = _rows_between(wanted, first, first + len(array)) - first
             if len(here):
                 everything = len(here) == len(array) and (np.diff(here) == 1).all()
                 yield array if everything else array.take(pa.array(here))
 
-    def _decoded(self, column: str, wanted: Rows) -> Iterator[tuple[int, pa.Array]]:
+    def _decode(self, column: str, wanted: Rows) -> Iterator[tuple[int, pa.Array]]:
         """Yield (row number in the file, values) of the row groups that hold wanted rows, up to the last of these."""
-        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER) as file:
+        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=READ_BYTES) as file:
             first = 0
             for group in range(file.num_row_groups):
                 after = first + file.metadata.row_group(group).num_rows
-                if len(_between(wanted, first, after)):
-                    for batch in file.iter_batches(BATCH, row_groups=[group], columns=[column]):
+                if len(_rows_between(wanted, first, after)):
+                    for batch in file.iter_batches(DECODED_ROWS, row_groups=[group], columns=[column]):
                         yield first, batch.column(0)
                         first += len(batch)
                         if first > wanted[-1]:
@@ -101,7 +101,7 @@ class Items:
         return self.text
 
 
-def _between(rows: Rows, first: int, after: int) -> Rows:
+def _rows_between(rows: Rows, first: int, after: int) -> Rows:
     low, high = np.searchsorted(rows, (first, after))
     return rows[low:high]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.plugin.block import Block, Floats, Places, Rows
 
-SIMILARITY, INDEX, ABOUT = "similarity.npy", "index.npy", "list.json"
+SIMILARITY_FILE, INDEX_FILE, RECORD_FILE = "similarity.npy", "index.npy", "list.json"
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class PrecomputedNeighbors:
 
         Both are maps of the files: what is written into them stays in this process.
         """
-        similarity, index = (np.load(Path(self.folder) / name, mmap_mode="c") for name in (SIMILARITY, INDEX))
+        similarity, index = (np.load(Path(self.folder) / name, mmap_mode="c") for name in (SIMILARITY_FILE, INDEX_FILE))
         return similarity[:, :k].view(np.ndarray), index[:, :k].view(np.ndarray)
 
     def about(self) -> dict[str, Any]:
         """Return the record of the search: engine, seconds, how it was checked."""
-        about: dict[str, Any] = json.loads((Path(self.folder) / ABOUT).read_text())
+        about: dict[str, Any] = json.loads((Path(self.folder) / RECORD_FILE).read_text())
         return about
 
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from harness.errors import PluginError
 from harness.plugin.block import Rows
 from harness.plugin.items import Items
-from harness.plugin.task import Predictions, Task, sealed
+from harness.plugin.task import Predictions, Task, readonly_copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Labelled:
         for part in fields(self):
             array = getattr(self, part.name)
             if array is not None:
-                object.__setattr__(self, part.name, sealed(array, None))
+                object.__setattr__(self, part.name, readonly_copy(array, None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,20 +109,20 @@ class Splitter(Protocol):
         ...
 
 
-def nested(plugin: Any) -> Iterator[Any]:
+def iter_plugins(plugin: Any) -> Iterator[Any]:
     """Yield a plugin and every plugin it holds, outermost first."""
     yield plugin
     for field in fields(plugin) if is_dataclass(plugin) else ():
         value = getattr(plugin, field.name)
         for item in value if isinstance(value, tuple) else (value,):
             if is_dataclass(item) and hasattr(item, "name"):
-                yield from nested(item)
+                yield from iter_plugins(item)
 
 
-def blocks_of(labeler: Any) -> tuple[str, ...]:
+def block_names(labeler: Any) -> tuple[str, ...]:
     """Return the names of the blocks that the `on` fields of a labeler, and of those it holds, speak of."""
     names: list[str] = []
-    for plugin in nested(labeler):
+    for plugin in iter_plugins(labeler):
         on = getattr(plugin, "on", ())
         names += [on] if isinstance(on, str) else on or ()
     return tuple(dict.fromkeys(names))

@@ -19,7 +19,7 @@ On = str | tuple[str, ...]
 """The name of one block, or the names of several to be put side by side."""
 
 
-def sealed(array: Any, dtype: Any) -> NDArray[Any]:
+def readonly_copy(array: Any, dtype: Any) -> NDArray[Any]:
     """Return a read-only copy that keeps no parent: a NumPy slice would carry the whole of it along in ``.base``."""
     copy = np.array(array, dtype, order="C", copy=True)
     copy.setflags(write=False)
@@ -41,15 +41,15 @@ class Task:
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
     pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a labeler's own guess
     # Neighbours found beforehand, by blocks: of the rows to label among the labelled ones, of all among all.
-    listed: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
-    graphs: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
+    precomputed: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
+    precomputed_graphs: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
     checkpoints: bool = True  # False: nobody looks at the answers on the way, leave them out
 
     def __post_init__(self) -> None:
         for name in ("labelled", "y", "to_label", "spare", "raters", "groups", "pseudo"):
             array = getattr(self, name)
             if array is not None:
-                object.__setattr__(self, name, sealed(array, np.bool_ if name == "pseudo" else np.int64))
+                object.__setattr__(self, name, readonly_copy(array, np.bool_ if name == "pseudo" else np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # NumPy forgets in a pickle that an array is read-only; made anew, the arrays are sealed again.
@@ -89,7 +89,7 @@ class Predictions:
     rows: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # name -> (m,) mask or number per row to label
 
 
-def flaw(result: object, m: int, n_classes: int) -> str | None:
+def find_error(result: object, m: int, n_classes: int) -> str | None:
     """Say what is wrong with a labeler's answer for m rows, or None if nothing is.
 
     Shared by the harness, which refuses a flawed answer, and by the conformance kit.
@@ -111,10 +111,10 @@ def flaw(result: object, m: int, n_classes: int) -> str | None:
     if len(wrong):
         first = wrong[0]
         return f"rows must sum to 1; {len(wrong)} do not, position {first} sums to {proba[first].sum():.4g}"
-    return _flaw_of_extras(result, m, n_classes) if isinstance(result, Predictions) else None
+    return _find_error_in_extras(result, m, n_classes) if isinstance(result, Predictions) else None
 
 
-def _flaw_of_extras(predictions: Predictions, m: int, n_classes: int) -> str | None:
+def _find_error_in_extras(predictions: Predictions, m: int, n_classes: int) -> str | None:
     for name, labels in predictions.checkpoints.items():
         if not isinstance(labels, np.ndarray) or labels.shape != (m,) or labels.dtype != np.uint8:
             return f"checkpoint {name!r} must be a ({m},) uint8 array of labels"

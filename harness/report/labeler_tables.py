@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.plugin import facts
-from harness.plugin.protocols import nested
+from harness.plugin.protocols import iter_plugins
 from harness.scoring.leaderboard import DECIMALS, Ending
 from harness.scoring.scores import Stage
 from harness.suite import spec
@@ -70,7 +70,7 @@ def _sheets(ending: Ending, ended: list[Ending]) -> Iterator[tuple[str, Sheet]]:
     scores = ending.scores
     assert scores is not None
     left = dict(scores.stages)
-    for title, table in facts.tables(scores.facts) if facts.table_flaw(scores.facts) is None else ():
+    for title, table in facts.iter_tables(scores.facts) if facts.find_table_error(scores.facts) is None else ():
         sheet = _sheet(table)
         if table.get("scored"):
             named = {name: left.pop(name) for name in sheet.rows if name in left}
@@ -141,8 +141,8 @@ def _control(sheet: Sheet, ending: Ending, ended: list[Ending]) -> None:
 
 def _inner(labeler: Any) -> Any:
     """Return the labeler that this one holds, where it holds exactly one."""
-    inside = list(nested(labeler))[1:]
-    return inside[0] if inside and list(nested(inside[0])) == inside else None
+    inside = list(iter_plugins(labeler))[1:]
+    return inside[0] if inside and list(iter_plugins(inside[0])) == inside else None
 
 
 def _is_point(each: Ending, base: Any, ending: Ending) -> bool:

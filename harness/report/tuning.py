@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.plugin.protocols import blocks_of, nested
+from harness.plugin.protocols import block_names, iter_plugins
 from harness.report.markdown import span
 from harness.report.tables import Column, Sheet
 from harness.run.runner import Run
@@ -62,6 +62,6 @@ def _method(labeler: Any) -> str:
     >>> _method(Majority())
     'majority'
     """
-    outer, *inner = (str(plugin.name) for plugin in nested(labeler))
-    on = blocks_of(labeler)
+    outer, *inner = (str(plugin.name) for plugin in iter_plugins(labeler))
+    on = block_names(labeler)
     return outer + (f"({', '.join(inner)})" if inner else "") + (f" on {'+'.join(on)}" if on else "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.plugin.protocols import blocks_of, nested
+from harness.plugin.protocols import block_names, iter_plugins
 from harness.run import timing
 from harness.run.plan import Cell
 from harness.suite import spec
@@ -32,9 +32,9 @@ def asked_of(cell: Cell, widths: Mapping[str, int]) -> Record:
     d is None where a block that the labeler names has no width yet, 0 where it names none.
     """
     labeler, split = cell.candidate.labeler, cell.cut.split
-    on = blocks_of(labeler)
+    on = block_names(labeler)
     d = sum(widths[name] for name in on) if all(name in widths for name in on) else None
-    names = [plugin.name for plugin in nested(labeler)]
+    names = [plugin.name for plugin in iter_plugins(labeler)]
     return {"names": names, "spec": spec.unbuild(labeler), "n": len(split.train), "m": len(split.test), "d": d}
 
 
@@ -80,7 +80,7 @@ def _growth(record: Record, wanted: Record) -> float:
 
 
 def _is_pairwise(labeler: Any) -> bool:
-    return any(hasattr(p, "needs") or getattr(p, "transductive", False) for p in nested(labeler))
+    return any(hasattr(p, "needs") or getattr(p, "transductive", False) for p in iter_plugins(labeler))
 
 
 def recorded_cells(runs: Path) -> Iterator[Record]:

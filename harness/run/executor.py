@@ -13,11 +13,11 @@ import numpy as np
 from harness.data.dataset import Dataset
 from harness.data.tasks import make_task
 from harness.plugin.block import Block
-from harness.plugin.facts import table_flaw
+from harness.plugin.facts import find_table_error
 from harness.plugin.needs import Among, needs
 from harness.plugin.precomputed import PrecomputedNeighbors
-from harness.plugin.protocols import nested
-from harness.plugin.task import Predictions, flaw
+from harness.plugin.protocols import iter_plugins
+from harness.plugin.task import Predictions, find_error
 from harness.run.estimates import asked_of
 from harness.run.plan import Cell, Cut
 from harness.run.scheduler import Room
@@ -90,7 +90,7 @@ def _start(
     folder = store.scratch / cell.key
     folder.mkdir()
     labeler = cell.candidate.labeler
-    references: References = {plugin.name: catalog.of(plugin).reference() for plugin in nested(labeler)}
+    references: References = {plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
     task = make_task(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
     here = lists.get(cell.cut, {})
     asked = {(need.on, need.among) for need in needs(labeler)}
@@ -150,7 +150,7 @@ def _seal(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> st
         predictions = Predictions(proba, {}, dict(zip(checkpoints, states, strict=True)), rows)
     except (OSError, ValueError, BadZipFile) as error:
         return f"left an unreadable answer: {error}"
-    fault = flaw(predictions, m, n_classes) or table_flaw(answer["facts"])
+    fault = find_error(predictions, m, n_classes) or find_table_error(answer["facts"])
     if fault is None:
         np.save(folder / "labels.npy", proba.argmax(axis=1).astype(np.uint8), allow_pickle=False)
     return fault

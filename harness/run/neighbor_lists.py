@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.plugin.block import CHUNK, Block, Floats, Rows, fuse
-from harness.plugin.precomputed import ABOUT, INDEX, SIMILARITY
+from harness.plugin.block import GATHER_ROWS, Block, Floats, Rows, fuse
+from harness.plugin.precomputed import INDEX_FILE, RECORD_FILE, SIMILARITY_FILE
 from harness.plugin.protocols import Split
 from harness.run import timing
 from harness.run.neighbor_plan import SharedSearch
@@ -41,7 +41,7 @@ def find_lists(
     folders = shared.folders(cache)
     last = folders[-1]
     with hold_lock(last.with_suffix(".lock")):
-        if all((folder / ABOUT).exists() for folder in folders):
+        if all((folder / RECORD_FILE).exists() for folder in folders):
             return
         partial = last.with_suffix(".partial").absolute()
         shutil.rmtree(partial, ignore_errors=True)
@@ -54,7 +54,7 @@ def find_lists(
         arguments = (list(shared.blocks), list(lists.values()), shared.among == "all", threads, engine)
         child = processes.start(_find, arguments, partial)
         limit = child.wait(limits, lambda: progress(min(_answered(partial / DONE), total), total))
-        if limit or not all((partial / name / ABOUT).exists() for name in lists):
+        if limit or not all((partial / name / RECORD_FILE).exists() for name in lists):
             raise HarnessError(f"neighbours on {'+'.join(shared.on)}: {limit or child.describe_exit()}")
         share = {"seconds": child.seconds / len(lists), "work": shared.cost / len(lists), "threads": threads}
         for name in lists:
@@ -150,12 +150,12 @@ def _write(name: str, shape: tuple[int, ...], part: Part, facts: Mapping[str, An
     folder.mkdir()
     files = [
         np.lib.format.open_memmap(folder / file, "w+", kind, shape)
-        for file, kind in ((SIMILARITY, np.float32), (INDEX, np.int32))
+        for file, kind in ((SIMILARITY_FILE, np.float32), (INDEX_FILE, np.int32))
     ]
-    for start in range(0, shape[0], CHUNK):
-        rows = slice(start, start + CHUNK)
+    for start in range(0, shape[0], GATHER_ROWS):
+        rows = slice(start, start + GATHER_ROWS)
         similarity, index = part(rows)
         files[0][rows], files[1][rows] = similarity, np.where(np.isfinite(similarity), index, 0)
     for file in files:
         file.flush()
-    (folder / ABOUT).write_text(canonical_json(facts))
+    (folder / RECORD_FILE).write_text(canonical_json(facts))

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.plugin.block import Block, Rows
 from harness.plugin.needs import Among, NeighborRequest, needs
-from harness.plugin.precomputed import ABOUT, PrecomputedNeighbors, fingerprint
+from harness.plugin.precomputed import RECORD_FILE, PrecomputedNeighbors, fingerprint
 from harness.run.hardware import kernels
 from harness.run.plan import Cell, Cut, core_code
 from harness.search.neighbors import of_all
@@ -86,7 +86,7 @@ class SharedSearch:
     def opened(self, cache: Path) -> list[PrecomputedNeighbors | None]:
         """Open each list that is on disk; None for one that is not."""
         return [
-            _open(request, self.blocks, folder) if (folder / ABOUT).exists() else None
+            _open(request, self.blocks, folder) if (folder / RECORD_FILE).exists() else None
             for request, folder in zip(self.lists, self.folders(cache), strict=True)
         ]
 

@@ -9,7 +9,7 @@ from typing import Any
 from harness.data.dataset import Dataset
 from harness.data.splits import made
 from harness.data.tasks import make_task
-from harness.plugin.protocols import Split, blocks_of, nested, resolve
+from harness.plugin.protocols import Split, block_names, iter_plugins, resolve
 from harness.plugin.task import Task
 from harness.run.blocks import Recipe
 from harness.run.hardware import Hardware, kernels
@@ -88,7 +88,7 @@ def plan(
     identities = [
         [
             spec.identity(candidate.labeler, memo),
-            sorted({tuple(code(catalog.of(p))) for p in nested(candidate.labeler)}),
+            sorted({tuple(code(catalog.of(p))) for p in iter_plugins(candidate.labeler)}),
         ]
         for candidate in candidates
     ]
@@ -98,7 +98,7 @@ def plan(
         for candidate, identity in zip(candidates, identities, strict=True):
             if cut.labelers is not None and candidate.title not in cut.labelers:
                 continue
-            names = blocks_of(candidate.labeler) or tuple(recipes)
+            names = block_names(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
             key = digest(around, identity, seen, blocks)
             parts = _parts(around, identity, seen) | {"blocks": {name: recipes[name].parts for name in names}}

@@ -13,7 +13,7 @@ from harness.data.dataset import Dataset, load
 from harness.data.table import is_twin, open_table, rows_asked
 from harness.errors import DataError, HarnessError
 from harness.plugin.block import Block
-from harness.plugin.protocols import nested
+from harness.plugin.protocols import iter_plugins
 from harness.run import blocks as block_files
 from harness.run import estimates, executor, scheduler, timing
 from harness.run.block_builder import build_block, default_slots
@@ -255,7 +255,7 @@ def made(run: Run) -> Iterator[tuple[str, str, Cut | None, Mapping[str, Any]]]:
 
 def preload(cells: list[Cell]) -> tuple[str, ...]:
     """Return the modules that workers import early for the labelers of these cells."""
-    plugins = [plugin for cell in cells for plugin in nested(cell.candidate.labeler)]
+    plugins = [plugin for cell in cells for plugin in iter_plugins(cell.candidate.labeler)]
     modules = [module for plugin in plugins for module in getattr(plugin, "preload", ())]
     if any(hasattr(plugin, "needs") for plugin in plugins):
         modules += SEARCH_MODULES

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.plugin.protocols import nested
+from harness.plugin.protocols import iter_plugins
 from harness.run.estimates import Estimate
 from harness.run.plan import Cell
 
@@ -20,7 +20,7 @@ def order(cells: list[Cell], estimates: Mapping[str, Estimate], jobs: int) -> li
 
     def last(cell: Cell) -> tuple[bool, float, int]:
         seconds = estimates[cell.key].seconds
-        inside = sum(1 for _ in nested(cell.candidate.labeler))
+        inside = sum(1 for _ in iter_plugins(cell.candidate.labeler))
         return seconds is not None, -(inside if seconds is None else seconds), -len(cell.cut.split.train)
 
     return sorted(cells, key=last)

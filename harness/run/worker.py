@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import NotApplicable
-from harness.plugin.task import Predictions, Task, flaw
+from harness.plugin.task import Predictions, Task, find_error
 from harness.search.engine import Engine, searching
 from harness.suite import spec
 from harness.suite.catalog import resolve
@@ -33,7 +33,7 @@ def label(what: Mapping[str, Any], references: References, task: Task, engine: E
         finally:
             os.chdir(folder)
         seconds = time.perf_counter() - started
-        fault = flaw(result, len(task.to_label), task.n_classes)
+        fault = find_error(result, len(task.to_label), task.n_classes)
         if fault is not None:
             answer["reason"] = fault
         else:

@@ -28,7 +28,7 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Places]:
     candidates than that, the last places hold similarity -inf and index 0.
     """
     blocks, k = task.chosen(on), min(k, len(task.labelled))
-    listed = task.listed.get((on,) if isinstance(on, str) else on)
+    listed = task.precomputed.get((on,) if isinstance(on, str) else on)
     # A wrapper may have changed the rows or the blocks: then the list answers another question.
     if listed is not None and listed.serves(k, fingerprint(blocks, task.labelled, task.to_label)):
         return _from(listed, k)
@@ -47,7 +47,7 @@ def graph(task: Task, on: On, k: int) -> "csr_matrix":
     from scipy.sparse import csr_matrix
 
     blocks, rows = task.chosen(on), np.concatenate([task.labelled, task.to_label, task.spare])
-    listed, order = task.graphs.get((on,) if isinstance(on, str) else on), np.argsort(rows, kind="stable")
+    listed, order = task.precomputed_graphs.get((on,) if isinstance(on, str) else on), np.argsort(rows, kind="stable")
     if listed is not None and listed.serves(k, fingerprint(blocks, *of_all(blocks, task.labelled, rows))):
         near, place = _from(listed, k)  # in the order of the row numbers
         here = np.empty_like(order)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from harness.data.dataset import Data
 from harness.data.population import Population
 from harness.errors import did_you_mean
-from harness.plugin.protocols import blocks_of, nested
+from harness.plugin.protocols import block_names, iter_plugins
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.suite.reference import Reference
@@ -182,9 +182,9 @@ def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candi
     titles: set[str] = set()
     for i, value in enumerate(section):
         for candidate in _candidates(value, ("labelers", i), reader):
-            if any(getattr(plugin, "on", None) == () for plugin in nested(candidate.labeler)):
+            if any(getattr(plugin, "on", None) == () for plugin in iter_plugins(candidate.labeler)):
                 reader.problem(("labelers", i), "'on' must name at least one block")
-            for missing in [name for name in blocks_of(candidate.labeler) if name not in blocks]:
+            for missing in [name for name in block_names(candidate.labeler) if name not in blocks]:
                 reader.problem(("labelers", i), f"no block is called {missing!r}{did_you_mean(missing, blocks)}")
             if candidate.title in titles:
                 reader.problem(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.plugin.block import Block, Rows
 from harness.plugin.items import Conversation, Items
-from harness.plugin.protocols import Labelled, blocks_of
+from harness.plugin.protocols import Labelled, block_names
 from harness.plugin.task import Task
 
 ONE_HOT = ("source", "raters")  # blocks of these names are one-hot; any other is numeric
@@ -67,7 +67,7 @@ def example(on: Iterable[str], n: int, m: int, n_classes: int, seed: int) -> tup
 
 def task_for(labeler: object, seed: int = 0) -> Task:
     """Return an example task with every block that `labeler` names."""
-    return example_task(blocks_of(labeler), seed=seed)
+    return example_task(block_names(labeler), seed=seed)
 
 
 def keep(task: Task, positions: NDArray[Any]) -> Task:

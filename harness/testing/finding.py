@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import HarnessError, NotApplicable
-from harness.plugin.protocols import nested
+from harness.plugin.protocols import iter_plugins
 from harness.suite import spec
 
 Check = Callable[[Any], None]
@@ -68,7 +68,7 @@ def check_form(plugin: Any) -> None:
         raise PromiseError(f"must pickle to reach a worker; define the class in a module: {error}") from error
     same = copied == plugin and repr(copied) == repr(plugin)
     demand(same, "a pickled copy must be equal and print alike: keep the dataclass's own __eq__ and __repr__")
-    held = {each.name: type(each) for each in nested(plugin)}
+    held = {each.name: type(each) for each in iter_plugins(plugin)}
     try:
         spec.rebuild(spec.unbuild(plugin), lambda _, name: held[name])
     except HarnessError as error:

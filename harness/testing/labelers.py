@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import PluginError
-from harness.plugin.facts import table_flaw
+from harness.plugin.facts import find_table_error
 from harness.plugin.needs import needs
-from harness.plugin.protocols import Labeler, blocks_of, nested
-from harness.plugin.task import Predictions, Task, flaw
+from harness.plugin.protocols import Labeler, block_names, iter_plugins
+from harness.plugin.task import Predictions, Task, find_error
 from harness.testing.examples import ONE_HOT, example, in_pairs, keep, task_for
 from harness.testing.finding import PromiseError, check_form, demand
 
@@ -26,7 +26,7 @@ def check_facts(labeler: Labeler) -> None:
         stored = json.loads(json.dumps(dict(told), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise PromiseError(f"facts must be JSON, so plain strings and finite numbers: {error}") from error
-    fault = table_flaw(stored)
+    fault = find_table_error(stored)
     demand(fault is None, fault or "")
 
 
@@ -36,7 +36,7 @@ def check_needs(labeler: Labeler) -> None:
         declared = needs(labeler)
     except PluginError as error:
         raise PromiseError(str(error)) from error
-    unnamed = [name for need in declared for name in need.on if name not in blocks_of(labeler)]
+    unnamed = [name for need in declared for name in need.on if name not in block_names(labeler)]
     demand(not unnamed, f"needs() speaks of block {', '.join(unnamed)}, which no field `on` names: it is not prepared")
 
 
@@ -75,7 +75,7 @@ def check_inputs_untouched(labeler: Labeler) -> None:
 
 def check_hidden_labels(labeler: Labeler) -> None:
     """Other labels on the rows to label change nothing."""
-    task, truth = example(blocks_of(labeler), n=96, m=48, n_classes=6, seed=0)
+    task, truth = example(block_names(labeler), n=96, m=48, n_classes=6, seed=0)
     before = _bytes(labeler, task)
     truth[task.to_label] = np.random.default_rng(0).permutation(truth[task.to_label])  # in sight of who looks around
     same = _bytes(labeler, replace(task, y=truth[task.labelled])) == before
@@ -91,7 +91,7 @@ def check_rows_apart(labeler: Labeler) -> None:
         array[task.to_label[0]] = 1e6
         blocks[name] = replace(blocks[name], array=array)
     wild, tame = _answer(labeler, replace(task, blocks=blocks)), _answer(labeler, task)
-    transductive = any(getattr(plugin, "transductive", False) for plugin in nested(labeler))
+    transductive = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(labeler))
     apart = transductive or _alike(wild.proba[1:], tame.proba[1:])
     demand(apart, "a row to label moved the others: fit on labelled rows only, or declare transductive = True")
 
@@ -101,7 +101,7 @@ def _valid(name: str, case: str, change: Callable[[Task], Task]) -> Callable[[La
 
     def check(labeler: Labeler) -> None:
         task = change(task_for(labeler))
-        problem = flaw(labeler.label(task), len(task.to_label), task.n_classes)
+        problem = find_error(labeler.label(task), len(task.to_label), task.n_classes)
         hint = "; of logits return the softmax" if "negative" in (problem or "") else ""
         demand(problem is None, f"{case}: {problem}{hint}")
 

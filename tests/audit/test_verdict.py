@@ -14,7 +14,7 @@ from harness.data.dataset import Data, load
 from harness.data.population import Population
 from harness.errors import NotApplicable
 from harness.plugin.block import Block
-from harness.plugin.protocols import Split, blocks_of
+from harness.plugin.protocols import Split, block_names
 from harness.plugin.task import Predictions
 from harness.testing.examples import example
 from tests.testing.test_labelers import LABELERS, Honest, centroids
@@ -28,7 +28,7 @@ def benches(tmp_path_factory):
 
     def make(labeler):
         folder = tmp_path_factory.mktemp("bench")
-        task, truth = example(blocks_of(labeler), 240, 240, 6, 0)
+        task, truth = example(block_names(labeler), 240, 240, 6, 0)
         rng = np.random.default_rng(0)
         truth = np.where(rng.random(len(truth)) < 0.4, rng.permutation(truth), truth)  # blocks that tell less
         columns = {"a": truth, "b": np.clip(truth + rng.integers(-1, 2, len(truth)), 0, 5)}
@@ -55,7 +55,7 @@ def _table(columns, folder):
 def found(labeler, benches):
     """Ask every question as the audit does, without its workers."""
     asked, truth = benches(labeler)
-    names = blocks_of(labeler) or tuple(asked.blocks[BASE])
+    names = block_names(labeler) or tuple(asked.blocks[BASE])
     answers = {question: answer(labeler, asked.task(question, names)) for question in QUESTIONS}
     if answers[BASE].digest != answers["permuted"].digest:
         answers[AGAIN] = answer(labeler, asked.task(AGAIN, names))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.plugin.facts import table_flaw, tables
+from harness.plugin.facts import find_table_error, iter_tables
 from tests.command_line import board, cells, harness, write_labelers, write_suite
 
 TABLE = {"columns": ["Feature", "Share", "Kind"], "rows": [["length", 0.5, "text"], ["lists", 2, None]]}
@@ -15,20 +15,20 @@ def test_tables_are_found_at_any_depth_under_the_place_where_they_stand():
         "members": [{"n": 5}, {"tables": {"Second": 6}}],
         "rows": [[1, 2], "tables"],
     }
-    assert list(tables(told)) == [
+    assert list(iter_tables(told)) == [
         ("Own", 1),
         ("Other", 2),
         ("base: Inner", 3),
         ("base base: Innermost", 4),
         ("members 2: Second", 6),
     ]
-    assert list(tables({"parameters": 6150})) == []
+    assert list(iter_tables({"parameters": 6150})) == []
 
 
 @pytest.mark.parametrize("more", [{}, {"top": 1}, {"scored": True}, {"top": 99, "scored": False}, {"rows": []}])
 def test_a_table_in_its_form_is_accepted(more):
-    assert table_flaw({"tables": {"Importances": TABLE | more}}) is None
-    assert table_flaw({"tables": {}}) is None
+    assert find_table_error({"tables": {"Importances": TABLE | more}}) is None
+    assert find_table_error({"tables": {}}) is None
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_table_in_its_form_is_accepted(more):
     ],
 )
 def test_any_other_form_is_refused_by_name(change, words):
-    said = table_flaw({"base": {"tables": {"Importances": TABLE | change}}})
+    said = find_table_error({"base": {"tables": {"Importances": TABLE | change}}})
     assert said.startswith("the table 'base: Importances' among its facts must ")
     assert words in said
 
@@ -58,12 +58,12 @@ def test_any_other_form_is_refused_by_name(change, words):
 @pytest.mark.parametrize("table", [None, [1], "T", {"columns": ["a"]}])
 def test_what_is_no_table_is_refused(table):
     wrong = "must be {columns, rows}, and top or scored where wanted"
-    assert table_flaw({"tables": {"T": table}}) == f"the table 'T' among its facts {wrong}"
+    assert find_table_error({"tables": {"T": table}}) == f"the table 'T' among its facts {wrong}"
 
 
 def test_tables_without_titles_are_refused():
     wrong = "must be {columns, rows}, and top or scored where wanted"
-    assert table_flaw({"tables": [TABLE]}) == f"the table 'tables' among its facts {wrong}"
+    assert find_table_error({"tables": [TABLE]}) == f"the table 'tables' among its facts {wrong}"
 
 
 def test_a_cell_with_a_table_that_no_page_can_show_fails_and_says_why(tmp_path):

@@ -56,7 +56,7 @@ ROWS = st.lists(st.integers(0, N - 1), max_size=80).map(sorted)  # a row may com
 def test_batches_are_what_take_takes(files, column, size, rows, start, batch):
     items = over(files / f"{size}.parquet", rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plugin_items, "BATCH", batch)
+        patch.setattr(plugin_items, "DECODED_ROWS", batch)
         parts = list(items.batches(column, start))
     assert all(0 < len(part) <= max(batch, len(rows)) for part in parts)
     found = [value for part in parts for value in part.to_pylist()]
@@ -88,9 +88,9 @@ def test_a_row_group_of_any_size_is_streamed(tmp_path):
 
 
 def test_nothing_is_decoded_after_the_last_row(files, monkeypatch):
-    monkeypatch.setattr(plugin_items, "BATCH", 4)
+    monkeypatch.setattr(plugin_items, "DECODED_ROWS", 4)
     for size, last in ((100, 12), (7, 11)):
-        decoded = list(over(files / f"{size}.parquet", [])._decoded("number", np.array([2, 9])))
+        decoded = list(over(files / f"{size}.parquet", [])._decode("number", np.array([2, 9])))
         assert decoded[-1][0] + len(decoded[-1][1]) == last
 
 

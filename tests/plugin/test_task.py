@@ -9,7 +9,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from harness import Block, Predictions, Task
-from harness.plugin.task import flaw, sealed
+from harness.plugin.task import find_error, readonly_copy
 from harness.testing import example_task
 
 RNG = np.random.default_rng(0)
@@ -105,7 +105,7 @@ def test_what_is_unknown_stays_none_and_spare_is_empty():
 
 def test_sealed_copies_and_casts():
     parent = np.arange(12.0).reshape(3, 4).T
-    copy = sealed(parent, np.int64)
+    copy = readonly_copy(parent, np.int64)
     assert copy.flags.c_contiguous
     assert copy.base is None
     assert not copy.flags.writeable
@@ -192,7 +192,7 @@ def test_a_repeated_labelled_row_weighs_as_often_as_it_stands():
 
 def test_gathering_in_portions_changes_nothing(monkeypatch):
     whole = full_task().matrix(("f", "e"))
-    monkeypatch.setattr("harness.plugin.block.CHUNK", 7)
+    monkeypatch.setattr("harness.plugin.block.GATHER_ROWS", 7)
     for one, other in zip(whole, full_task().matrix(("f", "e")), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -265,7 +265,7 @@ def changed(row, values):
     ],
 )
 def test_flaw_says_what_is_wrong(result, problem):
-    assert flaw(result, 3, 2) == problem
+    assert find_error(result, 3, 2) == problem
 
 
 @pytest.mark.parametrize(
@@ -282,8 +282,8 @@ def test_flaw_says_what_is_wrong(result, problem):
     ],
 )
 def test_flaw_finds_nothing_in_a_good_answer(result):
-    assert flaw(result, 3, 2) is None
+    assert find_error(result, 3, 2) is None
 
 
 def test_no_rows_to_label_is_no_flaw():
-    assert flaw(np.empty((0, 2)), 0, 2) is None
+    assert find_error(np.empty((0, 2)), 0, 2) is None

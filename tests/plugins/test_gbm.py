@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import Block, Task, holdout
-from harness.plugin.task import flaw
+from harness.plugin.task import find_error
 from harness.suite.spec import title
 from harness.testing import labeler_checks
 from harness_plugins.labelers.gbm import GBM
@@ -250,7 +250,7 @@ def test_a_class_that_train_lacks_gets_no_probability_worth_a_label(noisy):
     absent = replace(noisy, n_classes=5)
     for validation in (0, 0.3):
         answer = replace(SMALL, validation=validation).label(absent)
-        assert flaw(answer, 100, 5) is None
+        assert find_error(answer, 100, 5) is None
         assert answer.proba[:, 3:].max() < 1e-12
 
 
@@ -290,7 +290,7 @@ def test_odd_tasks_get_sound_answers(labelled, n_classes, min_child, row_sample,
     task = Task({"x": block}, np.array(labelled), y[labelled], np.arange(30, 34), n_classes, seed=seed)
     gbm = GBM("x", rounds=4, min_child=min_child, row_sample=row_sample, validation=validation)
     answer = gbm.label(task)
-    assert flaw(answer, 4, n_classes) is None
+    assert find_error(answer, 4, n_classes) is None
     json.dumps(answer.facts, allow_nan=False)
 
 

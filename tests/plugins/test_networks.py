@@ -13,7 +13,7 @@ from scipy.special import erf, expit
 from sklearn.linear_model import LogisticRegression
 
 from harness import Block, Predictions, Task, holdout
-from harness.plugin.task import flaw
+from harness.plugin.task import find_error
 from harness.testing import labeler_checks
 from harness_plugins.networks import losses
 from harness_plugins.networks.parameters import Recipe
@@ -588,7 +588,7 @@ def test_random_state_and_threads_of_the_caller_stay(overfitted):
 
 def test_a_seed_wider_than_torch_takes(overfitted):
     answer = replace(LARGE, epochs=1).label(replace(overfitted, seed=2**64 + 1))
-    assert flaw(answer, 60, 3) is None
+    assert find_error(answer, 60, 3) is None
 
 
 def test_rows_answered_in_several_chunks():
@@ -633,7 +633,7 @@ def test_equal_probabilities_go_to_the_lower_class():
 def test_a_single_labelled_row_leaves_nothing_to_validate(labeler):
     task = task_of(np.eye(3), np.array([2]), n=1, n_classes=4)
     answer = replace(labeler, epochs=3, batch=1, patience=1).label(task)
-    assert flaw(answer, 2, 4) is None
+    assert find_error(answer, 2, 4) is None
     assert (answer.facts["epochs"], answer.facts["best_epoch"]) == (3, None)
     assert list(answer.checkpoints) == ["epoch 1", "epoch 2", "epoch 3"]
 
@@ -662,7 +662,7 @@ def test_odd_tasks_get_sound_answers(labelled, m, n_classes, constant, batch, va
     ):
         answer = replace(labeler, epochs=2, batch=batch, validation=validation).label(task)
         assert isinstance(answer, Predictions)
-        assert flaw(answer, m, n_classes) is None
+        assert find_error(answer, m, n_classes) is None
         assert answer.proba.dtype == np.float32
         np.testing.assert_allclose(answer.proba.sum(axis=1), 1, atol=1e-6)
         validated = validation > 0 and len(set(labelled)) > 1

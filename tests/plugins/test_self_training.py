@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness import Block, Predictions, Task, learning_from
-from harness.plugin.task import flaw
+from harness.plugin.task import find_error
 from harness.testing import example_task, labeler_checks
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.networks.plugins import Linear
@@ -112,7 +112,7 @@ def test_a_row_stays_with_its_first_label_and_a_fresh_model_learns_each_round():
     assert tables["Adopted by class"] == {"columns": ["Round", "As 0", "As 1"], "rows": mix}
     assert answer.rows.keys() == {"own", *(f"adopted in round {r}" for r in range(3))}
     assert answer.rows["adopted in round 1"].tolist() == [False, False, False, True]
-    assert flaw(answer, 4, 2) is None
+    assert find_error(answer, 4, 2) is None
 
 
 def test_it_ends_after_its_rounds_even_where_more_could_be_adopted():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness import Labeler, On
 from harness.errors import PluginError, SuiteError, did_you_mean
-from harness.plugin.protocols import blocks_of, nested
+from harness.plugin.protocols import block_names, iter_plugins
 from harness.suite.catalog import discover
 from harness.suite.spec import Reader, identity, rebuild, title, unbuild
 from harness.utils.hashing import canonical_json
@@ -329,18 +329,18 @@ def test_identity_speaks_of_every_parameter():
 
 
 def test_blocks_of_walks_into_labelers():
-    assert blocks_of(Majority()) == ()
-    assert blocks_of(KNN("bge")) == ("bge",)
-    assert blocks_of(KNN(("text", "bge"))) == ("text", "bge")
+    assert block_names(Majority()) == ()
+    assert block_names(KNN("bge")) == ("bge",)
+    assert block_names(KNN(("text", "bge"))) == ("text", "bge")
     deep = Together((Around(KNN("bge")), Around(Majority(), KNN(("who", "bge")))), on="own")
-    assert blocks_of(deep) == ("own", "bge", "who")
+    assert block_names(deep) == ("own", "bge", "who")
 
 
 def test_nested_yields_the_outermost_first():
     inner = KNN("bge")
     around = Around(inner, Majority())
     outer = Together((around, Prior()))
-    assert list(nested(outer)) == [outer, around, inner, Majority(), Prior()]
+    assert list(iter_plugins(outer)) == [outer, around, inner, Majority(), Prior()]
 
 
 def test_rebuild_refuses_what_it_does_not_know():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness import NotApplicable, On, Predictions, Task
-from harness.plugin.protocols import blocks_of
+from harness.plugin.protocols import block_names
 from harness.suite.catalog import discover
 from harness.testing import check_labeler, example_task, labeler_checks
 from harness_plugins.labelers.gbm import GBM
@@ -509,7 +509,7 @@ class Wrapper:
     ],
 )
 def test_blocks_are_found_in_labelers_held_by_labelers(labeler, expected):
-    assert sorted(blocks_of(labeler)) == expected
+    assert sorted(block_names(labeler)) == expected
 
 
 def test_the_example_has_all_it_promises():
