@@ -11,7 +11,7 @@ from harness.data.dataset import Dataset
 from harness.plugin.block import Block, Rows, fuse
 from harness.plugin.items import Items
 from harness.run.plan import Cut
-from harness.search.neighbors import nearest, unit
+from harness.search.neighbors import nearest, normalize
 from harness.utils.hashing import canonical_json
 
 Mask = NDArray[np.bool_]
@@ -102,7 +102,7 @@ def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] 
         def tell(done: int, before: int = start) -> None:
             progress(before + done)
 
-        similarity, _ = nearest(unit(X), rows, len(train), len(train), 1, tell)
+        similarity, _ = nearest(normalize(X), rows, len(train), len(train), 1, tell)
         found[start : start + len(some)] = similarity[:, 0] > NEAR
     return found
 

@@ -39,11 +39,13 @@ def diagnose(
     are not on disk are made.
     """
     from harness.run import runner
-    from harness.search.engine import known
+    from harness.search.engine import parse_engine
     from harness.utils.processes import Processes
 
     talk = talk_to(as_json)
-    options = runner.Options(output or Path(), 1, threads, device=device, twin_rows=twin_rows, engine=known(engine))
+    options = runner.Options(
+        output or Path(), 1, threads, device=device, twin_rows=twin_rows, engine=parse_engine(engine)
+    )
     loaded, found = load(suite, plugin)
     # They also set the threads of this process, which must be done before faiss is imported.
     processes = Processes(("harness.run.worker",), options.hardware.threads, options.hardware.device)
@@ -71,7 +73,7 @@ def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: 
     """Diagnose one block and show it; returns its lines."""
     from harness.run import blocks
     from harness.run.block_builder import build_block
-    from harness.search.engine import searching
+    from harness.search.engine import use_engine
     from harness.search.label_agreement import diagnose as look
 
     dataset, recipe = ready.dataset, ready.recipes[name]
@@ -92,7 +94,7 @@ def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: 
             build_block(recipe, dataset.items, ready.cache, processes, ready.options.limits, told)
         made = blocks.open_block(recipe, ready.cache)
         told = follow("neighbours in", len(labelled))
-        with searching(ready.options.engine):
+        with use_engine(ready.options.engine):
             groups = look(made, labelled, y, dataset.items.rows[labelled], sources, k, told)
     k = min(k, len(labelled) - 1)
     lines = [

@@ -48,10 +48,12 @@ def run(
     """
     from harness.report import collection_page
     from harness.run import runner
-    from harness.search.engine import known
+    from harness.search.engine import parse_engine
 
     talk = talk_to(as_json)
-    options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows, known(engine))
+    options = runner.Options(
+        output, jobs, threads, timeout, memory, device, require_real, twin_rows, parse_engine(engine)
+    )
     loaded, readies = make_all_ready(talk, suite, plugin, options, anew=True)
     scored: list[tuple[Any, Any]] = []
     for ready in readies:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.plugin.block import Block, Floats, Rows, fuse
-from harness.search.neighbors import unit
+from harness.search.neighbors import normalize
 from harness.statistics.intervals import Numbers
 
 POOL = 10  # candidates for each row that is suggested
@@ -42,7 +42,7 @@ def suggest(want: Numbers, rows: Rows, fitted_on: Rows, blocks: Sequence[Block],
         return best[:k]
     candidates = np.sort(best[: min(POOL * k, MOST)])
     (X,) = fuse(blocks, fitted_on, rows[candidates])
-    chosen = candidates[_spread(unit(X), want[candidates], k)]
+    chosen = candidates[_spread(normalize(X), want[candidates], k)]
     return np.asarray(chosen[np.argsort(-want[chosen], kind="stable")])
 
 

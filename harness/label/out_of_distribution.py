@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from harness.data.dataset import Dataset
 from harness.plugin.block import Block, Floats, Rows, fuse, parts
-from harness.search.neighbors import unit
+from harness.search.neighbors import normalize
 from harness.statistics.intervals import Numbers
 
 MOST = 2_000  # labelled rows that distances are taken to, and as many that say how far is far
@@ -56,13 +56,13 @@ def look(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]) -> Support
     measured = len(blocks) > 0 and len(others) >= 1 / FAR - 1
     far = np.zeros(len(unlabelled), np.bool_)
     if measured:
-        reach, tried = (unit(X) for X in fuse(blocks, dataset.labelled, base, others))
+        reach, tried = (normalize(X) for X in fuse(blocks, dataset.labelled, base, others))
         near = np.sort((tried @ reach.T).max(axis=1))
         # The r + 1 ranks of a row among r like it are equally likely.
         least = near[int(np.floor((len(near) + 1) * FAR)) - 1]
         with threadpool_limits(1):  # products so small are over before a second thread has begun
             for place, X in parts(blocks, dataset.labelled, unlabelled, CHUNK):
-                far[place] = _far(unit(X), reach, least)
+                far[place] = _far(normalize(X), reach, least)
     return Support(far, strange, measured, _by_source(dataset, unlabelled, far | strange))
 
 

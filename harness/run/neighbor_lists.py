@@ -14,10 +14,10 @@ from harness.plugin.precomputed import INDEX_FILE, RECORD_FILE, SIMILARITY_FILE
 from harness.plugin.protocols import Split
 from harness.run import timing
 from harness.run.neighbor_plan import SharedSearch
-from harness.search.deduplicate import crowded, vectors
-from harness.search.engine import Engine, chosen, searching
+from harness.search.deduplicate import has_large_groups, unique_rows
+from harness.search.engine import Engine, current_engine, use_engine
 from harness.search.exact import Level, search
-from harness.search.neighbors import nearest, unit
+from harness.search.neighbors import nearest, normalize
 from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import Limits, Processes
@@ -84,7 +84,7 @@ def _find(
     def report(done: int) -> None:
         Path(DONE).write_text(str(done))
 
-    with searching(engine):
+    with use_engine(engine):
         if not among_all and len(lists) > 1 and _pass(blocks, lists, threads, engine, report):
             return
         for split, k, name in lists:
@@ -98,8 +98,8 @@ def _alone(
     rows = np.arange(len(blocks[0].array)) if among_all else np.concatenate([split.train, split.test])
     n, start = (len(rows), 0) if among_all else (len(split.train), len(split.train))
     (X,) = fuse(blocks, split.train, rows)
-    with searching(chosen()) as searches:
-        similarity, index = nearest(unit(X, rows), rows, n, start, k, report)
+    with use_engine(current_engine()) as searches:
+        similarity, index = nearest(normalize(X, rows), rows, n, start, k, report)
     del X
     _write(name, similarity.shape, lambda part: (similarity[part], index[part]), searches[0])
 
@@ -122,7 +122,7 @@ def _pass(
     start = ends[0] if np.isin(queries, base).any() else ends[-1]
     longest = max(k for _, k, _ in lists)
     (X,) = fuse(blocks, rows[: ends[0]], rows)
-    if crowded(vectors(unit(X, rows))[1], ends[-1], longest):
+    if has_large_groups(unique_rows(normalize(X, rows))[1], ends[-1], longest):
         return False
     levels, facts = search(X, rows, ends, start, longest, engine, threads, report, scratch=Path())
     del X

@@ -12,7 +12,7 @@ from harness.plugin.needs import Among, NeighborRequest, needs
 from harness.plugin.precomputed import RECORD_FILE, PrecomputedNeighbors, fingerprint
 from harness.run.hardware import kernels
 from harness.run.plan import Cell, Cut, core_code
-from harness.search.neighbors import of_all
+from harness.search.neighbors import graph_rows
 from harness.utils.hashing import digest, hash_array, hash_code
 
 MIN_SAVING = 2e10  # multiplications saved that are worth a worker of its own
@@ -157,7 +157,7 @@ def _rows(request: ListRequest, blocks: tuple[Block, ...]) -> tuple[Rows, Rows]:
     split = request.cut.split
     if request.neighbors.among == "labelled":
         return split.train, split.test
-    return of_all(list(blocks), split.train, np.arange(len(blocks[0].array)))
+    return graph_rows(list(blocks), split.train, np.arange(len(blocks[0].array)))
 
 
 def _open(request: ListRequest, blocks: tuple[Block, ...], folder: Path) -> PrecomputedNeighbors:

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.errors import NotApplicable
 from harness.plugin.task import Predictions, Task, find_error
-from harness.search.engine import Engine, searching
+from harness.search.engine import Engine, use_engine
 from harness.suite import spec
 from harness.suite.catalog import resolve
 from harness.utils.hashing import canonical_json
@@ -28,7 +28,7 @@ def label(what: Mapping[str, Any], references: References, task: Task, engine: E
         labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
         started = time.perf_counter()
         try:
-            with searching(engine) as searches:
+            with use_engine(engine) as searches:
                 result = labeler.label(task)
         finally:
             os.chdir(folder)

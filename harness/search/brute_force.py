@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from harness.plugin.block import Floats, Rows
 
-PAIRS = 8_000_000  # candidates of all queries at a time: some 100 MB
-RANKED = 1_024  # queries whose candidates a thread ranks at a time
-QUERIES = 16_384  # rows asked about at a time
-NOISE = 4e-6  # how far two orders of summing a product of unit vectors may differ
+MAX_CANDIDATES = 8_000_000  # candidates of all queries at a time: some 100 MB
+RERANKED_QUERIES = 1_024  # queries whose candidates a thread ranks at a time
+FAISS_QUERIES = 16_384  # rows asked about at a time
+ROUNDING_ERROR = 4e-6  # how far two orders of summing a product of unit vectors may differ
 
 
-def flat(base: Floats, base_rows: Rows, queries: Floats, query_rows: Rows, k: int) -> tuple[Floats, NDArray[np.int64]]:
+def brute_force(
+    base: Floats, base_rows: Rows, queries: Floats, query_rows: Rows, k: int
+) -> tuple[Floats, NDArray[np.int64]]:
     """Find the `k` nearest rows of `base` (b, d) of each of the `queries` (q, d), all of them unit vectors.
 
     `base_rows` (b,) and `query_rows` (q,) are row numbers: a row is no neighbour of itself, and of equally near rows
@@ -33,18 +35,18 @@ def flat(base: Floats, base_rows: Rows, queries: Floats, query_rows: Rows, k: in
     left, reach = np.arange(len(queries)), min(wanted + int(copies.max(initial=0)) + 8, len(base))
     while len(left):
         settled = np.empty(len(left), np.bool_)
-        for start in range(0, len(left), max(1, PAIRS // reach)):
-            here = slice(start, start + max(1, PAIRS // reach))
+        for start in range(0, len(left), max(1, MAX_CANDIDATES // reach)):
+            here = slice(start, start + max(1, MAX_CANDIDATES // reach))
             now = left[here]
             rough, where = faiss.knn(queries[now], base, reach, metric=faiss.METRIC_INNER_PRODUCT)
-            similarity[now], place[now] = ranked(queries[now], base, base_rows, query_rows[now], where, k)
+            similarity[now], place[now] = rerank(queries[now], base, base_rows, query_rows[now], where, k)
             # Otherwise the last neighbour may be tied with a row that was left out: look further.
-            settled[here] = (similarity[now, wanted - 1] > rough[:, -1] + NOISE) | (reach == len(base))
+            settled[here] = (similarity[now, wanted - 1] > rough[:, -1] + ROUNDING_ERROR) | (reach == len(base))
         left, reach = left[~settled], min(reach * 4, len(base))
     return similarity, place
 
 
-def ranked(
+def rerank(
     queries: Floats, base: Floats, base_rows: Rows, query_rows: Rows, candidates: Rows, k: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Return the `k` nearest of each query's candidates (q, r), places in the base: similarity and place (q, k).
@@ -59,15 +61,15 @@ def ranked(
     similarity, place = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
 
     def some(start: int) -> None:
-        here = slice(start, start + RANKED)
+        here = slice(start, start + RERANKED_QUERIES)
         kernels.rank(queries[here], base, base_rows, query_rows[here], candidates[here], similarity[here], place[here])
 
     with ThreadPoolExecutor(faiss.omp_get_max_threads()) as pool:
-        list(pool.map(some, range(0, len(queries), RANKED)))
+        list(pool.map(some, range(0, len(queries), RERANKED_QUERIES)))
     return similarity, place
 
 
-def plain(
+def fill_by_brute_force(
     X: Floats,
     rows: Rows,
     own: Rows,
@@ -85,10 +87,10 @@ def plain(
     k = min(similarity.shape[1], size)
     similarity[:, k:], place[:, k:] = -np.inf, 0
     with faiss_threads(threads):
-        for low in range(start, len(X), QUERIES):
-            here, to = slice(low, low + QUERIES), slice(low - start, low - start + QUERIES)
-            similarity[to, :k], place[to, :k] = flat(X[:size], rows[:size], X[here], own[here], k)
-            progress(min(low + QUERIES, len(X)) - start)
+        for low in range(start, len(X), FAISS_QUERIES):
+            here, to = slice(low, low + FAISS_QUERIES), slice(low - start, low - start + FAISS_QUERIES)
+            similarity[to, :k], place[to, :k] = brute_force(X[:size], rows[:size], X[here], own[here], k)
+            progress(min(low + FAISS_QUERIES, len(X)) - start)
 
 
 @contextmanager

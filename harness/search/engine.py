@@ -12,20 +12,20 @@ from harness.errors import HarnessError, did_you_mean
 Engine = Literal["auto", "int8", "float32", "cuda", "faiss"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
-_engine: list[Engine] = ["auto"]  # the innermost of `searching` last
-_told: list[list[Mapping[str, Any]]] = []
+_engine: list[Engine] = ["auto"]  # the innermost of `use_engine` last
+_records: list[list[Mapping[str, Any]]] = []
 
 
-def known(asked: str) -> Engine:
+def parse_engine(name: str) -> Engine:
     """Return the engine of that name; a HarnessError says which there are."""
     for engine in ENGINES:
-        if engine == asked:
+        if engine == name:
             return engine
-    raise HarnessError(f"--engine {asked}: there is no such engine{did_you_mean(asked, ENGINES)}")
+    raise HarnessError(f"--engine {name}: there is no such engine{did_you_mean(name, ENGINES)}")
 
 
 @contextmanager
-def searching(engine: Engine) -> Iterator[list[Mapping[str, Any]]]:
+def use_engine(engine: Engine) -> Iterator[list[Mapping[str, Any]]]:
     """Let every search inside use `engine`; yield the list to which each of them adds what it tells of itself.
 
     >>> with searching("float32") as searches:
@@ -34,20 +34,20 @@ def searching(engine: Engine) -> Iterator[list[Mapping[str, Any]]]:
     """
     searches: list[Mapping[str, Any]] = []
     _engine.append(engine)
-    _told.append(searches)
+    _records.append(searches)
     try:
         yield searches
     finally:
         _engine.pop()
-        _told.pop()
+        _records.pop()
 
 
-def chosen() -> Engine:
+def current_engine() -> Engine:
     """Return the engine that this process shall use."""
     return _engine[-1]
 
 
-def tell(about: Mapping[str, Any]) -> None:
+def record_search(record: Mapping[str, Any]) -> None:
     """Note what a search tells of itself, where somebody listens."""
-    for searches in _told[-1:]:
-        searches.append(dict(about))
+    for searches in _records[-1:]:
+        searches.append(dict(record))

@@ -12,11 +12,11 @@ from harness.plugin.block import Floats
 from harness.search.engine import Engine
 
 Kind = Literal["int8", "float32", "cuda"]
-Which = slice | NDArray[np.intp]  # some of the rows
+RowSelection = slice | NDArray[np.intp]  # some of the rows
 
-CHUNK = 4_096  # rows made int8 at a time
-TRIALS = 4
-LANES = 64  # int8 columns are filled up to a multiple of this
+QUANTIZED_ROWS = 4_096  # rows made int8 at a time
+TIMING_TRIALS = 4
+INT8_LANES = 64  # int8 columns are filled up to a multiple of this
 
 
 class Products(Protocol):
@@ -25,7 +25,7 @@ class Products(Protocol):
     scale: Floats  # (rows,) positive
     shift: Floats  # (rows,)
 
-    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+    def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
         """Return the (q, b) products of some rows with a range of them; the array is the thread's own until it asks."""
         ...
 
@@ -41,8 +41,8 @@ class Int8:
         import torch
 
         self.scale, self.shift = np.empty(len(X), np.float32), np.empty(len(X), np.float32)
-        whole = np.zeros((len(X), -(-X.shape[1] // LANES) * LANES), np.int8)
-        parts = [slice(start, start + CHUNK) for start in range(0, len(X), CHUNK)]
+        whole = np.zeros((len(X), -(-X.shape[1] // INT8_LANES) * INT8_LANES), np.int8)
+        parts = [slice(start, start + QUANTIZED_ROWS) for start in range(0, len(X), QUANTIZED_ROWS)]
         center = (sum(X[here].sum(axis=0, dtype=np.float64) for here in parts) / max(len(X), 1)).astype(np.float32)
         for here in parts:
             rest = X[here] - center
@@ -52,7 +52,7 @@ class Int8:
             whole[here, : X.shape[1]] = np.rint(rest * (127 / largest)[:, None])
         self._torch, self._whole, self._own = torch, torch.from_numpy(whole), threading.local()
 
-    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+    def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
         shape = (len(self.scale[queries]), base.stop - base.start)
         if getattr(self._own, "shape", None) != shape:
             self._own.shape, self._own.out = shape, self._torch.empty(shape, dtype=self._torch.int32)
@@ -68,7 +68,7 @@ class Float32:
         self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
         self._X, self._own = X, threading.local()
 
-    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+    def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
         shape = (len(self.scale[queries]), base.stop - base.start)
         if getattr(self._own, "shape", None) != shape:
             self._own.shape, self._own.out = shape, np.empty(shape, np.float32)
@@ -85,7 +85,7 @@ class Cuda:
         self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
         self._X = torch.from_numpy(X).to(device)
 
-    def block(self, queries: Which, base: slice) -> NDArray[Any]:
+    def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
         out: NDArray[Any] = (self._X[queries] @ self._X[base].T).cpu().numpy()
         return out
 
@@ -105,7 +105,7 @@ def fastest(d: int) -> Kind:
         return "cuda"
     X = np.random.default_rng(0).standard_normal((2_048, d), dtype=np.float32)
     try:
-        return "int8" if _quicker(Int8(X), Float32(X)) else "float32"
+        return "int8" if _is_faster(Int8(X), Float32(X)) else "float32"
     except (AttributeError, RuntimeError):  # a torch without this product
         return "float32"
 
@@ -121,10 +121,10 @@ def check_engine(engine: Engine, device: str) -> None:
             raise DataError("--engine int8: the torch that is installed cannot multiply int8 here") from None
 
 
-def _quicker(one: Products, other: Products) -> bool:
+def _is_faster(one: Products, other: Products) -> bool:
     """Say whether one multiplies clearly faster than the other: in turns, on the clock of this thread alone."""
     least = [float("inf"), float("inf")]
-    for _ in range(TRIALS):
+    for _ in range(TIMING_TRIALS):
         for place, trial in enumerate((one, other)):
             began = time.thread_time()
             trial.block(slice(0, 512), slice(0, 2_048))

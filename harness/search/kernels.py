@@ -6,12 +6,12 @@ import numpy as np
 from numba import njit, types
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-STEP = 256  # products compared with a threshold at a time
-LOWEST: Any = trailing_zeros  # of an integer's bits: the place of the lowest that is set
-UNKNOWN = np.float32(-9.0)  # an exact product that has not been made yet; no cosine is that low
-GROUP = 64  # rows of the base that stay in the processor's cache while all queries are multiplied with them
-FIRST = 32  # candidates made exact, at least, before it is asked which of the others may matter
-NOISE = 1e-6  # how far two orders of summing a product of unit vectors may differ
+SCANNED_PRODUCTS = 256  # products compared with a threshold at a time
+LOWEST_BIT: Any = trailing_zeros  # of an integer's bits: the place of the lowest that is set
+NOT_COMPUTED = np.float32(-9.0)  # an exact product that has not been made yet; no cosine is that low
+CACHED_BASE_ROWS = 64  # rows of the base that stay in the processor's cache while all queries are multiplied with them
+MIN_EXACT_CANDIDATES = 32  # candidates made exact, at least, before it is asked which of the others may matter
+ROUNDING_ERROR = 1e-6  # how far two orders of summing a product of unit vectors may differ
 
 
 @njit(nogil=True, cache=True)
@@ -86,18 +86,18 @@ def scan(
 
     Column j is the base row at place first + j; its rough cosine with query q, in units of unit[q], is products[q, j] *
     scale[j] + shift[j] / unit[q] and a constant of the query. The candidates of each query are rough, place and exact
-    (q, room), `count` of them in use. Where less than STEP is free, the largest stay, `keep` of them or a quarter more,
-    and the threshold rises to the least of them.
+    (q, room), `count` of them in use. Where less than SCANNED_PRODUCTS is free, the largest stay, `keep` of them or a
+    quarter more, and the threshold rises to the least of them.
     """
     room, width = rough.shape[1], products.shape[1]
-    above = np.zeros(STEP, np.bool_)
+    above = np.zeros(SCANNED_PRODUCTS, np.bool_)
     eights = above.view(np.uint64)  # hardly any is above: eight are passed over at a time
     for q in range(products.shape[0]):
         bar, n, row, share = threshold[q], count[q], products[q], np.float32(1) / unit[q]
-        for start in range(0, width, STEP):
-            stop = min(width, start + STEP)
+        for start in range(0, width, SCANNED_PRODUCTS):
+            stop = min(width, start + SCANNED_PRODUCTS)
             block, factor, offset = row[start:stop], scale[start:stop], shift[start:stop]
-            if n + STEP > room:
+            if n + SCANNED_PRODUCTS > room:
                 n = _part(rough[q], place[q], exact[q], n, keep)
                 bar = _least(rough[q], n)
             for j in range(block.size):
@@ -106,16 +106,16 @@ def scan(
             for i in range(eights.size):
                 left = eights[i]
                 while left:
-                    j = start + 8 * i + (LOWEST(left) >> 3)
+                    j = start + 8 * i + (LOWEST_BIT(left) >> 3)
                     rough[q, n] = np.float32(row[j]) * scale[j] + shift[j] * share
-                    place[q, n], exact[q, n] = first + j, UNKNOWN
+                    place[q, n], exact[q, n] = first + j, NOT_COMPUTED
                     n += 1
                     left &= left - np.uint64(1)
         threshold[q], count[q] = bar, n
 
 
 @njit(nogil=True, cache=True)
-def settle(
+def verify(
     queries: Any,
     base: Any,
     rows: Any,
@@ -128,16 +128,17 @@ def settle(
     exact: Any,
     count: Any,
     keep: int,
-    slack: float,
+    error_bound: float,
     similarity: Any,
     found: Any,
-    settled: Any,
+    verified: Any,
 ) -> None:
     """Bring the answers up to date: `similarity` and `found` (q, k) come as they were before the rows of the last scans
     (-inf and 0 where there was none), and leave with the nearest base rows so far, nearest first, ties to lower rows.
 
     `rows` are the row numbers of the base, `own` those of the queries, which are no neighbours of themselves; rough
-    values times `unit` plus `shift` are a query's rough cosines. Rough and exact differ by at most `slack` root mean
+    values times `unit` plus `shift` are a query's rough cosines. Rough and exact differ by at most `error_bound` root
+    mean
     squares: so the roughly nearest are made exact first, then only those that may still be nearer than the k-th of
     them. A query is settled if no row that was dropped can belong among its k: their rough values lie below the
     threshold.
@@ -149,55 +150,55 @@ def settle(
         if n > keep:
             n = count[q] = _part(rough[q], place[q], exact[q], n, keep)
             threshold[q] = _least(rough[q], n)
-        upto[q] = min(n, max(k, FIRST))
+        upto[q] = min(n, max(k, MIN_EXACT_CANDIDATES))
         if upto[q] < n:
             upto[q] = _part(rough[q], place[q], exact[q], n, upto[q])
     _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
     for q in range(queries.shape[0]):
-        error = _error(rough[q], exact[q], count[q], unit[q], shift[q], slack)
+        error = _error(rough[q], exact[q], count[q], unit[q], shift[q], error_bound)
         for i in range(upto[q], count[q]):
-            if exact[q, i] == UNKNOWN and rough[q, i] * unit[q] + shift[q] + error >= similarity[q, k - 1]:
+            if exact[q, i] == NOT_COMPUTED and rough[q, i] * unit[q] + shift[q] + error >= similarity[q, k - 1]:
                 _swap(rough[q], place[q], exact[q], i, upto[q])
                 upto[q] += 1
     _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
     for q in range(queries.shape[0]):
-        error = _error(rough[q], exact[q], count[q], unit[q], shift[q], slack)
+        error = _error(rough[q], exact[q], count[q], unit[q], shift[q], error_bound)
         bar = threshold[q] * unit[q] + shift[q]
-        settled[q] = not np.isfinite(threshold[q]) or similarity[q, k - 1] > bar + error
+        verified[q] = not np.isfinite(threshold[q]) or similarity[q, k - 1] > bar + error
 
 
 @njit(nogil=True, cache=True)
-def _error(rough: Any, exact: Any, n: int, unit: Any, shift: Any, slack: float) -> float:
+def _error(rough: Any, exact: Any, n: int, unit: Any, shift: Any, error_bound: float) -> float:
     """Return how far a query's rough cosines may lie from the exact ones, by those of its candidates that are both."""
     known, squares = 0, 0.0
     for i in range(n):
-        if exact[i] != UNKNOWN:
+        if exact[i] != NOT_COMPUTED:
             known += 1
             squares += (rough[i] * unit + shift - exact[i]) ** 2
-    return slack * float(np.sqrt(squares / max(known, 1))) + NOISE
+    return error_bound * float(np.sqrt(squares / max(known, 1))) + ROUNDING_ERROR
 
 
 @njit(nogil=True, cache=True)
 def _make_exact(
     queries: Any, base: Any, rows: Any, own: Any, place: Any, exact: Any, upto: Any, similarity: Any, found: Any
 ) -> None:
-    """Multiply what is UNKNOWN among the first `upto` candidates of each query, and put it into the answers.
+    """Multiply what is NOT_COMPUTED among the first `upto` candidates of each query, and put it into the answers.
 
     In the order of the base, so that a row which several queries ask for comes from memory once.
     """
     room = place.shape[1]
-    starts = np.zeros(base.shape[0] // GROUP + 2, np.int64)
+    starts = np.zeros(base.shape[0] // CACHED_BASE_ROWS + 2, np.int64)
     for q in range(queries.shape[0]):
         for i in range(upto[q]):
-            if exact[q, i] == UNKNOWN:
-                starts[place[q, i] // GROUP + 1] += 1
+            if exact[q, i] == NOT_COMPUTED:
+                starts[place[q, i] // CACHED_BASE_ROWS + 1] += 1
     for group in range(1, starts.size):
         starts[group] += starts[group - 1]
     asked = np.empty(starts[-1], np.int64)
     for q in range(queries.shape[0]):
         for i in range(upto[q]):
-            if exact[q, i] == UNKNOWN:
-                group = place[q, i] // GROUP
+            if exact[q, i] == NOT_COMPUTED:
+                group = place[q, i] // CACHED_BASE_ROWS
                 asked[starts[group]] = q * room + i
                 starts[group] += 1
     for one in asked:
@@ -209,7 +210,7 @@ def _make_exact(
 
 
 @njit(nogil=True, cache=True)
-def _before(rows: Any, one: int, other: int) -> bool:
+def _comes_first(rows: Any, one: int, other: int) -> bool:
     return rows[one] < rows[other] or (rows[one] == rows[other] and one < other)
 
 
@@ -220,7 +221,7 @@ def _insert(value: Any, where: Any, rows: Any, one: Any, here: Any) -> None:
     The last of them falls out.
     """
     j = value.size
-    while j > 0 and (one > value[j - 1] or (one == value[j - 1] and _before(rows, here, where[j - 1]))):
+    while j > 0 and (one > value[j - 1] or (one == value[j - 1] and _comes_first(rows, here, where[j - 1]))):
         j -= 1
         if j + 1 < value.size:
             value[j + 1], where[j + 1] = value[j], where[j]

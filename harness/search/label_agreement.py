@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError
 from harness.plugin.block import Block, Rows, fuse
-from harness.search.neighbors import nearest, unit
+from harness.search.neighbors import nearest, normalize
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def diagnose(
     if len(np.unique(copies)) < 2:
         raise DataError(f"a diagnosis needs two different rows with a label, there is {len(np.unique(copies))}")
     (X,) = fuse([block], rows, rows)
-    similarity, index = nearest(unit(X), copies, len(rows), 0, k, progress)
+    similarity, index = nearest(normalize(X), copies, len(rows), 0, k, progress)
     found = np.isfinite(similarity)  # fewer than k where there are fewer others
     count = found.sum(axis=1)
     cosine = np.where(found, similarity, 0).sum(axis=1, dtype=np.float64) / count

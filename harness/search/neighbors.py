@@ -10,14 +10,14 @@ from harness.plugin.block import Block, Floats, Places, Rows, fuse
 from harness.plugin.precomputed import PrecomputedNeighbors, fingerprint
 from harness.plugin.task import On, Task
 from harness.search import deduplicate
-from harness.search.engine import chosen, tell
+from harness.search.engine import current_engine, record_search
 from harness.search.exact import search
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-TINY = 1e-15  # lengths below are summed again: their squares leave float32
-LARGE = 1e11  # multiplications: below, the plain search is done before the fast one has begun
+SMALL_NORM = 1e-15  # lengths below are summed again: their squares leave float32
+MIN_EXACT_SEARCH_COST = 1e11  # multiplications: below, the plain search is done before the fast one has begun
 
 
 def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Places]:
@@ -31,10 +31,10 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Places]:
     listed = task.precomputed.get((on,) if isinstance(on, str) else on)
     # A wrapper may have changed the rows or the blocks: then the list answers another question.
     if listed is not None and listed.serves(k, fingerprint(blocks, task.labelled, task.to_label)):
-        return _from(listed, k)
+        return _read_precomputed(listed, k)
     rows = np.concatenate([task.labelled, task.to_label])
     (X,) = fuse(blocks, task.labelled, rows)
-    similarity, index = nearest(unit(X, rows), rows, len(task.labelled), len(task.labelled), k)
+    similarity, index = nearest(normalize(X, rows), rows, len(task.labelled), len(task.labelled), k)
     return similarity, index.astype(np.int32)
 
 
@@ -48,37 +48,37 @@ def graph(task: Task, on: On, k: int) -> "csr_matrix":
 
     blocks, rows = task.chosen(on), np.concatenate([task.labelled, task.to_label, task.spare])
     listed, order = task.precomputed_graphs.get((on,) if isinstance(on, str) else on), np.argsort(rows, kind="stable")
-    if listed is not None and listed.serves(k, fingerprint(blocks, *of_all(blocks, task.labelled, rows))):
-        near, place = _from(listed, k)  # in the order of the row numbers
+    if listed is not None and listed.serves(k, fingerprint(blocks, *graph_rows(blocks, task.labelled, rows))):
+        near, place = _read_precomputed(listed, k)  # in the order of the row numbers
         here = np.empty_like(order)
         here[order] = np.arange(len(rows))
         similarity, index = near[here], order[place[here]]
     else:
         (X,) = fuse(blocks, task.labelled, rows)
-        similarity, index = nearest(unit(X, rows), rows, len(rows), 0, k)
+        similarity, index = nearest(normalize(X, rows), rows, len(rows), 0, k)
     found = np.isfinite(similarity)
     starts = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
     return csr_matrix((similarity[found], index[found], starts), shape=(len(rows), len(rows)))
 
 
-def of_all(blocks: list[Block], labelled: Rows, rows: Rows) -> tuple[Rows, Rows]:
+def graph_rows(blocks: list[Block], labelled: Rows, rows: Rows) -> tuple[Rows, Rows]:
     """Return what a graph of all `rows` depends on: the rows that features are scaled by, if any, and the rows."""
     scaled = any(block.kind == "feature" for block in blocks)
     return np.sort(labelled) if scaled else np.empty(0, np.int64), np.sort(rows)
 
 
-def _from(listed: PrecomputedNeighbors, k: int) -> tuple[Floats, Places]:
-    tell({**listed.about(), "shared": True})
+def _read_precomputed(listed: PrecomputedNeighbors, k: int) -> tuple[Floats, Places]:
+    record_search({**listed.about(), "shared": True})
     return listed.top(k)
 
 
-def unit(X: Floats, rows: Rows | None = None) -> Floats:
+def normalize(X: Floats, rows: Rows | None = None) -> Floats:
     """Scale each row of X (len, d) to length 1, in place; a zero row stays zero.
 
     Raises DataError where a value is not finite; `rows` (len,) are the numbers by which it names the row.
     """
     length = _lengths(X)
-    odd = np.flatnonzero(~((length > TINY) & (length < np.inf)))  # the squares of these are no float32, or 0
+    odd = np.flatnonzero(~((length > SMALL_NORM) & (length < np.inf)))  # the squares of these are no float32, or 0
     if len(odd):
         largest = np.abs(X[odd]).max(axis=1, initial=0)
         if not np.isfinite(largest).all():
@@ -112,18 +112,18 @@ def nearest(
     def look(
         Z: Floats, names: Rows, own: Rows, size: int, start: int, k: int, whole: int = asked
     ) -> tuple[Floats, Rows]:
-        engine, queries = chosen(), max(1, len(Z) - start)
-        if engine == "auto" and size * queries * Z.shape[1] <= LARGE:
+        engine, queries = current_engine(), max(1, len(Z) - start)
+        if engine == "auto" and size * queries * Z.shape[1] <= MIN_EXACT_SEARCH_COST:
             engine = "faiss"
 
         def follow(done: int) -> None:
             progress(done * whole // queries)
 
         (level,), facts = search(Z, names, [size], start, k, engine, threads, follow, own)
-        tell({"shared": False, "k": k, **facts})
+        record_search({"shared": False, "k": k, **facts})
         return level.similarity, level.place.astype(np.int64)
 
-    first, kind = deduplicate.vectors(X)
-    if deduplicate.crowded(kind, size, k):
-        return deduplicate.by_kind(X, rows, size, start, k, first, kind, look)
+    first, kind = deduplicate.unique_rows(X)
+    if deduplicate.has_large_groups(kind, size, k):
+        return deduplicate.search_unique(X, rows, size, start, k, first, kind, look)
     return look(X, rows, rows, size, start, k)

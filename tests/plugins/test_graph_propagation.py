@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from sklearn.semi_supervised import LabelSpreading as Spreading
 
 from harness import Block, Task
-from harness.search.engine import searching
+from harness.search.engine import use_engine
 from harness.testing import example_task, labeler_checks
 from harness_plugins.labelers.graph_propagation import GraphPropagation, weights
 from harness_plugins.labelers.label_spreading import LabelSpreading
@@ -50,7 +50,7 @@ def test_every_label_is_scikit_learns_among_3000_rows(engine):
     model = Spreading(kernel="knn", n_neighbors=7, alpha=0.2).fit(
         X, np.where(np.isin(rows, labelled), y[rows], -1)[np.argsort(rows)]
     )
-    with searching(engine):
+    with use_engine(engine):
         answer = GraphPropagation(on="e").label(Task({"e": Block(X, "embedding")}, labelled, y[labelled], to_label, 6))
     assert answer.facts["iterations"] == model.n_iter_
     reached = model.label_distributions_.sum(axis=1) > 0

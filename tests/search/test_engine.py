@@ -5,36 +5,36 @@ import csv
 import pytest
 
 from harness.errors import HarnessError
-from harness.search.engine import ENGINES, chosen, known, searching, tell
+from harness.search.engine import ENGINES, current_engine, parse_engine, record_search, use_engine
 from harness.search.inner_products import check_engine
 from tests.command_line import harness, write_suite
 
 
 def test_the_innermost_engine_counts_and_hears_its_own_searches():
-    assert chosen() == "auto"
-    with searching("int8") as outer:
-        tell({"k": 1})
-        with searching("faiss") as inner:
-            assert chosen() == "faiss"
-            tell({"k": 2})
-        assert chosen() == "int8"
-        tell({"k": 3})
+    assert current_engine() == "auto"
+    with use_engine("int8") as outer:
+        record_search({"k": 1})
+        with use_engine("faiss") as inner:
+            assert current_engine() == "faiss"
+            record_search({"k": 2})
+        assert current_engine() == "int8"
+        record_search({"k": 3})
     assert (outer, inner) == ([{"k": 1}, {"k": 3}], [{"k": 2}])
-    assert chosen() == "auto"
-    tell({"k": 4})  # nobody listens
+    assert current_engine() == "auto"
+    record_search({"k": 4})  # nobody listens
     assert len(outer) == 2
 
 
 def test_an_error_inside_leaves_the_engine_as_it_was():
-    with pytest.raises(ZeroDivisionError), searching("int8"):
+    with pytest.raises(ZeroDivisionError), use_engine("int8"):
         raise ZeroDivisionError
-    assert chosen() == "auto"
+    assert current_engine() == "auto"
 
 
 def test_an_unknown_engine_is_refused_with_the_nearest_name():
-    assert [known(engine) for engine in ENGINES] == list(ENGINES)
+    assert [parse_engine(engine) for engine in ENGINES] == list(ENGINES)
     with pytest.raises(HarnessError, match=r"^--engine flaot32: there is no such engine; did you mean 'float32'\?$"):
-        known("flaot32")
+        parse_engine("flaot32")
 
 
 def test_a_gpu_is_searched_on_only_by_a_run_that_sees_one():

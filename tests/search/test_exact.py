@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from harness import Block, Task, neighbors
-from harness.search.brute_force import flat
+from harness.search.brute_force import brute_force
 from harness.search.exact import search
 from harness.search.inner_products import Cuda, Float32, Int8, fastest
-from harness.search.neighbors import nearest, unit
+from harness.search.neighbors import nearest, normalize
 
 ENGINES = ["int8", "float32", "cuda", "faiss"]
 
@@ -26,7 +26,7 @@ def cloud(n, d, seed=0, topics=20):
     rng = np.random.default_rng(seed)
     centre = rng.standard_normal((topics, d)) + 1.5
     X = centre[np.minimum(rng.zipf(1.5, n), topics) - 1] + 0.7 * rng.standard_normal((n, d))
-    return unit(X.astype(np.float32))
+    return normalize(X.astype(np.float32))
 
 
 def sort(X, rows, size, asked, k):
@@ -86,7 +86,7 @@ def test_zero_rows_are_equally_far_from_all(engine):
 def test_a_whole_base_asked_about_itself_leaves_every_row_out(engine):
     X, rows = cloud(900, 48), np.arange(900)
     (level,), _ = search(X, rows, [900], 0, 12, engine, threads=2)
-    expected, _ = flat(X, rows, X, rows, 12)
+    expected, _ = brute_force(X, rows, X, rows, 12)
     np.testing.assert_array_equal(level.similarity, expected)
     assert not (level.place == rows[:, None]).any()
 
@@ -111,7 +111,7 @@ def test_equal_rows_come_in_the_order_of_their_numbers(engine):
 def test_it_agrees_with_the_plain_search_to_the_last_bit(engine):
     X, rows = cloud(4_000, 96, seed=5), np.arange(4_000)
     (level,), _ = search(X, rows, [3_000], 3_000, 25, engine, threads=2)
-    similarity, place = flat(X[:3_000], rows[:3_000], X[3_000:], rows[3_000:], 25)
+    similarity, place = brute_force(X[:3_000], rows[:3_000], X[3_000:], rows[3_000:], 25)
     np.testing.assert_array_equal(level.place, place)
     np.testing.assert_array_equal(level.similarity, similarity)
 
@@ -119,16 +119,16 @@ def test_it_agrees_with_the_plain_search_to_the_last_bit(engine):
 @pytest.mark.parametrize("engine", ["int8", "float32"])
 def test_what_is_in_doubt_is_settled_by_more_candidates(monkeypatch, engine):
     """Groups of some hundred rows, alike to a few steps of int8: more than are kept at first, fewer than at last."""
-    monkeypatch.setattr(sys.modules["harness.search.exact"], "DOUBTFUL", 1.0)
+    monkeypatch.setattr(sys.modules["harness.search.exact"], "MAX_UNVERIFIED", 1.0)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 96))[np.repeat(np.arange(60), 120)] + 0.02 * rng.standard_normal((7_200, 96))
-    X, rows = unit(X[rng.permutation(7_200)].astype(np.float32)), rng.permutation(7_200)
+    X, rows = normalize(X[rng.permutation(7_200)].astype(np.float32)), rng.permutation(7_200)
     ends = [700, 4_000, 6_500]
     levels, facts = search(X, rows, ends, 700, 20, engine, threads=2)
     assert facts["searched_plainly"] == 0
     assert facts["searched_again"] > 1_000 if engine == "int8" else facts["searched_again"] == 0
     for end, level in zip(ends, levels, strict=True):
-        similarity, place = flat(X[:end], rows[:end], X[level.first :], rows[level.first :], 20)
+        similarity, place = brute_force(X[:end], rows[:end], X[level.first :], rows[level.first :], 20)
         np.testing.assert_array_equal(level.similarity, similarity)
         np.testing.assert_array_equal(level.place, place)
 
@@ -137,16 +137,16 @@ def outlying(sign):
     """One column a hundred times the others, of the given sign (n,)."""
     X = np.random.default_rng(0).standard_normal((3_000, 64)).astype(np.float32)
     X[:, 0] += 100 * sign
-    return unit(X), np.arange(3_000)
+    return normalize(X), np.arange(3_000)
 
 
 def test_an_outlier_column_makes_int8_blind_and_the_check_sees_it():
-    """It leaves the others a step or two of int8: almost every answer is in doubt."""
+    """It leaves the others a step or two of int8: almost every answer is unverified."""
     X, rows = outlying(np.random.default_rng(1).choice([-1, 1], 3_000))
     (level,), facts = search(X, rows, [2_500], 2_500, 10, "int8")
     assert facts["margin"] > 42
     assert facts["searched_again"] > 0
-    similarity, place = flat(X[:2_500], rows[:2_500], X[2_500:], rows[2_500:], 10)
+    similarity, place = brute_force(X[:2_500], rows[:2_500], X[2_500:], rows[2_500:], 10)
     np.testing.assert_array_equal(level.similarity, similarity)
     np.testing.assert_array_equal(level.place, place)
 
@@ -156,21 +156,25 @@ def test_where_int8_is_blind_float32_takes_over(monkeypatch):
     X, rows = outlying(np.random.default_rng(1).choice([-1, 1], 3_000))
     (level,), facts = search(X, rows, [2_500], 2_500, 10)
     assert (facts["engine"], facts["searched_again"]) == ("float32", 0)
-    np.testing.assert_array_equal(level.similarity, flat(X[:2_500], rows[:2_500], X[2_500:], rows[2_500:], 10)[0])
+    np.testing.assert_array_equal(
+        level.similarity, brute_force(X[:2_500], rows[:2_500], X[2_500:], rows[2_500:], 10)[0]
+    )
 
 
 def test_an_outlier_column_that_all_rows_share_costs_int8_nothing():
     X, rows = outlying(1)
     (level,), facts = search(X, rows, [2_500], 2_500, 10, "int8")
     assert (facts["margin"], facts["searched_again"]) == (42, 0)
-    np.testing.assert_array_equal(level.similarity, flat(X[:2_500], rows[:2_500], X[2_500:], rows[2_500:], 10)[0])
+    np.testing.assert_array_equal(
+        level.similarity, brute_force(X[:2_500], rows[:2_500], X[2_500:], rows[2_500:], 10)[0]
+    )
 
 
 def test_threads_and_blocks_and_scratch_files_change_no_byte(monkeypatch, tmp_path):
     X, rows = cloud(2_000, 64), np.arange(2_000)
     one, _ = search(X, rows, [200, 1_000], 200, 20, "int8", threads=1)
-    monkeypatch.setattr(sys.modules["harness.search.exact"], "QUERIES", 37)
-    monkeypatch.setattr(sys.modules["harness.search.exact"], "WIDTH", 130)
+    monkeypatch.setattr(sys.modules["harness.search.exact"], "BLOCK_QUERIES", 37)
+    monkeypatch.setattr(sys.modules["harness.search.exact"], "BLOCK_WIDTH", 130)
     other, _ = search(X, rows, [200, 1_000], 200, 20, "int8", threads=3, scratch=tmp_path)
     assert list(tmp_path.iterdir()) == []
     for a, b in zip(one, other, strict=True):
@@ -204,7 +208,7 @@ def test_large_tasks_take_the_fast_way_to_the_same_answer(monkeypatch):
     asked = np.setdiff1d(np.arange(1_200), labelled)
     task = Task({"e": Block(X, "embedding")}, labelled, np.zeros(700, int), asked, n_classes=2)
     small = neighbors(task, "e", 9)
-    monkeypatch.setattr(sys.modules["harness.search.neighbors"], "LARGE", 0)
+    monkeypatch.setattr(sys.modules["harness.search.neighbors"], "MIN_EXACT_SEARCH_COST", 0)
     large = neighbors(task, "e", 9)
     np.testing.assert_array_equal(small[1], large[1])
     np.testing.assert_allclose(small[0], large[0], atol=5e-7)
