@@ -14,7 +14,7 @@ from harness.audit.probe import AGAIN, BASE, PERMUTED, QUESTIONS, SHUFFLES, Answ
 from harness.audit.robustness import Table
 from harness.audit.shift import Shift, shifts
 from harness.audit.verdict import Finding, judge, suspicious
-from harness.data.dataset import load
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
 from harness.run import block_builder
@@ -73,7 +73,7 @@ def audit(run: Run, processes: Processes, jobs: int, full: bool, told: Told) -> 
     embeddings = {name: block for name, block in blocks.items() if block.kind == "embedding"}
     most = {"most": None} if full else {}
     seen = [shown(run.dataset, cut, known, embeddings, progress=told, **most) for cut in first.values()]
-    whole = load(run.suite.data, Population(), run.dataset.table)
+    whole = load_dataset(run.suite.data, Population(), run.dataset.table)
     moved = list(shifts(run.dataset, whole, list(first.values())))
     folder = run.store.folder / "audit"
     shutil.rmtree(folder, ignore_errors=True)  # of an audit that was killed

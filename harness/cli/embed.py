@@ -83,7 +83,7 @@ def _of_data(
     talk: Any, target: str, plugin: list[Path] | None, options: Any, embedder: str, text: str | None, id: str | None
 ) -> tuple[Any, Any, Path]:
     """Return (recipe, items, cache) of all rows of a data file."""
-    from harness.data.dataset import all_rows
+    from harness.data.dataset import load_items
     from harness.data.table import open_table
     from harness.run import blocks
     from harness.run.runner import cache_of
@@ -103,7 +103,7 @@ def _of_data(
         talk.simulated = True
     if text is None and getattr(maker, "text_only", False):
         raise HarnessError(f"--text is missing: the column of {target} to embed, one of {', '.join(table.columns)}")
-    items = all_rows(table, text, id)
+    items = load_items(table, text, id)
     return blocks.recipe("embedding", maker, items, found, cache / "digests"), items, cache
 
 

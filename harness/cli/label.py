@@ -131,7 +131,7 @@ def _prepared(
         both = new_rows.join(ready.suite, ready.dataset.table, source, ready.cache)
         table, before = both.table, both.before
     columns = suggestion_file.NAMES if suggests else label_file.NAMES
-    label_file.refuse(source.path, source.shown, out, source.sha256, columns)
+    label_file.refuse(source.path, source.display_name, out, source.sha256, columns)
     candidate, chosen = training.best(ready) if name == "best" else (training.named(ready.suite, name), "by its name")
     grows = labels_for is not None
     planned = training.make_ready(ready.suite, candidate, table, ready.catalog, ready.options, folds, grows)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from harness.data.hub import is_hub
 from harness.data.population import Population, select
-from harness.data.raters import consensus, fused
-from harness.data.table import Table
+from harness.data.raters import consensus, fuse_labels
+from harness.data.table import DataTable
 from harness.errors import DataError, did_you_mean, first_few, printable
 from harness.plugin.block import Rows
 from harness.plugin.items import Items
@@ -61,7 +61,7 @@ class Data:
 class Dataset:
     """N rows, some of them labelled, and what is known of each."""
 
-    table: Table
+    table: DataTable
     items: Items  # the label-free side, for embedders and feature sets
     labelled: Rows  # (n,) row numbers of the population, increasing
     y: NDArray[np.int64]  # (n,) their labels
@@ -103,23 +103,23 @@ class Dataset:
         )
 
 
-def load(data: Data, population: Population, table: Table) -> Dataset:
+def load_dataset(data: Data, population: Population, table: DataTable) -> Dataset:
     """Read every column but the texts and the vectors, check them, and take the population. Raises DataError."""
-    columns = _Columns(table)
+    columns = _ColumnReader(table)
     size = columns.size
     ids = columns.ids(data.id) if data.id else np.arange(size)
     names = data.hidden
     read = [columns.labels(name, data.classes) for name in names]
     marks = np.stack([labels for labels, _ in read], axis=1)  # (N, R)
     known = np.logical_and.reduce([there for _, there in read])  # (N,)
-    target = marks[:, 0] if isinstance(data.target, str) else fused(marks, data.target.fuse)
+    target = marks[:, 0] if isinstance(data.target, str) else fuse_labels(marks, data.target.fuse)
     sources = columns.names(data.source) if data.source else None
 
-    rows = select(population, target, known, sources, data.classes, table.shown)
+    rows = select(population, target, known, sources, data.classes, table.display_name)
     if isinstance(data.target, Fused) and data.target.fuse == "consensus":
         rows = rows[~known[rows] | consensus(marks[rows])]
     if not known[rows].any():
-        raise DataError(f"{table.shown}: column {' + '.join(names)}: no row of the population has a label")
+        raise DataError(f"{table.display_name}: column {' + '.join(names)}: no row of the population has a label")
 
     labelled = np.flatnonzero(known[rows])
     groups = group_names = None
@@ -154,9 +154,9 @@ def load(data: Data, population: Population, table: Table) -> Dataset:
     )
 
 
-def all_rows(table: Table, text: str | None, id: str | None) -> Items:
+def load_items(table: DataTable, text: str | None, id: str | None) -> Items:
     """Return every row of a table without any target, for embedders alone. Raises DataError."""
-    columns = _Columns(table)
+    columns = _ColumnReader(table)
     if text is not None:
         columns.require(text, "text")
     rows = np.arange(columns.size)
@@ -165,19 +165,19 @@ def all_rows(table: Table, text: str | None, id: str | None) -> Items:
     return Items(str(table.path), rows, ids, tuple(table.columns), (), text, identity)
 
 
-class _Columns:
+class _ColumnReader:
     """Reads and checks single columns of one table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: DataTable) -> None:
         self.table = table
         self.size: int = pq.read_metadata(table.path).num_rows
         if self.size == 0:
-            raise DataError(f"{table.shown}: has no rows")
+            raise DataError(f"{table.display_name}: has no rows")
 
     def require(self, name: str, role: str) -> None:
         if name not in self.table.columns:
             raise DataError(
-                f"{self.table.shown}: no column {name!r} for {role}{did_you_mean(name, self.table.columns)}"
+                f"{self.table.display_name}: no column {name!r} for {role}{did_you_mean(name, self.table.columns)}"
             )
 
     def read(self, name: str, role: str) -> pa.Array:
@@ -190,17 +190,21 @@ class _Columns:
         except (pa.ArrowException, OSError) as error:
             reason = printable(str(error).strip().partition("\n")[0])
             advice = "the file is damaged or its text is not UTF-8; write it again"
-            raise DataError(f"{self.table.shown}: column {name!r} cannot be read: {reason}; {advice}") from None
+            raise DataError(f"{self.table.display_name}: column {name!r} cannot be read: {reason}; {advice}") from None
         return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
     def fail(self, name: str, rows: NDArray[np.intp], what: str, advice: str) -> DataError:
         count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
-        return DataError(f"{self.table.shown}: column {name!r}: {what} in {count} (row {first_few(rows)}); {advice}")
+        return DataError(
+            f"{self.table.display_name}: column {name!r}: {what} in {count} (row {first_few(rows)}); {advice}"
+        )
 
     def ids(self, name: str) -> NDArray[Any]:
         array = self.read(name, "id")
         if not (pa.types.is_integer(array.type) or _is_text(array.type)):
-            raise DataError(f"{self.table.shown}: column {name!r}: ids must be integers or strings, are {array.type}")
+            raise DataError(
+                f"{self.table.display_name}: column {name!r}: ids must be integers or strings, are {array.type}"
+            )
         self._refuse_nulls(name, array, "every row needs an id")
         ids = self._numpy(name, array)
         order = np.argsort(ids, kind="stable")
@@ -212,19 +216,19 @@ class _Columns:
     def names(self, name: str) -> NDArray[Any]:
         array = self.read(name, "source or group")
         if not (pa.types.is_integer(array.type) or _is_text(array.type)):
-            raise DataError(f"{self.table.shown}: column {name!r}: must be strings or integers, is {array.type}")
+            raise DataError(f"{self.table.display_name}: column {name!r}: must be strings or integers, is {array.type}")
         self._refuse_nulls(name, array, "give every row a value")
         return self._numpy(name, array)
 
     def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return (N,) labels and (N,) whether there is one. Null is unlabelled; nothing else is."""
         array = self.read(name, "target or raters")
-        known = _known(array)
+        known = _is_known(array)
         if pa.types.is_null(array.type):
             return np.zeros(self.size, np.int64), known
         if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             raise DataError(
-                f"{self.table.shown}: column {name!r}: labels must be whole numbers, are {array.type}; convert them"
+                f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are {array.type}; convert them"
             )
         values = np.where(known, _numbers(array), 0)
         allowed = f"labels are whole numbers from 0 to {classes - 1}"
@@ -258,7 +262,7 @@ class _Columns:
         return _numbers(array).astype(np.int64)
 
     def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
-        missing = np.flatnonzero(~_known(array))
+        missing = np.flatnonzero(~_is_known(array))
         if len(missing):
             raise self.fail(name, missing, "null", advice)
 
@@ -273,5 +277,5 @@ def _numbers(array: pa.Array) -> NDArray[Any]:
     return np.from_dlpack(values)
 
 
-def _known(array: pa.Array) -> NDArray[np.bool_]:
+def _is_known(array: pa.Array) -> NDArray[np.bool_]:
     return _numbers(array.is_valid().cast(pa.uint8())).view(np.bool_)

@@ -23,10 +23,10 @@ from harness.utils.locks import hold_lock
 ADDRESS = re.compile(r"hub:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([^@:\s]+))?(?::([^:]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHARD = re.compile(r"(.+)-(\d+)-of-(\d+)(?:-[0-9a-f]+)?")  # train-00000-of-00002
-BATCH = 16_384  # rows joined at a time
-PLAIN = ("data", "default")  # folders that name no configuration
+JOINED_ROWS = 16_384  # rows joined at a time
+DEFAULT_FOLDERS = ("data", "default")  # folders that name no configuration
 # The words by which the hub's own library tells the splits of files that no card describes.
-WORDS = {
+SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
@@ -50,11 +50,11 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Fetched:
+class HubFile:
     """A data set of the hub as one local parquet file."""
 
     file: Path
-    shown: str  # the address with the commit that it stands for
+    display_name: str  # the address with the commit that it stands for
     sha256: str
 
 
@@ -63,61 +63,61 @@ def is_hub(path: str) -> bool:
     return path.startswith("hub:")
 
 
-def fetch(path: str, cache: Path) -> Fetched:
+def fetch(path: str, cache: Path) -> HubFile:
     """Return the parquet files of a split as one file, their rows in the order of the files' names.
 
     Files that the local hub cache lacks are fetched, unless HF_HUB_OFFLINE is set. Raises DataError with what to do.
     """
-    address = _address(path)
+    address = _parse_address(path)
     try:
         from huggingface_hub import constants
     except ImportError:
         raise DataError(f"{path}: needs the Hugging Face hub's library: pip install 'labelharness[hf]'") from None
     home = Path(constants.HF_HUB_CACHE) / f"datasets--{address.repository.replace('/', '--')}"
-    commit = _commit(home, address.revision)
-    commit, names = _listed(address, commit, home, cache / "hub")
+    commit = _cached_commit(home, address.revision)
+    commit, names = _list_files(address, commit, home, cache / "hub")
     split, chosen = choose(names, address.part, path)
     snapshot = home / "snapshots" / commit
     if not all((snapshot / name).exists() for name in chosen):
-        snapshot = _download(address, commit, chosen, known=_commit(home, address.revision) == commit)
-    _whole(snapshot, chosen, address)
+        snapshot = _download(address, commit, chosen, known=_cached_commit(home, address.revision) == commit)
+    _check_complete(snapshot, chosen, address)
     shown = f"hub:{address.repository}@{snapshot.name}:{split}"
     files = [snapshot / name for name in chosen]
     hashes = [hash_file(file, cache / "digests") for file in files]
     if len(files) == 1:
-        return Fetched(files[0].absolute(), shown, hashes[0])
+        return HubFile(files[0].absolute(), shown, hashes[0])
     sha256 = digest(hashes)  # not of the joined file, whose bytes depend on who wrote it
-    return Fetched(_joined(files, shown, cache / "hub" / f"{sha256}.parquet"), shown, sha256)
+    return HubFile(_join_files(files, shown, cache / "hub" / f"{sha256}.parquet"), shown, sha256)
 
 
-def choose(names: Iterable[str], part: str | None, shown: str) -> tuple[str, list[str]]:
+def choose(names: Iterable[str], part: str | None, display_name: str) -> tuple[str, list[str]]:
     """Return (split, its files in order) among the parquet files of a repository.
 
     >>> choose(["data/train-1-of-2.parquet", "data/train-0-of-2.parquet", "test.parquet"], None, "hub:a/b")
     ('train', ['data/train-0-of-2.parquet', 'data/train-1-of-2.parquet'])
     """
-    names = sorted((name for name in names if name.endswith(".parquet")), key=_in_order)
+    names = sorted((name for name in names if name.endswith(".parquet")), key=_sort_key)
     if not names:
         advice = "a data set of another format has a parquet copy if @refs/convert/parquet is put behind its name"
-        raise DataError(f"{shown}: holds no parquet file; {advice}")
+        raise DataError(f"{display_name}: holds no parquet file; {advice}")
     if part is not None and part.endswith(".parquet"):
         chosen = [part] if part in names else [name for name in names if fnmatchcase(name, part)]
         if not chosen:
-            raise DataError(f"{shown}: no file is called {part!r}{did_you_mean(part, names)}")
+            raise DataError(f"{display_name}: no file is called {part!r}{did_you_mean(part, names)}")
         return part, chosen
     splits: dict[str, list[str]] = {}
     for name in names:
-        splits.setdefault(_split(name), []).append(name)
-    split = _one(list(splits), part)
+        splits.setdefault(_split_of(name), []).append(name)
+    split = _only_match(list(splits), part)
     if split is not None:
         return split, splits[split]
-    if part is None or len(_ending(splits, part)) > 1:
-        example = f"{shown.removesuffix(f':{part}')}:{next(iter(splits))}"
-        raise DataError(f"{shown}: holds several splits ({', '.join(splits)}); name one, as {example}")
-    raise DataError(f"{shown}: no split is called {part!r}{did_you_mean(part, splits)}")
+    if part is None or len(_with_suffix(splits, part)) > 1:
+        example = f"{display_name.removesuffix(f':{part}')}:{next(iter(splits))}"
+        raise DataError(f"{display_name}: holds several splits ({', '.join(splits)}); name one, as {example}")
+    raise DataError(f"{display_name}: no split is called {part!r}{did_you_mean(part, splits)}")
 
 
-def _address(path: str) -> Address:
+def _parse_address(path: str) -> Address:
     found = ADDRESS.fullmatch(path)
     if found is None or ".." in path:
         advice = "must be hub:OWNER/NAME, with @REVISION and :SPLIT where wanted, as hub:jlpang888/tulu_300k@main:train"
@@ -125,7 +125,7 @@ def _address(path: str) -> Address:
     return Address(path, found[1], found[2] or "main", found[3])
 
 
-def _commit(home: Path, revision: str) -> str | None:
+def _cached_commit(home: Path, revision: str) -> str | None:
     """Return the commit that the hub cache has for a revision."""
     if COMMIT.fullmatch(revision):
         return revision
@@ -135,7 +135,7 @@ def _commit(home: Path, revision: str) -> str | None:
         return None
 
 
-def _listed(address: Address, commit: str | None, home: Path, memo: Path) -> tuple[str, list[str]]:
+def _list_files(address: Address, commit: str | None, home: Path, memo: Path) -> tuple[str, list[str]]:
     """Return the commit and the names of its files. The hub is asked once a commit: its list never changes.
 
     Without the hub the files in the cache are the list; one that holds a part of a split only cannot be told then.
@@ -145,7 +145,7 @@ def _listed(address: Address, commit: str | None, home: Path, memo: Path) -> tup
         return commit, json.loads(note.read_text())
     from huggingface_hub import HfApi, constants
 
-    cached = _cached(home / "snapshots" / commit) if commit is not None else []
+    cached = _cached_files(home / "snapshots" / commit) if commit is not None else []
     if commit is not None and cached and constants.HF_HUB_OFFLINE:
         return commit, cached
     if constants.HF_HUB_OFFLINE:
@@ -167,7 +167,7 @@ def _listed(address: Address, commit: str | None, home: Path, memo: Path) -> tup
     return sha, names
 
 
-def _cached(snapshot: Path) -> list[str]:
+def _cached_files(snapshot: Path) -> list[str]:
     return [file.relative_to(snapshot).as_posix() for file in snapshot.rglob("*.parquet") if file.exists()]
 
 
@@ -208,7 +208,7 @@ def _refusal(address: Address, error: Exception) -> DataError:
     return DataError(f"{address.text}: {what}")
 
 
-def _whole(snapshot: Path, names: Sequence[str], address: Address) -> None:
+def _check_complete(snapshot: Path, names: Sequence[str], address: Address) -> None:
     """Refuse a split of which files are missing, as their names tell."""
     missing = [name for name in names if not (snapshot / name).exists()]
     if missing:
@@ -220,61 +220,65 @@ def _whole(snapshot: Path, names: Sequence[str], address: Address) -> None:
         raise DataError(f"{address.text}: {lacking}; fetch the others: {address.command}")
 
 
-def _split(name: str) -> str:
+def _split_of(name: str) -> str:
     """Return the split that a file belongs to, its configuration first where it has one: train, en/train."""
     path = PurePosixPath(name)
     shard = SHARD.fullmatch(path.stem)
-    words = [WORDS[word] for word in re.split(r"[^a-z]+", str(path.with_suffix("")).lower()) if word in WORDS]
+    words = [
+        SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", str(path.with_suffix("")).lower()) if word in SPLIT_NAMES
+    ]
     split = shard[1] if shard else words[-1] if words else "train"
-    folders = [folder for folder in path.parts[:-1] if folder not in PLAIN and folder.lower() not in WORDS]
+    folders = [
+        folder for folder in path.parts[:-1] if folder not in DEFAULT_FOLDERS and folder.lower() not in SPLIT_NAMES
+    ]
     return "/".join([*folders, split])
 
 
-def _one(splits: list[str], part: str | None) -> str | None:
+def _only_match(splits: list[str], part: str | None) -> str | None:
     """Return the split that is meant, if only one can be."""
     wanted = part or "train"
     if wanted in splits:
         return wanted
     if part is None and len(splits) == 1:
         return splits[0]
-    ending = _ending(splits, wanted)
+    ending = _with_suffix(splits, wanted)
     return ending[0] if len(ending) == 1 else None
 
 
-def _ending(splits: Iterable[str], part: str) -> list[str]:
+def _with_suffix(splits: Iterable[str], part: str) -> list[str]:
     return [split for split in splits if split.endswith(f"/{part}")]
 
 
-def _in_order(name: str) -> list[Any]:
+def _sort_key(name: str) -> list[Any]:
     return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", name)]
 
 
-def _joined(files: Sequence[Path], shown: str, target: Path) -> Path:
+def _join_files(files: Sequence[Path], display_name: str, target: Path) -> Path:
     with hold_lock(target.with_suffix(".lock")):
         if not target.exists():
-            schemas = [_schema(file, shown) for file in files]
+            schemas = [_schema(file, display_name) for file in files]
             for file, other in zip(files, schemas, strict=True):
                 if set(other.names) != set(schemas[0].names):
                     odd = sorted(set(other.names) ^ set(schemas[0].names))[0]
-                    raise DataError(f"{shown}: column {odd!r} is not in both {files[0].name} and {file.name}")
+                    raise DataError(f"{display_name}: column {odd!r} is not in both {files[0].name} and {file.name}")
             scratch = target.with_suffix(".partial")
             try:
                 schema = pa.unify_schemas(schemas, promote_options="permissive")
                 with pq.ParquetWriter(scratch, schema) as out:
                     for file in files:
                         with pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES) as source:
-                            for batch in source.iter_batches(BATCH):
+                            for batch in source.iter_batches(JOINED_ROWS):
                                 out.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             except pa.ArrowException as error:
                 reason = printable(str(error).strip().partition("\n")[0])
-                raise DataError(f"{shown}: its files do not have the same types: {reason}") from None
+                raise DataError(f"{display_name}: its files do not have the same types: {reason}") from None
             scratch.replace(target)
     return target.absolute()
 
 
-def _schema(file: Path, shown: str) -> pa.Schema:
+def _schema(file: Path, display_name: str) -> pa.Schema:
     try:
         return pq.read_schema(file).remove_metadata()
     except (pa.ArrowException, OSError) as error:
         reason = printable(str(error).strip().partition("\n")[0])
-        raise DataError(f"{shown}: {file.name} is not a readable parquet file: {reason}") from None
+        raise DataError(f"{display_name}: {file.name} is not a readable parquet file: {reason}") from None

@@ -64,32 +64,32 @@ def select(
         case "all":
             return everything
         case "first":
-            return everything[: _enough(population.n, len(everything), "rows", file)]
+            return everything[: _check_count(population.n, len(everything), "rows", file)]
         case "random":
-            return np.sort(rng.permutation(everything)[: _enough(population.n, len(everything), "rows", file)])
+            return np.sort(rng.permutation(everything)[: _check_count(population.n, len(everything), "rows", file)])
         case "source":
-            return _of_source(population.source, sources, file)
+            return _rows_of_source(population.source, sources, file)
     by_class = [rng.permutation(np.flatnonzero(known & (target == c))) for c in range(classes)]
     sizes = np.array([len(rows) for rows in by_class])
     if population.take == "stratified":
-        wanted = _shares(sizes, _enough(population.n, int(sizes.sum()), "labelled rows", file))
+        wanted = _shares(sizes, _check_count(population.n, int(sizes.sum()), "labelled rows", file))
         return np.sort(np.concatenate([rows[:n] for rows, n in zip(by_class, wanted, strict=True)]))
     if population.take == "balanced":
         for c, rows in enumerate(by_class):
-            _enough(population.per_class, len(rows), f"rows of class {c}", file)
+            _check_count(population.per_class, len(rows), f"rows of class {c}", file)
         return np.sort(np.concatenate([rows[: population.per_class] for rows in by_class]))
     wanted = np.where(sizes > 0, population.per_class or sizes.max(), 0)  # oversampled: rows repeat
     return np.sort(np.concatenate([np.resize(rows, n) for rows, n in zip(by_class, wanted, strict=True)]))
 
 
-def _enough(wanted: int | None, there: int, what: str, file: str) -> int:
-    assert wanted is not None
-    if wanted > there:
-        raise DataError(f"{file}: the population wants {wanted:,} {what}, there are {there:,}")
-    return wanted
+def _check_count(requested: int | None, there: int, what: str, file: str) -> int:
+    assert requested is not None
+    if requested > there:
+        raise DataError(f"{file}: the population wants {requested:,} {what}, there are {there:,}")
+    return requested
 
 
-def _of_source(source: str | None, sources: NDArray[Any] | None, file: str) -> Rows:
+def _rows_of_source(source: str | None, sources: NDArray[Any] | None, file: str) -> Rows:
     if sources is None:
         raise DataError(f"{file}: 'take: source' needs the column of the sources; name it under data, as 'source: ...'")
     rows = np.flatnonzero(sources.astype(np.dtypes.StringDType()) == source)

@@ -7,22 +7,22 @@ Labels = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-def fused(marks: Labels, how: str) -> Labels:
+def fuse_labels(labels: Labels, how: str) -> Labels:
     """Make one label of (N, R) raters' labels.
 
     majority and consensus: the commonest label, the first rater's where several are equally common. median: the middle
     one, the lower of two.
     """
     if how == "median":
-        return np.asarray(np.sort(marks, axis=1)[:, (marks.shape[1] - 1) // 2])
-    votes = (marks[:, :, None] == marks[:, None, :]).sum(axis=2)  # (N, R): how many say what this rater says
+        return np.asarray(np.sort(labels, axis=1)[:, (labels.shape[1] - 1) // 2])
+    votes = (labels[:, :, None] == labels[:, None, :]).sum(axis=2)  # (N, R): how many say what this rater says
     best = votes == votes.max(axis=1, keepdims=True)
-    rank = np.where(best, marks, np.iinfo(np.int64).max)
-    single = rank.min(axis=1) == np.where(best, marks, -1).max(axis=1)
-    return np.asarray(np.where(single, rank.min(axis=1), marks[:, 0]))
+    rank = np.where(best, labels, np.iinfo(np.int64).max)
+    single = rank.min(axis=1) == np.where(best, labels, -1).max(axis=1)
+    return np.asarray(np.where(single, rank.min(axis=1), labels[:, 0]))
 
 
-def consensus(marks: Labels) -> Mask:
+def consensus(labels: Labels) -> Mask:
     """Return (N,) True where at least two raters say the same."""
-    ordered = np.sort(marks, axis=1)
+    ordered = np.sort(labels, axis=1)
     return np.asarray((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))

@@ -13,13 +13,13 @@ from harness.plugin.protocols import Labelled, Split, Splitter
 SIDES = ("train", "test", "spare")
 
 
-def made(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
+def make_splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
     """Return the splits of one seed, at least one, their rows int64.
 
     Raises DataError with the splitter's name and the seed where it fails, or where its answer cannot be used.
     """
     try:
-        return checked(splitter.splits(labelled, seed), labelled)
+        return check_splits(splitter.splits(labelled, seed), labelled)
     except DataError:
         raise
     except Exception as error:
@@ -28,18 +28,18 @@ def made(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
         raise DataError(f"splitter {splitter.name!r}, seed {seed}: {reason}") from error
 
 
-def checked(found: object, labelled: Labelled) -> list[Split]:
+def check_splits(found: object, labelled: Labelled) -> list[Split]:
     """Return what a splitter gave as splits of the labelled rows; a ValueError says why it is none."""
     if not isinstance(found, Iterable):
         raise ValueError(f"must give an iterable of Split, gave {type(found).__name__}")
     groups = None if labelled.groups is None else np.unique(labelled.groups, return_inverse=True)[1].reshape(-1)
-    splits = [_checked(split, labelled, groups) for split in found]
+    splits = [_check_split(split, labelled, groups) for split in found]
     if not splits:
         raise ValueError("gave no split")
     return splits
 
 
-def _checked(split: object, labelled: Labelled, groups: NDArray[np.int64] | None) -> Split:
+def _check_split(split: object, labelled: Labelled, groups: NDArray[np.int64] | None) -> Split:
     """Return a split of the labelled rows, whose `groups` (n,) are numbers; a ValueError says why it is none."""
     if not isinstance(split, Split):
         raise ValueError(f"must give an iterable of Split, and among what it gave is {type(split).__name__}")

@@ -17,18 +17,18 @@ from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 from harness.utils.yaml_file import suggest_sibling
 
-LINES = 4_096  # JSON lines converted at a time
-TWIN = "twin:tulu_300k"
-BATCH = 4_096  # rows at a time
-BUFFER = 2**20  # bytes of a column read at a time
+LINES_PER_PIECE = 4_096  # JSON lines converted at a time
+TWIN_PATH = "twin:tulu_300k"
+STREAMED_ROWS = 4_096  # rows at a time
+READ_BYTES = 2**20  # bytes of a column read at a time
 
 
 @dataclass(frozen=True)
-class Table:
+class DataTable:
     """A parquet file to read from, and what to call it."""
 
     path: Path
-    shown: str  # as the user named it
+    display_name: str  # as the user named it
     sha256: str
     simulated: bool
 
@@ -44,73 +44,73 @@ def open_table(
     when_missing: str,
     twin_rows: int | None,
     wanted: Container[str] = (),
-) -> Table:
+) -> DataTable:
     """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do.
 
     Only a twin takes notice of the columns `wanted`: its second embedding, most of its size, is there where named.
     """
     skywork = twin.SKYWORK in wanted
     if is_twin(path):
-        return _twin(cache, twin_rows or rows_asked(path), skywork)
+        return _open_twin(cache, twin_rows or twin_size(path), skywork)
     if hub.is_hub(path):
         fetched = hub.fetch(path, cache)
-        _readable(fetched.file)
-        return Table(fetched.file, fetched.shown, fetched.sha256, simulated=False)
+        _check_readable(fetched.file)
+        return DataTable(fetched.file, fetched.display_name, fetched.sha256, simulated=False)
     if path.startswith("twin:"):
-        known = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN}, {TWIN}:ROWS"
+        known = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
         raise DataError(f"{path}: cannot be read; known are {known}")
     candidates = [folder / path for folder in folders]
     file = next((c for c in candidates if c.exists()), None)
     if file is None and when_missing == "twin":
-        return _twin(cache, twin_rows or twin.POOL, skywork)
+        return _open_twin(cache, twin_rows or twin.POOL, skywork)
     if file is None:
         looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
         like = next(filter(None, map(suggest_sibling, candidates)), "")
         raise DataError(f"{path}: no such file (looked in {looked}){like}")
     sha256 = hash_file(file, cache / "digests")
     if file.suffix in (".jsonl", ".ndjson", ".json"):
-        return Table(_converted(file, sha256, cache), path, sha256, simulated=False)
-    _readable(file)
-    return Table(file.absolute(), path, sha256, simulated=False)
+        return DataTable(_cached_conversion(file, sha256, cache), path, sha256, simulated=False)
+    _check_readable(file)
+    return DataTable(file.absolute(), path, sha256, simulated=False)
 
 
 def is_twin(path: str) -> bool:
     """Say whether a suite names the simulated twin, at full size or as twin:tulu_300k:ROWS."""
-    return path == TWIN or path.startswith(f"{TWIN}:")
+    return path == TWIN_PATH or path.startswith(f"{TWIN_PATH}:")
 
 
-def rows_asked(path: str) -> int:
+def twin_size(path: str) -> int:
     """Return the size of the twin that a path names."""
-    if path == TWIN:
+    if path == TWIN_PATH:
         return twin.POOL
-    rows = path.removeprefix(f"{TWIN}:")
+    rows = path.removeprefix(f"{TWIN_PATH}:")
     if not rows.isdecimal():
-        raise DataError(f"{path}: must be {TWIN} or {TWIN}:ROWS, got {rows!r} for the rows")
+        raise DataError(f"{path}: must be {TWIN_PATH} or {TWIN_PATH}:ROWS, got {rows!r} for the rows")
     return int(rows)
 
 
-def _readable(file: Path) -> None:
+def _check_readable(file: Path) -> None:
     try:
         schema = pq.read_schema(file)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file}: is not a readable parquet or .jsonl file: {_line(error)}") from None
+        raise DataError(f"{file}: is not a readable parquet or .jsonl file: {_first_line(error)}") from None
     if b"pandas" not in (schema.metadata or {}) and len(schema.names) != len(set(schema.names)):
         raise DataError(f"{file}: two columns have the same name")
 
 
-def _twin(cache: Path, rows: int, skywork: bool) -> Table:
+def _open_twin(cache: Path, rows: int, skywork: bool) -> DataTable:
     # Known by how it is made: with and without the second embedding the other columns are the same, and so are cells.
-    sha256 = digest(TWIN, rows, twin.VERSION, hash_file(twin.SHARES), version("numpy"))
+    sha256 = digest(TWIN_PATH, rows, twin.VERSION, hash_file(twin.SHARES), version("numpy"))
     file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
     with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
             scratch = file.with_suffix(".partial")
             twin.write(scratch, rows, skywork=skywork)
             scratch.replace(file)
-    return Table(file.absolute(), f"{TWIN} ({rows:,} rows)", sha256, simulated=True)
+    return DataTable(file.absolute(), f"{TWIN_PATH} ({rows:,} rows)", sha256, simulated=True)
 
 
-def _converted(file: Path, sha256: str, cache: Path) -> Path:
+def _cached_conversion(file: Path, sha256: str, cache: Path) -> Path:
     target = cache / "jsonl" / f"{sha256}.parquet"
     with hold_lock(target.with_suffix(".lock")):
         if not target.exists():
@@ -118,7 +118,9 @@ def _converted(file: Path, sha256: str, cache: Path) -> Path:
             try:
                 _convert(file, scratch, target.with_suffix(".pieces"))
             except pa.ArrowException as error:
-                raise DataError(f"{file}: its lines do not have the same columns and types: {_line(error)}") from None
+                raise DataError(
+                    f"{file}: its lines do not have the same columns and types: {_first_line(error)}"
+                ) from None
             scratch.replace(target)
     return target.absolute()
 
@@ -127,7 +129,7 @@ def _convert(file: Path, target: Path, pieces: Path) -> None:
     """Convert JSON lines to parquet, piece by piece: first each piece by itself, then all under one schema."""
     schemas, places = [], []
     with pa.OSFile(str(pieces), "wb") as sink:
-        for piece in _pieces(file):
+        for piece in _read_pieces(file):
             places.append(sink.tell())
             schemas.append(piece.schema)
             with pa.ipc.new_stream(sink, piece.schema) as writer:
@@ -138,40 +140,40 @@ def _convert(file: Path, target: Path, pieces: Path) -> None:
     with pa.memory_map(str(pieces)) as source, pq.ParquetWriter(target, schema) as out:
         for place in places:
             source.seek(place)
-            out.write_table(_under(pa.ipc.open_stream(source).read_all(), schema))
+            out.write_table(_cast(pa.ipc.open_stream(source).read_all(), schema))
     pieces.unlink()
 
 
-def _pieces(file: Path) -> Iterator[pa.Table]:
+def _read_pieces(file: Path) -> Iterator[pa.Table]:
     with file.open("rb") as lines:
         numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-        while batch := list(islice(numbered, LINES)):
+        while batch := list(islice(numbered, LINES_PER_PIECE)):
             records = [_record(line, f"{file}:{number}") for number, line in batch]
-            yield _piece(records, f"{file}:{batch[0][0]}-{batch[-1][0]}")
+            yield _table_of(records, f"{file}:{batch[0][0]}-{batch[-1][0]}")
 
 
 def _record(line: bytes, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: is not JSON: {_line(error)}") from None
+        raise DataError(f"{where}: is not JSON: {_first_line(error)}") from None
     if not isinstance(record, dict):
         raise DataError(f"{where}: must be an object {{...}}, is {type(record).__name__}")
     return record
 
 
-def _piece(records: list[dict[str, Any]], where: str) -> pa.Table:
+def _table_of(records: list[dict[str, Any]], where: str) -> pa.Table:
     """Make columns of the names in all records, not in the first alone."""
     columns = {}
     for name in dict.fromkeys(name for record in records for name in record):
         try:
             columns[name] = pa.array([record.get(name) for record in records])
         except (pa.ArrowException, ValueError, OverflowError) as error:
-            raise DataError(f"{where}: column {name!r} cannot be of one type: {_line(error)}") from None
+            raise DataError(f"{where}: column {name!r} cannot be of one type: {_first_line(error)}") from None
     return pa.table(columns)
 
 
-def _under(piece: pa.Table, schema: pa.Schema) -> pa.Table:
+def _cast(piece: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = [
         piece[field.name].cast(field.type) if field.name in piece.column_names else pa.nulls(len(piece), field.type)
         for field in schema
@@ -179,7 +181,7 @@ def _under(piece: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -188,6 +190,6 @@ def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Rec
 
     One row group after another: asked for all of them at once, Arrow reads ahead without a bound.
     """
-    with pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as opened:
+    with pq.ParquetFile(file, buffer_size=READ_BYTES, pre_buffer=False) as opened:
         for group in range(opened.num_row_groups):
-            yield from opened.iter_batches(BATCH, row_groups=[group], columns=columns)
+            yield from opened.iter_batches(STREAMED_ROWS, row_groups=[group], columns=columns)

@@ -33,7 +33,7 @@ STRETCHES = (
 BLOCKS = {name: sum(rows for other, rows in STRETCHES if other == name) for name, _ in STRETCHES}
 SHARES = Path(__file__).with_name("twin_shares.csv")  # rows of the pool per stretch and triple of scores
 RATERS = ("gpt_scores", "llama_scores", "mistral_scores")
-CHUNK = 8_192  # rows drawn at a time, and written as one row group
+ROW_GROUP_ROWS = 8_192  # rows drawn at a time, and written as one row group
 
 # What a text or an embedding knows of its row's quality: a mean of the raters plus noise, partly common to all.
 RATER_WEIGHTS = np.array([0.8, 0.1, 0.1])  # GPT, Llama, Mistral
@@ -105,13 +105,13 @@ def write(path: Path, rows: int = POOL, seed: int = 0, skywork: bool = False) ->
     schema = pa.schema({**COLUMNS, **vectors}, metadata={"simulated": "twin:tulu_300k"})
 
     def chunk(start: int) -> pa.Table:
-        here = slice(start, start + CHUNK)
+        here = slice(start, start + ROW_GROUP_ROWS)
         return pa.table(_chunk(start, source[here], scores[here], world, seed), schema=schema)
 
     columns = {"use_dictionary": ["source", *RATERS], "write_statistics": ["id"], "compression": "none"}
     with pq.ParquetWriter(path, schema, **columns) as file, ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(chunk, 0)
-        for start in range(CHUNK, rows + CHUNK, CHUNK):
+        for start in range(ROW_GROUP_ROWS, rows + ROW_GROUP_ROWS, ROW_GROUP_ROWS):
             table = coming.result()
             if start < rows:
                 coming = ahead.submit(chunk, start)
@@ -124,14 +124,14 @@ def block_sizes(rows: int) -> list[int]:
     >>> block_sizes(10)
     [3, 1, 3, 1, 2]
     """
-    sizes = _divided(rows, list(BLOCKS.values()))
+    sizes = _divide(rows, list(BLOCKS.values()))
     while rows >= len(sizes) and sizes.min() == 0:
         sizes[sizes.argmax()] -= 1
         sizes[sizes.argmin()] += 1
     return [int(size) for size in sizes]
 
 
-def _divided(rows: int, parts: list[int]) -> Ints:
+def _divide(rows: int, parts: list[int]) -> Ints:
     """Divide `rows` in proportion to `parts`, by largest remainder."""
     exact = np.array(parts) * rows / sum(parts)
     sizes = np.floor(exact).astype(np.int64)
@@ -154,7 +154,7 @@ def _scores(rows: int, rng: np.random.Generator) -> tuple[Ints, NDArray[np.int8]
     # Drawn from the pool's own rows without repetition: the whole pool has exactly the table's counts.
     sizes = block_sizes(rows)
     parts = [
-        _divided(size, [n for other, n in STRETCHES if other == name]) for name, size in zip(BLOCKS, sizes, strict=True)
+        _divide(size, [n for other, n in STRETCHES if other == name]) for name, size in zip(BLOCKS, sizes, strict=True)
     ]
     drawn = []
     for size, counts in zip(np.concatenate(parts), shares(), strict=True):
@@ -173,11 +173,11 @@ def _world(seed: int, spaces: list[str]) -> World:
         phrases=_phrases(rng),
         reach=(reach + np.arange(len(BLOCKS))[:, None]).ravel(),
         topics=rng.permuted(np.tile(np.arange(TOPICS), (len(BLOCKS), 1)), axis=1),
-        spaces={name: geometry(SPACES[name], len(BLOCKS), _own(seed, 3, name)) for name in spaces},
+        spaces={name: geometry(SPACES[name], len(BLOCKS), _generator(seed, 3, name)) for name in spaces},
     )
 
 
-def _own(seed: int, *key: int | str) -> np.random.Generator:
+def _generator(seed: int, *key: int | str) -> np.random.Generator:
     places = {name: place for place, name in enumerate(SPACES)}
     return np.random.default_rng([seed, *(places[each] if isinstance(each, str) else each for each in key)])
 
@@ -222,28 +222,28 @@ def _chunk(start: int, source: Ints, scores: NDArray[np.int8], world: World, see
         *[pa.array(np.ascontiguousarray(rater)) for rater in scores.T],
     ]
     for name, placed in world.spaces.items():
-        X = vectors(SPACES[name], placed, source, topic, known, _own(seed, 4, name, start))  # (n, d)
+        X = vectors(SPACES[name], placed, source, topic, known, _generator(seed, 4, name, start))  # (n, d)
         kind = pa.list_(NUMBER, X.shape[1])
         columns.append(pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), type=kind))
     return columns
 
 
-def _messages(source: Ints, told: Reals, topic: Ints, phrases: pa.Array, rng: np.random.Generator) -> pa.Array:
+def _messages(source: Ints, known_quality: Reals, topic: Ints, phrases: pa.Array, rng: np.random.Generator) -> pa.Array:
     turns = 2 * rng.geometric(1 - EXCHANGE[source])  # (n,) user and assistant in turn
     row, turn = _places(turns)  # (t,)
     answer = turn % 2 == 1
     typical = np.where(answer, np.log(ANSWER[source[row]]), np.log(PROMPT[source[row]]))
-    quality = np.where(answer, GROWTH, 0.1) * told[row]
+    quality = np.where(answer, GROWTH, 0.1) * known_quality[row]
     length = np.exp(typical + quality + SCATTER * rng.standard_normal(len(row)))
     length = np.clip(np.rint(length), 1, LONGEST).astype(np.int64)  # (t,) sentences
 
     owner, place = _places(length)  # (p,) the turn of every phrase, and its place there
-    heard, user, s = told[row][owner], ~answer[owner], len(owner)
+    heard, user, s = known_quality[row][owner], ~answer[owner], len(owner)
     kind = np.clip(np.floor(1.6 + 0.6 * heard + 0.9 * rng.standard_normal(s)), 0, 3).astype(np.int64)
     kind[rng.random(s) < np.where(user, 0.05, 0.12)] = PLACE["paragraph"]
     first = place == 0
     for device, rarity, share in (("item", 0, 0.5), ("header", 1.6, 0.12), ("code", 1.4, 0.12)):
-        uses = rng.random(len(told)) < _share(DEVICES[source] - rarity + 0.7 * told)  # (n,)
+        uses = rng.random(len(known_quality)) < _share(DEVICES[source] - rarity + 0.7 * known_quality)  # (n,)
         kind[uses[row][owner] & ~user & ~first & (rng.random(s) < share)] = PLACE[device]
     kind[first & ~user & (rng.random(s) < _share(-5 - 1.5 * heard))] = PLACE["refusal"]
     kind[first & user] = np.where(rng.random(np.count_nonzero(first & user)) < 0.4, PLACE["question"], PLACE["task"])

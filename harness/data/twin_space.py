@@ -53,15 +53,15 @@ def geometry(space: Space, sources: int, rng: np.random.Generator) -> Geometry:
 
 
 def vectors(
-    space: Space, placed: Geometry, source: Ints, topic: Ints, known: Reals, rng: np.random.Generator
+    space: Space, geometry: Geometry, source: Ints, topic: Ints, quality: Reals, rng: np.random.Generator
 ) -> Floats:
     """Draw the embeddings of n rows, (n, d) of length 1, from their sources, topics and qualities as far as known."""
     n = len(source)
-    felt = known + space.noise * rng.standard_normal(n)
+    felt = quality + space.noise * rng.standard_normal(n)
     X = rng.standard_normal((n, space.dimensions), dtype=np.float32)
     X *= np.float32(space.isotropic / space.dimensions**0.5)
-    X += placed.centres[source * TOPICS + topic]
-    X += felt.astype(np.float32)[:, None] * placed.directions[topic]
-    X += rng.standard_normal((n, space.rank), dtype=np.float32) @ placed.basis
+    X += geometry.centres[source * TOPICS + topic]
+    X += felt.astype(np.float32)[:, None] * geometry.directions[topic]
+    X += rng.standard_normal((n, space.rank), dtype=np.float32) @ geometry.basis
     X /= np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
     return X

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import __version__
-from harness.data.table import Table
+from harness.data.table import DataTable
 from harness.label import label_file, out_of_distribution, postprocess, quality, refit
 from harness.label.card import Account, Provenance, Shift
 from harness.label.out_of_distribution import FAR, Support
@@ -26,7 +26,7 @@ from harness.utils.hashing import digest
 class Order:
     """What is to be written: which rows, where, and what the card says of them."""
 
-    source: Table
+    source: DataTable
     before: int  # rows of the labelling's data that stand before those of the source
     file: str
     chosen: str
@@ -117,7 +117,7 @@ def _provenance(labelling: Labelling, order: Order, run_id: str) -> Provenance:
         candidate.title,
         spec.unbuild(candidate.labeler),
         order.chosen,
-        labelling.dataset.table.shown,
+        labelling.dataset.table.display_name,
         order.source.sha256,
         " + ".join(run.suite.data.hidden),
         run_id,

@@ -30,7 +30,7 @@ def folds_of(dataset: Dataset, folds: int) -> Numbers:
         order = rng.permutation(units)
     if min(units, folds) < 2:
         raise DataError(
-            f"{dataset.table.shown}: {n} labelled rows in {units} groups cannot be dealt to two folds; label more"
+            f"{dataset.table.display_name}: {n} labelled rows in {units} groups cannot be dealt to two folds; label more"
         )
     fold = np.empty(units, np.int64)
     fold[order] = np.arange(units) % min(folds, units)
@@ -45,7 +45,7 @@ def fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[Cut
     if len({len(train), *map(len, parts)}) <= len(parts):
         units = "" if unit is None else f" in {len(np.unique(unit)):,} groups"
         raise DataError(
-            f"{dataset.table.shown}: --labels-for trains on parts of a fold's labels, and {len(train):,} labelled "
+            f"{dataset.table.display_name}: --labels-for trains on parts of a fold's labels, and {len(train):,} labelled "
             f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
         )
     for share, part in zip(learning_curve.SHARES, parts, strict=True):

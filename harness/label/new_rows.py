@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.data.dataset import Data
-from harness.data.table import Table, batches
+from harness.data.table import DataTable, batches
 from harness.errors import DataError, did_you_mean, first_few
 from harness.suite.suite import Suite
 from harness.utils.hashing import digest
@@ -21,11 +21,11 @@ from harness.utils.locks import hold_lock
 class Joined:
     """The table of both, and how many of its first rows are not of the new file."""
 
-    table: Table
+    table: DataTable
     before: int
 
 
-def join(suite: Suite, old: Table, new: Table, cache: Path) -> Joined:
+def join(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Joined:
     """Write the labelled rows of `old`, then every row of `new`, with the columns that the suite reads.
 
     Raises DataError where the new file lacks a column, has another type or other dimensions, or shares an id.
@@ -44,34 +44,36 @@ def join(suite: Suite, old: Table, new: Table, cache: Path) -> Joined:
             scratch = file.with_suffix(".partial")
             _write(scratch, schema, old, new, labelled)
             scratch.replace(file)
-    shown = f"{new.shown} with the labelled rows of {old.shown}"
-    return Joined(Table(file.absolute(), shown, sha256, old.simulated or new.simulated), int(labelled.sum()))
+    shown = f"{new.display_name} with the labelled rows of {old.display_name}"
+    return Joined(DataTable(file.absolute(), shown, sha256, old.simulated or new.simulated), int(labelled.sum()))
 
 
-def _wanted(suite: Suite, old: Table) -> list[str]:
+def _wanted(suite: Suite, old: DataTable) -> list[str]:
     data = suite.data
     named = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.named}
     return [name for name in old.columns if name in named]
 
 
-def _fits(schema: pa.Schema, old: Table, new: Table, data: Data) -> None:
+def _fits(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None:
     here = pq.read_schema(new.path)
     for field in schema:
         if field.name not in here.names:
             if field.name in (*data.hidden, *data.raters):
                 continue  # new rows have no labels
             raise DataError(
-                f"{new.shown}: no column {field.name!r}, which the suite reads{did_you_mean(field.name, here.names)}"
+                f"{new.display_name}: no column {field.name!r}, which the suite reads{did_you_mean(field.name, here.names)}"
             )
         theirs, ours = (_plain(kind) for kind in (here.field(field.name).type, field.type))
         if pa.types.is_null(theirs):
             continue
         if _family(theirs) != _family(ours):
-            raise DataError(f"{new.shown}: column {field.name!r} is {theirs}, in {old.shown} it is {ours}")
+            raise DataError(
+                f"{new.display_name}: column {field.name!r} is {theirs}, in {old.display_name} it is {ours}"
+            )
         mine, other = _width(new, field.name, theirs), _width(old, field.name, ours)
         if mine is not None and other is not None and mine != other:
             raise DataError(
-                f"{new.shown}: column {field.name!r} holds vectors of {mine} numbers, in {old.shown} they have {other}"
+                f"{new.display_name}: column {field.name!r} holds vectors of {mine} numbers, in {old.display_name} they have {other}"
             )
 
 
@@ -90,7 +92,7 @@ def _family(kind: pa.DataType) -> str:
     return str(kind) if not pa.types.is_struct(kind) else "struct"
 
 
-def _width(table: Table, name: str, kind: pa.DataType) -> int | None:
+def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
     """Return how many numbers the first vector of a column has; None where it holds no vectors."""
     if _family(kind) != "list of number":
         return None
@@ -102,40 +104,42 @@ def _width(table: Table, name: str, kind: pa.DataType) -> int | None:
     return None
 
 
-def _labelled(old: Table, data: Data) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _labelled(old: DataTable, data: Data) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return (N,) True for the rows of the suite's data that have a label."""
     columns = pq.read_table(old.path, columns=list(data.hidden))
     there = [column.is_valid().to_numpy() for column in columns.columns]
     return np.asarray(np.logical_and.reduce(there))
 
 
-def _apart(old: Table, new: Table, name: str, labelled: Any) -> None:
+def _apart(old: DataTable, new: DataTable, name: str, labelled: Any) -> None:
     ids = [pq.read_table(table.path, columns=[name]).column(0) for table in (old, new)]
     theirs = ids[1].cast(_plain(ids[0].type))
     twice = pc.filter(pc.value_counts(theirs).field(0), pc.greater(pc.value_counts(theirs).field(1), 1))
     if len(twice):
         raise DataError(
-            f"{new.shown}: column {name!r}: {len(twice)} ids come more than once ({first_few(twice.to_pylist())})"
+            f"{new.display_name}: column {name!r}: {len(twice)} ids come more than once ({first_few(twice.to_pylist())})"
         )
     both = theirs.filter(pc.is_in(theirs, ids[0].filter(pa.array(labelled)).combine_chunks()))
     if len(both):
         raise DataError(
-            f"{new.shown}: column {name!r}: {len(both)} ids are those of labelled rows of {old.shown} "
+            f"{new.display_name}: column {name!r}: {len(both)} ids are those of labelled rows of {old.display_name} "
             f"({first_few(both.to_pylist())}); leave these rows out, or give them other ids"
         )
 
 
-def _write(target: Path, schema: pa.Schema, old: Table, new: Table, labelled: Any) -> None:
+def _write(target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
     with pq.ParquetWriter(target, plain) as out:
         first = 0
         for batch in batches(old.path, plain.names):
-            out.write_batch(_under(batch.filter(pa.array(labelled[first : first + len(batch)])), plain, new.shown))
+            out.write_batch(
+                _under(batch.filter(pa.array(labelled[first : first + len(batch)])), plain, new.display_name)
+            )
             first += len(batch)
         here = pq.read_schema(new.path).names
         for batch in batches(new.path, [name for name in plain.names if name in here]):
-            out.write_batch(_under(batch, plain, new.shown))
+            out.write_batch(_under(batch, plain, new.display_name))
 
 
 def _under(batch: pa.RecordBatch, schema: pa.Schema, shown: str) -> pa.RecordBatch:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.data.dataset import Dataset, load
+from harness.data.dataset import Dataset, load_dataset
 from harness.data.population import Population
-from harness.data.table import Table
+from harness.data.table import DataTable
 from harness.errors import DataError, HarnessError, did_you_mean
 from harness.label import folds as label_folds
 from harness.label import learning_curve
@@ -100,7 +100,7 @@ def named(suite: Suite, name: str) -> Candidate:
 def make_ready(
     suite: Suite,
     candidate: Candidate,
-    table: Table,
+    table: DataTable,
     catalog: Catalog,
     options: Options,
     folds: int,
@@ -110,7 +110,7 @@ def make_ready(
 
     Raises DataError.
     """
-    dataset = load(suite.data, Population(), table)
+    dataset = load_dataset(suite.data, Population(), table)
     unlabelled = np.setdiff1d(np.arange(len(dataset)), dataset.labelled)
     _refuse(dataset, unlabelled, suite)
     fold = label_folds.folds_of(dataset, folds)
@@ -192,7 +192,7 @@ def _refuse(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
     target = " + ".join(suite.data.hidden)
     if len(unlabelled) == 0:
         raise DataError(
-            f"{dataset.table.shown}: column {target}: all {len(dataset):,} rows have a label; those to label have null"
+            f"{dataset.table.display_name}: column {target}: all {len(dataset):,} rows have a label; those to label have null"
         )
 
 

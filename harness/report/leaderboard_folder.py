@@ -179,7 +179,7 @@ def _about(run: Run, comparisons: list[Comparison]) -> dict[str, object]:
     most = max(comparisons, key=lambda comparison: max(comparison.n_train))
     return {
         "name": run.suite.name,
-        "data": run.dataset.table.shown,
+        "data": run.dataset.table.display_name,
         "simulated": run.simulated,
         "population": str(run.suite.population),
         "target": target(run),

@@ -124,7 +124,7 @@ def about(run: Run) -> list[tuple[str, str]]:
     dataset = run.dataset
     shares = np.bincount(dataset.y, minlength=dataset.n_classes) / len(dataset.y)
     return [
-        ("Data", f"{dataset.table.shown}, SHA-256 {dataset.table.sha256[:16]}"),
+        ("Data", f"{dataset.table.display_name}, SHA-256 {dataset.table.sha256[:16]}"),
         ("Rows", f"{len(dataset):,} (population: {run.suite.population}), {len(dataset.labelled):,} of them labelled"),
         ("Target", f"{target(run)}, classes 0 to {dataset.n_classes - 1}"),
         ("Class shares", " / ".join(f"{share * 100:.2f}" for share in shares) + " %"),

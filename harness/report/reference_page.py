@@ -180,7 +180,7 @@ def _about(scored: Scored, files: list[ReferenceFile], within: float) -> Iterato
     for run, _ in scored:
         reference, shown = run.suite.reference, run.dataset.table
         if reference is not None:
-            what = f"{len(run.dataset):,} rows of {shown.shown} (population: {run.suite.population})"
+            what = f"{len(run.dataset):,} rows of {shown.display_name} (population: {run.suite.population})"
             leaks = "; rows are repeated, so train and test share rows" if run.dataset.oversampled else ""
             yield f"- {escape(run.suite.name)}: stands for {escape(reference.dataset)}; {escape(what)}{leaks}"
     for file in files:

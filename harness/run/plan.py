@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.dataset import Dataset
-from harness.data.splits import made
+from harness.data.splits import make_splits
 from harness.data.tasks import make_task
 from harness.plugin.protocols import Split, block_names, iter_plugins, resolve
 from harness.plugin.task import Task
@@ -64,7 +64,7 @@ def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
     labelled, found = dataset.for_splitters(), []
     for splits in suite.splits:
         for seed in splits.seeds:
-            for split in made(splits.splitter, labelled, seed):
+            for split in make_splits(splits.splitter, labelled, seed):
                 found.append(Cut(_comparison(splits, split), split, splits.labelers))
     return found
 

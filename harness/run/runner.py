@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.data import twin
-from harness.data.dataset import Dataset, load
-from harness.data.table import is_twin, open_table, rows_asked
+from harness.data.dataset import Dataset, load_dataset
+from harness.data.table import is_twin, open_table, twin_size
 from harness.errors import DataError, HarnessError
 from harness.plugin.block import Block
 from harness.plugin.protocols import iter_plugins
@@ -124,9 +124,9 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
         notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
     table = open_table(path, suite.folders, cache, when_missing, options.twin_rows, suite.named)
     if table.simulated and options.twin_rows:  # the pool in small, and so is what the suite takes of it
-        whole = rows_asked(path) if is_twin(path) else twin.POOL
+        whole = twin_size(path) if is_twin(path) else twin.POOL
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
-    dataset = load(suite.data, suite.population, table)
+    dataset = load_dataset(suite.data, suite.population, table)
     recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
     cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / suite.name)

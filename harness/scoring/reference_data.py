@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.raters import consensus, fused
+from harness.data.raters import consensus, fuse_labels
 from harness.run.blocks import open_block
 from harness.run.plan import Cut
 from harness.run.runner import Run
@@ -42,7 +42,7 @@ class Census:
             return self._diagnosis(row)
         if how in FUSIONS and row.metric in ("share_before", "share_after"):
             marks = self._marks()
-            labels = marks[:, 0] if row.metric == "share_before" else fused(marks, how)
+            labels = marks[:, 0] if row.metric == "share_before" else fuse_labels(marks, how)
             return float((labels == self._class(row)).mean())
         if row.metric == "repetition":
             rows = dataset.items.rows[dataset.labelled[dataset.y == self._class(row)]]
@@ -70,7 +70,9 @@ class Census:
     def _agreement(self, metric: str) -> float:
         marks = self._marks()
         names = [name.removesuffix("_scores") for name in self.run.suite.data.raters]
-        columns = {name: marks[:, i] for i, name in enumerate(names)} | {how: fused(marks, how) for how in FUSIONS}
+        columns = {name: marks[:, i] for i, name in enumerate(names)} | {
+            how: fuse_labels(marks, how) for how in FUSIONS
+        }
         pair = metric.split("==")
         if len(pair) == 2 and set(pair) <= set(columns):
             return float((columns[pair[0]] == columns[pair[1]]).mean())

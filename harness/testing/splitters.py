@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.splits import checked
+from harness.data.splits import check_splits
 from harness.errors import DataError, NotApplicable
 from harness.plugin.protocols import Labelled, Split, Splitter
 from harness.testing.examples import example_labelled
@@ -65,7 +65,7 @@ splitter_checks: tuple[Check, ...] = (
 def _splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
     """Return the splits as the harness takes them; a DataError of the splitter's own is NotApplicable."""
     try:
-        return checked(splitter.splits(labelled, seed), labelled)
+        return check_splits(splitter.splits(labelled, seed), labelled)
     except DataError as error:
         raise NotApplicable(str(error)) from error
     except ValueError as error:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.audit import duplicates
 from harness.audit.duplicates import NEAR, near, shown, texts
-from harness.data.dataset import Data, load
+from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
 from harness.plugin.protocols import Split
@@ -36,7 +36,7 @@ def cut(train, test):
 def dataset_of(table_of, conversations, population=None):
     turns = [[{"role": role, "content": content} for role, content in turns] for turns in conversations]
     table = table_of({"y": [0, 1] * (len(turns) // 2) + [0] * (len(turns) % 2), "messages": turns})
-    return load(Data("data.parquet", "y", 2, text="messages"), population or Population(), table)
+    return load_dataset(Data("data.parquet", "y", 2, text="messages"), population or Population(), table)
 
 
 def test_equal_numbers_are_equal_texts_and_empty_ones_are_no_twins(table_of):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from harness.audit.shift import compare, shifts
-from harness.data.dataset import Data, load
+from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.plugin.protocols import Split
 from harness.run.plan import Cut
@@ -46,10 +46,10 @@ def pool(scores, table_of):
     data = Data("data.parquet", "gpt", 6, source="source")
 
     def found(population):
-        dataset = load(data, population, table)
+        dataset = load_dataset(data, population, table)
         order = np.random.default_rng(3).permutation(len(dataset))
         split = Split(np.sort(order[:3000]), np.sort(order[3000:]), np.empty(0, np.int64), 3)
-        made = shifts(dataset, load(data, Population(), table), [Cut("prefix", split)])
+        made = shifts(dataset, load_dataset(data, Population(), table), [Cut("prefix", split)])
         return {(shift.what.partition(",")[0], shift.by): shift for shift in made}
 
     return found
@@ -82,6 +82,8 @@ def test_a_balanced_sample_is_shifted_by_class(pool):
 def test_rows_that_are_labelled_in_some_sources_alone_are_seen(table_of):
     source = ["a", "b"] * 300
     y = [1 if name == "a" or row % 4 == 1 else None for row, name in enumerate(source)]
-    dataset = load(Data("data.parquet", "y", 2, source="source"), Population(), table_of({"y": y, "source": source}))
+    dataset = load_dataset(
+        Data("data.parquet", "y", 2, source="source"), Population(), table_of({"y": y, "source": source})
+    )
     (shift,) = shifts(dataset, dataset, [])
     assert (shift.what, shift.by, shift.shifted) == ("labelled rows against the others", "source", True)

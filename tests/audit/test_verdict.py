@@ -10,7 +10,7 @@ import pytest
 from harness.audit import probe
 from harness.audit.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, Answer, bench, carve
 from harness.audit.verdict import beats, judge, moved, suspicious
-from harness.data.dataset import Data, load
+from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.errors import NotApplicable
 from harness.plugin.block import Block
@@ -33,7 +33,7 @@ def benches(tmp_path_factory):
         truth = np.where(rng.random(len(truth)) < 0.4, rng.permutation(truth), truth)  # blocks that tell less
         columns = {"a": truth, "b": np.clip(truth + rng.integers(-1, 2, len(truth)), 0, 5)}
         data = Data("data.parquet", "a", 6, raters=("a", "b"))
-        dataset = load(data, Population(), _table(columns, folder))
+        dataset = load_dataset(data, Population(), _table(columns, folder))
         split = Split(np.sort(task.labelled), np.sort(task.to_label), np.empty(0, np.int64), 0)
         split = carve(split, np.sort(task.spare), None, None)
         TRUTH[:] = [truth]

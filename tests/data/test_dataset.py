@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.data import table as tables
-from harness.data.dataset import Data, Fused, load
+from harness.data.dataset import Data, Fused, load_dataset
 from harness.data.population import Population
 from harness.data.table import open_table
 from harness.errors import DataError
@@ -29,7 +29,7 @@ def read(table_of):
     def loaded(columns, population=None, name="data.parquet", options=None, **data):
         data = {"target": "y", "classes": 6} | data
         table = table_of(columns, name, **(options or {}))
-        return load(Data(path=name, **data), population or Population(), table)
+        return load_dataset(Data(path=name, **data), population or Population(), table)
 
     return loaded
 
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_sound_parquet(table_of, tmp_path, harm, words):
 
     def read_again():
         again = open_table("data.parquet", (tmp_path,), tmp_path / "cache", "error", None)
-        return load(Data("data.parquet", "y", 6), Population(), again)
+        return load_dataset(Data("data.parquet", "y", 6), Population(), again)
 
     with pytest.raises(DataError) as caught:
         read_again()
@@ -367,7 +367,7 @@ def test_json_lines_are_read_as_a_table(lines):
         {"y": None, "i": 2**63 - 1, "t": None, "m": [], "later": 0.5},
         {"y": 2, "i": -1, "t": None, "m": None, "later": None},
     ]
-    dataset = load(Data("data.jsonl", "y", 6, id="i", text="m"), Population(), table)
+    dataset = load_dataset(Data("data.jsonl", "y", 6, id="i", text="m"), Population(), table)
     assert dataset.items.ids.tolist() == [long, 2**63 - 1, -1]
     assert dataset.labelled.tolist() == [0, 2]
     assert list(dataset.items.conversations()) == [[("user", "日本")], [], []]
@@ -399,7 +399,7 @@ def test_faults_of_json_lines_name_the_line(lines, records, words):
 
 
 def test_columns_may_widen_from_piece_to_piece(lines, monkeypatch):
-    monkeypatch.setattr(tables, "LINES", 2)
+    monkeypatch.setattr(tables, "LINES_PER_PIECE", 2)
     table = lines({"a": None}, {"m": []}, {"a": 3}, {"m": [{"r": "x"}]}, {"a": 0.5}, {"m": [{"r": "y", "n": 1}]})
     assert pq.read_table(table.path).to_pylist() == [
         {"a": None, "m": None},
@@ -413,7 +413,7 @@ def test_columns_may_widen_from_piece_to_piece(lines, monkeypatch):
 
 @pytest.mark.parametrize("wrong", ["x", True, [1]])
 def test_columns_of_another_type_in_a_later_piece_are_refused(lines, monkeypatch, wrong):
-    monkeypatch.setattr(tables, "LINES", 2)
+    monkeypatch.setattr(tables, "LINES_PER_PIECE", 2)
     with pytest.raises(
         DataError, match=r"its lines do not have the same columns and types: .*Field a has incompatible"
     ):
@@ -421,7 +421,7 @@ def test_columns_of_another_type_in_a_later_piece_are_refused(lines, monkeypatch
 
 
 def test_large_integers_do_not_become_fractions_in_a_later_piece(lines, monkeypatch):
-    monkeypatch.setattr(tables, "LINES", 2)
+    monkeypatch.setattr(tables, "LINES_PER_PIECE", 2)
     with pytest.raises(DataError, match="Integer value 9007199254740993 not in range"):
         lines({"a": 2**53 + 1}, {"a": 2}, {"a": 0.5})
 
@@ -439,7 +439,7 @@ def test_a_conversion_is_reused_until_the_file_changes(lines):
 
 
 def test_memory_for_a_conversion_does_not_grow_with_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "LINES", 200)
+    monkeypatch.setattr(tables, "LINES_PER_PIECE", 200)
 
     def peak(rows):
         file = tmp_path / f"{rows}.jsonl"
@@ -462,7 +462,7 @@ def test_copies_of_an_oversampled_row_are_split_as_rows_of_their_own(table_of):
     y = [0] * 40 + [1] * 4
     data = Data("data.parquet", "y", 2, id="name")
     table = table_of({"y": y, "name": [f"row {i}" for i in range(44)]})
-    dataset = load(data, Population("oversampled", per_class=40), table)
+    dataset = load_dataset(data, Population("oversampled", per_class=40), table)
     assert len(dataset) == 80
     for splitter in (Prefix((0.5,)), Nested((0.5,), test=0.4)):
         (split,) = splitter.splits(dataset.for_splitters(), 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness import DataError, Labelled, Split
-from harness.data.splits import made
+from harness.data.splits import make_splits
 from tests.command_line import harness, write_labelers, write_suite
 
 ROWS = np.array([2, 3, 5, 7, 11, 13])
@@ -32,7 +32,7 @@ def labelled(**more):
 def test_rows_come_as_int64_whatever_they_were_given_as():
     given = [Split(ROWS[:2].astype(np.uint8), [5, 7], (), 4, ratio=0.5), Split([2], [3], [5, 13], 4, fold=1)]
     for what in (given, tuple(given), iter(given)):
-        first, second = made(Says(what), labelled(), 4)
+        first, second = make_splits(Says(what), labelled(), 4)
         assert (first.train.tolist(), first.test.tolist(), first.spare.tolist()) == ([2, 3], [5, 7], [])
         assert {first.train.dtype, first.test.dtype, first.spare.dtype} == {np.dtype(np.int64)}
         assert (first.seed, first.ratio, first.fold, second.fold) == (4, 0.5, None, 1)
@@ -73,7 +73,7 @@ def shuffles(dataset):
 )
 def test_what_is_no_split_is_one_line(what, words):
     with pytest.raises(DataError, match=f"^splitter 'says', seed 4: (its )?{words}") as caught:
-        made(Says(what), labelled(), 4)
+        make_splits(Says(what), labelled(), 4)
     assert "\n" not in str(caught.value)
 
 
@@ -82,19 +82,19 @@ def test_what_the_data_lack_is_said_by_the_splitter_itself():
         raise DataError("it needs sources")
 
     with pytest.raises(DataError, match=r"^it needs sources$"):
-        made(Says(lacks), labelled(), 4)
+        make_splits(Says(lacks), labelled(), 4)
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.dtypes.StringDType()])
 def test_a_group_on_both_sides_is_seen(kind):
     groups = np.array([1, 1, 2, 2, 3, 3]).astype(kind)
     whole = of(ROWS[:2], ROWS[2:])
-    assert len(made(Says(whole), labelled(groups=groups), 4)) == 1
+    assert len(make_splits(Says(whole), labelled(groups=groups), 4)) == 1
     torn = of(ROWS[[0, 2]], ROWS[[1, 3]], ROWS[4:])
     with pytest.raises(DataError, match="2 groups stand in train and test"):
-        made(Says(torn), labelled(groups=groups), 4)
+        make_splits(Says(torn), labelled(groups=groups), 4)
     spare = of(ROWS[:1], ROWS[2:], ROWS[1:2])  # a spare row may be of a train row's group
-    assert len(made(Says(spare), labelled(groups=groups), 4)) == 1
+    assert len(make_splits(Says(spare), labelled(groups=groups), 4)) == 1
 
 
 def test_a_splitter_cannot_write_to_the_data():

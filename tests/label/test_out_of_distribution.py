@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from harness import Block
-from harness.data.dataset import Data, load
+from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.label.out_of_distribution import look
 
@@ -18,7 +18,9 @@ def dataset(table_of):
     source = np.where(np.arange(2_000) % 2 == 0, "one", "two")
     source[~known & (np.arange(2_000) % 10 == 7)] = "new"
     columns = {"y": pa.array(rng.integers(0, 3, 2_000), mask=~known), "source": source.tolist()}
-    return load(Data(path="data.parquet", target="y", classes=3, source="source"), Population(), table_of(columns))
+    return load_dataset(
+        Data(path="data.parquet", target="y", classes=3, source="source"), Population(), table_of(columns)
+    )
 
 
 def rest(dataset):
@@ -66,7 +68,7 @@ def test_groups_do_not_stand_on_both_sides_of_the_measure(table_of):
     X = rng.normal(size=(100, 8))[group] + 0.01 * rng.normal(size=(2_000, 8))
     shares = {}
     for name in (None, "group"):
-        found = load(Data("data.parquet", "y", 3, group=name), Population(), table_of(columns))
+        found = load_dataset(Data("data.parquet", "y", 3, group=name), Population(), table_of(columns))
         shares[name] = look(found, rest(found), [Block(X.astype(np.float32), "embedding")]).far.mean()
     assert shares[None] > 0.9
     assert shares["group"] < 0.2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from harness import NotApplicable, Predictions, Task
-from harness.data.raters import consensus, fused
+from harness.data.raters import consensus, fuse_labels
 from harness.testing import example_task, labeler_checks
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.networks.plugins import Linear
@@ -48,7 +48,7 @@ def given_to_the_base(marks, how, y=None):
 @given(marks=MARKS)
 def test_labels_are_those_of_a_fused_target(how, marks):
     y, kept = fuse_raters(marks, how, 6)
-    np.testing.assert_array_equal(y, fused(marks, how))
+    np.testing.assert_array_equal(y, fuse_labels(marks, how))
     np.testing.assert_array_equal(kept, consensus(marks) if how == "consensus" else np.ones(len(marks), bool))
 
 
