@@ -148,7 +148,7 @@ def _start(bench: Bench, asked: Asked, catalog: Catalog, processes: Processes, f
     }
     task = bench.task(asked.question, asked.names)
     threads = 2 if asked.question == THREADS else 1
-    return processes.start(_answer, (spec.unbuild(asked.labeler), references, task, threads), folder.absolute())
+    return processes.start(_answer, (spec.to_spec(asked.labeler), references, task, threads), folder.absolute())
 
 
 def _read(child: Child, stopped: str | None) -> Answer:

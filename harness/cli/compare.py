@@ -80,7 +80,10 @@ def _published(
     from harness.suite import reference as suite_reference
 
     loaded, found = load(suite, plugin)
-    files = [suite_reference.read(suite_reference.find(name, found)) for name in reference or [suite_reference.DEFAULT]]
+    files = [
+        suite_reference.read_reference(suite_reference.find_file(name, found))
+        for name in reference or [suite_reference.DEFAULT]
+    ]
     named = [each for each in loaded.suites if each.reference is not None]
     if not named:
         raise HarnessError(
@@ -88,7 +91,7 @@ def _published(
             "labelers give --labelers A B"
         )
     for each in named:
-        suite_reference.refuse_unknown(each.reference, str(each.file), files)
+        suite_reference.check_known(each.reference, str(each.file), files)
     readies = [make_ready(talk, each, found, options) for each in named]
     scored = [(ready, list(score_run.endings(ready))) for ready in readies]
     talk.simulated = any(ready.simulated for ready in readies)

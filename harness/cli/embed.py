@@ -92,7 +92,7 @@ def _of_data(
 
     found = catalog.discover(tuple(plugin or ()))
     reader = Reader(yaml_file.parse(embedder, "--embedder"), found.find)
-    maker = reader.plugin("embedders", reader.document.value, ())
+    maker = reader.read_plugin("embedders", reader.document.value, ())
     reader.finish()
     cache = cache_of(options)
     table = open_table(target, (Path.cwd(),), cache, "error", options.twin_rows)

@@ -30,10 +30,10 @@ def new(
     name: Annotated[str, typer.Argument(help="Its name in a suite, and that of its file: such as nearest_mean.")],
     folder: Annotated[Path, typer.Option("--output", "-o", help="The folder to write into.")] = Path(),
 ) -> None:
-    """Begin a plugin: write NAME.py, which works as it is, and test_NAME.py. Nothing is overwritten."""
+    """Begin a plugin: write PLUGIN_NAME.py, which works as it is, and test_NAME.py. Nothing is overwritten."""
     kinds = {Kind.FEATURES: "features"}.get(kind, f"{kind}s")
     file, test = folder / f"{name}.py", folder / f"test_{name}.py"
-    if not catalog.NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not catalog.PLUGIN_NAME.fullmatch(name) or keyword.iskeyword(name):
         raise PluginError(
             f"{name!r} will not do: a name has lower-case letters, digits and _, and is no Python keyword"
         )

@@ -54,12 +54,12 @@ def check(
     plugin: Plugin = None,
 ) -> None:
     """Run the conformance kit on a labeler, embedder, feature set or splitter and say what it breaks."""
-    from harness.suite.spec import title
+    from harness.suite.spec import display_name
     from harness.testing import check_plugin
 
     findings = []
     for kind, built in _built(name, catalog.discover(tuple(plugin or ()))):
-        print(f"checking {catalog.singular(kind)} {title(built)}")
+        print(f"checking {catalog.singular(kind)} {display_name(built)}")
         first: dict[str | None, str] = {None: ""}  # message -> the check that said it first
         for finding in check_plugin(kind, built):
             before = first.setdefault(finding.message, finding.check)
@@ -90,7 +90,7 @@ def _built(text: str, found: catalog.Catalog) -> list[tuple[str, Any]]:
         reader = Reader(written, found.find)
         wanted = {field.name for field in dataclasses.fields(found.find(kind, name)) if _is_needed(field)}
         given = {"on": "embedding"} if "on" in wanted - set(parameters or ()) else {}
-        plugins.append((kind, reader.named_plugin(kind, name, given | (parameters or {}), (name,))))
+        plugins.append((kind, reader.build_plugin(kind, name, given | (parameters or {}), (name,))))
         lacking = sorted(wanted - set(given) - set(parameters or ()))
         if lacking:
             example = f"{name}: {{{', '.join(f'{field}: ...' for field in lacking)}}}"

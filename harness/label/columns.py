@@ -115,7 +115,7 @@ def _provenance(labelling: Labelling, order: Order, run_id: str) -> Provenance:
         order.file,
         str(run.suite.file),
         candidate.title,
-        spec.unbuild(candidate.labeler),
+        spec.to_spec(candidate.labeler),
         order.chosen,
         labelling.dataset.table.display_name,
         order.source.sha256,

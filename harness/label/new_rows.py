@@ -50,7 +50,7 @@ def join(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Joined:
 
 def _wanted(suite: Suite, old: DataTable) -> list[str]:
     data = suite.data
-    named = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.named}
+    named = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
     return [name for name in old.columns if name in named]
 
 

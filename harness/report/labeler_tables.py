@@ -121,7 +121,7 @@ def _control(sheet: Sheet, ending: Ending, ended: list[Ending]) -> None:
         return
     points = [each for each in ended if _is_point(each, base, ending)]
     if not points:
-        sheet.notes.append(f"Nothing on real labels: {spec.title(base)} is not in this suite by itself.")
+        sheet.notes.append(f"Nothing on real labels: {spec.display_name(base)} is not in this suite by itself.")
         return
     title = points[0].cell.candidate.title
     curve = {len(each.cell.cut.split.train): each.scores.honest for each in points if each.scores is not None}

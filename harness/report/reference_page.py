@@ -13,7 +13,7 @@ from harness.run.runner import Run
 from harness.scoring.leaderboard import Ending
 from harness.scoring.reference_cells import NOT_RUN, OTHER_POPULATION, Counterparts, Ours
 from harness.scoring.reference_data import Missing
-from harness.suite.reference import Published, ReferenceFile
+from harness.suite.reference import PublishedNumber, ReferenceFile
 
 Outcome = Literal["matches", "differs", "cannot be compared"]
 OUTCOMES: tuple[Outcome, ...] = ("matches", "differs", "cannot be compared")
@@ -29,7 +29,7 @@ Scored = list[tuple[Run, list[Ending]]]
 class Verdict:
     """One number of a reference file against ours."""
 
-    row: Published
+    row: PublishedNumber
     suite: str
     ours: Ours | None
     outcome: Outcome
@@ -160,7 +160,7 @@ def lines(verdict: Verdict) -> list[str]:
     ]
 
 
-def _verdict(row: Published, run: Run, counterparts: Counterparts, within: float) -> Verdict:
+def _verdict(row: PublishedNumber, run: Run, counterparts: Counterparts, within: float) -> Verdict:
     try:
         ours = counterparts.of(row)
     except Missing as reason:
@@ -209,7 +209,7 @@ def _silent(groups: dict[tuple[str, str], list[Verdict]]) -> str:
     return table(["Section", "Why", "Numbers", "Methods"], body, left=("Section", "Why", "Methods"))
 
 
-def _shown(value: float, row: Published, sign: str = "") -> str:
+def _shown(value: float, row: PublishedNumber, sign: str = "") -> str:
     """Write a number of ours as finely as theirs; a difference finely enough that it is not rounded away."""
     decimals = row.decimals if not sign or row.step >= 1 else max(row.decimals, 4)
     if row.step >= 1 and not value.is_integer():

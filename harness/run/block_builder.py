@@ -143,7 +143,7 @@ def _start_worker(
     (folder / OUTCOME).unlink(missing_ok=True)
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
         items = replace(items, columns=(items.text,), hidden=())
-    job = (spec.unbuild(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
+    job = (spec.to_spec(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
     return processes.start(write, job, folder)
 
 
@@ -166,7 +166,7 @@ def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, 
 def _record_cost(recipe: Recipe, child: Child, rows_before: int) -> None:
     """Write beside its rows what an ended worker has cost; it did not make the first `rows_before`."""
     rows = rows_in(child.folder / ARRAY) - rows_before
-    timing.note(child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.unbuild(recipe.maker))
+    timing.note(child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.to_spec(recipe.maker))
 
 
 def _join(recipe: Recipe, items: Items, cache: Path, of: int) -> None:

@@ -37,7 +37,7 @@ def write(
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA first works, which no preloaded module lets it
     try:
-        maker = spec.rebuild(what, lambda _kind, _name: resolve(reference))
+        maker = spec.from_spec(what, lambda _kind, _name: resolve(reference))
         outcome = {"kind": kind, "names": fill(maker, kind, name, items, Path(ARRAY), span)}
     except DataError as error:
         outcome = {"error": f"block {name!r}: {error}"}

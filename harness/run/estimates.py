@@ -35,7 +35,7 @@ def asked_of(cell: Cell, widths: Mapping[str, int]) -> Record:
     on = block_names(labeler)
     d = sum(widths[name] for name in on) if all(name in widths for name in on) else None
     names = [plugin.name for plugin in iter_plugins(labeler)]
-    return {"names": names, "spec": spec.unbuild(labeler), "n": len(split.train), "m": len(split.test), "d": d}
+    return {"names": names, "spec": spec.to_spec(labeler), "n": len(split.train), "m": len(split.test), "d": d}
 
 
 class Cells:
@@ -92,7 +92,7 @@ def recorded_cells(runs: Path) -> Iterator[Record]:
 
 def of_block(maker: Any, rows: int, cache: Path) -> Estimate:
     """Estimate a block from others by the same maker, row by row: first of the same parameters."""
-    what = spec.unbuild(maker)
+    what = spec.to_spec(maker)
     kind = next(iter(what))
     known = [cost for folder in _folders(cache / "blocks") if (cost := timing.noted(folder)).get("rows")]
     known = [cost for cost in known if kind in cost["spec"]]

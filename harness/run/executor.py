@@ -98,7 +98,7 @@ def _start(
         {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
     )
     task = replace(task, listed=listed, graphs=graphs)
-    return processes.start(label, (spec.unbuild(labeler), references, task, engine), folder.absolute())
+    return processes.start(label, (spec.to_spec(labeler), references, task, engine), folder.absolute())
 
 
 def _finish(
@@ -127,7 +127,7 @@ def _finish(
         store.fail(cell.key, {"status": status, "reason": reason, "seconds": seconds})
         return Outcome(cell, status, reason, seconds)
     record = {
-        "spec": spec.unbuild(cell.candidate.labeler),
+        "spec": spec.to_spec(cell.candidate.labeler),
         "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
         "parts": cell.parts,
         "facts": answer["facts"],

@@ -16,7 +16,7 @@ from harness.run.hardware import Hardware, kernels
 from harness.run.store import SCHEMA
 from harness.suite import spec
 from harness.suite.catalog import Catalog, Entry
-from harness.suite.suite import Candidate, Splits, Suite
+from harness.suite.suite import Candidate, SplitterEntry, Suite
 from harness.utils.hashing import digest, hash_array, hash_code, library_versions
 
 
@@ -133,8 +133,8 @@ def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str,
     }
 
 
-def _comparison(splits: Splits, split: Split) -> str:
-    shown = spec.title(splits.splitter, without=("ratios",))
+def _comparison(splits: SplitterEntry, split: Split) -> str:
+    shown = spec.display_name(splits.splitter, without=("ratios",))
     return shown if split.ratio is None else f"{shown}, {split.ratio * 100:.4g} % labelled"
 
 

@@ -122,7 +122,7 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
         notice("SIMULATED DATA: this suite runs on the simulated twin")
     elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
         notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
-    table = open_table(path, suite.folders, cache, when_missing, options.twin_rows, suite.named)
+    table = open_table(path, suite.folders, cache, when_missing, options.twin_rows, suite.block_parameters)
     if table.simulated and options.twin_rows:  # the pool in small, and so is what the suite takes of it
         whole = twin_size(path) if is_twin(path) else twin.POOL
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))

@@ -25,7 +25,7 @@ def label(what: Mapping[str, Any], references: References, task: Task, engine: E
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:
-        labeler = spec.rebuild(what, lambda _kind, name: resolve(references[name]))
+        labeler = spec.from_spec(what, lambda _kind, name: resolve(references[name]))
         started = time.perf_counter()
         try:
             with use_engine(engine) as searches:

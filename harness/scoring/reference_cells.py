@@ -11,7 +11,7 @@ from harness.run.runner import Run
 from harness.scoring.leaderboard import Ending
 from harness.scoring.reference_data import Census, Missing, comparison_of, has_ratio
 from harness.scoring.scores import Key, Scores
-from harness.suite.reference import Published
+from harness.suite.reference import PublishedNumber
 
 NOT_RUN = "not run by this suite"
 OTHER_POPULATION = "another population"
@@ -47,7 +47,7 @@ class Counterparts:
         self.ended = ended
         self.census = Census(run)
 
-    def of(self, row: Published) -> Ours:
+    def of(self, row: PublishedNumber) -> Ours:
         """Return our number, or raise Missing."""
         reference = self.run.suite.reference
         if reference is None or row.population != reference.dataset:
@@ -55,7 +55,7 @@ class Counterparts:
         value = self.census.of(row)
         return self._of_cells(row) if value is None else Ours(value)
 
-    def _of_cells(self, row: Published) -> Ours:
+    def _of_cells(self, row: PublishedNumber) -> Ours:
         stage = ROUND.fullmatch(row.method)
         if stage:
             kind = next(iter(self._family(stage[1], row).values()), [])
@@ -72,7 +72,7 @@ class Counterparts:
         family.sort(key=lambda ours: ours.value)  # a number of the kind is a range, or it is the smaller: rows left
         return family[-1 if row.metric.endswith("_high") else 0]
 
-    def _family(self, method: str, row: Published) -> dict[str, list[Ending]]:
+    def _family(self, method: str, row: PublishedNumber) -> dict[str, list[Ending]]:
         """Return title -> endings of the labelers of a kind with the row's inputs: ``cleanlab(...) skywork``."""
         inputs = "".join(f" {name}" for name in row.inputs)
         found: dict[str, list[Ending]] = {}
@@ -82,7 +82,7 @@ class Counterparts:
                 found.setdefault(title, []).append(ending)
         return found
 
-    def _finished(self, endings: list[Ending], row: Published) -> list[Ending]:
+    def _finished(self, endings: list[Ending], row: PublishedNumber) -> list[Ending]:
         """Return the cells of the row's ratio, all of which have scores."""
         if not endings:
             raise Missing(NOT_RUN)
@@ -94,7 +94,7 @@ class Counterparts:
                 raise Missing("not run yet" if ending.status == "not run" else f"a cell {_became(ending)}")
         return there
 
-    def _over_ratios(self, row: Published, title: str, wanted: int) -> Ours:
+    def _over_ratios(self, row: PublishedNumber, title: str, wanted: int) -> Ours:
         found = [ending for ending in self.ended if ending.cell.candidate.title == title]
         groups: dict[str, list[Ending]] = {}
         for ending in found:
@@ -110,7 +110,7 @@ class Counterparts:
         return Ours(value, _mean(honest), "one a ratio") if chosen else Ours(value)
 
 
-def _of_line(endings: list[Ending], row: Published) -> Ours:
+def _of_line(endings: list[Ending], row: PublishedNumber) -> Ours:
     """Return the mean of one labeler's cells, those of its best checkpoints where it has any."""
     names = [name for ending in endings if (name := _oracle_of(ending)) is not None]
     if row.metric.startswith("best_"):
@@ -131,7 +131,7 @@ def _of_line(endings: list[Ending], row: Published) -> Ours:
     return Ours(_mean([_of_cell(ending, row) for ending in endings]))
 
 
-def _of_cell(ending: Ending, row: Published) -> float:
+def _of_cell(ending: Ending, row: PublishedNumber) -> float:
     """Return a number that is no score: a size, or a fact."""
     split, scores = ending.cell.cut.split, _scores(ending)
     fact = _fact(scores.facts, NAMED_SO.get(row.metric, row.metric))
@@ -142,7 +142,7 @@ def _of_cell(ending: Ending, row: Published) -> float:
     raise Missing(f"{row.metric} is not measured")
 
 
-def _of_stage(ending: Ending, name: str, row: Published) -> float:
+def _of_stage(ending: Ending, name: str, row: PublishedNumber) -> float:
     """Return a number of one round: its train rows, what it adopted, or the scores of its model."""
     stages = _scores(ending).stages
     if name not in stages:

@@ -12,7 +12,7 @@ from harness.run.blocks import open_block
 from harness.run.plan import Cut
 from harness.run.runner import Run
 from harness.search.label_agreement import Neighborhood, diagnose
-from harness.suite.reference import Published
+from harness.suite.reference import PublishedNumber
 
 FUSIONS = ("majority", "median")
 NEIGHBORS = 50  # as the record's kNN has by default; its diagnosis does not say
@@ -30,7 +30,7 @@ class Census:
         self.cuts = list(dict.fromkeys(cell.cut for cell in run.cells))
         self.diagnosed: dict[str, Neighborhood] = {}  # by block
 
-    def of(self, row: Published) -> float | None:
+    def of(self, row: PublishedNumber) -> float | None:
         """Return our number; None where the row speaks of a labeler. Raises Missing."""
         dataset = self.run.dataset
         how = row.method.removesuffix("_fusion")
@@ -53,7 +53,7 @@ class Census:
             return self._over_cuts(row, lambda cut: self._weights(cut)[self._class(row)])
         return None
 
-    def _class(self, row: Published) -> int:
+    def _class(self, row: PublishedNumber) -> int:
         if row.label_class is None or row.label_class >= self.run.dataset.n_classes:
             raise Missing(f"the suite has no class {'' if row.label_class is None else row.label_class}".rstrip())
         return row.label_class
@@ -82,7 +82,7 @@ class Census:
             return float((marks == marks[:, :1]).all(axis=1).mean())
         raise Missing(f"the raters of the suite ({', '.join(names)}) do not tell {metric}")
 
-    def _diagnosis(self, row: Published) -> float:
+    def _diagnosis(self, row: PublishedNumber) -> float:
         dataset, recipes = self.run.dataset, self.run.recipes
         if row.metric == "random_label_match":
             return float((np.bincount(dataset.y) ** 2).sum() / len(dataset.y) ** 2)
@@ -111,17 +111,17 @@ class Census:
         inverse = np.divide(1, counts, out=np.zeros_like(counts), where=counts > 0)
         return inverse / inverse.sum() * len(counts)
 
-    def _over_cuts(self, row: Published, measure: Callable[[Cut], float]) -> float:
+    def _over_cuts(self, row: PublishedNumber, measure: Callable[[Cut], float]) -> float:
         comparison = comparison_of([cut for cut in self.cuts if has_ratio(cut, row)], row)
         return float(np.mean([measure(cut) for cut in self.cuts if cut.comparison == comparison]))
 
 
-def has_ratio(cut: Cut, row: Published) -> bool:
+def has_ratio(cut: Cut, row: PublishedNumber) -> bool:
     """Say whether a split has the ratio that a row names; every split has where it names none."""
     return row.ratio is None or (cut.split.ratio is not None and isclose(cut.split.ratio, row.ratio))
 
 
-def comparison_of(cuts: list[Cut], row: Published) -> str:
+def comparison_of(cuts: list[Cut], row: PublishedNumber) -> str:
     """Return the comparison that the row belongs to: the first with its ratio, the only one where it names none."""
     titles = list(dict.fromkeys(cut.comparison for cut in cuts))
     if not titles:

@@ -22,7 +22,7 @@ from harness.utils.hashing import hash_code
 KINDS = {"embedders": "embed", "features": "features", "splitters": "splits", "labelers": "label"}
 """The four kinds of plugin, and the one method each of them must have."""
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -105,14 +105,14 @@ def discover(files: tuple[Path, ...] = ()) -> Catalog:
     for point in sorted(entry_points(group="harness"), key=lambda p: (p.dist.name if p.dist else "", p.name)):
         distribution, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
         try:
-            found = list(_offered(manager, point.load(), f"{distribution}:{point.name}"))
+            found = list(_iter_offered(manager, point.load(), f"{distribution}:{point.name}"))
         except (Exception, SystemExit) as error:
             catalog.broken[f"{point.name} ({distribution} {version})"] = _reason(error)
         else:
             catalog.entries += [Entry(kind, cls.name, cls, distribution, version) for kind, cls in found]
     for file in files:
         try:
-            found = list(_offered(manager, load_file(file), str(file)))
+            found = list(_iter_offered(manager, load_file(file), str(file)))
         except (Exception, SystemExit) as error:
             raise PluginError(f"{file}: {_reason(error)}") from None
         catalog.entries += [Entry(kind, cls.name, cls, file.name, "", str(file.resolve())) for kind, cls in found]
@@ -147,7 +147,7 @@ def resolve(reference: tuple[str, str, str | None]) -> type[Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _offered(manager: pluggy.PluginManager, module: ModuleType, name: str) -> Iterator[tuple[str, type[Any]]]:
+def _iter_offered(manager: pluggy.PluginManager, module: ModuleType, name: str) -> Iterator[tuple[str, type[Any]]]:
     """Register a module and yield the (kind, class) pairs it offers; anything wrong with it is an exception."""
     try:
         manager.register(module, name)
@@ -159,9 +159,9 @@ def _offered(manager: pluggy.PluginManager, module: ModuleType, name: str) -> It
             )
         if not callers:
             raise PluginError("offers no hook; is '@hookimpl' missing above 'def harness_labelers()'?")
-        offers = [(kind, cls) for kind in KINDS for cls in _called(module, f"harness_{kind}")]
+        offers = [(kind, cls) for kind in KINDS for cls in _call_hook(module, f"harness_{kind}")]
         for kind, cls in offers:
-            _refuse(kind, cls)
+            _check_class(kind, cls)
     except BaseException:
         if manager.get_plugin(name) is not None:
             manager.unregister(name=name)
@@ -169,19 +169,19 @@ def _offered(manager: pluggy.PluginManager, module: ModuleType, name: str) -> It
     yield from offers
 
 
-def _called(module: ModuleType, hook: str) -> list[type[Any]]:
+def _call_hook(module: ModuleType, hook: str) -> list[type[Any]]:
     function = getattr(module, hook, None)
     offered = function() if function is not None and hasattr(function, "harness_impl") else ()
     return list(offered)
 
 
-def _refuse(kind: str, cls: Any) -> None:
+def _check_class(kind: str, cls: Any) -> None:
     method = KINDS[kind]
     where = getattr(cls, "__name__", repr(cls))
     if not isinstance(cls, type) or not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise PluginError(f"{where} must be a class marked @dataclass(frozen=True)")
     name = getattr(cls, "name", None)
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name):
         raise PluginError(f"{where}.name must be a lower-case name such as 'my_labeler', is {name!r}")
     if "name" in {f.name for f in dataclasses.fields(cls)}:
         raise PluginError(f"{where}.name must be annotated ClassVar[str]: it is not a parameter")

@@ -6,10 +6,10 @@ from pathlib import Path
 from harness.errors import SuiteError, did_you_mean
 from harness.suite import spec
 from harness.suite.catalog import Catalog
-from harness.suite.suite import NAME, Suite, load_suite
+from harness.suite.suite import SUITE_NAME, Suite, load_suite
 from harness.utils.yaml_file import Document, load
 
-KEYS = ("version", "name", "suites")
+COLLECTION_KEYS = ("version", "name", "suites")
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[P
     reader = spec.Reader(document, catalog.find)
     top = document.value
     for key in top:
-        if key not in KEYS:
-            reader.problem((key,), f"unknown key {key!r} in a list of suites{did_you_mean(key, KEYS)}")
+        if key not in COLLECTION_KEYS:
+            reader.add_problem((key,), f"unknown key {key!r} in a list of suites{did_you_mean(key, COLLECTION_KEYS)}")
     if top.get("version") != 1 or isinstance(top.get("version"), bool):
-        reader.problem(("version",), f"must be 1, got {top.get('version')!r}")
+        reader.add_problem(("version",), f"must be 1, got {top.get('version')!r}")
     name = reader.read(str, top.get("name"), ("name",))
-    if isinstance(name, str) and not NAME.fullmatch(name):
-        reader.problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    if isinstance(name, str) and not SUITE_NAME.fullmatch(name):
+        reader.add_problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
     paths = reader.read(tuple[str, ...], top["suites"], ("suites",))
     if paths == ():
-        reader.problem(("suites",), "must list at least one suite file")
+        reader.add_problem(("suites",), "must list at least one suite file")
     found = [] if paths is spec.INVALID else [file.parent / path for path in paths]
     for place, path in enumerate(found):
         if not path.is_file():
             beside = {each.name for each in path.parent.glob("*.yaml")}
-            reader.problem(("suites", place), f"no such file: {path}{did_you_mean(path.name, beside)}")
+            reader.add_problem(("suites", place), f"no such file: {path}{did_you_mean(path.name, beside)}")
     reader.finish()
     return name, found

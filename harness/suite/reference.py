@@ -13,7 +13,7 @@ from harness.errors import DataError, HarnessError, did_you_mean, printable
 from harness.suite.catalog import Catalog
 
 DEFAULT = "published_results.csv"
-FOLDER = "data"  # of a plugin package: where the files it brings are looked for
+BUNDLED_FOLDER = "data"  # of a plugin package: where the files it brings are looked for
 COLUMNS = (
     *("section", "method", "dataset", "embedder", "features"),
     *("train_ratio", "metric", "label_class", "value"),
@@ -37,7 +37,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedNumber:
     """One number of a reference file."""
 
     file: str
@@ -76,19 +76,21 @@ class ReferenceFile:
     name: str
     heading: str
     sha256: str
-    rows: tuple[Published, ...]
+    rows: tuple[PublishedNumber, ...]
 
 
-def bundled(catalog: Catalog) -> dict[str, Path]:
+def bundled_files(catalog: Catalog) -> dict[str, Path]:
     """Return name -> path of the CSV files in the `data` folders of the installed plugin packages."""
     tops = {entry.cls.__module__.partition(".")[0] for entry in catalog.entries if entry.file is None}
-    folders = [Path(folder) / FOLDER for top in sorted(tops) for folder in getattr(sys.modules[top], "__path__", ())]
+    folders = [
+        Path(folder) / BUNDLED_FOLDER for top in sorted(tops) for folder in getattr(sys.modules[top], "__path__", ())
+    ]
     return {file.name: file for folder in reversed(folders) for file in sorted(folder.glob("*.csv"))}
 
 
-def find(name: str, catalog: Catalog) -> Path:
+def find_file(name: str, catalog: Catalog) -> Path:
     """Return the file of that path, else the bundled one of that name."""
-    known = bundled(catalog)
+    known = bundled_files(catalog)
     if Path(name).is_file():
         return Path(name)
     if name not in known:
@@ -98,7 +100,7 @@ def find(name: str, catalog: Catalog) -> Path:
     return known[name]
 
 
-def read(path: Path) -> ReferenceFile:
+def read_reference(path: Path) -> ReferenceFile:
     """Read a reference file; a DataError names file, line, column and value of the first mistake."""
     try:
         raw = path.read_bytes()
@@ -110,10 +112,10 @@ def read(path: Path) -> ReferenceFile:
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     heading = " ".join(line.strip("# \r\n") for line in lines[:first])
     rows = list(_rows(path, lines[first:], first))
-    return ReferenceFile(path.name, heading, hashlib.sha256(raw).hexdigest(), tuple(_evened(rows)))
+    return ReferenceFile(path.name, heading, hashlib.sha256(raw).hexdigest(), tuple(_equalize_precision(rows)))
 
 
-def refuse_unknown(reference: Reference, where: str, files: Iterable[ReferenceFile]) -> None:
+def check_known(reference: Reference, where: str, files: Iterable[ReferenceFile]) -> None:
     """Raise a HarnessError where no file has one of the sections, or the dataset, that a suite speaks of."""
     files = list(files)
     rows = [row for file in files for row in file.rows]
@@ -129,7 +131,7 @@ def refuse_unknown(reference: Reference, where: str, files: Iterable[ReferenceFi
         raise HarnessError(f"{where}: reference.dataset: {names} has no {reference.dataset!r}{near}")
 
 
-def _rows(path: Path, lines: list[str], offset: int) -> Iterator[Published]:
+def _rows(path: Path, lines: list[str], offset: int) -> Iterator[PublishedNumber]:
     reader = csv.DictReader(lines, restkey="", restval="")
     try:
         for missing in [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
@@ -142,7 +144,7 @@ def _rows(path: Path, lines: list[str], offset: int) -> Iterator[Published]:
         raise DataError(f"{path}:{offset + reader.line_num}: not valid CSV: {error}") from None
 
 
-def _row(path: Path, line: int, record: dict[str, str]) -> Published:
+def _row(path: Path, line: int, record: dict[str, str]) -> PublishedNumber:
     def wrong(column: str, must: str) -> DataError:
         return DataError(printable(f"{path}:{line}: {column}: must be {must}, got {record[column]!r}"))
 
@@ -161,7 +163,7 @@ def _row(path: Path, line: int, record: dict[str, str]) -> Published:
     if record["label_class"] and not record["label_class"].isdecimal():
         raise wrong("label_class", "a class such as 4, or empty")
     unit = UNITS[number[3]]
-    return Published(
+    return PublishedNumber(
         path.name,
         line,
         record["section"],
@@ -177,12 +179,12 @@ def _row(path: Path, line: int, record: dict[str, str]) -> Published:
     )
 
 
-def _evened(rows: list[Published]) -> Iterator[Published]:
+def _equalize_precision(rows: list[PublishedNumber]) -> Iterator[PublishedNumber]:
     """Give all numbers of a table the precision of its longest: a CSV says 0.44 where the page said 0.4400.
 
     Where all are whole and not all of them 0 or 1, they are counts, whatever the CSV has made of them: 9000.0.
     """
-    tables: dict[tuple[str, str, str], list[Published]] = {}
+    tables: dict[tuple[str, str, str], list[PublishedNumber]] = {}
     for row in rows:
         tables.setdefault((row.section, row.population, row.metric), []).append(row)
     for row in rows:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 Find = Callable[[str, str], type[Any]]
 """(kind, name) -> plugin class, or a PluginError that says what there is instead."""
 
-PLAIN: dict[Any, str] = {
+TYPE_NAMES: dict[Any, str] = {
     **{int: "a whole number", float: "a number", str: "a string", bool: "true or false"},
     **{Path: "a path", type(None): "null"},
 }
@@ -34,7 +34,7 @@ class Reader:
         self.folders = folders  # where a relative path is looked for
         self.problems: list[str] = []
 
-    def problem(self, place: Place, message: str) -> Any:
+    def add_problem(self, place: Place, message: str) -> Any:
         """Note a problem, in one line fit for a terminal; returns INVALID."""
         self.problems.append(printable(f"{self.document.at(place)}: {message}"))
         return INVALID
@@ -48,89 +48,91 @@ class Reader:
         """Return `value` as the type `hint`, strictly: no number is read as text, no 1.5 as 1."""
         origin = get_origin(hint)
         if hint is Labeler:
-            return self.plugin("labelers", value, place)
+            return self.read_plugin("labelers", value, place)
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            return self.record(hint, value, place)
+            return self.read_record(hint, value, place)
         if origin in (Union, types.UnionType):
-            return self._either(get_args(hint), value, place)
+            return self._read_union(get_args(hint), value, place)
         if origin is Literal:
             if value in get_args(hint) and not isinstance(value, bool):
                 return value
             close = did_you_mean(value, map(str, get_args(hint))) if isinstance(value, str) else ""
-            return self.problem(place, f"must be {_describe(hint)}, got {value!r}{close if 'mean' in close else ''}")
+            return self.add_problem(
+                place, f"must be {_describe(hint)}, got {value!r}{close if 'mean' in close else ''}"
+            )
         if origin is tuple:
             if not isinstance(value, list):
-                return self.problem(place, f"must be {_describe(hint)}, got {value!r}")
+                return self.add_problem(place, f"must be {_describe(hint)}, got {value!r}")
             items = [self.read(get_args(hint)[0], item, (*place, i)) for i, item in enumerate(value)]
             return INVALID if any(item is INVALID for item in items) else tuple(items)
         if origin is dict:
             if not isinstance(value, dict):
-                return self.problem(place, f"must be {_describe(hint)}, got {value!r}")
+                return self.add_problem(place, f"must be {_describe(hint)}, got {value!r}")
             given = {key: self.read(get_args(hint)[1], item, (*place, key)) for key, item in value.items()}
             return INVALID if any(item is INVALID for item in given.values()) else given
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if hint is Path and isinstance(value, str):
-            return self.path(value)
-        if hint not in PLAIN:
-            return self.problem(place, f"has the type {hint}, which a suite cannot give; see docs/plugins.md")
+            return self.resolve_path(value)
+        if hint not in TYPE_NAMES:
+            return self.add_problem(place, f"has the type {hint}, which a suite cannot give; see docs/plugins.md")
         if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
             return value
-        return self.problem(place, f"must be {_describe(hint)}, got {value!r}")
+        return self.add_problem(place, f"must be {_describe(hint)}, got {value!r}")
 
-    def record(self, cls: type[T], value: Any, place: Place, without: tuple[str, ...] = ()) -> T:
+    def read_record(self, cls: type[T], value: Any, place: Place, without: tuple[str, ...] = ()) -> T:
         """Build the dataclass `cls` from a mapping; keys in `without` belong to somebody else."""
         if value is None:
             value = {}
         if not isinstance(value, dict):
-            return self.problem(place, f"must be a mapping, got {value!r}")  # type: ignore[no-any-return]
+            return self.add_problem(place, f"must be a mapping, got {value!r}")  # type: ignore[no-any-return]
         try:
             hints = get_type_hints(cls)
         except (NameError, TypeError) as error:
-            return self.problem(place, f"a field of {cls.__name__} has a type that cannot be read: {error}")  # type: ignore[no-any-return]
+            return self.add_problem(place, f"a field of {cls.__name__} has a type that cannot be read: {error}")  # type: ignore[no-any-return]
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         given: dict[str, Any] = {}
         for key, item in value.items():
             if key in fields:
                 given[key] = self.read(hints[key], item, (*place, key))
             elif key not in without:
-                self.problem((*place, key), f"unknown key {key!r}{did_you_mean(key, (*fields, *without))}")
+                self.add_problem((*place, key), f"unknown key {key!r}{did_you_mean(key, (*fields, *without))}")
         for name, field in fields.items():
             missing = field.default is field.default_factory is dataclasses.MISSING
             if missing and name not in given:
-                given[name] = self.problem(place, f"{name!r} is missing: {_describe(hints[name])}")
+                given[name] = self.add_problem(place, f"{name!r} is missing: {_describe(hints[name])}")
         if any(item is INVALID for item in given.values()):
             return INVALID  # type: ignore[no-any-return]
         try:
             return cls(**given)
         except ValueError as error:
-            return self.problem(place, str(error))  # type: ignore[no-any-return]
+            return self.add_problem(place, str(error))  # type: ignore[no-any-return]
 
-    def plugin(self, kind: str, value: Any, place: Place, without: tuple[str, ...] = ()) -> Any:
+    def read_plugin(self, kind: str, value: Any, place: Place, without: tuple[str, ...] = ()) -> Any:
         """Build a plugin from ``name`` or ``{name: parameters}``."""
         if isinstance(value, str):
             value = {value: None}
         named = [key for key in value if key not in without] if isinstance(value, dict) else []
         if len(named) != 1:
-            return self.problem(place, f"must be one name with its parameters, as 'majority: {{}}', got {value!r}")
+            return self.add_problem(place, f"must be one name with its parameters, as 'majority: {{}}', got {value!r}")
         name = named[0]
-        return self.named_plugin(kind, name, value[name], (*place, name))
+        return self.build_plugin(kind, name, value[name], (*place, name))
 
-    def named_plugin(self, kind: str, name: Any, parameters: Any, place: Place, without: tuple[str, ...] = ()) -> Any:
+    def build_plugin(self, kind: str, name: Any, parameters: Any, place: Place, without: tuple[str, ...] = ()) -> Any:
         """Build the plugin `name` of a kind from its parameters."""
         if not isinstance(name, str):
-            return self.problem(place, f"must be the name of one of the {kind}, got {name!r}")
+            return self.add_problem(place, f"must be the name of one of the {kind}, got {name!r}")
         try:
-            return self.record(self.find(kind, name), parameters, place, without)
+            return self.read_record(self.find(kind, name), parameters, place, without)
         except PluginError as error:
-            return self.problem(place, str(error))
+            return self.add_problem(place, str(error))
 
-    def path(self, value: str) -> Path:
+    def resolve_path(self, value: str) -> Path:
         """Resolve a path: the first folder that has it, else where it would be in the first."""
         candidates = [folder / value for folder in self.folders]
         return next((c for c in candidates if c.exists()), candidates[0]).absolute()
 
-    def _either(self, hints: tuple[Any, ...], value: Any, place: Place) -> Any:
+    def _read_union(self, hints: tuple[Any, ...], value: Any, place: Place) -> Any:
         first: list[str] = []
         for hint in hints:
             trial = Reader(self.document, self.find, self.folders)
@@ -141,7 +143,7 @@ class Reader:
                 first = first or trial.problems
         self.problems += first
         wanted = " or ".join(_describe(hint) for hint in hints)
-        return INVALID if first else self.problem(place, f"must be {wanted}, got {value!r}")
+        return INVALID if first else self.add_problem(place, f"must be {wanted}, got {value!r}")
 
 
 def _is_text(value: str, path: Path) -> bool:
@@ -157,8 +159,8 @@ def _fits(hint: Any, value: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
-    if hint in PLAIN:
-        return PLAIN[hint]
+    if hint in TYPE_NAMES:
+        return TYPE_NAMES[hint]
     if hint is Labeler:
         return "a labeler"
     if get_origin(hint) is Literal:
@@ -170,30 +172,30 @@ def _describe(hint: Any) -> str:
     return "a mapping"
 
 
-def unbuild(plugin: Any, paths: Callable[[Path], Any] = str) -> dict[str, Any]:
+def to_spec(plugin: Any, paths: Callable[[Path], Any] = str) -> dict[str, Any]:
     """Return the JSON spec of a plugin, {name: {every field: value}}; `paths` says what becomes of a path."""
-    fields = {f.name: _plain(getattr(plugin, f.name), paths) for f in dataclasses.fields(plugin)}
+    fields = {f.name: _to_json(getattr(plugin, f.name), paths) for f in dataclasses.fields(plugin)}
     return {plugin.name: fields}
 
 
 def identity(plugin: Any, memo: Path | None = None) -> dict[str, Any]:
     """Return the spec with every path replaced by the hash of what it holds."""
-    return unbuild(plugin, lambda path: {"sha256": hash_file(path, memo)})
+    return to_spec(plugin, lambda path: {"sha256": hash_file(path, memo)})
 
 
-def _plain(value: Any, paths: Callable[[Path], Any]) -> Any:
+def _to_json(value: Any, paths: Callable[[Path], Any]) -> Any:
     if isinstance(value, Path):
         return paths(value)
     if dataclasses.is_dataclass(value):
-        return unbuild(value, paths)
+        return to_spec(value, paths)
     if isinstance(value, tuple):
-        return [_plain(item, paths) for item in value]
+        return [_to_json(item, paths) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item, paths) for key, item in value.items()}
+        return {key: _to_json(item, paths) for key, item in value.items()}
     return value
 
 
-def title(plugin: Any, without: tuple[str, ...] = ()) -> str:
+def display_name(plugin: Any, without: tuple[str, ...] = ()) -> str:
     """Return the spec without its defaults, as a leaderboard shows it: ``self_training(base=knn(on=bge, k=3))``."""
     shown = []
     for field in dataclasses.fields(plugin):
@@ -206,7 +208,7 @@ def title(plugin: Any, without: tuple[str, ...] = ()) -> str:
 
 def _short(value: Any, name: str) -> str:
     if dataclasses.is_dataclass(value):
-        return title(value)
+        return display_name(value)
     if isinstance(value, tuple):
         joined = ("+" if name == "on" else ", ").join(_short(item, name) for item in value)
         return joined if name == "on" else f"[{joined}]"
@@ -215,9 +217,9 @@ def _short(value: Any, name: str) -> str:
     return value.name if isinstance(value, Path) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def rebuild(spec: Mapping[str, Any], find: Find) -> Any:
+def from_spec(spec: Mapping[str, Any], find: Find) -> Any:
     """Build a plugin again from its JSON spec: ``rebuild(unbuild(x)) == x``."""
     reader = Reader(Document("spec", spec, {}), find)
-    plugin = reader.plugin("labelers", dict(spec), ())
+    plugin = reader.read_plugin("labelers", dict(spec), ())
     reader.finish()
     return plugin

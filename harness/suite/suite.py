@@ -17,11 +17,11 @@ from harness.suite.catalog import Catalog
 from harness.suite.reference import Reference
 from harness.utils.yaml_file import Document, Place, load
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
-BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+BLOCK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_CELLS = 20_000
-SPLITS = ("seeds", "labelers")  # what an entry of the splits says beside its splitter
+SPLITS_KEYS = ("seeds", "labelers")  # what an entry of the splits says beside its splitter
 SECTIONS = (
     *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
     "reference",
@@ -43,7 +43,7 @@ class Metrics:
 
 
 @dataclass(frozen=True)
-class Splits:
+class SplitterEntry:
     """One splitter, the seeds it is asked for, and the labelers that its splits are put to: None, all of them."""
 
     splitter: Any
@@ -51,7 +51,7 @@ class Splits:
     labelers: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        return spec.title(self.splitter)
+        return spec.display_name(self.splitter)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Suite:
     data: Data
     population: Population
     blocks: dict[str, Any]  # name -> Embedder or FeatureSet
-    splits: tuple[Splits, ...]
+    splits: tuple[SplitterEntry, ...]
     labelers: tuple[Candidate, ...]
     metrics: Metrics
     protocol: Literal["honest", "record"]
@@ -83,9 +83,9 @@ class Suite:
         return Path.cwd(), self.file.parent.absolute()
 
     @property
-    def named(self) -> frozenset[str]:
+    def block_parameters(self) -> frozenset[str]:
         """Every text among the parameters of the blocks; the columns that they read are among them."""
-        return frozenset(text for maker in self.blocks.values() for text in _texts(spec.unbuild(maker)))
+        return frozenset(text for maker in self.blocks.values() for text in _iter_texts(spec.to_spec(maker)))
 
 
 def load_suite(file: Path, catalog: Catalog) -> Suite:
@@ -93,7 +93,7 @@ def load_suite(file: Path, catalog: Catalog) -> Suite:
     document = load(file)
     reader = spec.Reader(document, catalog.find, (Path.cwd(), file.parent.absolute()))
     if not isinstance(document.value, dict):
-        reader.problem((), "a suite is a mapping with version, name, data, blocks, splits and labelers")
+        reader.add_problem((), "a suite is a mapping with version, name, data, blocks, splits and labelers")
         reader.finish()
     suite = _read(document.value, reader, file)
     reader.finish()
@@ -103,17 +103,17 @@ def load_suite(file: Path, catalog: Catalog) -> Suite:
 def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
     for key in top:
         if key not in SECTIONS:
-            reader.problem((key,), f"unknown key {key!r}{did_you_mean(key, SECTIONS)}")
+            reader.add_problem((key,), f"unknown key {key!r}{did_you_mean(key, SECTIONS)}")
     for key in ("version", "name", "data", "splits", "labelers"):
         if key not in top:
-            reader.problem((), f"{key!r} is missing{f': {LISTS[key]}' if key in LISTS else ''}")
+            reader.add_problem((), f"{key!r} is missing{f': {LISTS[key]}' if key in LISTS else ''}")
     if top.get("version", 1) != 1 or isinstance(top.get("version"), bool):
-        reader.problem(("version",), f"must be 1, got {top['version']!r}")
+        reader.add_problem(("version",), f"must be 1, got {top['version']!r}")
     name = reader.read(str, top.get("name", "?"), ("name",))
-    if isinstance(name, str) and "name" in top and not NAME.fullmatch(name):
-        reader.problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
-    data = reader.record(Data, top["data"], ("data",)) if "data" in top else spec.INVALID
-    metrics = reader.record(Metrics, top.get("metrics"), ("metrics",))
+    if isinstance(name, str) and "name" in top and not SUITE_NAME.fullmatch(name):
+        reader.add_problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    data = reader.read_record(Data, top["data"], ("data",)) if "data" in top else spec.INVALID
+    metrics = reader.read_record(Metrics, top.get("metrics"), ("metrics",))
     blocks = _blocks(top.get("blocks"), reader)
     labelers = _labelers(top["labelers"], set(blocks), reader) if "labelers" in top else []
     if metrics is not spec.INVALID and labelers:
@@ -123,13 +123,13 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
         file,
         name,
         data,
-        reader.record(Population, top.get("population"), ("population",)),
+        reader.read_record(Population, top.get("population"), ("population",)),
         blocks,
         tuple(_splits(top["splits"], [each.title for each in labelers], baseline, reader) if "splits" in top else ()),
         tuple(labelers),
         metrics,
         reader.read(Literal["honest", "record"], top.get("protocol", "honest"), ("protocol",)),
-        reader.record(Reference, top["reference"], ("reference",)) if "reference" in top else None,
+        reader.read_record(Reference, top["reference"], ("reference",)) if "reference" in top else None,
     )
 
 
@@ -137,57 +137,57 @@ def _blocks(section: Any, reader: spec.Reader) -> dict[str, Any]:
     if section is None:
         return {}
     if not isinstance(section, dict):
-        reader.problem(("blocks",), f"must be a mapping of names to blocks, got {section!r}")
+        reader.add_problem(("blocks",), f"must be a mapping of names to blocks, got {section!r}")
         return {}
     blocks: dict[str, Any] = {}
     for name, value in section.items():
         place: Place = ("blocks", name)
         kinds = [k for k in ("embedder", "features") if isinstance(value, dict) and k in value]
-        if not BLOCK.fullmatch(name):
-            reader.problem(place, f"a block's name is letters, digits, '_' or '-', got {name!r}")
+        if not BLOCK_NAME.fullmatch(name):
+            reader.add_problem(place, f"a block's name is letters, digits, '_' or '-', got {name!r}")
         if len(kinds) != 1:
-            reader.problem(place, "must have one of 'embedder' and 'features', as 'text: {features: text_v1}'")
+            reader.add_problem(place, "must have one of 'embedder' and 'features', as 'text: {features: text_v1}'")
             blocks[name] = None
             continue
         kind = {"embedder": "embedders", "features": "features"}[kinds[0]]
-        blocks[name] = reader.named_plugin(kind, value[kinds[0]], value, place, without=(kinds[0],))
+        blocks[name] = reader.build_plugin(kind, value[kinds[0]], value, place, without=(kinds[0],))
     return blocks
 
 
-def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader) -> Iterator[Splits]:
+def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader) -> Iterator[SplitterEntry]:
     if not isinstance(section, list) or not section:
-        reader.problem(("splits",), f"must be {LISTS['splits']}")
+        reader.add_problem(("splits",), f"must be {LISTS['splits']}")
         return
     for i, value in enumerate(section):
         place: Place = ("splits", i)
         if not isinstance(value, dict) or "splitter" not in value:
-            reader.problem(place, "'splitter' is missing")
+            reader.add_problem(place, "'splitter' is missing")
             continue
-        splitter = reader.named_plugin("splitters", value["splitter"], value, place, without=("splitter", *SPLITS))
+        splitter = reader.build_plugin("splitters", value["splitter"], value, place, without=("splitter", *SPLITS_KEYS))
         seeds = reader.read(tuple[int, ...], value.get("seeds", [0]), (*place, "seeds"))
         if seeds is not spec.INVALID and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
-            reader.problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
+            reader.add_problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
         chosen = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
         for unknown in [title for title in chosen or () if chosen is not spec.INVALID and title not in titles]:
-            reader.problem((*place, "labelers"), f"no labeler is called {unknown!r}{did_you_mean(unknown, titles)}")
+            reader.add_problem((*place, "labelers"), f"no labeler is called {unknown!r}{did_you_mean(unknown, titles)}")
         if all(part is not spec.INVALID for part in (splitter, seeds, chosen)):
-            yield Splits(splitter, seeds, None if chosen is None else (*chosen, baseline))
+            yield SplitterEntry(splitter, seeds, None if chosen is None else (*chosen, baseline))
 
 
 def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:
     if not isinstance(section, list) or not section:
-        reader.problem(("labelers",), f"must be {LISTS['labelers']}")
+        reader.add_problem(("labelers",), f"must be {LISTS['labelers']}")
         return []
     candidates: list[Candidate] = []
     titles: set[str] = set()
     for i, value in enumerate(section):
         for candidate in _candidates(value, ("labelers", i), reader):
             if any(getattr(plugin, "on", None) == () for plugin in iter_plugins(candidate.labeler)):
-                reader.problem(("labelers", i), "'on' must name at least one block")
+                reader.add_problem(("labelers", i), "'on' must name at least one block")
             for missing in [name for name in block_names(candidate.labeler) if name not in blocks]:
-                reader.problem(("labelers", i), f"no block is called {missing!r}{did_you_mean(missing, blocks)}")
+                reader.add_problem(("labelers", i), f"no block is called {missing!r}{did_you_mean(missing, blocks)}")
             if candidate.title in titles:
-                reader.problem(
+                reader.add_problem(
                     ("labelers", i), f"two labelers are called {candidate.title!r}; give one a name with 'as'"
                 )
             titles.add(candidate.title)
@@ -199,34 +199,34 @@ def _candidates(value: Any, place: Place, reader: spec.Reader) -> Iterator[Candi
     """Yield the labelers of one entry: one, or one per combination of its grid."""
     display = value.get("as") if isinstance(value, dict) else None
     if display is not None and (not isinstance(display, str) or not DISPLAY.fullmatch(display)):
-        reader.problem((*place, "as"), f"must be a short plain name, got {display!r}")
+        reader.add_problem((*place, "as"), f"must be a short plain name, got {display!r}")
         return
     named = [key for key in value if key != "as"] if isinstance(value, dict) else []
     parameters = value[named[0]] if len(named) == 1 else None
     grid = parameters.get("grid") if isinstance(parameters, dict) else None
     if not isinstance(parameters, dict) or "grid" not in parameters:
-        labeler = reader.plugin("labelers", value, place, without=("as",))
+        labeler = reader.read_plugin("labelers", value, place, without=("as",))
         if labeler is not spec.INVALID:
-            yield Candidate(display or spec.title(labeler), labeler)
+            yield Candidate(display or spec.display_name(labeler), labeler)
         return
     at = (*place, named[0], "grid")
     if not isinstance(grid, dict) or not grid or not all(isinstance(v, list) and v for v in grid.values()):
-        reader.problem(at, f"must map parameters to lists of values, as {{k: [20, 50]}}, got {grid!r}")
+        reader.add_problem(at, f"must map parameters to lists of values, as {{k: [20, 50]}}, got {grid!r}")
         return
     if prod(len(values) for values in grid.values()) > MAX_CELLS:
         sizes = " x ".join(f"{key} {len(values)}" for key, values in grid.items())
-        reader.problem(at, f"more than {MAX_CELLS:,} combinations ({sizes})")
+        reader.add_problem(at, f"more than {MAX_CELLS:,} combinations ({sizes})")
         return
     fixed = {key: item for key, item in parameters.items() if key != "grid"}
     for key in fixed.keys() & grid.keys():
-        reader.problem(at, f"{key!r} is given both beside the grid and in it")
+        reader.add_problem(at, f"{key!r} is given both beside the grid and in it")
     for combination in product(*grid.values()):
         chosen = dict(zip(grid, combination, strict=True))
-        labeler = reader.plugin("labelers", {named[0]: fixed | chosen}, place)
+        labeler = reader.read_plugin("labelers", {named[0]: fixed | chosen}, place)
         if labeler is spec.INVALID:
             return  # the others would only repeat it
         shown = ", ".join(f"{key}={item}" for key, item in chosen.items())
-        yield Candidate(f"{display}({shown})" if display else spec.title(labeler), labeler)
+        yield Candidate(f"{display}({shown})" if display else spec.display_name(labeler), labeler)
 
 
 def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Reader) -> list[Candidate]:
@@ -235,18 +235,18 @@ def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Rea
         return labelers
     titles = [candidate.title for candidate in labelers]
     trial = spec.Reader(Document("", None, {}), reader.find)
-    labeler = trial.plugin("labelers", metrics.baseline, ())
+    labeler = trial.read_plugin("labelers", metrics.baseline, ())
     if trial.problems:
         what = f"no labeler of the suite is called {metrics.baseline!r}{did_you_mean(metrics.baseline, titles)}"
-        reader.problem(("metrics", "baseline"), what)
+        reader.add_problem(("metrics", "baseline"), what)
         return labelers
     return [Candidate(metrics.baseline, labeler), *labelers]
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _iter_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for item in value.values() for text in _texts(item))
+        yield from (text for item in value.values() for text in _iter_texts(item))
     elif isinstance(value, list):
-        yield from (text for item in value for text in _texts(item))
+        yield from (text for item in value for text in _iter_texts(item))

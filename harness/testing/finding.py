@@ -70,7 +70,7 @@ def check_form(plugin: Any) -> None:
     demand(same, "a pickled copy must be equal and print alike: keep the dataclass's own __eq__ and __repr__")
     held = {each.name: type(each) for each in iter_plugins(plugin)}
     try:
-        spec.rebuild(spec.unbuild(plugin), lambda _, name: held[name])
+        spec.from_spec(spec.to_spec(plugin), lambda _, name: held[name])
     except HarnessError as error:
         place = str(error).splitlines()[0].removeprefix("spec: ")
         raise PromiseError(f"its parameters must be such as a suite can give; {place}") from error

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness import Block, Task, holdout
 from harness.plugin.task import find_error
-from harness.suite.spec import title
+from harness.suite.spec import display_name
 from harness.testing import labeler_checks
 from harness_plugins.labelers.gbm import GBM
 
@@ -104,7 +104,7 @@ def test_the_fast_preset_is_half_the_rows_a_fifth_of_the_features_and_63_bins(no
     expected = direct(noisy, 8, seed=3, subsample=0.5, colsample_bytree=0.2, max_bin=63).predict(pool)
     np.testing.assert_allclose(fast, expected, atol=1e-6)
     assert np.abs(fast - record.label(noisy).proba).max() > 1e-3
-    assert title(GBM("x", preset="fast")) == "gbm(on=x, preset=fast)"
+    assert display_name(GBM("x", preset="fast")) == "gbm(on=x, preset=fast)"
 
 
 @pytest.mark.parametrize("field", ["row_sample", "column_sample"])

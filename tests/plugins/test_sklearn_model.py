@@ -21,7 +21,7 @@ from sklearn.naive_bayes import GaussianNB
 from harness import Block, Task
 from harness.errors import SuiteError
 from harness.suite.catalog import discover
-from harness.suite.spec import Reader, title
+from harness.suite.spec import Reader, display_name
 from harness.testing import labeler_checks
 from harness.utils.yaml_file import parse
 from harness_plugins.labelers import sklearn_model
@@ -252,8 +252,8 @@ def read(text):
 def test_it_is_read_from_yaml():
     labeler = read(f"on: [bge, text]\nmodel: {LOGISTIC}\nparameters: {{C: 0.5, max_iter: 200}}\n")
     assert labeler == SklearnModel(("bge", "text"), LOGISTIC, {"C": 0.5, "max_iter": 200})
-    assert title(labeler) == f"sklearn(on=bge+text, model={LOGISTIC}, parameters={{C: 0.5, max_iter: 200}})"
-    assert title(read(f"on: bge\nmodel: {BAYES}")) == f"sklearn(on=bge, model={BAYES})"
+    assert display_name(labeler) == f"sklearn(on=bge+text, model={LOGISTIC}, parameters={{C: 0.5, max_iter: 200}})"
+    assert display_name(read(f"on: bge\nmodel: {BAYES}")) == f"sklearn(on=bge, model={BAYES})"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def write_reference(folder, *rows, heading="", name="theirs.csv"):
 
 
 def one(folder, *rows, **options):
-    return reference.read(write_reference(folder, *rows, **options)).rows
+    return reference.read_reference(write_reference(folder, *rows, **options)).rows
 
 
 def test_a_number_has_the_precision_of_its_table(tmp_path):
@@ -90,14 +90,14 @@ def test_a_number_has_the_precision_of_its_table(tmp_path):
 def test_a_mistake_is_named_with_its_line(tmp_path, text, said):
     (tmp_path / "theirs.csv").write_text(text)
     with pytest.raises(DataError) as error:
-        reference.read(tmp_path / "theirs.csv")
+        reference.read_reference(tmp_path / "theirs.csv")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_the_bundled_files_are_the_records_numbers_and_the_recomputed_ones(catalog):
-    record = reference.read(reference.find("published_results.csv", catalog))
-    recomputed = reference.read(reference.find("recomputed.csv", catalog))
+    record = reference.read_reference(reference.find_file("published_results.csv", catalog))
+    recomputed = reference.read_reference(reference.find_file("recomputed.csv", catalog))
     assert (len(record.rows), record.heading) == (611, "")
     assert recomputed.heading.startswith("Recomputed from the public scores")
     assert {"majority", "source_prior", "source + other raters"} <= {row.method for row in recomputed.rows}
@@ -106,16 +106,16 @@ def test_the_bundled_files_are_the_records_numbers_and_the_recomputed_ones(catal
     later = {("accuracy", 0.567), ("macro_f1", 0.484), ("mae", 0.472), ("accuracy", 0.382), ("accuracy", 0.4211)}
     assert not values & later, "these are not in the record"
     with pytest.raises(HarnessError, match=r"--reference publshed\.csv: no such file.*did you mean 'published_results"):
-        reference.find("publshed.csv", catalog)
+        reference.find_file("publshed.csv", catalog)
 
 
 def test_every_suite_speaks_of_sections_that_the_record_has(catalog):
-    record = reference.read(reference.find("published_results.csv", catalog))
+    record = reference.read_reference(reference.find_file("published_results.csv", catalog))
     files = [file for file in (ROOT / "suites").rglob("*.yaml") if "\nreference:" in file.read_text()]
     assert len(files) >= 2
     for file in files:
         suite = load_suite(file, catalog)
-        reference.refuse_unknown(suite.reference, str(file), [record])
+        reference.check_known(suite.reference, str(file), [record])
 
 
 @pytest.fixture(scope="module")
@@ -336,9 +336,9 @@ MISTAKES = [
 @pytest.mark.parametrize(("section", "said"), MISTAKES)
 def test_a_mistake_in_the_section_is_named(tmp_path, catalog, section, said):
     file = write_suite(tmp_path, ["majority"], reference=section)
-    record = reference.read(reference.find("published_results.csv", catalog))
+    record = reference.read_reference(reference.find_file("published_results.csv", catalog))
     with pytest.raises(HarnessError) as error:
-        reference.refuse_unknown(load_suite(file, catalog).reference, str(file), [record])
+        reference.check_known(load_suite(file, catalog).reference, str(file), [record])
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -16,7 +16,7 @@ from harness import Labeler, On
 from harness.errors import PluginError, SuiteError, did_you_mean
 from harness.plugin.protocols import block_names, iter_plugins
 from harness.suite.catalog import discover
-from harness.suite.spec import Reader, identity, rebuild, title, unbuild
+from harness.suite.spec import Reader, display_name, from_spec, identity, to_spec
 from harness.utils.hashing import canonical_json
 from harness.utils.yaml_file import Document, parse
 from harness_plugins.embedders.column import Column
@@ -149,17 +149,17 @@ def default_of(part):
 @given(data=st.data())
 def test_built_again_from_its_spec_a_plugin_is_the_same(kind, cls, data):
     plugin = data.draw(plugins(cls))
-    written = json.loads(json.dumps(unbuild(plugin)))
+    written = json.loads(json.dumps(to_spec(plugin)))
     reader = Reader(Document("spec", written, {}), find)
-    again = reader.plugin(kind, written, ())
+    again = reader.read_plugin(kind, written, ())
     reader.finish()
     assert again == plugin
-    assert json.dumps(unbuild(again)) == json.dumps(unbuild(plugin))
+    assert json.dumps(to_spec(again)) == json.dumps(to_spec(plugin))
     if kind == "labelers":
-        assert rebuild(written, find) == plugin
+        assert from_spec(written, find) == plugin
     given = {f.name for f in fields(cls) if getattr(plugin, f.name) != default_of(f)}
-    assert title(plugin).startswith(cls.name)
-    assert all(f"{name}=" in title(plugin) for name in given)
+    assert display_name(plugin).startswith(cls.name)
+    assert all(f"{name}=" in display_name(plugin) for name in given)
 
 
 def read(hint, value):
@@ -271,22 +271,25 @@ def test_identity_and_equality_do_not_mind_the_order_of_a_mapping_and_its_holder
         == canonical_json(identity(other))
         != canonical_json(identity(Everything(options={"a": 1})))
     )
-    written = unbuild(one)
+    written = to_spec(one)
     written["everything"]["options"]["a"] = 7
     assert one.options["a"] == 1, "the spec is a copy"
 
 
 def test_title_leaves_the_defaults_out():
-    assert title(Majority()) == "majority"
-    assert title(KNN("bge", k=50, tau=0.1)) == "knn(on=bge)"
-    assert title(KNN(("bge", "text"), k=3, prior_calibration=True)) == "knn(on=bge+text, k=3, prior_calibration=true)"
-    assert title(Around(Around(KNN("bge")), rounds=2)) == "around(base=around(base=knn(on=bge)), rounds=2)"
+    assert display_name(Majority()) == "majority"
+    assert display_name(KNN("bge", k=50, tau=0.1)) == "knn(on=bge)"
+    assert (
+        display_name(KNN(("bge", "text"), k=3, prior_calibration=True))
+        == "knn(on=bge+text, k=3, prior_calibration=true)"
+    )
+    assert display_name(Around(Around(KNN("bge")), rounds=2)) == "around(base=around(base=knn(on=bge)), rounds=2)"
     both = Together((KNN("bge"), Majority()), weights=(0.5, 2.0))
-    assert title(both) == "together(members=[knn(on=bge), majority], weights=[0.5, 2.0])"
-    assert title(both, without=("weights",)) == "together(members=[knn(on=bge), majority])"
-    assert title(Everything(options={"C": 0.5, "dual": False})) == "everything(options={C: 0.5, dual: false})"
-    assert title(Everything(options={})) == "everything"
-    assert title(Npy(Path("/far/away/x.npy"), order="same")) == "npy(path=x.npy, order=same)"
+    assert display_name(both) == "together(members=[knn(on=bge), majority], weights=[0.5, 2.0])"
+    assert display_name(both, without=("weights",)) == "together(members=[knn(on=bge), majority])"
+    assert display_name(Everything(options={"C": 0.5, "dual": False})) == "everything(options={C: 0.5, dual: false})"
+    assert display_name(Everything(options={})) == "everything"
+    assert display_name(Npy(Path("/far/away/x.npy"), order="same")) == "npy(path=x.npy, order=same)"
 
 
 def test_identity_is_the_content_of_a_file_not_its_place(tmp_path):
@@ -345,9 +348,9 @@ def test_nested_yields_the_outermost_first():
 
 def test_rebuild_refuses_what_it_does_not_know():
     with pytest.raises(SuiteError, match=r"spec:1: knn.kk: unknown key 'kk'; did you mean 'k'\?"):
-        rebuild({"knn": {"on": "bge", "kk": 3}}, find)
+        from_spec({"knn": {"on": "bge", "kk": 3}}, find)
     with pytest.raises(SuiteError, match="no labeler is called 'kn'; did you mean 'knn'"):
-        rebuild({"kn": {"on": "bge"}}, find)
+        from_spec({"kn": {"on": "bge"}}, find)
     with pytest.raises(PluginError, match="no embedder is called 'knn'"):
         find("embedders", "knn")
 
@@ -365,7 +368,7 @@ def test_a_type_that_yaml_cannot_give_is_one_clear_problem():
         words: list[str] = field(default_factory=list)
 
     reader = Reader(parse("words: [a]", "odd.yaml"), lambda kind, name: Odd)
-    reader.record(Odd, {"words": ["a"]}, ())
+    reader.read_record(Odd, {"words": ["a"]}, ())
     expected = "odd.yaml:1: words: has the type list[str], which a suite cannot give; see docs/plugins.md"
     assert reader.problems == [expected]
 
@@ -390,6 +393,6 @@ class Loads:
 def test_a_path_or_text_is_a_path_where_there_is_one_or_it_is_written_so(tmp_path, given, expected):
     (tmp_path / "here" / "model").mkdir(parents=True)
     reader = Reader(Document("spec", {}, {}), lambda kind, name: Loads, (tmp_path,))
-    loads = reader.plugin("embedders", {"loads": {"model": given}}, ())
+    loads = reader.read_plugin("embedders", {"loads": {"model": given}}, ())
     reader.finish()
     assert loads.model == (expected if isinstance(expected, str) else (tmp_path / expected).absolute())

@@ -214,7 +214,7 @@ def test_the_whole_schema_loads(read, tmp_path, plugins):
     assert labelers[9] == around(around(MLP(("extra", "who"))), rounds=3)
     assert labelers[10].members == (KNN("bge"), MLP(("bge", "text")), Majority())
     for labeler in labelers:
-        assert spec.rebuild(json.loads(json.dumps(spec.unbuild(labeler))), plugins.find) == labeler
+        assert spec.from_spec(json.loads(json.dumps(spec.to_spec(labeler))), plugins.find) == labeler
 
 
 def test_paths_are_found_in_the_current_folder_first_and_else_beside_the_suite(read, tmp_path, monkeypatch):
