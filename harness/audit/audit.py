@@ -19,7 +19,7 @@ from harness.data.population import Population
 from harness.plugin.block import Block
 from harness.run import block_builder
 from harness.run import blocks as block_files
-from harness.run.plan import Cell, Cut
+from harness.run.plan import Cell, EvaluationSplit
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
 from harness.scoring.audit_verdicts import Verdict
@@ -64,15 +64,15 @@ def audit(run: Run, processes: Processes, jobs: int, full: bool, told: Told) -> 
     and all test rows are searched for near ones. Blocks that are not on disk are made.
     """
     blocks = _blocks(run, processes, told)
-    first: dict[str, Cut] = {}
+    first: dict[str, EvaluationSplit] = {}
     for cell in run.cells:
-        first.setdefault(cell.cut.comparison, cell.cut)
+        first.setdefault(cell.evaluation.comparison, cell.evaluation)
     if run.dataset.items.text is not None:
         told("rows of texts", len(run.dataset), len(run.dataset))
     known = texts(run.dataset.items)
     embeddings = {name: block for name, block in blocks.items() if block.kind == "embedding"}
     most = {"most": None} if full else {}
-    seen = [shown(run.dataset, cut, known, embeddings, progress=told, **most) for cut in first.values()]
+    seen = [shown(run.dataset, evaluation, known, embeddings, progress=told, **most) for evaluation in first.values()]
     whole = load_dataset(run.suite.data, Population(), run.dataset.table)
     moved = list(shifts(run.dataset, whole, list(first.values())))
     folder = run.store.folder / "audit"
@@ -113,7 +113,7 @@ def _findings(
     run: Run, blocks: dict[str, Block], processes: Processes, folder: Path, jobs: int, full: bool, told: Told
 ) -> tuple[tuple[int, int], dict[str, Finding]]:
     """Ask every labeler every question; returns the rows of the questions and the findings by labeler."""
-    split = run.cells[0].cut.split
+    split = run.cells[0].evaluation.split
     spare = np.setdiff1d(np.arange(len(run.dataset)), np.concatenate([split.train, split.test]))
     split = carve(split, spare, None, None) if full else carve(split, spare)
     table = bench(run.dataset, split, blocks, folder)

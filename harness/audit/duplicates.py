@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.data.dataset import Dataset
 from harness.plugin.block import Block, Rows, fuse
 from harness.plugin.items import Items
-from harness.run.plan import Cut
+from harness.run.plan import EvaluationSplit
 from harness.search.neighbors import nearest, normalize
 from harness.utils.hashing import canonical_json
 
@@ -34,7 +34,7 @@ class Texts:
 class Shown:
     """Which test rows of a split have a twin among its train rows."""
 
-    cut: Cut
+    cut: EvaluationSplit
     masks: Mapping[str, Mask]  # what they share -> (m,) True where a train row has it too
     searched: Mapping[str, Mask]  # what they share -> (m,) True where it was looked for
 
@@ -61,7 +61,7 @@ def texts(items: Items) -> Texts | None:
 
 def shown(
     dataset: Dataset,
-    cut: Cut,
+    evaluation: EvaluationSplit,
     known: Texts | None,
     embeddings: Mapping[str, Block],
     most: int | None = MOST,
@@ -72,7 +72,7 @@ def shown(
     `embeddings` are blocks of kind embedding; of their rows `most` test rows, spread evenly, are searched for a train
     row nearer than `NEAR`; None searches all. `progress` is told (block, rows done, rows in all).
     """
-    train, test = cut.split.train, cut.split.test
+    train, test = evaluation.split.train, evaluation.split.test
     origin = dataset.items.rows
     masks: dict[str, Mask] = {ROW: np.isin(origin[test], origin[train])}
     if known is not None:
@@ -88,7 +88,7 @@ def shown(
 
         masks[key], searched[key] = np.zeros(len(test), np.bool_), np.zeros(len(test), np.bool_)
         masks[key][few], searched[key][few] = near(block, train, test[few], tell), True
-    return Shown(cut, masks, searched)
+    return Shown(evaluation, masks, searched)
 
 
 def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] = lambda done: None) -> Mask:

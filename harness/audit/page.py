@@ -101,7 +101,7 @@ def _shown_table(shown: tuple[Shown, ...]) -> str:
 def _labelers(audit: Audit) -> Iterator[str]:
     train, test = audit.rows
     yield "## The labelers"
-    yield f"Each was asked about {test:,} test rows of {audit.run.cells[0].cut}, with {train:,} train rows."
+    yield f"Each was asked about {test:,} test rows of {audit.run.cells[0].evaluation}, with {train:,} train rows."
     rows = []
     for verdict in audit.verdicts:
         finding = audit.findings[verdict.title]

@@ -153,7 +153,7 @@ def _start(bench: Bench, asked: Asked, catalog: Catalog, processes: Processes, f
 
 def _read(child: Child, stopped: str | None) -> Answer:
     try:
-        told = json.loads((child.folder / worker.ANSWER).read_text())
+        told = json.loads((child.folder / worker.ANSWER_FILE).read_text())
         if stopped or told["status"] != "ok":
             return Answer(told["status"] if not stopped else "failed", stopped or told["reason"])
         said = hashlib.sha256()
@@ -238,4 +238,4 @@ def _answer(what: Mapping[str, Any], references: worker.References, task: Task, 
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     with threadpool_limits(threads):  # for what is loaded already
-        worker.label(what, references, task)
+        worker.label_in_worker(what, references, task)

@@ -35,7 +35,7 @@ def tables(run: Run, shown: Mapping[str, Shown]) -> Iterator[Table]:
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in run.cells:
         if run.store.has(cell.key):
-            groups.setdefault(cell.cut.comparison, {}).setdefault(cell.candidate.title, []).append(cell)
+            groups.setdefault(cell.evaluation.comparison, {}).setdefault(cell.candidate.title, []).append(cell)
     for comparison, labelers in groups.items():
         yield from _under_other_raters(run, comparison, labelers)
         yield from _without_sources(run, comparison, labelers)
@@ -50,10 +50,12 @@ def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell
     others = [(place, name) for place, name in enumerate(data.raters) if name != data.target]
     if raters is None or not others:
         return
-    scores: dict[str, Score] = {"the target": lambda cell, labels: _accuracy(labels, _truth(run, cell.cut.split))}
+    scores: dict[str, Score] = {
+        "the target": lambda cell, labels: _accuracy(labels, _truth(run, cell.evaluation.split))
+    }
     for place, name in others:
         scores[name] = lambda cell, labels, place=place: _accuracy(  # type: ignore[misc]
-            labels, raters[run.dataset.positions(cell.cut.split.test), place]
+            labels, raters[run.dataset.positions(cell.evaluation.split.test), place]
         )
     about = "Accuracy on the same test rows, with the labels of each rater as the truth; in brackets the rank under it."
     yield _table(run, comparison, "Other raters as truth", labelers, scores, about)
@@ -65,10 +67,10 @@ def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]])
     names = [] if sources is None else [str(name) for name in np.unique(sources)]
     if sources is None or not 1 < len(names) <= MOST_SOURCES:
         return
-    scores: dict[str, Score] = {"all": lambda cell, labels: _accuracy(labels, _truth(run, cell.cut.split))}
+    scores: dict[str, Score] = {"all": lambda cell, labels: _accuracy(labels, _truth(run, cell.evaluation.split))}
     for name in names:
         scores[f"without {name}"] = lambda cell, labels, name=name: _accuracy(  # type: ignore[misc]
-            labels, _truth(run, cell.cut.split), sources[cell.cut.split.test] != name
+            labels, _truth(run, cell.evaluation.split), sources[cell.evaluation.split.test] != name
         )
     about = (
         "Accuracy without the test rows of each source; in brackets the rank. The labelers were trained with all "
@@ -80,7 +82,7 @@ def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]])
 def _without_shown(run: Run, labelers: dict[str, list[Cell]], shown: Shown) -> Iterator[Table]:
     """Score without the test rows that the train rows have shown."""
     names = [name for name, mask in shown.masks.items() if mask.any()]
-    here = {title: [cell for cell in cells if cell.cut is shown.cut] for title, cells in labelers.items()}
+    here = {title: [cell for cell in cells if cell.evaluation is shown.cut] for title, cells in labelers.items()}
     here = {title: cells for title, cells in here.items() if cells}
     if not names or not here:
         return
@@ -91,7 +93,7 @@ def _without_shown(run: Run, labelers: dict[str, list[Cell]], shown: Shown) -> I
         kept[f"without {name}"] = shown.searched[name] & ~shown.masks[name]
     scores: dict[str, Score] = {
         f"{name} (n={np.count_nonzero(mask):,})": lambda cell, labels, mask=mask: _accuracy(  # type: ignore[misc]
-            labels, _truth(run, cell.cut.split), mask
+            labels, _truth(run, cell.evaluation.split), mask
         )
         for name, mask in kept.items()
     }
@@ -116,11 +118,14 @@ def _between_seeds(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -
 
 
 def _other_seed(one: Cell, other: Cell) -> bool:
-    return one.cut.split.seed != other.cut.split.seed and one.cut.split.fold == other.cut.split.fold
+    return (
+        one.evaluation.split.seed != other.evaluation.split.seed
+        and one.evaluation.split.fold == other.evaluation.split.fold
+    )
 
 
 def _flips(run: Run, one: Cell, other: Cell) -> float | None:
-    rows, first, second = np.intersect1d(one.cut.split.test, other.cut.split.test, True, True)
+    rows, first, second = np.intersect1d(one.evaluation.split.test, other.evaluation.split.test, True, True)
     if not len(rows):
         return None
     differ = run.store.read(one.key).labels[first] != run.store.read(other.key).labels[second]
@@ -131,7 +136,7 @@ def _gap(run: Run, cells: list[Cell]) -> float | None:
     """Mean over the cells of the best checkpoint's accuracy on the test rows less the answer's."""
     gaps = []
     for cell in cells:
-        result, truth = run.store.read(cell.key), _truth(run, cell.cut.split)
+        result, truth = run.store.read(cell.key), _truth(run, cell.evaluation.split)
         if result.checkpoints:
             best = max(float((labels == truth).mean()) for labels in result.checkpoints.values())
             gaps.append(best - float((result.labels == truth).mean()))

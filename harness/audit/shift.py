@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
-from harness.run.plan import Cut
+from harness.run.plan import EvaluationSplit
 
 SURE = 1e-3  # a p-value below this is no accident
 NOTICEABLE = 0.1  # Cohen's w of a small effect: with 300,000 rows every difference is significant
@@ -36,7 +36,7 @@ class Shift:
         return self.p < SURE and self.w >= NOTICEABLE
 
 
-def shifts(dataset: Dataset, whole: Dataset, cuts: list[Cut]) -> Iterator[Shift]:
+def shifts(dataset: Dataset, whole: Dataset, cuts: list[EvaluationSplit]) -> Iterator[Shift]:
     """Compare the population with the rest of its file, labelled rows with the others, and train rows with test rows.
 
     `whole` is the same file with every row taken. Of the cuts, one for each comparison is enough.
@@ -50,9 +50,9 @@ def shifts(dataset: Dataset, whole: Dataset, cuts: list[Cut]) -> Iterator[Shift]
     labelled = np.isin(np.arange(len(dataset)), dataset.labelled)
     if dataset.sources is not None:
         yield from _both("labelled rows against the others", "source", *_parted(dataset.sources, labelled))
-    for cut in cuts:
-        sides = cut.split.train, cut.split.test
-        what = f"train against test, {cut}"
+    for evaluation in cuts:
+        sides = evaluation.split.train, evaluation.split.test
+        what = f"train against test, {evaluation}"
         yield from _both(what, "class", *(dataset.y[dataset.positions(rows)] for rows in sides))
         if dataset.sources is not None:
             yield from _both(what, "source", *(dataset.sources[rows] for rows in sides))

@@ -52,7 +52,7 @@ def audit(
     loaded, found = load(suite, plugin)
     readies = [make_ready(talk, each, found, options) for each in loaded.suites]
     # They also set the threads of this process, which must be done before faiss is imported.
-    modules = [module for ready in readies for module in runner.preload(ready.cells)]
+    modules = [module for ready in readies for module in runner.preload_modules(ready.cells)]
     hardware = options.hardware
     processes = Processes(("harness.audit.probe", *dict.fromkeys(modules)), hardware.threads, hardware.device, jobs)
     leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]
@@ -78,8 +78,8 @@ def _write_board(ready: Any) -> None:
     from harness.report import leaderboard_folder
     from harness.scoring import score_run
 
-    ended = list(score_run.endings(ready))
-    leaderboard_folder.write(ready, ended, score_run.rank(ready, ended))
+    ended = list(score_run.score_cells(ready))
+    leaderboard_folder.write(ready, ended, score_run.leaderboards_of(ready, ended))
 
 
 class _progress:  # noqa: N801 - reads as a function where it is used

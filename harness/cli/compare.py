@@ -93,7 +93,7 @@ def _published(
     for each in named:
         suite_reference.check_known(each.reference, str(each.file), files)
     readies = [make_ready(talk, each, found, options) for each in named]
-    scored = [(ready, list(score_run.endings(ready))) for ready in readies]
+    scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
     talk.simulated = any(ready.simulated for ready in readies)
     verdicts = reference_page.verdicts(scored, files, within)
     page = reference_page.write(loaded.name or named[0].name, scored, files, within, verdicts)
@@ -148,7 +148,7 @@ def _pairs(
     titles = [labelers] if labelers else [(title, title) for title in pairwise.common(readies[0], readies[-1])]
     named = {title for pair in titles for title in pair}
     readies = [replace(each, cells=[c for c in each.cells if c.candidate.title in named]) for each in readies]
-    scored = [(ready, list(score_run.endings(ready))) for ready in readies]
+    scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
     first, second = scored[0], scored[-1]
     metrics = None if len(titles) == 1 else {gate.metric for gate in gates}
     found = [match for pair in titles for match in pairwise.matches(first, second, pair, metrics)]

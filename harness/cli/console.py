@@ -17,9 +17,9 @@ from rich.table import Table
 
 from harness.report import leaderboard_page
 from harness.run.blocks import Recipe
-from harness.run.estimates import Estimate
+from harness.run.estimates import CostEstimate
 from harness.run.executor import Outcome
-from harness.run.forecast import Forecast, gib
+from harness.run.forecast import Forecast, format_gib
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Comparison
 
@@ -81,23 +81,23 @@ class Talk:
             self._ahead_as_events(ready, ahead)
             return
         table = Table("To do", "Split", "Cells", "Each", "Memory", "By", box=None)
-        for part in ahead.parts:
+        for part in ahead.artifacts:
             table.add_row(f"{SEARCHES.get(part.kind, part.kind)} {part.name}", "", "", *_costs([part.estimate]))
         for (comparison, labeler), estimates in ahead.by_labeler(ready.cells).items():
             table.add_row(labeler, comparison, str(len(estimates)), *_costs(estimates))
         self.console.print(table, markup=False)
-        space = f"{gib(ahead.memory)} of memory at once, {gib(ahead.disk)} of disk"
+        space = f"{format_gib(ahead.memory)} of memory at once, {format_gib(ahead.disk)} of disk"
         self.line(f"with -j {ready.options.jobs}: {_time(ahead)}; {space}")
         for misfit in ahead.misfits:
             self.line(f"will not fit: {misfit}")
 
     def _ahead_as_events(self, ready: Run, ahead: Forecast) -> None:
-        for part in ahead.parts:
+        for part in ahead.artifacts:
             self.event(part.kind, on=part.name, disk=part.disk, **asdict(part.estimate))
         for cell in ready.cells:
             estimate = ahead.cells.get(cell.key)
             cost = {} if estimate is None else asdict(estimate)
-            about = {"cell": cell.key, "labeler": cell.candidate.title, "split": str(cell.cut)}
+            about = {"cell": cell.key, "labeler": cell.candidate.title, "split": str(cell.evaluation)}
             self.event("cell", **about, finished=estimate is None, **cost)
         total = {name: getattr(ahead, name) for name in ("seconds", "unknown", "memory", "disk", "misfits")}
         self.event("ahead", cells=len(ahead.cells), jobs=ready.options.jobs, **total)
@@ -133,18 +133,18 @@ class Talk:
 
 def _time(ahead: Forecast) -> str:
     """Say how long it will take, as far as earlier runs tell."""
-    if ahead.unknown == len(ahead.cells) + len(ahead.parts):
+    if ahead.unknown == len(ahead.cells) + len(ahead.artifacts):
         return "time unknown, nothing like it has run here"
     about = f"about {timedelta(seconds=round(ahead.seconds))}"
     return about + (f" and {ahead.unknown} more that take unknown time" if ahead.unknown else "")
 
 
-def _costs(estimates: list[Estimate]) -> tuple[str, str, str]:
+def _costs(estimates: list[CostEstimate]) -> tuple[str, str, str]:
     """Return seconds, memory and origin of cells of one kind: as a range where they differ."""
     seconds = [each.seconds for each in estimates if each.seconds is not None]
     memory = [each.memory for each in estimates if each.memory is not None]
     time = _range([f"{each:,.1f} s" for each in (min(seconds), max(seconds))]) if seconds else "unknown"
-    space = _range([gib(each) for each in (min(memory), max(memory))]) if memory else "unknown"
+    space = _range([format_gib(each) for each in (min(memory), max(memory))]) if memory else "unknown"
     return time, space, ", ".join(dict.fromkeys(each.how for each in estimates))
 
 
@@ -252,7 +252,7 @@ class Reporter:
                 "cell",
                 cell=outcome.cell.key,
                 labeler=outcome.cell.candidate.title,
-                split=str(outcome.cell.cut),
+                split=str(outcome.cell.evaluation),
                 status=outcome.status,
                 reason=outcome.reason,
                 seconds=round(outcome.seconds, 3),

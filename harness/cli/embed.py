@@ -38,7 +38,7 @@ def embed(
     from harness.run.store import last_run
     from harness.utils.processes import visible_gpus
 
-    part = None if shard is None else shards.shard(shard)
+    part = None if shard is None else shards.parse_shard(shard)
     if part is not None and workers:
         raise HarnessError("--shard is one part, --workers makes all of them at once: give one of the two")
     is_suite = Path(target).suffix in (".yaml", ".yml") or "file" in last_run(Path(target))
@@ -114,12 +114,12 @@ def _make(talk: Any, todo: list[tuple[Any, Any, Path]], options: Any, part: Any,
 
     hardware = options.hardware  # refuses a device that is not there
     for recipe, _, _ in todo:
-        if part is not None and not shards.can_be_cut(recipe):
+        if part is not None and not shards.can_be_sharded(recipe):
             raise HarnessError(
                 f"--shard: block {recipe.name!r} cannot be made in shards, {recipe.maker.name!r} must see all rows; "
                 "make it in one go, or choose others with --block"
             )
-    slots = shards.slots(workers, hardware.device, alone=part is not None)
+    slots = shards.gpu_slots(workers, hardware.device, single=part is not None)
     processes = Processes(("harness.run.block_writer",), hardware.threads, hardware.device, len(slots))
     for recipe, items, cache in todo:
         if not blocks.is_made(recipe, cache):
@@ -154,14 +154,14 @@ def _report(talk: Any, recipe: Any, items: Any, cache: Path, part: Any) -> None:
             talk.event("made", block=recipe.name, maker=recipe.maker.name, rows=rows, columns=columns)
         talk.line(f"block {recipe.name} ({recipe.maker.name}): {rows:,} rows of {columns:,} numbers")
         return
-    lacking = [f"{each.number}/{each.of}" for each in block_builder.missing_shards(recipe, items, cache, part.of)]
+    lacking = [f"{each.number}/{each.count}" for each in block_builder.missing_shards(recipe, items, cache, part.count)]
     if talk.as_json:
         talk.event(
-            "shard", block=recipe.name, maker=recipe.maker.name, shard=f"{part.number}/{part.of}", missing=lacking
+            "shard", block=recipe.name, maker=recipe.maker.name, shard=f"{part.number}/{part.count}", missing=lacking
         )
     talk.line(
-        f"block {recipe.name} ({recipe.maker.name}): shard {part.number}/{part.of} is made; "
-        f"{len(lacking):,} of {part.of:,} are missing: {first_few(lacking)}; the last to be made joins them"
+        f"block {recipe.name} ({recipe.maker.name}): shard {part.number}/{part.count} is made; "
+        f"{len(lacking):,} of {part.count:,} are missing: {first_few(lacking)}; the last to be made joins them"
     )
 
 
@@ -178,7 +178,7 @@ def _write(talk: Any, recipe: Any, items: Any, cache: Path, file: Path) -> None:
     with (partial := ids.with_suffix(".partial")).open("wb") as out:
         np.save(out, plain, allow_pickle=False)
     partial.replace(ids)
-    shutil.copyfile(blocks.array_of(recipe, cache), partial := file.with_suffix(".partial"))
+    shutil.copyfile(blocks.array_file(recipe, cache), partial := file.with_suffix(".partial"))
     partial.replace(file)
     if talk.as_json:
         talk.event("written", path=str(file), ids=str(ids))

@@ -28,7 +28,7 @@ from packaging.utils import canonicalize_name
 
 from harness import __version__
 from harness.errors import printable
-from harness.run.hardware import kernels
+from harness.run.hardware import processor_kernels
 from harness.suite.catalog import Catalog
 from harness.utils.processes import Processes, cores
 
@@ -131,7 +131,7 @@ def _machine(threads: int) -> Iterator[Finding]:
         slow = platform.machine() == "x86_64" and "avx2" not in known
         advice = "neighbour searches and networks are several times slower without AVX2" if slow else ""
         yield Finding("machine", "cpu features", ", ".join(known) or "none", "note" if slow else "ok", advice)
-    instructions = ", ".join(f"{library} {level}" for library, level in kernels().items())
+    instructions = ", ".join(f"{library} {level}" for library, level in processor_kernels().items())
     yield Finding("machine", "kernels", instructions)
     memory = psutil.virtual_memory()
     limits = [_file(f"/sys/fs/cgroup/{name}").strip() for name in ("memory.max", "memory/memory.limit_in_bytes")]

@@ -58,8 +58,8 @@ def leaderboard(
     loaded, readies = make_all_ready(talk, suite, plugin, options)
     scored, stale = [], []
     for ready in readies:
-        ended = list(score_run.endings(ready))
-        comparisons = score_run.rank(ready, ended)
+        ended = list(score_run.score_cells(ready))
+        comparisons = score_run.leaderboards_of(ready, ended)
         scored.append((ready, ended))
         if check:
             stale += leaderboard_folder.stale(ready, ended, comparisons)

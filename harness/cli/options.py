@@ -48,11 +48,13 @@ def load(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
 
 
 def _of_run(folder: Path) -> Path:
-    from harness.run.store import SUITE, last_run
+    from harness.run.store import SUITE_FILE, last_run
 
     file = last_run(folder).get("file")
     if not isinstance(file, str):
-        raise HarnessError(f"{folder}: is a folder without the {SUITE} that a run notes there; give the suite's file")
+        raise HarnessError(
+            f"{folder}: is a folder without the {SUITE_FILE} that a run notes there; give the suite's file"
+        )
     path = Path(file)
     if not path.is_file():
         raise HarnessError(f"{folder}: its suite {path} is not there any more; give the suite's file")
@@ -74,8 +76,8 @@ def make_ready(talk: Any, suite: Any, found: Any, options: Any, anew: bool = Fal
     except OSError as error:
         raise HarnessError(f"--output {options.output}: {error.strerror}") from None
     if not anew:
-        options = options.as_of(last_run(options.output / "runs" / suite.name))
-    ready = runner.make_ready(suite, found, options, talk.notice)
+        options = options.with_defaults_from(last_run(options.output / "runs" / suite.name))
+    ready = runner.prepare_run(suite, found, options, talk.notice)
     talk.simulated = ready.simulated
     return ready
 

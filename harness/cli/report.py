@@ -36,10 +36,10 @@ def report(
     loaded, found = load(suite, plugin)
     for each in loaded.suites:
         ready = make_ready(talk, each, found, options)
-        ended = list(score_run.endings(ready))
+        ended = list(score_run.score_cells(ready))
         if (missing := unbegun(ready, ended)) is not None:
             raise HarnessError(missing)
-        comparisons = score_run.rank(ready, ended)
+        comparisons = score_run.leaderboards_of(ready, ended)
         portrait = portray(ready, ended, comparisons, target)
         page = html_report.write(ready, ended, comparisons, portrait, Prices(price_per_label, price_per_hour))
         if as_json:

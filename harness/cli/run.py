@@ -71,8 +71,8 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
     from harness.utils.locks import hold_lock
 
     with hold_lock(ready.store.folder / "lock", wait=False):
-        runner.adopt(ready, others)
-        finished = ready.store.finished(cell.key for cell in ready.cells)
+        runner.reuse_cells(ready, others)
+        finished = ready.store.finished_keys(cell.key for cell in ready.cells)
         done = sum(cell.key in finished for cell in ready.cells)
         if changes := runner.changed_kernels(ready):
             talk.notice(f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)")
@@ -83,8 +83,8 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
             except KeyboardInterrupt:
                 talk.notice(f"interrupted: {reporter.done} cells are finished; the same command goes on from there")
                 raise
-        ended = list(score_run.endings(ready))
-        comparisons = score_run.rank(ready, ended)
+        ended = list(score_run.score_cells(ready))
+        comparisons = score_run.leaderboards_of(ready, ended)
         page = leaderboard_folder.write(ready, ended, comparisons)
         index.write(ready.options.output / "leaderboards")
     talk.board(ready, comparisons, page, count_by_status(ended), reporter.seconds)
@@ -121,9 +121,9 @@ def plan(
 
 def _show_plan(talk: Any, ready: Any) -> None:
     from harness.run.forecast import forecast
-    from harness.run.plan import sizes
+    from harness.run.plan import count_cells
 
-    finished = ready.store.finished(cell.key for cell in ready.cells)
+    finished = ready.store.finished_keys(cell.key for cell in ready.cells)
     ahead = forecast(ready, finished)
     if talk.as_json:
         talk.ahead(ready, ahead)
@@ -132,8 +132,14 @@ def _show_plan(talk: Any, ready: Any) -> None:
         talk.line(f"block {name}: {recipe.maker.name}, {'on disk' if ready.is_made(name) else 'to be made'}")
     reused = Counter(cell.cut for cell in ready.cells if cell.key in finished)
     table = Table("Split", "Train", "Test", "Cells", "Finished", box=None)
-    for cut, count in sizes(ready.cells):
-        table.add_row(str(cut), f"{len(cut.split.train):,}", f"{len(cut.split.test):,}", str(count), str(reused[cut]))
+    for evaluation, count in count_cells(ready.cells):
+        table.add_row(
+            str(evaluation),
+            f"{len(evaluation.split.train):,}",
+            f"{len(evaluation.split.test):,}",
+            str(count),
+            str(reused[evaluation]),
+        )
     talk.console.print(table)
     done = reused.total()
     talk.line(f"{len(ready.cells)} cells, {done} finished, {len(ready.cells) - done} to run")
@@ -164,7 +170,7 @@ def status(
     options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
     counts: Counter[str] = Counter()
     for ready in make_all_ready(talk, suite, plugin, options)[1]:
-        finished = ready.store.finished(cell.key for cell in ready.cells)
+        finished = ready.store.finished_keys(cell.key for cell in ready.cells)
         for cell in ready.cells:
             failure = None if cell.key in finished else ready.store.failure(cell.key)
             state = "finished" if cell.key in finished else failure["status"] if failure else "missing"

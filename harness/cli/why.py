@@ -49,7 +49,7 @@ def _is_meant(asked: str, cell: Any) -> bool:
 
 
 def _explain(talk: Any, ready: Any, cell: Any) -> None:
-    from harness.run.key_diff import reasons
+    from harness.run.key_diff import explain
 
     failure = ready.store.failure(cell.key)
     if ready.store.has(cell.key):
@@ -59,17 +59,17 @@ def _explain(talk: Any, ready: Any, cell: Any) -> None:
             talk, cell.key, str(cell), f"would run again because it {failure['status']}: {failure['reason']}", None, []
         )
     else:
-        before, found = reasons(cell, ready.store)
+        before, found = explain(cell, ready.store)
         state = "would run" if before is None else "would run again"
         _tell(talk, cell.key, str(cell), state, before, found)
 
 
 def _of_runs(talk: Any, asked: str, folder: Path) -> None:
-    from harness.run.key_diff import differences, finished, predecessor
+    from harness.run.key_diff import differences, most_similar, read_finished
     from harness.run.store import Store
 
     stores = [Store(path.parent) for path in sorted(folder.glob("*/cells"))]
-    known = {store.folder.name: finished(store) for store in stores}
+    known = {store.folder.name: read_finished(store) for store in stores}
     meant = [(name, each) for name, cells in known.items() for each in cells if each.key.startswith(asked)]
     if not asked or not meant:
         raise HarnessError(f"{folder}: no finished cell has a key that begins with {asked!r}; name the suite as well")
@@ -77,7 +77,7 @@ def _of_runs(talk: Any, asked: str, folder: Path) -> None:
         if not each.parts:
             _tell(talk, each.key, str(each), "finished, before the parts of a key were written down", None, [])
             continue
-        before = predecessor(each.parts, each.key, each.split, known[name])
+        before = most_similar(each.parts, each.key, each.split, known[name])
         found = [] if before is None else differences(before.parts, each.parts)
         _tell(talk, each.key, str(each), "finished", before, found)
 

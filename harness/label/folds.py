@@ -9,7 +9,7 @@ from harness.errors import DataError
 from harness.label import learning_curve
 from harness.plugin.block import Rows
 from harness.plugin.protocols import Split
-from harness.run.plan import Cut
+from harness.run.plan import EvaluationSplit
 from harness.statistics.intervals import Numbers
 
 PER_LABEL = 4  # unlabelled rows the folds answer for, for each labelled one: more hardly shorten an interval
@@ -37,7 +37,7 @@ def folds_of(dataset: Dataset, folds: int) -> Numbers:
     return np.asarray(fold[unit])
 
 
-def fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[Cut]:
+def fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[EvaluationSplit]:
     """Yield the trainings of a fold on a part of its train rows each, the least part first."""
     at = dataset.positions(train)
     unit = None if dataset.groups is None else dataset.groups[train]
@@ -49,7 +49,7 @@ def fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[Cut
             f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
         )
     for share, part in zip(learning_curve.SHARES, parts, strict=True):
-        yield Cut(f"fewer labels, {share:.4g} of them", Split(train[part], asked, NOTHING, 0, fold=fold))
+        yield EvaluationSplit(f"fewer labels, {share:.4g} of them", Split(train[part], asked, NOTHING, 0, fold=fold))
 
 
 def pool_of(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:

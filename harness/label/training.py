@@ -19,10 +19,10 @@ from harness.label.folds import NOTHING
 from harness.plugin.block import Rows
 from harness.plugin.protocols import Split, iter_plugins
 from harness.run import blocks
-from harness.run.plan import Cell, Cut, plan
+from harness.run.plan import Cell, EvaluationSplit, plan
 from harness.run.runner import Options, Run, cache_of
 from harness.run.store import Store
-from harness.scoring.score_run import endings, rank
+from harness.scoring.score_run import leaderboards_of, score_cells
 from harness.statistics.intervals import Numbers
 from harness.suite.catalog import Catalog
 from harness.suite.suite import Candidate, Suite
@@ -73,7 +73,7 @@ class Answered:
 
 def best(ready: Run) -> tuple[Candidate, str]:
     """Return the labeler that ranks first where the suite gave it most labels, and where that was."""
-    comparisons = [c for c in rank(ready, list(endings(ready))) if any(line.rank for line in c.lines)]
+    comparisons = [c for c in leaderboards_of(ready, list(score_cells(ready))) if any(line.rank for line in c.lines)]
     if not comparisons:
         earlier = ready.store.cells.exists() and any(ready.store.cells.iterdir())
         why = (
@@ -116,12 +116,12 @@ def make_ready(
     fold = label_folds.folds_of(dataset, folds)
     pool, pool_fold = label_folds.pool_of(dataset, unlabelled, fold)
     panel, who = label_folds.panel_of(dataset, pool, fold)
-    cuts = [Cut("labels", Split(dataset.labelled, unlabelled, NOTHING, 0))]
-    fewer: list[Cut] = []
+    evaluations = [EvaluationSplit("labels", Split(dataset.labelled, unlabelled, NOTHING, 0))]
+    fewer: list[EvaluationSplit] = []
     for number in np.unique(fold):
         train, held = dataset.labelled[fold != number], dataset.labelled[fold == number]
         asked = np.unique(np.concatenate([held, pool[pool_fold == number], panel[who[number]]]))
-        cuts.append(Cut("out of fold", Split(train, asked, NOTHING, 0, fold=int(number))))
+        evaluations.append(EvaluationSplit("out of fold", Split(train, asked, NOTHING, 0, fold=int(number))))
         if grows:
             # To a transductive labeler other rows to label would be another task.
             alike = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(candidate.labeler))
@@ -129,7 +129,7 @@ def make_ready(
     cache = cache_of(options)
     mine = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
     recipes = blocks.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(mine, dataset, cuts + fewer, recipes, catalog, options.hardware, cache / "digests")
+    cells = plan(mine, dataset, evaluations + fewer, recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / mine.name)
     run = Run(mine, catalog, options, dataset, recipes, cells, store)
     return Labelling(run, unlabelled, fold, pool, pool_fold, panel, who)
@@ -141,13 +141,13 @@ def answered(labelling: Labelling) -> Answered:
     for cell in labelling.cells:
         if not run.store.has(cell.key):
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
-            raise DataError(f"{cell.candidate.title} ({cell.cut}): {failure['status']}: {failure['reason']}")
+            raise DataError(f"{cell.candidate.title} ({cell.evaluation}): {failure['status']}: {failure['reason']}")
     last, *folds = labelling.cells
     held = np.empty((len(dataset.labelled), dataset.n_classes), np.float32)
     pool = np.empty((len(labelling.pool), dataset.n_classes), np.float32)
     panel = np.full((*labelling.asked.shape, dataset.n_classes), np.nan, np.float32)
     for cell in folds:
-        split = cell.cut.split
+        split = cell.evaluation.split
         proba = np.asarray(run.store.read(cell.key).proba)
         mine = labelling.fold == split.fold
         held[mine] = proba[np.searchsorted(split.test, dataset.labelled[mine])]
@@ -164,15 +164,15 @@ def grown(labelling: Labelling, found: Answered, target: float) -> learning_curv
     for cell in labelling.fewer:
         if not run.store.has(cell.key):
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
-            why = f"{cell.cut} ({len(cell.cut.split.train):,} labels) {failure['status']}: {failure['reason']}"
+            why = f"{cell.evaluation} ({len(cell.evaluation.split.train):,} labels) {failure['status']}: {failure['reason']}"
             return learning_curve.Growth(target, len(dataset.labelled), why=why)
     _, *folds = labelling.cells
     sizes = len(learning_curve.SHARES)
     label = np.empty((sizes + 1, len(dataset.labelled)), np.int64)
     label[-1] = found.held.argmax(axis=1)
-    size = np.full((sizes + 1, len(folds)), [len(cell.cut.split.train) for cell in folds])
+    size = np.full((sizes + 1, len(folds)), [len(cell.evaluation.split.train) for cell in folds])
     for i, cell in enumerate(labelling.fewer):
-        split, (number, place) = cell.cut.split, divmod(i, sizes)
+        split, (number, place) = cell.evaluation.split, divmod(i, sizes)
         mine = labelling.fold == number
         guess = np.asarray(run.store.read(cell.key).proba).argmax(axis=1)
         label[place, mine] = guess[np.searchsorted(split.test, dataset.labelled[mine])]

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.run.plan import Cut
-from harness.run.runner import Run, made
+from harness.run.plan import EvaluationSplit
+from harness.run.runner import Run, cached_artifacts
 from harness.scoring.leaderboard import Comparison, Ending
 from harness.scoring.scores import Value
 
@@ -96,12 +96,12 @@ TIMING_COLUMNS = (
 
 
 def _about_cell(ending: Ending) -> Row:
-    return {"labeler": ending.cell.candidate.title} | _about_cut(ending.cell.cut)
+    return {"labeler": ending.cell.candidate.title} | _about_cut(ending.cell.evaluation)
 
 
-def _about_cut(cut: Cut) -> Row:
-    split = cut.split
-    return {"comparison": cut.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
+def _about_cut(evaluation: EvaluationSplit) -> Row:
+    split = evaluation.split
+    return {"comparison": evaluation.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
 
 
 def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
@@ -110,8 +110,10 @@ def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
     A cell's seconds are those of its `label` call. Blocks and lists may have been made by an earlier run; the seconds
     of `neighbors_shared` are those of a list that was made once for several cells, and not in the cell's own.
     """
-    for kind, name, cut, cost in made(run):
-        yield {"kind": kind, "on": name} | (_about_cut(cut) if cut else {}) | {"status": "ok"} | _cost(cost)
+    for kind, name, evaluation, cost in cached_artifacts(run):
+        yield (
+            {"kind": kind, "on": name} | (_about_cut(evaluation) if evaluation else {}) | {"status": "ok"} | _cost(cost)
+        )
     for ending in ended:
         scores, on = ending.scores, "+".join(ending.cell.blocks)
         cost = _cost(ending.timing) | {"parameters": scores and scores.facts.get("parameters")}

@@ -51,7 +51,7 @@ def details(ended: list[Ending]) -> dict[tuple[str, str], list[Detail]]:
     """Return the tables of each labeler that has any, by (comparison, labeler)."""
     groups: dict[tuple[str, str], list[Ending]] = {}
     for ending in ended:
-        groups.setdefault((ending.cell.cut.comparison, ending.cell.candidate.title), []).append(ending)
+        groups.setdefault((ending.cell.evaluation.comparison, ending.cell.candidate.title), []).append(ending)
     found = {key: list(_details(group, ended)) for key, group in groups.items()}
     return {key: tables for key, tables in found.items() if tables}
 
@@ -124,7 +124,7 @@ def _control(sheet: Sheet, ending: Ending, ended: list[Ending]) -> None:
         sheet.notes.append(f"Nothing on real labels: {spec.display_name(base)} is not in this suite by itself.")
         return
     title = points[0].cell.candidate.title
-    curve = {len(each.cell.cut.split.train): each.scores.honest for each in points if each.scores is not None}
+    curve = {len(each.cell.evaluation.split.train): each.scores.honest for each in points if each.scores is not None}
     sizes = sorted(curve)
     for metric in CONTROLLED:
         reached = [curve[size][metric, None, None].value for size in sizes]
@@ -147,7 +147,7 @@ def _inner(labeler: Any) -> Any:
 
 def _is_point(each: Ending, base: Any, ending: Ending) -> bool:
     """Say whether a cell is on the base's learning curve for this one: the same kind of split, seed and fold."""
-    one, other = each.cell.cut, ending.cell.cut
+    one, other = each.cell.evaluation, ending.cell.evaluation
     same = (one.split.seed, one.split.fold) == (other.split.seed, other.split.fold)
     return same and one.family == other.family and each.scores is not None and each.cell.candidate.labeler == base
 

@@ -202,7 +202,7 @@ def _verdicts(run: Run, comparison: Comparison) -> dict[str, str]:
     known = audit_verdicts.read(run.store.folder)
     keys: dict[str, set[str]] = {}
     for cell in run.cells if known else ():
-        if cell.cut.comparison == comparison.title:
+        if cell.evaluation.comparison == comparison.title:
             keys.setdefault(cell.candidate.title, set()).add(cell.key)
     return {title: known[min(mine)].judgement for title, mine in keys.items() if mine <= known.keys()}
 

@@ -262,7 +262,7 @@ def _fine(values: Iterable[Any]) -> int:
 def failures(ended: list[Ending]) -> Sheet:
     """Return the cells without a result: their number for each labeler and reason."""
     counts = Counter(
-        (e.cell.cut.comparison, e.cell.candidate.title, e.status, e.reason) for e in ended if e.status != "ok"
+        (e.cell.evaluation.comparison, e.cell.candidate.title, e.status, e.reason) for e in ended if e.status != "ok"
     )
     rows = [(*about, count) for about, count in counts.items()]
     names = ("Comparison", "Labeler", "Status", "Reason", "Cells")

@@ -32,7 +32,7 @@ def tried(run: Run, comparison: Comparison) -> Sheet | None:
     methods: dict[str, dict[int, None]] = {}
     for cell in run.cells:
         title = cell.candidate.title
-        if cell.cut.comparison == comparison.title and title in place:
+        if cell.evaluation.comparison == comparison.title and title in place:
             methods.setdefault(_method(cell.candidate.labeler), {})[place[title]] = None
     if all(len(settings) == 1 for settings in methods.values()):
         return None

@@ -13,16 +13,16 @@ import numpy as np
 from harness.errors import DataError
 from harness.plugin.items import Items
 from harness.run import timing
-from harness.run.block_writer import ARRAY, OUTCOME, rows_in, write, write_header
+from harness.run.block_writer import ARRAY_FILE, OUTCOME_FILE, count_rows, write_block, write_header
 from harness.run.blocks import Recipe, is_made
-from harness.run.shards import Shard, can_be_cut, is_rowwise
+from harness.run.shards import Shard, can_be_sharded, is_rowwise
 from harness.suite import spec
 from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
-SHARD = "shard.json"  # stands beside the rows of a finished shard
-MIN_ROWS = 10_000  # that make another worker worth starting
+SHARD_FILE = "shard.json"  # stands beside the rows of a finished shard
+MIN_ROWS_PER_WORKER = 10_000  # that make another worker worth starting
 
 Slots = tuple[str | None, ...]
 """The workers that may run at a time: for each the GPU that it shall see, or None for those it sees anyway."""
@@ -30,7 +30,7 @@ Slots = tuple[str | None, ...]
 
 def default_slots(recipe: Recipe, rows: int, cores: int) -> Slots:
     """Return one worker per core for a row-wise feature set that is worth it, else one."""
-    return (None,) * (max(1, min(cores, rows // MIN_ROWS)) if is_rowwise(recipe) else 1)
+    return (None,) * (max(1, min(cores, rows // MIN_ROWS_PER_WORKER)) if is_rowwise(recipe) else 1)
 
 
 def build_block(
@@ -47,12 +47,12 @@ def build_block(
     Shards that a killed run has begun are continued, however many there were. Raises DataError where the block cannot
     be made, InUse where another process makes a shard of it.
     """
-    number_of_shards = (_begun(recipe, cache) or len(slots)) if can_be_cut(recipe) else 1
+    number_of_shards = (_started_count(recipe, cache) or len(slots)) if can_be_sharded(recipe) else 1
     shards = [Shard(number, number_of_shards) for number in range(1, number_of_shards + 1)]
     with hold_lock(_lock(recipe, cache)):
         if not is_made(recipe, cache):
             _build(shards, recipe, items, cache, processes, limits, progress, slots)
-            _join(recipe, items, cache, number_of_shards)
+            _join_shards(recipe, items, cache, number_of_shards)
 
 
 def build_shards(
@@ -70,14 +70,14 @@ def build_shards(
         return
     _build(shards, recipe, items, cache, processes, limits, progress, slots)
     with hold_lock(_lock(recipe, cache)):
-        _join(recipe, items, cache, shards[0].of)
+        _join_shards(recipe, items, cache, shards[0].count)
 
 
-def missing_shards(recipe: Recipe, items: Items, cache: Path, of: int) -> list[Shard]:
+def missing_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> list[Shard]:
     """Return the shards that are not finished. An empty one always is."""
     if is_made(recipe, cache):
         return []
-    shards = (Shard(number, of) for number in range(1, of + 1))
+    shards = (Shard(number, count) for number in range(1, count + 1))
     return [shard for shard in shards if not _is_finished(shard, recipe, len(items), cache)]
 
 
@@ -94,16 +94,16 @@ def _build(
     """Run the shards that are not finished, each under its lock."""
     with ExitStack() as locks:
         for shard in shards:
-            locks.enter_context(hold_lock(_folder(shard, recipe, cache) / "lock", wait=False))
-        waiting = [shard for shard in missing_shards(recipe, items, cache, shards[0].of) if shard in shards]
+            locks.enter_context(hold_lock(_shard_folder(shard, recipe, cache) / "lock", wait=False))
+        waiting = [shard for shard in missing_shards(recipe, items, cache, shards[0].count) if shard in shards]
 
         def report() -> None:
-            progress(sum(rows_in(_folder(shard, recipe, cache) / ARRAY) for shard in shards))
+            progress(sum(count_rows(_shard_folder(shard, recipe, cache) / ARRAY_FILE) for shard in shards))
 
-        _run(waiting, recipe, items, cache, processes, limits, report, slots)
+        _run_shards(waiting, recipe, items, cache, processes, limits, report, slots)
 
 
-def _run(
+def _run_shards(
     waiting: list[Shard],
     recipe: Recipe,
     items: Items,
@@ -120,15 +120,15 @@ def _run(
         while waiting or running:
             while waiting and free:
                 shard, gpu = waiting.pop(), free.pop()
-                folder = _folder(shard, recipe, cache)
-                rows_before = rows_in(folder / ARRAY)
+                folder = _shard_folder(shard, recipe, cache)
+                rows_before = count_rows(folder / ARRAY_FILE)
                 child = _start_worker(recipe, items, processes, folder, shard.span(len(items)), gpu)
                 running[id(child)] = child, gpu, rows_before
             for child, limit in wait_any([child for child, _, _ in running.values()], limits, timeout=0.1):
                 _, gpu, rows_before = running.pop(id(child))
                 about = _read_outcome(recipe, child, limit)
                 _record_cost(recipe, child, rows_before)
-                (child.folder / SHARD).write_text(canonical_json(about))
+                (child.folder / SHARD_FILE).write_text(canonical_json(about))
                 free.append(gpu)
             report()
     finally:
@@ -140,11 +140,11 @@ def _start_worker(
     recipe: Recipe, items: Items, processes: Processes, folder: Path, span: tuple[int, int], gpu: str | None
 ) -> Child:
     """Start a worker that writes rows `span` of a block into folder/array.npy, after those that are there."""
-    (folder / OUTCOME).unlink(missing_ok=True)
+    (folder / OUTCOME_FILE).unlink(missing_ok=True)
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
         items = replace(items, columns=(items.text,), hidden=())
     job = (spec.to_spec(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
-    return processes.start(write, job, folder)
+    return processes.start(write_block, job, folder)
 
 
 def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, 
     Raises DataError with the reason why it failed, a `limit` that it passed among them.
     """
     try:
-        outcome: dict[str, Any] | None = json.loads((child.folder / OUTCOME).read_text())
+        outcome: dict[str, Any] | None = json.loads((child.folder / OUTCOME_FILE).read_text())
     except (OSError, ValueError):
         outcome = None
     if limit or outcome is None:
@@ -165,32 +165,34 @@ def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, 
 
 def _record_cost(recipe: Recipe, child: Child, rows_before: int) -> None:
     """Write beside its rows what an ended worker has cost; it did not make the first `rows_before`."""
-    rows = rows_in(child.folder / ARRAY) - rows_before
-    timing.note(child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.to_spec(recipe.maker))
+    rows = count_rows(child.folder / ARRAY_FILE) - rows_before
+    timing.write_timing(
+        child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.to_spec(recipe.maker)
+    )
 
 
-def _join(recipe: Recipe, items: Items, cache: Path, of: int) -> None:
+def _join_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> None:
     """Join the shards to the finished block if none is missing. The caller holds the block's lock."""
-    if is_made(recipe, cache) or missing_shards(recipe, items, cache, of):
+    if is_made(recipe, cache) or missing_shards(recipe, items, cache, count):
         return
-    shards = [Shard(number, of) for number in range(1, of + 1)]
-    parts = [folder for shard in shards if ((folder := _folder(shard, recipe, cache)) / ARRAY).exists()]
-    widths = {np.load(part / ARRAY, mmap_mode="r").shape[1] for part in parts}
+    shards = [Shard(number, count) for number in range(1, count + 1)]
+    parts = [folder for shard in shards if ((folder := _shard_folder(shard, recipe, cache)) / ARRAY_FILE).exists()]
+    widths = {np.load(part / ARRAY_FILE, mmap_mode="r").shape[1] for part in parts}
     if len(widths) > 1:
         raise DataError(f"block {recipe.name!r}: its shards have {sorted(widths)} columns; remove {parts[0].parent}")
-    joined = _home(recipe, cache).with_suffix(".joined")
+    joined = _block_folder(recipe, cache).with_suffix(".joined")
     shutil.rmtree(joined, ignore_errors=True)
     joined.mkdir(parents=True)
     if len(parts) == 1:
-        (parts[0] / ARRAY).rename(joined / ARRAY)
+        (parts[0] / ARRAY_FILE).rename(joined / ARRAY_FILE)
     else:
-        _concatenate(parts, len(items), widths.pop(), joined / ARRAY)
-    timing.note(joined, **_cost_of(parts))
-    _commit_block(joined, cache / "blocks" / recipe.key, json.loads((parts[0] / SHARD).read_text()))
+        _concatenate(parts, len(items), widths.pop(), joined / ARRAY_FILE)
+    timing.write_timing(joined, **_total_cost(parts))
+    _commit_block(joined, cache / "blocks" / recipe.key, json.loads((parts[0] / SHARD_FILE).read_text()))
     for shard in shards:
-        shutil.rmtree(_folder(shard, recipe, cache), ignore_errors=True)
-    if not any(_home(recipe, cache).iterdir()):
-        _home(recipe, cache).rmdir()
+        shutil.rmtree(_shard_folder(shard, recipe, cache), ignore_errors=True)
+    if not any(_block_folder(recipe, cache).iterdir()):
+        _block_folder(recipe, cache).rmdir()
 
 
 def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None:
@@ -198,7 +200,7 @@ def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None
     with target.open("wb") as out:
         write_header(out, rows, width)
         for part in parts:
-            with (part / ARRAY).open("rb") as source:
+            with (part / ARRAY_FILE).open("rb") as source:
                 np.lib.format.read_magic(source)
                 np.lib.format.read_array_header_1_0(source)
                 shutil.copyfileobj(source, out, 2**24)
@@ -211,9 +213,9 @@ def _commit_block(joined: Path, folder: Path, about: Mapping[str, Any]) -> None:
     joined.rename(folder)
 
 
-def _cost_of(parts: list[Path]) -> dict[str, Any]:
+def _total_cost(parts: list[Path]) -> dict[str, Any]:
     """Return what shards have cost together: the sum of their seconds, the memory of the largest."""
-    costs = [cost for part in parts if (cost := timing.noted(part))]
+    costs = [cost for part in parts if (cost := timing.read_timing(part))]
     if not costs:
         return {}
     sums: dict[str, Any] = {name: sum(cost[name] for cost in costs) for name in ("seconds", "rows")}
@@ -224,25 +226,25 @@ def _lock(recipe: Recipe, cache: Path) -> Path:
     return (cache / "blocks" / recipe.key).with_suffix(".lock")
 
 
-def _home(recipe: Recipe, cache: Path) -> Path:
+def _block_folder(recipe: Recipe, cache: Path) -> Path:
     return (cache / "blocks" / recipe.key).with_suffix(".shards").absolute()
 
 
-def _folder(shard: Shard, recipe: Recipe, cache: Path) -> Path:
-    return _home(recipe, cache) / str(shard)
+def _shard_folder(shard: Shard, recipe: Recipe, cache: Path) -> Path:
+    return _block_folder(recipe, cache) / str(shard)
 
 
 def _is_finished(shard: Shard, recipe: Recipe, size: int, cache: Path) -> bool:
     start, stop = shard.span(size)
-    folder = _folder(shard, recipe, cache)
-    return start == stop or ((folder / SHARD).exists() and rows_in(folder / ARRAY) == stop - start)
+    folder = _shard_folder(shard, recipe, cache)
+    return start == stop or ((folder / SHARD_FILE).exists() and count_rows(folder / ARRAY_FILE) == stop - start)
 
 
-def _begun(recipe: Recipe, cache: Path) -> int | None:
+def _started_count(recipe: Recipe, cache: Path) -> int | None:
     """Return the number of shards of a killed run: of several such numbers, that with the most rows."""
     rows: dict[int, int] = {}
-    for folder in _home(recipe, cache).glob("*-of-*"):
+    for folder in _block_folder(recipe, cache).glob("*-of-*"):
         of = folder.name.partition("-of-")[2]
         if of.isdecimal():
-            rows[int(of)] = rows.get(int(of), 0) + rows_in(folder / ARRAY)
+            rows[int(of)] = rows.get(int(of), 0) + count_rows(folder / ARRAY_FILE)
     return max(rows, key=lambda of: (rows[of], of)) if rows else None

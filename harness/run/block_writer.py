@@ -15,13 +15,13 @@ from harness.suite import spec
 from harness.suite.catalog import resolve
 from harness.utils.hashing import canonical_json
 
-PART = 8_192  # rows a row-wise feature set is asked for at a time
-ARRAY = "array.npy"
-OUTCOME = "outcome.json"
+ROWWISE_ROWS = 8_192  # rows a row-wise feature set is asked for at a time
+ARRAY_FILE = "array.npy"
+OUTCOME_FILE = "outcome.json"
 
 
-def write(
-    what: Mapping[str, Any],
+def write_block(
+    maker_spec: Mapping[str, Any],
     reference: tuple[str, str, str | None],
     kind: str,
     name: str,
@@ -29,16 +29,18 @@ def write(
     span: tuple[int, int],
     gpu: str | None,
 ) -> None:
-    """Write rows `span` of a block into the working directory, and what became of it into OUTCOME. Runs in the worker.
+    """Write rows `span` of a block into the working directory, and what became of it into OUTCOME_FILE. Runs in the
+    worker.
 
-    `what` and `reference` are the maker's spec and class; `gpu` is the one GPU it shall see, None those it sees anyway.
+    `maker_spec` and `reference` are the maker's spec and class; `gpu` is the one GPU it shall see, None those it sees
+    anyway.
     """
     outcome: dict[str, Any]
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # read when CUDA first works, which no preloaded module lets it
     try:
-        maker = spec.from_spec(what, lambda _kind, _name: resolve(reference))
-        outcome = {"kind": kind, "names": fill(maker, kind, name, items, Path(ARRAY), span)}
+        maker = spec.from_spec(maker_spec, lambda _kind, _name: resolve(reference))
+        outcome = {"kind": kind, "names": fill(maker, kind, name, items, Path(ARRAY_FILE), span)}
     except DataError as error:
         outcome = {"error": f"block {name!r}: {error}"}
     except Exception as error:
@@ -47,7 +49,7 @@ def write(
         traceback.print_exc()
         reason = (str(error).strip() or "no message").splitlines()[0]
         outcome = {"error": f"block {name!r}: {type(error).__name__}: {reason}; see {Path.cwd() / 'log.txt'}"}
-    Path(OUTCOME).write_text(canonical_json(outcome))
+    Path(OUTCOME_FILE).write_text(canonical_json(outcome))
 
 
 def fill(
@@ -56,7 +58,7 @@ def fill(
     """Write the rows `span`, or all, of a block one chunk after the other; returns the names of its columns."""
     first, stop = span or (0, len(items))
     resumable = getattr(maker, "resumable", True) if kind == "embedding" else getattr(maker, "rowwise", False)
-    done = first + (rows_in(file) if resumable else 0)
+    done = first + (count_rows(file) if resumable else 0)
     names: tuple[str, ...] = getattr(maker, "names", ())
     width = (_row_offset(file, 1) - _row_offset(file, 0)) // 4 if done > first else None
     if done == stop and kind == "embedding":
@@ -65,7 +67,7 @@ def fill(
         if done > first:
             out.truncate(out.seek(_row_offset(file, done - first)))
         for chunk, found in _chunks(maker, kind, items, done):
-            part = _checked(chunk, kind, items, done)
+            part = _check_chunk(chunk, kind, items, done)
             names = found or names
             if width not in (None, part.shape[1]):
                 raise DataError(f"gave {part.shape[1]} columns from row number {done:,} on, {width} before")
@@ -93,12 +95,12 @@ def _chunks(maker: Any, kind: str, items: Items, start: int) -> Iterator[tuple[N
         for chunk in found:
             yield chunk, ()
         return
-    for part in items.parts(PART, start) if getattr(maker, "rowwise", False) else (items,):
+    for part in items.parts(ROWWISE_ROWS, start) if getattr(maker, "rowwise", False) else (items,):
         answer = maker.features(part)
         yield answer if isinstance(answer, tuple) else (answer, ())
 
 
-def _checked(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats:
+def _check_chunk(chunk: NDArray[Any], kind: str, items: Items, start: int) -> Floats:
     """Return a chunk as float32 if every row of it can be used; `start` is the number of its first row."""
     given = np.asarray(chunk)
     if given.ndim != 2 or given.shape[1] == 0:
@@ -149,7 +151,7 @@ def _row_offset(file: Path, rows: int) -> int:
         return source.tell() + rows * shape[1] * 4
 
 
-def rows_in(file: Path) -> int:
+def count_rows(file: Path) -> int:
     """Return how many whole rows a .npy file that is being written holds."""
     try:
         first = _row_offset(file, 0)

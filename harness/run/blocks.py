@@ -14,12 +14,12 @@ from harness.data.dataset import Dataset
 from harness.errors import DataError
 from harness.plugin.block import Block
 from harness.plugin.items import Items
-from harness.run.block_writer import ARRAY, rows_in
+from harness.run.block_writer import ARRAY_FILE, count_rows
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.utils.hashing import canonical_json, digest, library_versions
 
-SCHEMA = 1
+BLOCK_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,19 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
     try:
         maker = maker.pinned() if hasattr(maker, "pinned") else maker
         what = spec.identity(maker, memo)
-        rows = _texts_of(items, memo) if getattr(maker, "text_only", False) else items.identity
+        rows = _hash_texts(items, memo) if getattr(maker, "text_only", False) else items.identity
     except DataError as error:
         raise DataError(f"block {name!r}: {error}") from None
     except OSError as error:
         raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
-    libraries = library_versions() | _versions_of(getattr(maker, "requires", ()))
-    key = digest(SCHEMA, rows, what, entry.identity(), libraries)
+    libraries = library_versions() | _module_versions(getattr(maker, "requires", ()))
+    key = digest(BLOCK_SCHEMA, rows, what, entry.identity(), libraries)
     made_by = {"distribution": f"{entry.distribution} {entry.version}".strip(), "files": entry.code()}
     parts = {"rows": rows, "maker": what, "code": made_by, "libraries": libraries}
     return Recipe(name, maker, key, entry.reference(), parts)
 
 
-def _versions_of(modules: tuple[str, ...]) -> dict[str, str]:
+def _module_versions(modules: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of the distributions that are called as their modules are."""
     found = {}
     for module in modules:
@@ -72,7 +72,7 @@ def _versions_of(modules: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _texts_of(items: Items, memo: Path) -> str:
+def _hash_texts(items: Items, memo: Path) -> str:
     """Return the hash of the conversations in row order, noted under the identity of the items."""
     note = memo / f"texts-{items.identity[:32]}.json"
     try:
@@ -94,16 +94,16 @@ def _texts_of(items: Items, memo: Path) -> str:
 def is_made(recipe: Recipe, cache: Path) -> bool:
     """Say whether the block is on disk."""
     folder = cache / "blocks" / recipe.key
-    return (folder / "block.json").exists() and rows_in(folder / ARRAY) > 0
+    return (folder / "block.json").exists() and count_rows(folder / ARRAY_FILE) > 0
 
 
-def array_of(recipe: Recipe, cache: Path) -> Path:
+def array_file(recipe: Recipe, cache: Path) -> Path:
     """Return the file with the array of a block that is on disk."""
-    return cache / "blocks" / recipe.key / ARRAY
+    return cache / "blocks" / recipe.key / ARRAY_FILE
 
 
 def open_block(recipe: Recipe, cache: Path) -> Block:
     """Map a block that is on disk."""
     folder = cache / "blocks" / recipe.key
     about = json.loads((folder / "block.json").read_text())
-    return Block.open(str(folder.absolute() / ARRAY), about["kind"], tuple(about["names"]), recipe.key)
+    return Block.open(str(folder.absolute() / ARRAY_FILE), about["kind"], tuple(about["names"]), recipe.key)

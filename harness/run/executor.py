@@ -18,18 +18,18 @@ from harness.plugin.needs import Among, needs
 from harness.plugin.precomputed import PrecomputedNeighbors
 from harness.plugin.protocols import iter_plugins
 from harness.plugin.task import Predictions, find_error
-from harness.run.estimates import asked_of
-from harness.run.plan import Cell, Cut
-from harness.run.scheduler import Room
+from harness.run.estimates import cost_features
+from harness.run.plan import Cell, EvaluationSplit
+from harness.run.scheduler import MemoryBudget
 from harness.run.store import Store
-from harness.run.worker import ANSWER, References, label
+from harness.run.worker import ANSWER_FILE, References, label_in_worker
 from harness.search.engine import Engine
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
-Lists = dict[Cut, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
+NeighborLists = dict[EvaluationSplit, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,34 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run(
+def run_cells(
     cells: list[Cell],
     dataset: Dataset,
     blocks: Mapping[str, Block],
-    lists: Lists,
+    lists: NeighborLists,
     catalog: Catalog,
     store: Store,
     processes: Processes,
     limits: Limits,
     jobs: int,
     report: Callable[[Outcome], None],
-    room: Room,
+    budget: MemoryBudget,
     engine: Engine = "auto",
 ) -> None:
     """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on.
 
-    Cells start in the order given, but one for which there is no `room` beside those that run lets others pass.
+    Cells start in the order given, but one for which there is no `budget` beside those that run lets others pass.
     """
     # Labelers that differ in name alone have one key, and so one cell.
     waiting, running = list({cell.key: cell for cell in cells}.values())[::-1], dict[int, tuple[Cell, Child]]()
     ended: list[tuple[Cell, Child, str | None]] = []
     try:
         while waiting or running or ended:
-            while len(running) < jobs and (cell := room.take(waiting, [cell for cell, _ in running.values()])):
+            while len(running) < jobs and (cell := budget.take(waiting, [cell for cell, _ in running.values()])):
                 child = _start(cell, dataset, blocks, lists, catalog, store, processes, engine)
                 running[id(child)] = cell, child
             for cell, child, stopped in ended:  # while others run: a commit waits for the disk
-                report(_finish(cell, child, stopped, dataset.n_classes, store, blocks, processes.threads))
+                report(_commit_or_fail(cell, child, stopped, dataset.n_classes, store, blocks, processes.threads))
             limits_passed = wait_any([child for _, child in running.values()], limits, timeout=0.05)
             ended = [(*running.pop(id(child)), limit) for child, limit in limits_passed]
     finally:
@@ -81,7 +81,7 @@ def _start(
     cell: Cell,
     dataset: Dataset,
     blocks: Mapping[str, Block],
-    lists: Lists,
+    lists: NeighborLists,
     catalog: Catalog,
     store: Store,
     processes: Processes,
@@ -91,17 +91,17 @@ def _start(
     folder.mkdir()
     labeler = cell.candidate.labeler
     references: References = {plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
-    task = make_task(dataset, cell.cut.split, {name: blocks[name] for name in cell.blocks})
-    here = lists.get(cell.cut, {})
+    task = make_task(dataset, cell.evaluation.split, {name: blocks[name] for name in cell.blocks})
+    here = lists.get(cell.evaluation, {})
     asked = {(need.on, need.among) for need in needs(labeler)}
     listed, graphs = (
         {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
     )
     task = replace(task, listed=listed, graphs=graphs)
-    return processes.start(label, (spec.to_spec(labeler), references, task, engine), folder.absolute())
+    return processes.start(label_in_worker, (spec.to_spec(labeler), references, task, engine), folder.absolute())
 
 
-def _finish(
+def _commit_or_fail(
     cell: Cell,
     child: Child,
     stopped: str | None,
@@ -112,13 +112,13 @@ def _finish(
 ) -> Outcome:
     """Check what the worker left and commit it, or remember why there is nothing."""
     seconds = child.seconds
-    answer = None if stopped else _read(child.folder)
+    answer = None if stopped else _read_answer(child.folder)
     if answer is None:
         status, reason = "failed", stopped or child.describe_exit()
     else:
         status, reason = answer["status"], answer["reason"]
     if status == "ok" and answer is not None:
-        reason = _seal(child.folder, len(cell.cut.split.test), n_classes, answer) or ""
+        reason = _validate(child.folder, len(cell.evaluation.split.test), n_classes, answer) or ""
         status = "failed" if reason else "ok"
     _shorten(child.folder / LOG_FILE)
     if status != "ok" or answer is None:
@@ -128,21 +128,26 @@ def _finish(
         return Outcome(cell, status, reason, seconds)
     record = {
         "spec": spec.to_spec(cell.candidate.labeler),
-        "split": [cell.cut.comparison, cell.cut.split.seed, cell.cut.split.ratio, cell.cut.split.fold],
+        "split": [
+            cell.evaluation.comparison,
+            cell.evaluation.split.seed,
+            cell.evaluation.split.ratio,
+            cell.evaluation.split.fold,
+        ],
         "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
     }
     cost = {"seconds": answer["seconds"], "wall": seconds, "memory": max(child.peak, answer["memory"])}
-    asked = asked_of(cell, {name: block.array.shape[1] for name, block in blocks.items()})
+    asked = cost_features(cell, {name: block.array.shape[1] for name, block in blocks.items()})
     store.commit(cell.key, child.folder, record, cost | {"threads": threads, "searches": answer["searches"]} | asked)
     return Outcome(cell, "ok", "", seconds)
 
 
-def _seal(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
+def _validate(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
     """Check the arrays a worker left, by the parent's own eyes, and add the labels they imply."""
     checkpoints, files = answer["checkpoints"], answer["files"]
-    _tidy(folder, {LOG_FILE, *files})
+    _remove_unlisted(folder, {LOG_FILE, *files})
     try:
         proba = np.load(folder / "proba.npy", allow_pickle=False)
         states = np.load(folder / "checkpoints.npy", allow_pickle=False) if checkpoints else []
@@ -156,7 +161,7 @@ def _seal(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> st
     return fault
 
 
-def _tidy(folder: Path, kept: set[str]) -> None:
+def _remove_unlisted(folder: Path, kept: set[str]) -> None:
     """Remove whatever a labeler has left in its working folder beside its answer."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -165,9 +170,9 @@ def _tidy(folder: Path, kept: set[str]) -> None:
             path.unlink()
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
+def _read_answer(folder: Path) -> dict[str, Any] | None:
     try:
-        answer = json.loads((folder / ANSWER).read_text())
+        answer = json.loads((folder / ANSWER_FILE).read_text())
     except (OSError, ValueError):
         return None
     whole = isinstance(answer, dict) and {"status", "reason"} <= answer.keys()

@@ -10,23 +10,23 @@ from pathlib import Path
 
 from harness.utils.hashing import canonical_json
 
-SETTLED = 1.0  # seconds; within a tick of the disk's clock a file can change and keep its times
+CLOCK_TICK_SECONDS = 1.0  # seconds; within a tick of the disk's clock a file can change and keep its times
 
 
 @dataclass(frozen=True)
-class Look:
+class Fingerprint:
     """One cell's folder from outside."""
 
-    mark: str  # hash of names, sizes, times and inodes
+    digest: str  # hash of names, sizes, times and inodes
     changed: float  # when its youngest file was, in seconds since 1970
 
     @property
-    def settled(self) -> bool:
+    def stable(self) -> bool:
         """Whether whatever changes the files from now on changes their look too."""
-        return time.time() - self.changed > SETTLED
+        return time.time() - self.changed > CLOCK_TICK_SECONDS
 
 
-def look(folder: Path, kinds: tuple[str, ...]) -> Look | None:
+def fingerprint_of(folder: Path, suffixes: tuple[str, ...]) -> Fingerprint | None:
     """Look at the files of these endings in a folder, without reading any; None where there is no such folder.
 
     The change time is among what is looked at because, unlike the modification time, no program can set it.
@@ -35,17 +35,17 @@ def look(folder: Path, kinds: tuple[str, ...]) -> Look | None:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(kinds):
+                if entry.name.endswith(suffixes):
                     stat = entry.stat()
                     times = stat.st_mtime_ns, stat.st_ctime_ns
                     seen.append((entry.name, stat.st_size, *times, stat.st_ino, stat.st_dev))
     except OSError:
         return None
     mark = hashlib.sha256(repr(sorted(seen)).encode()).hexdigest()[:32]
-    return Look(mark, max((max(each[2:4]) for each in seen), default=0) / 1e9)
+    return Fingerprint(mark, max((max(each[2:4]) for each in seen), default=0) / 1e9)
 
 
-class Marks:
+class FingerprintCache:
     """The marks of a run's whole cells, in one file. It is a note alone: without it, cells are read through again."""
 
     def __init__(self, file: Path) -> None:
@@ -53,14 +53,14 @@ class Marks:
         self._marks: dict[str, str] | None = None  # key -> mark; None: not read yet
         self._changed = False
 
-    def has(self, key: str, look: Look) -> bool:
+    def has(self, key: str, fingerprint: Fingerprint) -> bool:
         """Say whether the cell was whole when it looked like this."""
-        return self._known().get(key) == look.mark
+        return self._entries().get(key) == fingerprint.digest
 
-    def put(self, key: str, look: Look) -> None:
+    def add(self, key: str, fingerprint: Fingerprint) -> None:
         """Note how a whole cell looks."""
-        if not self.has(key, look):
-            self._known()[key] = look.mark
+        if not self.has(key, fingerprint):
+            self._entries()[key] = fingerprint.digest
             self._changed = True
 
     def save(self) -> None:
@@ -69,11 +69,11 @@ class Marks:
             return
         scratch = self.file.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
-            scratch.write_text(canonical_json(self._known()))
+            scratch.write_text(canonical_json(self._entries()))
             scratch.replace(self.file)
             self._changed = False
 
-    def _known(self) -> dict[str, str]:
+    def _entries(self) -> dict[str, str]:
         if self._marks is None:
             try:
                 read = json.loads(self.file.read_text())

@@ -9,8 +9,8 @@ from functools import cache
 from harness.utils.processes import cpu_flags, openblas_core
 
 # From the oldest to the newest instructions, each with the flag of the processor that it needs.
-TORCH = (("AVX2", {"avx2", "fma"}), ("AVX512", {"avx512vl", "avx512bw", "avx512dq", "fma"}))
-ONEDNN = (
+TORCH_LEVELS = (("AVX2", {"avx2", "fma"}), ("AVX512", {"avx512vl", "avx512bw", "avx512dq", "fma"}))
+ONEDNN_LEVELS = (
     ("SSE41", {"sse4_1"}),
     ("AVX", {"avx"}),
     ("AVX2", {"avx2"}),
@@ -33,7 +33,7 @@ class Hardware:
 
 
 @cache
-def kernels() -> dict[str, str]:
+def processor_kernels() -> dict[str, str]:
     """Name the instructions that each numeric library computes with here.
 
     Two machines that differ in one of them round differently, so they never share a cell. The variables by which the
@@ -45,26 +45,26 @@ def kernels() -> dict[str, str]:
     else:
         mkl = [f"{name}={os.environ[name]}" for name in MKL_VARIABLES if name in os.environ]
         others = {
-            "torch": _torch(flags),
-            "oneDNN": _onednn(flags),
+            "torch": _torch_kernels(flags),
+            "oneDNN": _onednn_kernels(flags),
             "MKL": " ".join([_vendor(), *mkl]),
         }
-    return {**others, "OpenBLAS": openblas_core(), "NumPy": _numpy(), "numba": _numba()}
+    return {**others, "OpenBLAS": openblas_core(), "NumPy": _numpy_kernels(), "numba": _numba_kernels()}
 
 
-def _torch(flags: set[str]) -> str:
+def _torch_kernels(flags: set[str]) -> str:
     """Return the capability by the rule of torch's dispatcher."""
     forced = os.environ.get("ATEN_CPU_CAPABILITY", "")
     if forced in ("default", "avx2", "avx512"):
         return forced.upper()
-    return _newest(TORCH, flags) or "DEFAULT"
+    return _newest(TORCH_LEVELS, flags) or "DEFAULT"
 
 
-def _onednn(flags: set[str]) -> str:
+def _onednn_kernels(flags: set[str]) -> str:
     """Return the newest instructions that both the processor and ONEDNN_MAX_CPU_ISA allow."""
-    own = _newest(ONEDNN, flags)
+    own = _newest(ONEDNN_LEVELS, flags)
     most = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
-    order = [name for name, _ in ONEDNN]
+    order = [name for name, _ in ONEDNN_LEVELS]
     if most in order and own in order:
         return order[min(order.index(most), order.index(own))]
     return own or "none"
@@ -83,14 +83,14 @@ def _vendor() -> str:
         return platform.processor() or "unknown"
 
 
-def _numpy() -> str:
+def _numpy_kernels() -> str:
     import numpy as np
 
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
     return "+".join([*extensions.get("baseline", []), *extensions.get("found", [])])
 
 
-def _numba() -> str:
+def _numba_kernels() -> str:
     """Return the processor that numba compiles for, as LLVM names it."""
     import llvmlite.binding as llvm
 

@@ -8,20 +8,23 @@ from typing import Any
 from harness.run.plan import Cell
 from harness.run.store import Store
 
-Parts = Mapping[str, Any]
+KeyParts = Mapping[str, Any]
 
 HASH = re.compile(r"[0-9a-f]{64}")
-SHOWN = 80  # characters of a value
-WEIGHT = {"labeler": 100, "task": 10}  # a cell of another labeler is farther away than one of other libraries
+MAX_SHOWN_CHARACTERS = 80  # characters of a value
+DIFFERENCE_WEIGHTS = {
+    "labeler": 100,
+    "task": 10,
+}  # a cell of another labeler is farther away than one of other libraries
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedCell:
     """A finished cell of a store, as its record tells of it."""
 
     key: str
     split: str  # "prefix, 10 % labelled, seed 3"
-    parts: Parts  # of its key; empty where the cell is older than their being written down
+    parts: KeyParts  # of its key; empty where the cell is older than their being written down
     spec: Mapping[str, Any]
 
     def __str__(self) -> str:
@@ -29,7 +32,7 @@ class Finished:
         return f"{name} | {self.split}"
 
 
-def finished(store: Store) -> list[Finished]:
+def read_finished(store: Store) -> list[FinishedCell]:
     """Return every whole cell of a store, those of earlier plans included, ordered by key."""
     found = []
     for folder in sorted(store.cells.glob("*")) if store.cells.exists() else []:
@@ -37,38 +40,40 @@ def finished(store: Store) -> list[Finished]:
         if record is not None:
             comparison, seed, _, fold = record["split"]
             split = f"{comparison}, seed {seed}" + ("" if fold is None else f", fold {fold + 1}")
-            found.append(Finished(folder.name, split, record.get("parts", {}), record["spec"]))
+            found.append(FinishedCell(folder.name, split, record.get("parts", {}), record["spec"]))
     return found
 
 
-def predecessor(parts: Parts, key: str, split: str, known: list[Finished]) -> Finished | None:
+def most_similar(parts: KeyParts, key: str, split: str, finished: list[FinishedCell]) -> FinishedCell | None:
     """Return the finished cell that is most like the one with these parts; None where there is none of its labeler."""
     names = set(parts["labeler"])
-    kin = [each for each in known if each.key != key and each.parts and set(each.parts["labeler"]) == names]
-    return min(kin, key=lambda each: (each.split != split, distance(each.parts, parts), each.key), default=None)
+    kin = [each for each in finished if each.key != key and each.parts and set(each.parts["labeler"]) == names]
+    return min(
+        kin, key=lambda each: (each.split != split, count_differences(each.parts, parts), each.key), default=None
+    )
 
 
-def distance(one: Parts, other: Parts) -> int:
+def count_differences(one: KeyParts, other: KeyParts) -> int:
     """Count the differences, those of the labeler's parameters and of its task for more than the rest."""
-    return sum(WEIGHT.get(place[0], 1) for place, _, _ in _differing(one, other))
+    return sum(DIFFERENCE_WEIGHTS.get(place[0], 1) for place, _, _ in _iter_differences(one, other))
 
 
-def differences(old: Parts, new: Parts) -> list[str]:
+def differences(old: KeyParts, new: KeyParts) -> list[str]:
     """Say, a sentence each, what differs between the parts of two keys.
 
     >>> differences({"libraries": {"numpy": "2.4.5"}, "threads": 1}, {"libraries": {"numpy": "2.4.6"}, "threads": 2})
     ['numpy 2.4.5 -> 2.4.6', 'threads 1 -> 2']
     """
-    return list(dict.fromkeys(_sentence(place, before, after) for place, before, after in _differing(old, new)))
+    return list(dict.fromkeys(_sentence(place, before, after) for place, before, after in _iter_differences(old, new)))
 
 
-def reasons(cell: Cell, store: Store) -> tuple[Finished | None, list[str]]:
+def explain(cell: Cell, store: Store) -> tuple[FinishedCell | None, list[str]]:
     """Return the finished cell that a planned one takes the place of, and what differs between the two."""
-    before = predecessor(cell.parts, cell.key, str(cell.cut), finished(store))
+    before = most_similar(cell.parts, cell.key, str(cell.evaluation), read_finished(store))
     return before, [] if before is None else differences(before.parts, cell.parts)
 
 
-def _differing(old: Parts, new: Parts) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def _iter_differences(old: KeyParts, new: KeyParts) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     one, other = dict(_leaves(old, ())), dict(_leaves(new, ()))
     for place in dict.fromkeys((*other, *one)):
         if one.get(place) != other.get(place):
@@ -101,9 +106,9 @@ def _sentence(place: tuple[str, ...], before: Any, after: Any) -> str:
             what = " ".join(place)
     if any(isinstance(value, str) and HASH.fullmatch(value) for value in (before, after)):
         return f"{what} changed"
-    return f"{what} {_short(before)} -> {_short(after)}"
+    return f"{what} {_shorten(before)} -> {_shorten(after)}"
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = "none" if value is None else str(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 3] + "..."

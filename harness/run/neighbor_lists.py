@@ -22,7 +22,7 @@ from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import Limits, Processes
 
-DONE = "done.txt"  # how many queries the worker has answered
+PROGRESS_FILE = "done.txt"  # how many queries the worker has answered
 
 
 def find_lists(
@@ -48,23 +48,23 @@ def find_lists(
         partial.mkdir(parents=True)
         total = shared.query_count
         lists = {
-            folder.name: (request.cut.split, request.neighbors.k, folder.name)
+            folder.name: (request.evaluation.split, request.neighbors.k, folder.name)
             for request, folder in zip(shared.lists, folders, strict=True)
         }
         arguments = (list(shared.blocks), list(lists.values()), shared.among == "all", threads, engine)
-        child = processes.start(_find, arguments, partial)
-        limit = child.wait(limits, lambda: progress(min(_answered(partial / DONE), total), total))
+        child = processes.start(_find_in_worker, arguments, partial)
+        limit = child.wait(limits, lambda: progress(min(_read_progress(partial / PROGRESS_FILE), total), total))
         if limit or not all((partial / name / RECORD_FILE).exists() for name in lists):
             raise HarnessError(f"neighbours on {'+'.join(shared.on)}: {limit or child.describe_exit()}")
         share = {"seconds": child.seconds / len(lists), "work": shared.cost / len(lists), "threads": threads}
         for name in lists:
-            timing.note(partial / name, **share, memory=child.peak)
+            timing.write_timing(partial / name, **share, memory=child.peak)
             shutil.rmtree(last.with_name(name), ignore_errors=True)
             (partial / name).rename(last.with_name(name))
         shutil.rmtree(partial)
 
 
-def _answered(file: Path) -> int:
+def _read_progress(file: Path) -> int:
     try:
         return int(file.read_text() or 0)
     except (OSError, ValueError):
@@ -74,7 +74,7 @@ def _answered(file: Path) -> int:
 # What follows runs in the worker.
 
 
-def _find(
+def _find_in_worker(
     blocks: list[Block], lists: list[tuple[Split, int, str]], among_all: bool, threads: int, engine: Engine
 ) -> None:
     import faiss
@@ -82,16 +82,16 @@ def _find(
     faiss.omp_set_num_threads(threads)
 
     def report(done: int) -> None:
-        Path(DONE).write_text(str(done))
+        Path(PROGRESS_FILE).write_text(str(done))
 
     with use_engine(engine):
-        if not among_all and len(lists) > 1 and _pass(blocks, lists, threads, engine, report):
+        if not among_all and len(lists) > 1 and _find_nested(blocks, lists, threads, engine, report):
             return
         for split, k, name in lists:
-            _alone(blocks, split, k, name, among_all, report)
+            _find_one(blocks, split, k, name, among_all, report)
 
 
-def _alone(
+def _find_one(
     blocks: list[Block], split: Split, k: int, name: str, among_all: bool, report: Callable[[int], None]
 ) -> None:
     """Find one list."""
@@ -101,10 +101,10 @@ def _alone(
     with use_engine(current_engine()) as searches:
         similarity, index = nearest(normalize(X, rows), rows, n, start, k, report)
     del X
-    _write(name, similarity.shape, lambda part: (similarity[part], index[part]), searches[0])
+    _write_list(name, similarity.shape, lambda part: (similarity[part], index[part]), searches[0])
 
 
-def _pass(
+def _find_nested(
     blocks: list[Block],
     lists: list[tuple[Split, int, str]],
     threads: int,
@@ -133,18 +133,18 @@ def _pass(
         position = np.zeros(len(rows), np.int32)
         position[place[split.train]] = np.arange(len(split.train))
         query = place[split.test] - level.first
-        _write(name, (len(query), k), _part_of(level, query, position, k), {"k": k, **facts})
+        _write_list(name, (len(query), k), _select_part(level, query, position, k), {"k": k, **facts})
     return True
 
 
-Part = Callable[[slice], tuple[Floats, NDArray[Any]]]
+ReadPart = Callable[[slice], tuple[Floats, NDArray[Any]]]
 
 
-def _part_of(level: Level, query: Rows, position: NDArray[np.int32], k: int) -> Part:
+def _select_part(level: Level, query: Rows, position: NDArray[np.int32], k: int) -> ReadPart:
     return lambda part: (level.similarity[query[part], :k], position[level.place[query[part], :k]])
 
 
-def _write(name: str, shape: tuple[int, ...], part: Part, facts: Mapping[str, Any]) -> None:
+def _write_list(name: str, shape: tuple[int, ...], part: ReadPart, facts: Mapping[str, Any]) -> None:
     """Write a list, some rows at a time: all of it is as large as the memory that a cell may have."""
     folder = Path(name)
     folder.mkdir()

@@ -10,24 +10,24 @@ import numpy as np
 from harness.plugin.block import Block, Rows
 from harness.plugin.needs import Among, NeighborRequest, needs
 from harness.plugin.precomputed import RECORD_FILE, PrecomputedNeighbors, fingerprint
-from harness.run.hardware import kernels
-from harness.run.plan import Cell, Cut, core_code
+from harness.run.hardware import processor_kernels
+from harness.run.plan import Cell, EvaluationSplit, core_code
 from harness.search.neighbors import graph_rows
 from harness.utils.hashing import digest, hash_array, hash_code
 
-MIN_SAVING = 2e10  # multiplications saved that are worth a worker of its own
+MIN_SAVED_MULTIPLICATIONS = 2e10  # multiplications saved that are worth a worker of its own
 
 
 @dataclass(frozen=True)
 class ListRequest:
     """One list that the cells of a split need."""
 
-    cut: Cut
+    evaluation: EvaluationSplit
     neighbors: NeighborRequest
 
     def query_count(self, n_rows: int) -> int:
         """Return the number of rows that the list has, of a population of `n_rows`."""
-        return n_rows if self.neighbors.among == "all" else len(self.cut.split.test)
+        return n_rows if self.neighbors.among == "all" else len(self.evaluation.split.test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class SharedSearch:
     @property
     def cost(self) -> float:
         """The multiplications of the search, at most."""
-        base = self.n_rows if self.among == "all" else len(self.lists[-1].cut.split.train)
+        base = self.n_rows if self.among == "all" else len(self.lists[-1].evaluation.split.train)
         return float(base) * self.query_count * self._columns
 
     @property
@@ -66,27 +66,27 @@ class SharedSearch:
 
     def is_worth_sharing(self, cells: list[Cell]) -> bool:
         """Return True if cells that search for themselves would take noticeably longer."""
-        users = {id(request.cut): 0 for request in self.lists}
+        users = {id(request.evaluation): 0 for request in self.lists}
         for cell in cells:
-            if id(cell.cut) in users:
+            if id(cell.evaluation) in users:
                 declared = [(need.on, need.among) for need in needs(cell.candidate.labeler)]
-                users[id(cell.cut)] += (self.on, self.among) in declared
+                users[id(cell.evaluation)] += (self.on, self.among) in declared
         pairs = 0
         for request in self.lists:
-            split = request.cut.split
+            split = request.evaluation.split
             size = self.n_rows**2 if self.among == "all" else len(split.train) * len(split.test)
-            pairs += users[id(request.cut)] * size
-        several = len(self.lists) > 1 or users[id(self.lists[0].cut)] > 1
-        return several and pairs * self._columns > MIN_SAVING
+            pairs += users[id(request.evaluation)] * size
+        several = len(self.lists) > 1 or users[id(self.lists[0].evaluation)] > 1
+        return several and pairs * self._columns > MIN_SAVED_MULTIPLICATIONS
 
     def folders(self, cache: Path) -> list[Path]:
         """Return where each list is kept: by content of its blocks, rows, length, and what finds it."""
-        return [_folder(request, self.blocks, cache) for request in self.lists]
+        return [_list_folder(request, self.blocks, cache) for request in self.lists]
 
-    def opened(self, cache: Path) -> list[PrecomputedNeighbors | None]:
+    def open_lists(self, cache: Path) -> list[PrecomputedNeighbors | None]:
         """Open each list that is on disk; None for one that is not."""
         return [
-            _open(request, self.blocks, folder) if (folder / RECORD_FILE).exists() else None
+            _open_list(request, self.blocks, folder) if (folder / RECORD_FILE).exists() else None
             for request, folder in zip(self.lists, self.folders(cache), strict=True)
         ]
 
@@ -99,16 +99,16 @@ def plan_searches(cells: list[Cell], blocks: Mapping[str, Block]) -> list[Shared
     """
     groups: list[list[ListRequest]] = []
     requests = [request for request in requested_lists(cells) if blocks.keys() >= set(request.neighbors.on)]
-    for request in sorted(requests, key=lambda request: len(request.cut.split.train)):
+    for request in sorted(requests, key=lambda request: len(request.evaluation.split.train)):
         scaled = any(blocks[name].kind == "feature" for name in request.neighbors.on)
-        group = next((group for group in groups if not scaled and _continues(group[-1], request)), None)
+        group = next((group for group in groups if not scaled and _extends(group[-1], request)), None)
         if group is None:
             groups.append([request])
         else:
             group.append(request)
     return [
         SharedSearch(
-            _equally_long(group) if group[0].neighbors.among == "all" else tuple(group),
+            _with_longest_k(group) if group[0].neighbors.among == "all" else tuple(group),
             tuple(blocks[name] for name in group[0].neighbors.on),
         )
         for group in groups
@@ -121,45 +121,45 @@ def requested_lists(cells: list[Cell]) -> list[ListRequest]:
     for cell in cells:
         for need in needs(cell.candidate.labeler):
             if need.among == "labelled":
-                need = replace(need, k=min(need.k, len(cell.cut.split.train)))
-            shorter = longest.get((id(cell.cut), need.on, need.among))
+                need = replace(need, k=min(need.k, len(cell.evaluation.split.train)))
+            shorter = longest.get((id(cell.evaluation), need.on, need.among))
             if shorter is None or shorter.neighbors.k < need.k:
-                longest[id(cell.cut), need.on, need.among] = ListRequest(cell.cut, need)
+                longest[id(cell.evaluation), need.on, need.among] = ListRequest(cell.evaluation, need)
     return list(longest.values())
 
 
-def _continues(last: ListRequest, request: ListRequest) -> bool:
-    if (last.neighbors.on, last.neighbors.among) != (request.neighbors.on, request.neighbors.among):
+def _extends(previous: ListRequest, request: ListRequest) -> bool:
+    if (previous.neighbors.on, previous.neighbors.among) != (request.neighbors.on, request.neighbors.among):
         return False
-    train, smaller = request.cut.split.train, last.cut.split.train
+    train, smaller = request.evaluation.split.train, previous.evaluation.split.train
     return request.neighbors.among == "all" or (len(train) > len(smaller) and bool(np.isin(smaller, train).all()))
 
 
-def _equally_long(group: list[ListRequest]) -> tuple[ListRequest, ...]:
+def _with_longest_k(group: list[ListRequest]) -> tuple[ListRequest, ...]:
     longest = max(request.neighbors.k for request in group)
     return tuple(replace(request, neighbors=replace(request.neighbors, k=longest)) for request in group)
 
 
-def _folder(request: ListRequest, blocks: tuple[Block, ...], cache: Path) -> Path:
-    found_by = _identity_of_search()
-    rows = [hash_array(numbers) for numbers in _rows(request, blocks)]
+def _list_folder(request: ListRequest, blocks: tuple[Block, ...], cache: Path) -> Path:
+    found_by = _search_identity()
+    rows = [hash_array(numbers) for numbers in _list_rows(request, blocks)]
     spaces = [[name, block.key] for name, block in zip(request.neighbors.on, blocks, strict=True)]
     return cache / "lists" / digest(found_by, spaces, rows, request.neighbors.k, request.neighbors.among)
 
 
 @cache
-def _identity_of_search() -> str:
+def _search_identity() -> str:
     """Hash the code that finds neighbours and the instructions that it is computed with."""
-    return digest(core_code(), hash_code([Path(__file__).with_name("neighbor_lists.py")]), kernels())
+    return digest(core_code(), hash_code([Path(__file__).with_name("neighbor_lists.py")]), processor_kernels())
 
 
-def _rows(request: ListRequest, blocks: tuple[Block, ...]) -> tuple[Rows, Rows]:
-    split = request.cut.split
+def _list_rows(request: ListRequest, blocks: tuple[Block, ...]) -> tuple[Rows, Rows]:
+    split = request.evaluation.split
     if request.neighbors.among == "labelled":
         return split.train, split.test
     return graph_rows(list(blocks), split.train, np.arange(len(blocks[0].array)))
 
 
-def _open(request: ListRequest, blocks: tuple[Block, ...], folder: Path) -> PrecomputedNeighbors:
-    of = fingerprint(list(blocks), *_rows(request, blocks))
+def _open_list(request: ListRequest, blocks: tuple[Block, ...], folder: Path) -> PrecomputedNeighbors:
+    of = fingerprint(list(blocks), *_list_rows(request, blocks))
     return PrecomputedNeighbors(str(folder.absolute()), request.neighbors.k, of)

@@ -12,8 +12,8 @@ from harness.data.tasks import make_task
 from harness.plugin.protocols import Split, block_names, iter_plugins, resolve
 from harness.plugin.task import Task
 from harness.run.blocks import Recipe
-from harness.run.hardware import Hardware, kernels
-from harness.run.store import SCHEMA
+from harness.run.hardware import Hardware, processor_kernels
+from harness.run.store import RESULT_SCHEMA
 from harness.suite import spec
 from harness.suite.catalog import Catalog, Entry
 from harness.suite.suite import Candidate, SplitterEntry, Suite
@@ -21,7 +21,7 @@ from harness.utils.hashing import digest, hash_array, hash_code, library_version
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class EvaluationSplit:
     """One split of the suite, and the comparison it belongs to: cells are ranked only within one comparison."""
 
     comparison: str  # "prefix, 10 % labelled"
@@ -44,12 +44,12 @@ class Cell:
 
     key: str
     candidate: Candidate
-    cut: Cut
+    evaluation: EvaluationSplit
     blocks: tuple[str, ...]  # names of the blocks it is given
     parts: Mapping[str, Any] = field(default_factory=dict)  # what the key is the hash of, by name: for `harness why`
 
     def __str__(self) -> str:
-        return f"{self.candidate.title} | {self.cut}"
+        return f"{self.candidate.title} | {self.evaluation}"
 
 
 @cache
@@ -59,20 +59,20 @@ def core_code() -> str:
     return hash_code(sorted([*(harness / "plugin").glob("*.py"), *(harness / "search").glob("*.py")]))
 
 
-def cuts(suite: Suite, dataset: Dataset) -> list[Cut]:
+def evaluation_splits(suite: Suite, dataset: Dataset) -> list[EvaluationSplit]:
     """Return every split of the suite. Raises DataError where a splitter fails or its answer is no split."""
     labelled, found = dataset.for_splitters(), []
     for splits in suite.splits:
         for seed in splits.seeds:
             for split in make_splits(splits.splitter, labelled, seed):
-                found.append(Cut(_comparison(splits, split), split, splits.labelers))
+                found.append(EvaluationSplit(_comparison(splits, split), split, splits.labelers))
     return found
 
 
 def plan(
     suite: Suite,
     dataset: Dataset,
-    cuts: list[Cut],
+    evaluations: list[EvaluationSplit],
     recipes: Mapping[str, Recipe],
     catalog: Catalog,
     hardware: Hardware,
@@ -82,7 +82,7 @@ def plan(
 
     What a labeler leaves to the machine is settled here, once for all cells: the worker is given the outcome.
     """
-    around = [SCHEMA, core_code(), library_versions(), hardware.device, hardware.threads, kernels()]
+    around = [RESULT_SCHEMA, core_code(), library_versions(), hardware.device, hardware.threads, processor_kernels()]
     code = cache(Entry.identity)  # the files of a package are read once, however many cells have their code
     candidates = [replace(each, labeler=resolve(each.labeler, hardware.device)) for each in suite.labelers]
     identities = [
@@ -93,16 +93,16 @@ def plan(
         for candidate in candidates
     ]
     cells = []
-    for cut in cuts:
-        seen = _content(make_task(dataset, cut.split, {}))
+    for evaluation in evaluations:
+        seen = _content(make_task(dataset, evaluation.split, {}))
         for candidate, identity in zip(candidates, identities, strict=True):
-            if cut.labelers is not None and candidate.title not in cut.labelers:
+            if evaluation.labelers is not None and candidate.title not in evaluation.labelers:
                 continue
             names = block_names(candidate.labeler) or tuple(recipes)
             blocks = {name: recipes[name].key for name in names}
             key = digest(around, identity, seen, blocks)
             parts = _parts(around, identity, seen) | {"blocks": {name: recipes[name].parts for name in names}}
-            cells.append(Cell(key, candidate, cut, names, parts))
+            cells.append(Cell(key, candidate, evaluation, names, parts))
     return cells
 
 
@@ -138,10 +138,10 @@ def _comparison(splits: SplitterEntry, split: Split) -> str:
     return shown if split.ratio is None else f"{shown}, {split.ratio * 100:.4g} % labelled"
 
 
-def sizes(cells: list[Cell]) -> Iterator[tuple[Cut, int]]:
+def count_cells(cells: list[Cell]) -> Iterator[tuple[EvaluationSplit, int]]:
     """Yield each split once with the number of its cells."""
     counts: dict[int, int] = {}
     for cell in cells:
-        counts[id(cell.cut)] = counts.get(id(cell.cut), 0) + 1
-    for cut in dict.fromkeys(cell.cut for cell in cells):
-        yield cut, counts[id(cut)]
+        counts[id(cell.evaluation)] = counts.get(id(cell.evaluation), 0) + 1
+    for evaluation in dict.fromkeys(cell.evaluation for cell in cells):
+        yield evaluation, counts[id(evaluation)]

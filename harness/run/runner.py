@@ -17,12 +17,12 @@ from harness.plugin.protocols import iter_plugins
 from harness.run import blocks as block_files
 from harness.run import estimates, executor, scheduler, timing
 from harness.run.block_builder import build_block, default_slots
-from harness.run.hardware import Hardware, kernels
+from harness.run.hardware import Hardware, processor_kernels
 from harness.run.key_diff import differences
 from harness.run.neighbor_lists import find_lists
 from harness.run.neighbor_plan import plan_searches
-from harness.run.plan import Cell, Cut, cuts, plan
-from harness.run.store import Store, last_run, note_suite
+from harness.run.plan import Cell, EvaluationSplit, evaluation_splits, plan
+from harness.run.store import Store, last_run, write_suite_record
 from harness.search.engine import Engine
 from harness.search.inner_products import check_engine
 from harness.suite.catalog import Catalog
@@ -49,25 +49,25 @@ class Options:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.timeout, int(self.memory * 2**30) if self.memory else self.room)
+        return Limits(self.timeout, int(self.memory * 2**30) if self.memory else self.memory_budget)
 
     @property
-    def room(self) -> int:
+    def memory_budget(self) -> int:
         """Bytes of memory that all cells may use together."""
         return int(0.8 * machine_memory())
 
     @property
     def hardware(self) -> Hardware:
-        return Hardware(_device(self.device), self.threads or min(cores(), MAX_THREADS))
+        return Hardware(_resolve_device(self.device), self.threads or min(cores(), MAX_THREADS))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What of it decides the keys of cells, as it was said: a page names its command by it."""
         return {"threads": self.threads, "device": self.device, "twin_rows": self.twin_rows}
 
-    def as_of(self, run: Mapping[str, Any]) -> "Options":
+    def with_defaults_from(self, recorded: Mapping[str, Any]) -> "Options":
         """Return the options with what they leave open as a run has noted its own `identity`."""
-        threads, device, twin_rows = (run.get(name) for name in ("threads", "device", "twin_rows"))
+        threads, device, twin_rows = (recorded.get(name) for name in ("threads", "device", "twin_rows"))
         return replace(
             self,
             threads=self.threads or (threads if isinstance(threads, int) else 0),
@@ -110,7 +110,7 @@ def cache_of(options: Options) -> Path:
     return options.output / "runs" / "cache"
 
 
-def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
+def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
     """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
     check_engine(options.engine, options.hardware.device)
     cache = cache_of(options)
@@ -128,24 +128,26 @@ def make_ready(suite: Suite, catalog: Catalog, options: Options, notice: Callabl
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
     dataset = load_dataset(suite.data, suite.population, table)
     recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(suite, dataset, cuts(suite, dataset), recipes, catalog, options.hardware, cache / "digests")
+    cells = plan(
+        suite, dataset, evaluation_splits(suite, dataset), recipes, catalog, options.hardware, cache / "digests"
+    )
     store = Store(options.output / "runs" / suite.name)
     return Run(suite, catalog, options, dataset, recipes, cells, store)
 
 
-def adopt(run: Run, others: Iterable[Store]) -> None:
+def reuse_cells(run: Run, others: Iterable[Store]) -> None:
     """Take over the cells that other suites have finished. The caller holds the run's lock."""
     run.store.open()
     for key in {cell.key for cell in run.cells if not run.store.has(cell.key)}:
         owner = next((other for other in others if other.has(key)), None)
         if owner is not None:
-            run.store.adopt(key, owner)
+            run.store.copy_cell(key, owner)
 
 
 def changed_kernels(run: Run) -> list[str]:
     """Return how the processor differs from that of the last run, as "kernels torch AVX512 -> AVX2", ..."""
     before = last_run(run.store.folder).get("kernels")
-    return differences({"kernels": before}, {"kernels": kernels()}) if isinstance(before, dict) else []
+    return differences({"kernels": before}, {"kernels": processor_kernels()}) if isinstance(before, dict) else []
 
 
 def execute(
@@ -156,14 +158,14 @@ def execute(
 ) -> None:
     """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
     run.store.open()
-    note_suite(run.store, run.suite.file, run.options.identity | {"kernels": kernels()})
+    write_suite_record(run.store, run.suite.file, run.options.identity | {"kernels": processor_kernels()})
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
     if not todo:
         return
     try:
         _execute(run, todo, on_block, on_cell, on_list)
     finally:
-        run.store.remember()
+        run.store.save_fingerprints()
 
 
 def _execute(
@@ -174,7 +176,7 @@ def _execute(
     on_list: Callable[[str, int, int], None],
 ) -> None:
     hardware = run.options.hardware
-    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload(todo))
+    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(todo))
     processes = Processes(modules, hardware.threads, hardware.device, run.options.jobs)
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
@@ -186,11 +188,11 @@ def _execute(
         build_block(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, slots)
     names = {name for cell in todo for name in cell.blocks}
     blocks: dict[str, Block] = {name: block_files.open_block(run.recipes[name], run.cache) for name in names}
-    listed = _listed(run, todo, blocks, processes, on_list)
-    records, widths = estimates.Cells(estimates.recorded_cells(run.cache.parent)), widths_of(run)
-    expected = {cell.key: records.of(cell, widths, hardware.threads) for cell in todo}
-    executor.run(
-        scheduler.order(todo, expected, run.options.jobs),
+    listed = _precompute_neighbors(run, todo, blocks, processes, on_list)
+    records, widths = estimates.CostHistory(estimates.read_cell_costs(run.cache.parent)), block_widths(run)
+    expected = {cell.key: records.estimate(cell, widths, hardware.threads) for cell in todo}
+    executor.run_cells(
+        scheduler.start_order(todo, expected, run.options.jobs),
         run.dataset,
         blocks,
         listed,
@@ -200,20 +202,20 @@ def _execute(
         run.options.limits,
         run.options.jobs,
         on_cell,
-        scheduler.Room(run.options.room, {key: each.memory or 0 for key, each in expected.items()}),
+        scheduler.MemoryBudget(run.options.memory_budget, {key: each.memory or 0 for key, each in expected.items()}),
         run.options.engine,
     )
 
 
-def _listed(
+def _precompute_neighbors(
     run: Run,
     todo: list[Cell],
     blocks: Mapping[str, Block],
     processes: Processes,
     on_list: Callable[[str, int, int], None],
-) -> executor.Lists:
+) -> executor.NeighborLists:
     """Find the neighbours that several cells need; return those on disk, by split and space."""
-    listed: executor.Lists = {}
+    listed: executor.NeighborLists = {}
     for shared in plan_searches(todo, blocks):
         if shared.is_worth_sharing(todo):
             threads = run.options.hardware.threads * run.options.jobs  # no cell runs meanwhile
@@ -224,36 +226,36 @@ def _listed(
             # Without its list a cell searches for itself, and reports itself what is wrong.
             with suppress(HarnessError):
                 find_lists(shared, run.cache, processes, run.options.limits, threads, progress, run.options.engine)
-        for request, neighbors in zip(shared.lists, shared.opened(run.cache), strict=True):
+        for request, neighbors in zip(shared.lists, shared.open_lists(run.cache), strict=True):
             if neighbors is not None:
-                listed.setdefault(request.cut, {})[shared.on, shared.among] = neighbors
+                listed.setdefault(request.evaluation, {})[shared.on, shared.among] = neighbors
     return listed
 
 
-def widths_of(run: Run) -> dict[str, int]:
+def block_widths(run: Run) -> dict[str, int]:
     """Return the columns of each block, where they are known: it is made, or its maker says what they are called."""
     widths = {}
     for name, recipe in run.recipes.items():
         if run.is_made(name):
-            widths[name] = int(np.load(block_files.array_of(recipe, run.cache), mmap_mode="r").shape[1])
+            widths[name] = int(np.load(block_files.array_file(recipe, run.cache), mmap_mode="r").shape[1])
         elif names := getattr(recipe.maker, "names", ()):
             widths[name] = len(names)
     return widths
 
 
-def made(run: Run) -> Iterator[tuple[str, str, Cut | None, Mapping[str, Any]]]:
+def cached_artifacts(run: Run) -> Iterator[tuple[str, str, EvaluationSplit | None, Mapping[str, Any]]]:
     """Yield each block and neighbour list of the suite that is on disk: kind, name, split, and what it has cost."""
     on_disk = {name: recipe for name, recipe in run.recipes.items() if run.is_made(name)}
     for name, recipe in on_disk.items():
-        yield "block", name, None, timing.noted(block_files.array_of(recipe, run.cache).parent)
+        yield "block", name, None, timing.read_timing(block_files.array_file(recipe, run.cache).parent)
     blocks = {name: block_files.open_block(recipe, run.cache) for name, recipe in on_disk.items()}
     for shared in plan_searches(run.cells, blocks):
         for request, folder in zip(shared.lists, shared.folders(run.cache), strict=True):
             if folder.exists():
-                yield "list", "+".join(shared.on), request.cut, timing.noted(folder)
+                yield "list", "+".join(shared.on), request.evaluation, timing.read_timing(folder)
 
 
-def preload(cells: list[Cell]) -> tuple[str, ...]:
+def preload_modules(cells: list[Cell]) -> tuple[str, ...]:
     """Return the modules that workers import early for the labelers of these cells."""
     plugins = [plugin for cell in cells for plugin in iter_plugins(cell.candidate.labeler)]
     modules = [module for plugin in plugins for module in getattr(plugin, "preload", ())]
@@ -262,9 +264,9 @@ def preload(cells: list[Cell]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(modules))
 
 
-def _device(asked: str) -> str:
-    if asked not in ("auto", "cpu", "cuda"):
-        raise HarnessError(f"--device {asked}: must be auto, cpu or cuda")
-    if asked == "cuda" and not Path("/dev/nvidiactl").exists():
+def _resolve_device(name: str) -> str:
+    if name not in ("auto", "cpu", "cuda"):
+        raise HarnessError(f"--device {name}: must be auto, cpu or cuda")
+    if name == "cuda" and not Path("/dev/nvidiactl").exists():
         raise DataError("--device cuda: no NVIDIA device is there; use --device cpu")
-    return "cuda" if asked == "cuda" else "cpu"  # auto: no bundled labeler uses a GPU yet
+    return "cuda" if name == "cuda" else "cpu"  # auto: no bundled labeler uses a GPU yet

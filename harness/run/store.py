@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.run.fingerprints import Marks, look
-from harness.run.timing import FILE as TIMING
-from harness.run.timing import noted
+from harness.run.fingerprints import FingerprintCache, fingerprint_of
+from harness.run.timing import TIMING_FILE as TIMING
+from harness.run.timing import read_timing
 from harness.utils.hashing import canonical_json, digest
 
-SCHEMA = 1
+RESULT_SCHEMA = 1
 """Version of what a finished cell holds; part of every cell's key."""
 
-CELL = "cell.json"
-SUITE = "suite.json"  # in the folder of a run: which suite file it is of
-LOOKED_AT = (".npy", ".npz", CELL)  # the files that make a cell whole
+CELL_FILE = "cell.json"
+SUITE_FILE = "suite.json"  # in the folder of a run: which suite file it is of
+FINGERPRINTED_SUFFIXES = (".npy", ".npz", CELL_FILE)  # the files that make a cell whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Store:
         self.failed = folder / "failed"
         self.scratch = folder / "scratch"
         self._whole: set[str] = set()  # cells that this process has seen to be whole
-        self._marks = Marks(folder / "marks.json")
+        self._fingerprints = FingerprintCache(folder / "marks.json")
         self._hands = ThreadPoolExecutor(4)  # the disk writes several files in one go where it is asked at once
 
     def open(self) -> None:
@@ -64,30 +64,30 @@ class Store:
         """
         if key in self._whole:
             return True
-        seen = look(self.cells / key, LOOKED_AT)
-        if seen is None or not (self._marks.has(key, seen) or self._is_whole(key)):
+        seen = fingerprint_of(self.cells / key, FINGERPRINTED_SUFFIXES)
+        if seen is None or not (self._fingerprints.has(key, seen) or self._is_whole(key)):
             return False
-        if seen.settled:
-            self._marks.put(key, seen)
+        if seen.stable:
+            self._fingerprints.add(key, seen)
         self._whole.add(key)
         return True
 
-    def finished(self, keys: Iterable[str]) -> set[str]:
+    def finished_keys(self, keys: Iterable[str]) -> set[str]:
         """Return those of the cells that are finished, and note how they look for the next process."""
         found = {key for key in keys if self.has(key)}
-        self.remember()
+        self.save_fingerprints()
         return found
 
-    def remember(self) -> None:
+    def save_fingerprints(self) -> None:
         """Note on disk how the cells look that this process has seen to be whole."""
-        self._marks.save()
+        self._fingerprints.save()
 
     def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
         files = _arrays_in(folder)
         (folder / TIMING).write_text(canonical_json(timing))
-        whole = {"schema": SCHEMA, "key": key, "files": files, **record}
-        (folder / CELL).write_text(canonical_json(whole | {"sha256": digest(whole)}))
+        whole = {"schema": RESULT_SCHEMA, "key": key, "files": files, **record}
+        (folder / CELL_FILE).write_text(canonical_json(whole | {"sha256": digest(whole)}))
         list(self._hands.map(_sync, folder.iterdir()))
         _sync(folder)
         target = self.cells / key
@@ -96,13 +96,13 @@ class Store:
         folder.rename(target)
         _sync(self.cells)
         self._whole.add(key)
-        seen = look(target, LOOKED_AT)
+        seen = fingerprint_of(target, FINGERPRINTED_SUFFIXES)
         if seen is not None:
-            self._marks.put(key, seen)
+            self._fingerprints.add(key, seen)
         with suppress(FileNotFoundError):
             (self.failed / f"{key}.json").unlink()
 
-    def adopt(self, key: str, other: "Store") -> None:
+    def copy_cell(self, key: str, other: "Store") -> None:
         """Copy a cell that another suite has finished; its files are shared where the disk can link them."""
         scratch = self.scratch / key
         shutil.rmtree(scratch, ignore_errors=True)
@@ -132,7 +132,7 @@ class Store:
             record["facts"],
             dict(zip(record["checkpoints"], _load(folder / "checkpoints.npy"), strict=True)),
             _arrays(folder / "rows.npz"),
-            noted(folder),
+            read_timing(folder),
         )
 
     def _is_whole(self, key: str) -> bool:
@@ -146,25 +146,25 @@ class Store:
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Return what is written of a finished cell: spec, split, parts of its key, facts; None where it is torn."""
-        record = _json(self.cells / key / CELL) or {}
+        record = _json(self.cells / key / CELL_FILE) or {}
         sha256 = record.pop("sha256", None)
-        whole = record.get("schema") == SCHEMA and record.get("key") == key and digest(record) == sha256
+        whole = record.get("schema") == RESULT_SCHEMA and record.get("key") == key and digest(record) == sha256
         return record if whole else None
 
 
-def note_suite(store: Store, file: Path, identity: Mapping[str, Any]) -> None:
+def write_suite_record(store: Store, file: Path, identity: Mapping[str, Any]) -> None:
     """Note in the folder of a run which suite it is of, and what the command line said that is in the keys of cells.
 
     The caller holds the run's lock and has opened the store.
     """
-    scratch = store.scratch / SUITE
+    scratch = store.scratch / SUITE_FILE
     scratch.write_text(json.dumps({"file": str(file.absolute()), **identity}))  # as ASCII: a path may be no valid text
-    scratch.replace(store.folder / SUITE)
+    scratch.replace(store.folder / SUITE_FILE)
 
 
 def last_run(folder: Path) -> dict[str, Any]:
     """Return what a run has noted in its folder: its suite's "file", "threads", ...; nothing where there is no run."""
-    return _json(folder / SUITE) or {}
+    return _json(folder / SUITE_FILE) or {}
 
 
 def _json(path: Path) -> dict[str, Any] | None:

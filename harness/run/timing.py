@@ -6,18 +6,18 @@ from typing import Any
 
 from harness.utils.hashing import canonical_json
 
-FILE = "timing.json"
+TIMING_FILE = "timing.json"
 
 
-def note(folder: Path, **cost: Any) -> None:
+def write_timing(folder: Path, **cost: Any) -> None:
     """Write down what the content of a folder cost: `seconds`, `memory` (bytes), and what that depends on."""
-    (folder / FILE).write_text(canonical_json(cost))
+    (folder / TIMING_FILE).write_text(canonical_json(cost))
 
 
-def noted(folder: Path) -> dict[str, Any]:
+def read_timing(folder: Path) -> dict[str, Any]:
     """Return what the content of a folder cost; {} where that is not known any more."""
     try:
-        cost = json.loads((folder / FILE).read_text())
+        cost = json.loads((folder / TIMING_FILE).read_text())
     except (OSError, ValueError):
         return {}
     return cost if isinstance(cost, dict) and {"seconds", "memory"} <= cost.keys() else {}

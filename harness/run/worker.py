@@ -16,16 +16,18 @@ from harness.suite import spec
 from harness.suite.catalog import resolve
 from harness.utils.hashing import canonical_json
 
-ANSWER = "answer.json"
+ANSWER_FILE = "answer.json"
 References = dict[str, tuple[str, str, str | None]]
 
 
-def label(what: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto") -> None:
+def label_in_worker(
+    labeler_spec: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto"
+) -> None:
     """Ask a labeler about a task, and leave its answer in the current folder; `answer.json` says how it ended."""
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:
-        labeler = spec.from_spec(what, lambda _kind, name: resolve(references[name]))
+        labeler = spec.from_spec(labeler_spec, lambda _kind, name: resolve(references[name]))
         started = time.perf_counter()
         try:
             with use_engine(engine) as searches:
@@ -38,8 +40,8 @@ def label(what: Mapping[str, Any], references: References, task: Task, engine: E
             answer["reason"] = fault
         else:
             predictions = result if isinstance(result, Predictions) else Predictions(result)
-            told = {"seconds": seconds, "memory": _peak(), "searches": searches}
-            answer = _save(predictions) | {"status": "ok", "reason": "", **told}
+            told = {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
+            answer = _save_predictions(predictions) | {"status": "ok", "reason": "", **told}
     except NotApplicable as error:
         answer = {"status": "not applicable", "reason": str(error)}
     except MemoryError:
@@ -50,11 +52,11 @@ def label(what: Mapping[str, Any], references: References, task: Task, engine: E
         traceback.print_exc()
         answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
     Path("answer.part").write_text(canonical_json(answer))
-    Path("answer.part").rename(ANSWER)
+    Path("answer.part").rename(ANSWER_FILE)
 
 
-def _save(predictions: Predictions) -> dict[str, Any]:
-    facts = json.loads(json.dumps(dict(predictions.facts), default=_jsonable, allow_nan=False))
+def _save_predictions(predictions: Predictions) -> dict[str, Any]:
+    facts = json.loads(json.dumps(dict(predictions.facts), default=_to_json, allow_nan=False))
     np.save("proba.npy", predictions.proba.astype(np.float32), allow_pickle=False)
     files = ["proba.npy"]
     if predictions.checkpoints:
@@ -66,13 +68,13 @@ def _save(predictions: Predictions) -> dict[str, Any]:
     return {"facts": facts, "checkpoints": list(predictions.checkpoints), "files": files}
 
 
-def _jsonable(value: object) -> Any:
+def _to_json(value: object) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"facts must be JSON values, got {type(value).__name__}")
 
 
-def _peak() -> int:
+def _peak_memory() -> int:
     from harness.utils.processes import memory_of
 
     return memory_of(os.getpid())

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Comparison, Ending, compare
-from harness.scoring.score_run import weigh
+from harness.scoring.score_run import evidence_for
 from harness.utils.hashing import digest, hash_array
 
 
@@ -24,8 +24,8 @@ def contests(scored: list[tuple[Run, list[Ending]]]) -> list[Contest]:
     """
     together: dict[str, list[tuple[Run, list[Ending]]]] = {}
     for run, ended in scored:
-        for comparison in dict.fromkeys(ending.cell.cut.comparison for ending in ended):
-            group = [ending for ending in ended if ending.cell.cut.comparison == comparison]
+        for comparison in dict.fromkeys(ending.cell.evaluation.comparison for ending in ended):
+            group = [ending for ending in ended if ending.cell.evaluation.comparison == comparison]
             together.setdefault(_question(run, comparison, group), []).append((run, group))
     return [_contest(members) for members in together.values()]
 
@@ -34,8 +34,10 @@ def _question(run: Run, comparison: str, ended: list[Ending]) -> str:
     """Hash what makes numbers of two suites comparable: rows, truth, splits, and how they are ranked."""
     dataset, suite = run.dataset, run.suite
     rows = [hash_array(array) for array in (dataset.items.ids, dataset.labelled, dataset.y, dataset.groups)]
-    cuts = dict.fromkeys(ending.cell.cut for ending in ended)
-    splits = sorted([hash_array(cut.split.train), hash_array(cut.split.test)] for cut in cuts)
+    evaluations = dict.fromkeys(ending.cell.evaluation for ending in ended)
+    splits = sorted(
+        [hash_array(evaluation.split.train), hash_array(evaluation.split.test)] for evaluation in evaluations
+    )
     how = [suite.metrics.primary, suite.protocol]
     return digest(suite.data.path, run.simulated, rows, dataset.n_classes, comparison, splits, how)
 
@@ -59,7 +61,7 @@ def _contest(members: list[tuple[Run, list[Ending]]]) -> Contest:
                 distinct.append(replace(ending, cell=cell))
     metrics = runs[0].suite.metrics
     as_record = runs[0].suite.protocol == "record"
-    (comparison,) = compare(distinct, metrics.primary, "majority", as_record, lambda cells: weigh(runs, cells))
+    (comparison,) = compare(distinct, metrics.primary, "majority", as_record, lambda cells: evidence_for(runs, cells))
     return Contest(runs, comparison)
 
 

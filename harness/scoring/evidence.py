@@ -54,8 +54,8 @@ def gather(endings: Iterable[Ending], primary: str, archive: Archive, part: Part
     by_title: dict[str, dict[str, Ending]] = {}
     known: dict[int, str] = {}
     for ending in endings:
-        cut = ending.cell.cut
-        name = known.setdefault(id(cut), _name(cut.split))
+        evaluation = ending.cell.evaluation
+        name = known.setdefault(id(evaluation), _name(evaluation.split))
         by_title.setdefault(ending.cell.candidate.title, {})[name] = ending
     titles = tuple(by_title)
     names = list(next(iter(by_title.values()), {}))
@@ -64,7 +64,7 @@ def gather(endings: Iterable[Ending], primary: str, archive: Archive, part: Part
     if not names:
         return Evidence(titles, None, "no labeler has all its cells")
     keys = [tuple(by_title[title][name].cell.key for title in titles) for name in names]
-    papers = _papers([by_title[titles[0]][name].cell.cut.split for name in names], keys, archive, part)
+    papers = _papers([by_title[titles[0]][name].cell.evaluation.split for name in names], keys, archive, part)
     if not all(len(paper.y) for paper in papers):
         return Evidence(titles, None, "a split has no such row: no labeler is told from another")
     kind = "rows" if archive.groups is None else "groups"

@@ -91,7 +91,7 @@ def compare(
     """
     groups: dict[str, list[Ending]] = {}
     for ending in endings:
-        groups.setdefault(ending.cell.cut.comparison, []).append(ending)
+        groups.setdefault(ending.cell.evaluation.comparison, []).append(ending)
     return [_comparison(title, group, primary, baseline, as_record, gather) for title, group in groups.items()]
 
 
@@ -111,13 +111,13 @@ def _comparison(
         whole = {line.title for line in lines if _is_whole(line, primary)}
         evidence = gather([ending for ending in endings if ending.cell.candidate.title in whole])
         standings = stand(evidence, primary in LOWER_IS_BETTER, baseline)
-    cuts = list(dict.fromkeys(ending.cell.cut for ending in endings))
+    evaluations = list(dict.fromkeys(ending.cell.evaluation for ending in endings))
     return Comparison(
         title,
-        tuple(len(cut.split.train) for cut in cuts),
-        tuple(len(cut.split.test) for cut in cuts),
+        tuple(len(evaluation.split.train) for evaluation in evaluations),
+        tuple(len(evaluation.split.test) for evaluation in evaluations),
         _support(endings),
-        tuple(dict.fromkeys(cut.split.seed for cut in cuts)),
+        tuple(dict.fromkeys(evaluation.split.seed for evaluation in evaluations)),
         tuple(_ranked(lines, primary, standings)),
         standings,
     )
@@ -198,7 +198,7 @@ def _gap(scores: list[Scores], primary: str) -> float | None:
 
 def _support(endings: list[Ending]) -> dict[int, tuple[int, ...]]:
     """Return the test rows of every class in every split, from the first finished cell of each."""
-    first = {ending.cell.cut: ending.scores for ending in reversed(endings) if ending.scores is not None}
+    first = {ending.cell.evaluation: ending.scores for ending in reversed(endings) if ending.scores is not None}
     found: dict[int, list[int]] = {}
     for scores in first.values():
         for (metric, label_class, _), value in scores.honest.items():

@@ -12,7 +12,7 @@ from harness.errors import HarnessError, did_you_mean
 from harness.run.runner import Run
 from harness.scoring.evidence import Archive, gather
 from harness.scoring.leaderboard import Ending
-from harness.scoring.score_run import archive
+from harness.scoring.score_run import answer_source
 from harness.scoring.scores import Answers, Key
 from harness.scoring.standings import Difference
 from harness.statistics import significance
@@ -99,13 +99,13 @@ def matches(
     by_where: dict[str, list[tuple[Ending, Ending]]] = {}
     curves: dict[str, list[tuple[Ending, Ending]]] = {}
     for one, other in pairs:
-        where = one.cell.cut.comparison
+        where = one.cell.evaluation.comparison
         by_where.setdefault(where, []).append((one, other))
-        if one.cell.cut.split.fold is None:
+        if one.cell.evaluation.split.fold is None:
             curves.setdefault(where.rpartition(", ")[0], []).append((one, other))
     found = [_match(runs, where, group, titles, False, metrics) for where, group in by_where.items()]
     for name, group in curves.items():
-        if name and len({one.cell.cut.split.ratio for one, _ in group}) > 1:
+        if name and len({one.cell.evaluation.split.ratio for one, _ in group}) > 1:
             found.append(_match(runs, f"{name}, mean over the ratios", group, titles, True, metrics))
     return found
 
@@ -122,9 +122,9 @@ def _cells(run: Run, ended: list[Ending], title: str) -> dict[tuple[object, ...]
         raise HarnessError(f"{run.suite.file}: no labeler is called {title!r}{did_you_mean(title, titles)}")
     cells = [ending for ending in ended if ending.cell.candidate.title == title]
     return {
-        (cut.comparison, cut.split.seed, cut.split.ratio, cut.split.fold): ending
+        (evaluation.comparison, evaluation.split.seed, evaluation.split.ratio, evaluation.split.fold): ending
         for ending in cells
-        for cut in (ending.cell.cut,)
+        for evaluation in (ending.cell.evaluation,)
     }
 
 
@@ -133,7 +133,7 @@ def _same_rows(runs: tuple[Run, Run], pair: tuple[Ending, Ending]) -> bool:
         return True
     ids, truths = [], []
     for run, ending in zip(runs, pair, strict=True):
-        test = ending.cell.cut.split.test
+        test = ending.cell.evaluation.split.test
         ids.append(run.dataset.items.ids[test])
         truths.append(run.dataset.y[run.dataset.positions(test)])
     return np.array_equal(ids[0], ids[1]) and np.array_equal(truths[0], truths[1])
@@ -149,7 +149,7 @@ def _match(
 ) -> Match:
     primary = runs[0].suite.metrics.primary
     rounds = tuple(
-        Round(str(one.cell.cut), one_value, other_value)
+        Round(str(one.cell.evaluation), one_value, other_value)
         for one, other in pairs
         if (one_value := _value(one, primary)) is not None and (other_value := _value(other, primary)) is not None
     )
@@ -196,8 +196,8 @@ def _side_by_side(runs: tuple[Run, Run], pairs: list[tuple[Ending, Ending]]) -> 
     for pair in pairs:
         for side, ending in zip(("second", "first"), reversed(pair), strict=True):
             candidate = replace(ending.cell.candidate, title=side)
-            endings.append(replace(ending, cell=replace(ending.cell, candidate=candidate, cut=pair[0].cell.cut)))
-    return endings, archive(runs)
+            endings.append(replace(ending, cell=replace(ending.cell, candidate=candidate, cut=pair[0].cell.evaluation)))
+    return endings, answer_source(runs)
 
 
 def _difference(

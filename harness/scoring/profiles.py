@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.run.runner import Run
 from harness.scoring.evidence import Archive
 from harness.scoring.leaderboard import Comparison, Ending, Spread
-from harness.scoring.score_run import archive
+from harness.scoring.score_run import answer_source
 from harness.scoring.scores import Key
 from harness.statistics import error_overlap, learning_curve, selective
 from harness.statistics.error_overlap import Added, Shared
@@ -99,8 +99,8 @@ def portray(run: Run, ended: list[Ending], comparisons: list[Comparison], target
     cells: dict[tuple[str, str], list[Ending]] = {}
     for ending in ended:
         if ending.scores is not None:
-            cells.setdefault((ending.cell.cut.comparison, ending.cell.candidate.title), []).append(ending)
-    store = archive([run])
+            cells.setdefault((ending.cell.evaluation.comparison, ending.cell.candidate.title), []).append(ending)
+    store = answer_source([run])
     profiles, overlaps = [], []
     for comparison in comparisons:
         there = [line.title for line in comparison.lines if (comparison.title, line.title) in cells]
@@ -122,7 +122,7 @@ def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
     bins = [Bin(0, 0.0, 0)] * BINS
     accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
     for ending in group:
-        split = ending.cell.cut.split
+        split = ending.cell.evaluation.split
         result, y = store.read(ending.cell.key), store.truth(split).y
         sure, hit = selective.confidence(result.proba), result.labels == y
         table += confusion(y, result.labels, C)
@@ -138,7 +138,7 @@ def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
         bins = [Bin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
     known = [each for each in seconds if each is not None]
     return Profile(
-        group[0].cell.cut.comparison,
+        group[0].cell.evaluation.comparison,
         group[0].cell.candidate.title,
         len(group),
         table,
@@ -155,15 +155,19 @@ def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
 
 def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[list[Ending]]) -> Overlap | None:
     """Compare the labelers on the splits that every one of them has finished."""
-    by_cut = [{ending.cell.cut: ending for ending in group} for group in groups]
-    cuts = [cut for cut in by_cut[0] if all(cut in other for other in by_cut)] if len(groups) > 1 else []
+    by_cut = [{ending.cell.evaluation: ending for ending in group} for group in groups]
+    evaluations = (
+        [evaluation for evaluation in by_cut[0] if all(evaluation in other for other in by_cut)]
+        if len(groups) > 1
+        else []
+    )
     pairs, gains = [], []
-    for cut in cuts:
-        y = store.truth(cut.split).y
-        results = [store.read(each[cut].cell.key) for each in by_cut]
+    for evaluation in evaluations:
+        y = store.truth(evaluation.split).y
+        results = [store.read(each[evaluation].cell.key) for each in by_cut]
         pairs.append(error_overlap.shared(y, [result.labels for result in results]))
         gains.append(error_overlap.added(y, [result.proba for result in results]))
-    if not cuts:
+    if not evaluations:
         return None
     shared = {
         key: Shared(*(float(np.mean([getattr(p[key], name) for p in pairs])) for name in ("both", "chance", "same")))
@@ -182,12 +186,12 @@ def _curves(run: Run, ended: list[Ending], order: dict[str, int], target: float)
     families: dict[tuple[str, str], list[Ending]] = {}
     for ending in ended:
         if ending.scores is not None:
-            families.setdefault((ending.cell.cut.family, ending.cell.candidate.title), []).append(ending)
+            families.setdefault((ending.cell.evaluation.family, ending.cell.candidate.title), []).append(ending)
     keys: list[Key] = [(metric, None, None) for metric in dict.fromkeys((run.suite.metrics.primary, *FITTED))]
     keys += [("accuracy", c, None) for c in range(run.dataset.n_classes)]
     place = {family: i for i, family in enumerate(dict.fromkeys(family for family, _ in families))}
     for (family, title), cells in sorted(families.items(), key=lambda kv: (place[kv[0][0]], order[kv[0][1]])):
-        if len({ending.cell.cut.split.ratio for ending in cells}) > 1:
+        if len({ending.cell.evaluation.split.ratio for ending in cells}) > 1:
             for key in keys:
                 curve = _curve(family, title, key, cells, as_record, target)
                 if curve is not None:
@@ -197,11 +201,11 @@ def _curves(run: Run, ended: list[Ending], order: dict[str, int], target: float)
 def _curve(family: str, title: str, key: Key, cells: list[Ending], as_record: bool, target: float) -> Curve | None:
     by_ratio: dict[float | None, list[Ending]] = {}
     for ending in cells:
-        by_ratio.setdefault(ending.cell.cut.split.ratio, []).append(ending)
+        by_ratio.setdefault(ending.cell.evaluation.split.ratio, []).append(ending)
     points, n, values, replicates = [], [], [], []
     for group in by_ratio.values():
-        size = round(float(np.mean([len(ending.cell.cut.split.train) for ending in group])))
-        found = [(e.cell.cut.split, e.shown(as_record).get(key)) for e in group]
+        size = round(float(np.mean([len(ending.cell.evaluation.split.train) for ending in group])))
+        found = [(e.cell.evaluation.split, e.shown(as_record).get(key)) for e in group]
         known = [(split, value.value) for split, value in found if value is not None and value.value is not None]
         if known:
             points.append(Point(size, _spread([value for _, value in known])))

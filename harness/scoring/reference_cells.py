@@ -86,9 +86,9 @@ class Counterparts:
         """Return the cells of the row's ratio, all of which have scores."""
         if not endings:
             raise Missing(NOT_RUN)
-        there = [ending for ending in endings if has_ratio(ending.cell.cut, row)]
-        comparison = comparison_of([ending.cell.cut for ending in there], row)
-        there = [ending for ending in there if ending.cell.cut.comparison == comparison]
+        there = [ending for ending in endings if has_ratio(ending.cell.evaluation, row)]
+        comparison = comparison_of([ending.cell.evaluation for ending in there], row)
+        there = [ending for ending in there if ending.cell.evaluation.comparison == comparison]
         for ending in there:
             if ending.scores is None:
                 raise Missing("not run yet" if ending.status == "not run" else f"a cell {_became(ending)}")
@@ -98,7 +98,7 @@ class Counterparts:
         found = [ending for ending in self.ended if ending.cell.candidate.title == title]
         groups: dict[str, list[Ending]] = {}
         for ending in found:
-            groups.setdefault(ending.cell.cut.comparison, []).append(ending)
+            groups.setdefault(ending.cell.evaluation.comparison, []).append(ending)
         if found and len(groups) != wanted:
             raise Missing(f"a mean over {wanted} ratios, and the suite has {len(groups)}")
         each = [_of_line(self._finished(group, row), row) for group in groups.values()]
@@ -133,7 +133,7 @@ def _of_line(endings: list[Ending], row: PublishedNumber) -> Ours:
 
 def _of_cell(ending: Ending, row: PublishedNumber) -> float:
     """Return a number that is no score: a size, or a fact."""
-    split, scores = ending.cell.cut.split, _scores(ending)
+    split, scores = ending.cell.evaluation.split, _scores(ending)
     fact = _fact(scores.facts, NAMED_SO.get(row.metric, row.metric))
     if fact is not None:
         return fact
@@ -151,7 +151,7 @@ def _of_stage(ending: Ending, name: str, row: PublishedNumber) -> float:
     adopted = list(stage.rows.values())
     if row.metric == "n_train":
         before = [value.n for each in names[: names.index(name)] for value in stages[each].rows.values()]
-        return len(ending.cell.cut.split.train) + sum(before)
+        return len(ending.cell.evaluation.split.train) + sum(before)
     if row.metric == "pseudo_added":
         return sum(value.n for value in adopted)
     if row.metric == "pseudo_accuracy" and len(adopted) == 1 and adopted[0].value is not None:

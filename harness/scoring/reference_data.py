@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.data.raters import consensus, fuse_labels
 from harness.run.blocks import open_block
-from harness.run.plan import Cut
+from harness.run.plan import EvaluationSplit
 from harness.run.runner import Run
 from harness.search.label_agreement import Neighborhood, diagnose
 from harness.suite.reference import PublishedNumber
@@ -27,7 +27,7 @@ class Census:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.cuts = list(dict.fromkeys(cell.cut for cell in run.cells))
+        self.cuts = list(dict.fromkeys(cell.evaluation for cell in run.cells))
         self.diagnosed: dict[str, Neighborhood] = {}  # by block
 
     def of(self, row: PublishedNumber) -> float | None:
@@ -48,9 +48,9 @@ class Census:
             rows = dataset.items.rows[dataset.labelled[dataset.y == self._class(row)]]
             return len(rows) / len(np.unique(rows)) if len(rows) else None
         if (row.method, row.metric) == ("test_support", "n_test"):
-            return self._over_cuts(row, lambda cut: self._counts(cut.split.test)[self._class(row)])
+            return self._over_cuts(row, lambda evaluation: self._counts(evaluation.split.test)[self._class(row)])
         if (row.method, row.metric) == ("class_weight", "weight"):
-            return self._over_cuts(row, lambda cut: self._weights(cut)[self._class(row)])
+            return self._over_cuts(row, lambda evaluation: self._weights(evaluation)[self._class(row)])
         return None
 
     def _class(self, row: PublishedNumber) -> int:
@@ -105,25 +105,25 @@ class Census:
         dataset = self.run.dataset
         return np.bincount(dataset.y[dataset.positions(rows)], minlength=dataset.n_classes)
 
-    def _weights(self, cut: Cut) -> Any:
+    def _weights(self, evaluation: EvaluationSplit) -> Any:
         """Return (C,) class weights of a train set: inverse frequency, scaled to the sum C; 0 for an absent class."""
-        counts = self._counts(cut.split.train).astype(float)
+        counts = self._counts(evaluation.split.train).astype(float)
         inverse = np.divide(1, counts, out=np.zeros_like(counts), where=counts > 0)
         return inverse / inverse.sum() * len(counts)
 
-    def _over_cuts(self, row: PublishedNumber, measure: Callable[[Cut], float]) -> float:
-        comparison = comparison_of([cut for cut in self.cuts if has_ratio(cut, row)], row)
-        return float(np.mean([measure(cut) for cut in self.cuts if cut.comparison == comparison]))
+    def _over_cuts(self, row: PublishedNumber, measure: Callable[[EvaluationSplit], float]) -> float:
+        comparison = comparison_of([evaluation for evaluation in self.cuts if has_ratio(evaluation, row)], row)
+        return float(np.mean([measure(evaluation) for evaluation in self.cuts if evaluation.comparison == comparison]))
 
 
-def has_ratio(cut: Cut, row: PublishedNumber) -> bool:
+def has_ratio(evaluation: EvaluationSplit, row: PublishedNumber) -> bool:
     """Say whether a split has the ratio that a row names; every split has where it names none."""
-    return row.ratio is None or (cut.split.ratio is not None and isclose(cut.split.ratio, row.ratio))
+    return row.ratio is None or (evaluation.split.ratio is not None and isclose(evaluation.split.ratio, row.ratio))
 
 
-def comparison_of(cuts: list[Cut], row: PublishedNumber) -> str:
+def comparison_of(evaluations: list[EvaluationSplit], row: PublishedNumber) -> str:
     """Return the comparison that the row belongs to: the first with its ratio, the only one where it names none."""
-    titles = list(dict.fromkeys(cut.comparison for cut in cuts))
+    titles = list(dict.fromkeys(evaluation.comparison for evaluation in evaluations))
     if not titles:
         raise Missing(f"no split of this suite has the ratio {row.ratio:g}")
     if row.ratio is None and len(titles) > 1:

@@ -12,7 +12,7 @@ from harness.errors import DataError, NotApplicable
 from harness.plugin.block import Floats
 from harness.plugin.items import Items
 from harness.plugin.protocols import Embedder, FeatureSet
-from harness.run.block_writer import ARRAY, fill
+from harness.run.block_writer import ARRAY_FILE, fill
 from harness.testing.examples import ODD_TALKS, TALKS, example_items
 from harness.testing.finding import Check, PromiseError, check_form, demand
 
@@ -148,7 +148,7 @@ def made(maker: Maker, items: Items, with_columns: bool = False) -> Floats:
     if getattr(maker, "text_only", False) and not with_columns:
         items = replace(items, columns=("messages",), hidden=())  # as the harness does
     with TemporaryDirectory() as folder:
-        file = Path(folder) / ARRAY
+        file = Path(folder) / ARRAY_FILE
         try:
             fill(_Speaking(maker), kind, "block", items, file)
         except DataError as error:

@@ -12,7 +12,7 @@ from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
 from harness.plugin.protocols import Split
-from harness.run.plan import Cut
+from harness.run.plan import EvaluationSplit
 
 CONVERSATIONS = [
     [("user", "Why?"), ("assistant", "So.")],
@@ -30,7 +30,7 @@ CONVERSATIONS = [
 
 
 def cut(train, test):
-    return Cut("a split", Split(np.array(train), np.array(test), np.empty(0, np.int64), 0))
+    return EvaluationSplit("a split", Split(np.array(train), np.array(test), np.empty(0, np.int64), 0))
 
 
 def dataset_of(table_of, conversations, population=None):

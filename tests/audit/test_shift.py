@@ -10,7 +10,7 @@ from harness.audit.shift import compare, shifts
 from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.plugin.protocols import Split
-from harness.run.plan import Cut
+from harness.run.plan import EvaluationSplit
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 4), min_size=1, max_size=60))
@@ -49,7 +49,7 @@ def pool(scores, table_of):
         dataset = load_dataset(data, population, table)
         order = np.random.default_rng(3).permutation(len(dataset))
         split = Split(np.sort(order[:3000]), np.sort(order[3000:]), np.empty(0, np.int64), 3)
-        made = shifts(dataset, load_dataset(data, Population(), table), [Cut("prefix", split)])
+        made = shifts(dataset, load_dataset(data, Population(), table), [EvaluationSplit("prefix", split)])
         return {(shift.what.partition(",")[0], shift.by): shift for shift in made}
 
     return found

@@ -14,7 +14,7 @@ from harness.errors import DataError, HarnessError
 from harness.plugin.items import Items
 from harness.run.block_writer import fill
 from harness.run.blocks import Recipe
-from harness.run.shards import Shard, shard, slots
+from harness.run.shards import Shard, gpu_slots, parse_shard
 from harness.utils import processes
 from tests.command_line import board, events, harness, start, table, until, write_labelers, write_suite
 
@@ -98,8 +98,8 @@ def test_shards_are_contiguous_and_of_the_size_that_the_record_names(size, of):
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "-1/2", "a/b", "1/2/3", "1/10001", "٣/٤"])
 def test_a_shard_that_cannot_be_is_refused(text):
     with pytest.raises(HarnessError, match=r"--shard .*: must be i/n, from 1/n to n/n, such as 2/8"):
-        shard(text)
-    assert shard("2/8") == Shard(2, 8)
+        parse_shard(text)
+    assert parse_shard("2/8") == Shard(2, 8)
 
 
 def test_shards_made_in_any_order_join_to_the_bytes_of_one_run(tmp_path, whole):
@@ -338,14 +338,14 @@ def test_a_real_model_killed_among_two_workers_gives_the_bytes_of_one_run(tmp_pa
 def test_each_worker_has_a_visible_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-7")
     assert processes.visible_gpus() == ("4", "GPU-7")
-    assert slots(0, "cuda", alone=False) == ("4", "GPU-7")
-    assert slots(3, "cuda", alone=False) == ("4", "GPU-7", "4")
-    assert slots(0, "cuda", alone=True) == (None,)
-    assert slots(0, "cpu", alone=False) == (None,)
-    assert slots(2, "cpu", alone=False) == (None, None)
+    assert gpu_slots(0, "cuda", single=False) == ("4", "GPU-7")
+    assert gpu_slots(3, "cuda", single=False) == ("4", "GPU-7", "4")
+    assert gpu_slots(0, "cuda", single=True) == (None,)
+    assert gpu_slots(0, "cpu", single=False) == (None,)
+    assert gpu_slots(2, "cpu", single=False) == (None, None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(DataError, match="CUDA_VISIBLE_DEVICES hides every GPU"):
-        slots(0, "cuda", alone=False)
+        gpu_slots(0, "cuda", single=False)
 
 
 def test_a_worker_sees_the_gpu_it_was_given(tmp_path):

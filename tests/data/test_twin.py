@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from harness.data import twin
 from harness.errors import HarnessError
-from harness.run.runner import Options, make_ready
+from harness.run.runner import Options, prepare_run
 from harness.suite.suite import load_suite
 
 ROWS = 9_000  # more than one chunk
@@ -224,7 +224,7 @@ labelers: [{{knn: {{on: {blocks[1:4]}}}}}]
 """
     (folder / "s.yaml").write_text(suite)
     loaded = load_suite(folder / "s.yaml", catalog)
-    return make_ready(loaded, catalog, Options(output=folder, threads=1), lambda _: None)
+    return prepare_run(loaded, catalog, Options(output=folder, threads=1), lambda _: None)
 
 
 @pytest.mark.parametrize("rows", [0, -3, twin.POOL + 1])

@@ -19,7 +19,7 @@ from harness.errors import HarnessError
 from harness.label import training
 from harness.label.card_learning_curve import line
 from harness.label.learning_curve import SHARES, measure, nested
-from harness.run.runner import Options, make_ready
+from harness.run.runner import Options, prepare_run
 from tests.command_line import harness, start, table, until, write_labelers, write_suite
 
 DATA = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}
@@ -220,14 +220,17 @@ def test_the_parts_of_a_fold_are_nested_and_never_asked_about(tmp_path, monkeypa
     suite(tmp_path, **({} if grouped else {"data": DATA}))
     monkeypatch.chdir(tmp_path)
     loaded, found = load(Path("suite.yaml"), None)
-    ready = make_ready(loaded.suites[0], found, Options(threads=1), print)
+    ready = prepare_run(loaded.suites[0], found, Options(threads=1), print)
     planned = (ready.suite, ready.suite.labelers[1], ready.dataset.table, found, ready.options, FOLDS)
     plain, made = training.make_ready(*planned), training.make_ready(*planned, grows=True)
     assert [cell.key for cell in made.cells] == [cell.key for cell in plain.run.cells]
     assert (plain.fewer, len(made.fewer)) == ([], 3 * FOLDS)
     groups = made.dataset.groups
     for number, cell in enumerate(made.cells[1:]):
-        whole, parts = cell.cut.split, [each.cut.split for each in made.fewer[3 * number : 3 * number + 3]]
+        whole, parts = (
+            cell.evaluation.split,
+            [each.evaluation.split for each in made.fewer[3 * number : 3 * number + 3]],
+        )
         for part, larger in zip(parts, [*parts[1:], whole], strict=True):
             assert set(part.train) < set(larger.train)
             np.testing.assert_array_equal(part.test, made.dataset.labelled[made.fold == number])

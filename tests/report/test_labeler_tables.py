@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from harness.plugin.protocols import Split
 from harness.report.labeler_tables import details
-from harness.run.plan import Cell, Cut
+from harness.run.plan import Cell, EvaluationSplit
 from harness.scoring.leaderboard import Ending
 from harness.scoring.scores import Scores, Stage, Value
 from harness.suite.suite import Candidate
@@ -40,7 +40,7 @@ class Holder:
 def cut(ratio=0.1, seed=0, splitter="nested", fold=None):
     n = 10 if ratio is None else round(1000 * ratio)
     title = splitter if ratio is None else f"{splitter}, {ratio * 100:.4g} % labelled"
-    return Cut(title, Split(np.arange(n), np.arange(2000, 2040), NONE, seed, ratio, fold))
+    return EvaluationSplit(title, Split(np.arange(n), np.arange(2000, 2040), NONE, seed, ratio, fold))
 
 
 def ending(found, where=None, labeler=None, title="it"):
@@ -268,12 +268,12 @@ def arrays(folder, labeler, seed, ratio):
 
 def truth(folder):
     """Return the labels of the locked test rows."""
-    from harness.run.runner import Options, make_ready
+    from harness.run.runner import Options, prepare_run
     from harness.suite.catalog import discover
     from harness.suite.suite import load_suite
 
-    ready = make_ready(load_suite(folder / "suite.yaml", discover()), discover(), Options(folder), print)
-    (test,) = {tuple(cell.cut.split.test) for cell in ready.cells}
+    ready = prepare_run(load_suite(folder / "suite.yaml", discover()), discover(), Options(folder), print)
+    (test,) = {tuple(cell.evaluation.split.test) for cell in ready.cells}
     return np.array(table(400)["score"].to_pylist())[list(test)]
 
 

@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 
 from harness.plugin.protocols import Split
 from harness.run import runner
-from harness.run.estimates import STARTED, Cells, Estimate, asked_of, of_block, of_list
-from harness.run.plan import Cell, Cut
-from harness.run.scheduler import Room, order, wall
-from harness.run.timing import note
+from harness.run.estimates import (
+    IDLE_WORKER_BYTES,
+    CostEstimate,
+    CostHistory,
+    cost_features,
+    estimate_block,
+    estimate_list,
+)
+from harness.run.plan import Cell, EvaluationSplit
+from harness.run.scheduler import MemoryBudget, makespan, start_order
+from harness.run.timing import write_timing
 from harness.suite.catalog import discover
 from harness.suite.suite import Candidate, load_suite
 from harness_plugins.features.text_v1 import TextV1
@@ -30,34 +37,44 @@ WIDTHS = {"bge": 8, "text": 3}
 def cell(labeler, n=100, m=900, key="a"):
     rows = np.arange(n + m)
     split = Split(rows[:n], rows[n:], rows[:0], seed=1)
-    return Cell(key, Candidate("it", labeler), Cut("prefix", split), ("bge", "text"))
+    return Cell(key, Candidate("it", labeler), EvaluationSplit("prefix", split), ("bge", "text"))
 
 
-def record(labeler, wall, n=100, m=900, memory=STARTED, threads=1):
-    return asked_of(cell(labeler, n, m), WIDTHS) | {"wall": wall, "seconds": wall, "memory": memory, "threads": threads}
+def record(labeler, wall, n=100, m=900, memory=IDLE_WORKER_BYTES, threads=1):
+    return cost_features(cell(labeler, n, m), WIDTHS) | {
+        "wall": wall,
+        "seconds": wall,
+        "memory": memory,
+        "threads": threads,
+    }
 
 
 def estimate(records, *about, threads=1, widths=WIDTHS):
-    return Cells(iter(records)).of(cell(*about), widths, threads)
+    return CostHistory(iter(records)).estimate(cell(*about), widths, threads)
 
 
 def test_a_cell_costs_what_its_like_has_cost():
-    known = [record(MLP(on="bge"), wall, memory=STARTED + wall) for wall in (2, 9, 4)]
+    known = [record(MLP(on="bge"), wall, memory=IDLE_WORKER_BYTES + wall) for wall in (2, 9, 4)]
     other = [record(MLP(on="bge", hidden=8), 50), record(KNN(on="bge"), 70), {"seconds": 1, "memory": 2}]
-    assert estimate(known + other, MLP(on="bge")) == Estimate(4, STARTED + 4, "recorded")
+    assert estimate(known + other, MLP(on="bge")) == CostEstimate(4, IDLE_WORKER_BYTES + 4, "recorded")
 
 
 def test_it_is_scaled_from_the_nearest_size_by_rows_and_columns():
-    known = [record(MLP(on="bge"), 4, memory=STARTED + 100), record(MLP(on="bge"), 4000, n=100_000, memory=2**30)]
-    assert estimate(known, MLP(on="bge"), 500, 1500) == Estimate(8, STARTED + 200, "scaled")
-    assert estimate(known, MLP(on=("bge", "text"))) == Estimate(4 * 11 / 8, int(STARTED + 100 * 11 / 8), "scaled")
-    assert estimate(known, MLP(on="bge"), widths={}) == Estimate(4, STARTED + 100, "recorded")
+    known = [
+        record(MLP(on="bge"), 4, memory=IDLE_WORKER_BYTES + 100),
+        record(MLP(on="bge"), 4000, n=100_000, memory=2**30),
+    ]
+    assert estimate(known, MLP(on="bge"), 500, 1500) == CostEstimate(8, IDLE_WORKER_BYTES + 200, "scaled")
+    assert estimate(known, MLP(on=("bge", "text"))) == CostEstimate(
+        4 * 11 / 8, int(IDLE_WORKER_BYTES + 100 * 11 / 8), "scaled"
+    )
+    assert estimate(known, MLP(on="bge"), widths={}) == CostEstimate(4, IDLE_WORKER_BYTES + 100, "recorded")
 
 
 def test_labelers_that_compare_rows_take_the_square_of_the_rows():
-    known = [record(KNN(on="bge"), 4, memory=STARTED + 100)]
-    assert estimate(known, KNN(on="bge"), 200, 1800) == Estimate(16, STARTED + 200, "scaled")
-    assert estimate(known, KNN(on="bge", k=99), 200, 1800) == Estimate(16, STARTED + 200, "scaled")
+    known = [record(KNN(on="bge"), 4, memory=IDLE_WORKER_BYTES + 100)]
+    assert estimate(known, KNN(on="bge"), 200, 1800) == CostEstimate(16, IDLE_WORKER_BYTES + 200, "scaled")
+    assert estimate(known, KNN(on="bge", k=99), 200, 1800) == CostEstimate(16, IDLE_WORKER_BYTES + 200, "scaled")
 
 
 def test_the_same_parameters_come_before_the_same_threads():
@@ -68,48 +85,53 @@ def test_the_same_parameters_come_before_the_same_threads():
 
 def test_what_nothing_is_known_of_is_not_guessed():
     within = [record(Oversample(base=MLP(on="bge")), 5)]
-    assert estimate(within, MLP(on=("bge", "text"))) == Estimate(None, STARTED + 4 * 1000 * 11, "matrix")
-    assert estimate([], Majority()) == Estimate(None, STARTED, "matrix")
+    assert estimate(within, MLP(on=("bge", "text"))) == CostEstimate(None, IDLE_WORKER_BYTES + 4 * 1000 * 11, "matrix")
+    assert estimate([], Majority()) == CostEstimate(None, IDLE_WORKER_BYTES, "matrix")
 
 
 def test_blocks_and_lists_are_scaled_from_those_on_disk(tmp_path):
-    assert of_block(TextV1(), 500, tmp_path) == of_list(1e9, 1, tmp_path) == Estimate()
+    assert estimate_block(TextV1(), 500, tmp_path) == estimate_list(1e9, 1, tmp_path) == CostEstimate()
     for key, kind, rows in (("a", "text_v1", 1_000), ("b", "column", 10)):
         (tmp_path / "blocks" / key).mkdir(parents=True)
-        note(tmp_path / "blocks" / key, seconds=20, memory=rows, rows=rows, spec={kind: {}})
+        write_timing(tmp_path / "blocks" / key, seconds=20, memory=rows, rows=rows, spec={kind: {}})
     (tmp_path / "blocks" / "older").mkdir()
-    assert of_block(TextV1(), 500, tmp_path) == Estimate(10, 1_000, "scaled")
+    assert estimate_block(TextV1(), 500, tmp_path) == CostEstimate(10, 1_000, "scaled")
     (tmp_path / "lists" / "a").mkdir(parents=True)
-    note(tmp_path / "lists" / "a", seconds=3, memory=7, work=1e9, threads=2)
-    assert of_list(4e9, 1, tmp_path) == Estimate(24, 7, "scaled")
+    write_timing(tmp_path / "lists" / "a", seconds=3, memory=7, work=1e9, threads=2)
+    assert estimate_list(4e9, 1, tmp_path) == CostEstimate(24, 7, "scaled")
 
 
 def test_the_longest_cell_starts_first_and_one_that_nothing_is_known_of_before_it():
     cells = [cell(MLP(on="bge"), key="short"), cell(MLP(on="bge"), key="long"), cell(KNN(on="bge"), key="new")]
     cells.append(cell(Oversample(base=KNN(on="bge")), key="new and nested"))
-    estimates = {"short": Estimate(1), "long": Estimate(9), "new": Estimate(), "new and nested": Estimate()}
-    assert [each.key for each in order(cells, estimates, 2)] == ["new and nested", "new", "long", "short"]
-    assert order(cells, estimates, 1) == cells
+    estimates = {
+        "short": CostEstimate(1),
+        "long": CostEstimate(9),
+        "new": CostEstimate(),
+        "new and nested": CostEstimate(),
+    }
+    assert [each.key for each in start_order(cells, estimates, 2)] == ["new and nested", "new", "long", "short"]
+    assert start_order(cells, estimates, 1) == cells
 
 
 def test_a_wall_of_several_hands():
-    assert wall([], 2) == 0
-    assert wall([3, 1, 1, 1], 1) == 6
-    assert wall([3, 1, 1, 1], 2) == 3
-    assert wall([1, 1, 1, 3], 2) == 4  # why the longest starts first
+    assert makespan([], 2) == 0
+    assert makespan([3, 1, 1, 1], 1) == 6
+    assert makespan([3, 1, 1, 1], 2) == 3
+    assert makespan([1, 1, 1, 3], 2) == 4  # why the longest starts first
 
 
 @given(st.lists(st.floats(0, 1e3), max_size=30), st.integers(1, 5))
 def test_a_wall_is_near_the_least_possible(seconds, jobs):
     least = max([sum(seconds) / jobs, *seconds])
-    assert least - 1e-6 <= wall(sorted(seconds, reverse=True), jobs) <= 2 * least + 1e-6
+    assert least - 1e-6 <= makespan(sorted(seconds, reverse=True), jobs) <= 2 * least + 1e-6
 
 
 @given(st.lists(st.integers(0, 12), max_size=20), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_every_cell_gets_its_turn_and_only_one_alone_takes_more_than_there_is(needs, jobs, chance):
     waiting = [SimpleNamespace(key=str(i)) for i in range(len(needs))]
     wanted = {each.key: need for each, need in zip(waiting, needs, strict=True)}
-    room, running, done = Room(10, wanted), [], 0
+    room, running, done = MemoryBudget(10, wanted), [], 0
     while waiting or running:
         while len(running) < jobs and (taken := room.take(waiting, running)):
             running.append(taken)
@@ -122,7 +144,7 @@ def test_every_cell_gets_its_turn_and_only_one_alone_takes_more_than_there_is(ne
 
 def test_a_cell_without_room_lets_others_pass():
     waiting = [SimpleNamespace(key=key) for key in ("small", "large")]
-    taken = Room(10, {"running": 6, "large": 5, "small": 4}).take(waiting, [SimpleNamespace(key="running")])
+    taken = MemoryBudget(10, {"running": 6, "large": 5, "small": 4}).take(waiting, [SimpleNamespace(key="running")])
     assert (taken.key, [each.key for each in waiting]) == ("small", ["large"])
 
 
@@ -142,7 +164,7 @@ def test_cells_that_do_not_fit_together_run_one_after_the_other(tmp_path, monkey
     monkeypatch.setattr(runner, "machine_memory", lambda: memory)
     catalog = discover((plugin,))
     options = runner.Options(tmp_path, jobs=2, threads=1, memory=1)
-    ready = runner.make_ready(load_suite(file, catalog), catalog, options, lambda text: None)
+    ready = runner.prepare_run(load_suite(file, catalog), catalog, options, lambda text: None)
     ended = []
     runner.execute(ready, lambda *_: None, ended.append, lambda *_: None)
     assert [outcome.status for outcome in ended] == ["ok"] * 4
@@ -178,7 +200,7 @@ def test_a_plan_tells_what_is_known_of_each_cell(ran):
     knn = told["knn(on=embedding)", "4"]
     assert (knn["seconds"], knn["memory"], knn["how"]) == (cost["wall"], cost["memory"], "recorded")
     linear = told["linear(on=embedding)", "4"]
-    assert (linear["seconds"], linear["memory"], linear["how"]) == (None, STARTED + 4 * 240 * 16, "matrix")
+    assert (linear["seconds"], linear["memory"], linear["how"]) == (None, IDLE_WORKER_BYTES + 4 * 240 * 16, "matrix")
     total = events(result)[-1]
     assert (total["event"], total["cells"], total["unknown"], total["misfits"]) == ("ahead", 4, 2, [])
     assert total["seconds"] == pytest.approx(knn["seconds"] + told["majority", "4"]["seconds"])

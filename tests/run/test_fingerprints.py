@@ -17,14 +17,14 @@ OTHER = "cd" * 32
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The folder of a store with two cells, read through and noted by an earlier process."""
-    monkeypatch.setattr(fingerprints, "SETTLED", 0.02)
+    monkeypatch.setattr(fingerprints, "CLOCK_TICK_SECONDS", 0.02)
     store = Store(tmp_path)
     store.open()
     for key in (KEY, OTHER):
         folder = worked(store)
         folder.rename(store.scratch / key)
         store.commit(key, store.scratch / key, RECORD, TIMING)
-    store.remember()
+    store.save_fingerprints()
     return tmp_path
 
 
@@ -42,7 +42,7 @@ def read(monkeypatch):
 
 
 def test_a_resume_reads_no_array(folder, read):
-    assert Store(folder).finished([KEY, OTHER, "ef" * 32]) == {KEY, OTHER}
+    assert Store(folder).finished_keys([KEY, OTHER, "ef" * 32]) == {KEY, OTHER}
     assert read == []
 
 
@@ -51,9 +51,9 @@ def test_without_the_note_cells_are_read_once(folder, read):
         file = folder / "marks.json"
         file.unlink() if content is None else file.write_text(content)
         time.sleep(0.03)
-        assert Store(folder).finished([KEY]) == {KEY}
+        assert Store(folder).finished_keys([KEY]) == {KEY}
         assert len(read) == 4, "proba, labels, checkpoints, rows"
-        assert Store(folder).finished([KEY]) == {KEY}
+        assert Store(folder).finished_keys([KEY]) == {KEY}
         assert len(read) == 4
         read.clear()
 
@@ -64,9 +64,9 @@ def test_a_changed_bit_is_noticed_even_under_the_old_times(folder):
     time.sleep(0.03)
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert Store(folder).finished([KEY, OTHER]) == {OTHER}
+    assert Store(folder).finished_keys([KEY, OTHER]) == {OTHER}
     file.write_bytes(data)
-    assert Store(folder).finished([KEY, OTHER]) == {KEY, OTHER}
+    assert Store(folder).finished_keys([KEY, OTHER]) == {KEY, OTHER}
 
 
 def test_cells_that_have_changed_places_are_not_finished(folder):
@@ -74,20 +74,20 @@ def test_cells_that_have_changed_places_are_not_finished(folder):
     one.rename(folder / "aside")
     other.rename(one)
     (folder / "aside").rename(other)
-    assert Store(folder).finished([KEY, OTHER]) == set()
+    assert Store(folder).finished_keys([KEY, OTHER]) == set()
 
 
 def test_a_file_too_many_or_too_few_is_noticed(folder):
     (folder / "cells" / KEY / "more.npy").write_bytes(b"")
     (folder / "cells" / OTHER / "cell.json").unlink()
-    assert Store(folder).finished([KEY, OTHER]) == set()
+    assert Store(folder).finished_keys([KEY, OTHER]) == set()
 
 
 def test_what_has_just_been_written_is_not_trusted_by_its_look(folder, read, monkeypatch):
-    monkeypatch.setattr(fingerprints, "SETTLED", 60)  # it may change within a tick of the disk's clock
+    monkeypatch.setattr(fingerprints, "CLOCK_TICK_SECONDS", 60)  # it may change within a tick of the disk's clock
     (folder / "marks.json").unlink()
     for _ in range(2):
-        assert Store(folder).finished([KEY]) == {KEY}
+        assert Store(folder).finished_keys([KEY]) == {KEY}
     assert len(read) == 8
 
 

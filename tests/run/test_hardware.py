@@ -27,7 +27,7 @@ def kernels(monkeypatch):
             monkeypatch.setenv(name, value)
         if flags is not None:
             monkeypatch.setattr(hardware, "cpu_flags", lambda: set(flags.split()))
-        return hardware.kernels.__wrapped__()
+        return hardware.processor_kernels.__wrapped__()
 
     return under
 
@@ -84,7 +84,7 @@ def test_other_processors_are_named_by_their_flags(kernels, monkeypatch):
 
 
 @pytest.mark.skipif(
-    hardware.kernels().get("torch") != "AVX512", reason="needs a processor with newer instructions than AVX2"
+    hardware.processor_kernels().get("torch") != "AVX512", reason="needs a processor with newer instructions than AVX2"
 )
 def test_a_run_held_to_older_instructions_reuses_no_cell(tmp_path):
     write_suite(tmp_path, MLP)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from harness.run.key_diff import differences, distance
+from harness.run.key_diff import count_differences, differences
 from tests.command_line import cells, events, harness, table, write_labelers, write_suite
 
 MINE = "return uniform(task)"
@@ -113,4 +113,4 @@ def test_libraries_are_named_with_both_versions_and_count_less_than_parameters()
     assert differences(old, newer) == ["numpy 2.4.5 -> 2.4.6", "scipy none -> 1.1"]
     assert differences(old, other) == ["knn.k 3 -> 4"]
     assert differences(old, old) == []
-    assert distance(old, newer) == 2 < distance(old, other) == 100
+    assert count_differences(old, newer) == 2 < count_differences(old, other) == 100

@@ -11,8 +11,8 @@ from harness import Block, Task, neighbors
 from harness.plugin.needs import NeighborRequest, needs
 from harness.run.neighbor_lists import find_lists
 from harness.run.neighbor_plan import SharedSearch, plan_searches, requested_lists
-from harness.run.runner import Options, execute, make_ready
-from harness.scoring.score_run import endings
+from harness.run.runner import Options, execute, prepare_run
+from harness.scoring.score_run import score_cells
 from harness.suite.catalog import discover
 from harness.suite.suite import load_suite
 from harness_plugins.labelers.knn import KNN
@@ -35,15 +35,15 @@ def ready(tmp_path):
         tmp_path, [GRID, {"linear": {"on": "text", "epochs": 1}}], table(400), splits=SPLITS, blocks=BLOCKS
     )
     suite = load_suite(file, discover())
-    return make_ready(suite, discover(), Options(tmp_path, threads=1), lambda text: None)
+    return prepare_run(suite, discover(), Options(tmp_path, threads=1), lambda text: None)
 
 
 def run(ready, monkeypatch, least):
     """Run a suite where a list is worth making from `least` multiplications on; returns its answers and its lists."""
-    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVING", least)
+    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", least)
     made = []
     execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: made.append((name, rows, total)))
-    assert {ending.status for ending in endings(ready)} == {"ok"}
+    assert {ending.status for ending in score_cells(ready)} == {"ok"}
     found = {cell.key: ready.store.read(cell.key) for cell in ready.cells}
     return {key: (result.labels, np.array(result.proba)) for key, result in found.items()}, made
 
@@ -52,7 +52,9 @@ def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_pa
     plain, none = run(ready, monkeypatch, float("inf"))
     assert none == []
     assert not (tmp_path / "runs/cache/lists").exists()
-    other = make_ready(ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "other"), lambda text: None)
+    other = prepare_run(
+        ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "other"), lambda text: None
+    )
     listed, made = run(other, monkeypatch, 0)
     assert made
     assert plain.keys() == listed.keys()
@@ -66,13 +68,13 @@ def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_pa
 
 def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
     requests = requested_lists(ready.cells)
-    assert {request.neighbors.k for request in requests if len(request.cut.split.train) >= 40} == {40}
+    assert {request.neighbors.k for request in requests if len(request.evaluation.split.train) >= 40} == {40}
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
     searches = plan_searches(ready.cells, blocks)
     assert sorted(len(search.lists) for search in searches) == [2, 3, 3]
     for search in searches:
         for one, other in zip(search.lists, search.lists[1:], strict=False):
-            assert set(one.cut.split.train) < set(other.cut.split.train)
+            assert set(one.evaluation.split.train) < set(other.evaluation.split.train)
 
 
 def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
@@ -93,7 +95,7 @@ def spreading(folder, on):
         splits=TWO,
         blocks=BLOCKS,
     )
-    return make_ready(load_suite(file, discover()), discover(), Options(folder, threads=1), lambda text: None)
+    return prepare_run(load_suite(file, discover()), discover(), Options(folder, threads=1), lambda text: None)
 
 
 def test_one_graph_of_all_rows_serves_every_split_and_every_alpha(monkeypatch, tmp_path):
@@ -155,7 +157,7 @@ def test_crowds_of_equal_rows_leave_the_one_pass_for_a_search_each(monkeypatch, 
     for name, least in (("plain", float("inf")), ("shared", 0)):
         (tmp_path / name).mkdir()
         file = write_suite(tmp_path / name, [GRID], pa.Table.from_pandas(rows), splits=TWO, blocks=BLOCKS)
-        ready = make_ready(
+        ready = prepare_run(
             load_suite(file, discover()), discover(), Options(tmp_path / name, threads=1), lambda text: None
         )
         answers[name], _ = run(ready, monkeypatch, least)
@@ -166,10 +168,10 @@ def test_crowds_of_equal_rows_leave_the_one_pass_for_a_search_each(monkeypatch, 
 
 
 def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
-    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVING", 0)
+    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", 0)
     request = requested_lists(ready.cells)[0]
     search = SharedSearch((request,), (Block(np.zeros((400, 4), np.float32), "embedding"),))
-    alone = next(cell for cell in ready.cells if cell.cut is request.cut and needs(cell.candidate.labeler))
+    alone = next(cell for cell in ready.cells if cell.cut is request.evaluation and needs(cell.candidate.labeler))
     assert search.is_worth_sharing(ready.cells)
     assert not search.is_worth_sharing([alone])
 
@@ -232,7 +234,7 @@ def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, t
     processes = Processes(("harness.run.neighbor_lists",), 1)
     with pytest.raises(HarnessError, match="neighbours on embedding"):
         find_lists(search, tmp_path, processes, Limits(60, 2**33), 1, lambda rows, total: None)
-    assert search.opened(tmp_path) == [None] * 3
+    assert search.open_lists(tmp_path) == [None] * 3
 
 
 def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
@@ -243,7 +245,7 @@ def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
     (tmp_path / "moved-runs").rename(tmp_path / "elsewhere" / "runs")
     for cell in (tmp_path / "elsewhere/runs" / ready.suite.name / "cells").iterdir():
         shutil.rmtree(cell)
-    moved = make_ready(
+    moved = prepare_run(
         ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "elsewhere"), lambda text: None
     )
     answered, made = run(moved, monkeypatch, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.run import block_builder, shards
-from harness.run.runner import Options, make_ready
+from harness.run.runner import Options, prepare_run
 from harness.suite.catalog import discover
 from harness.suite.suite import load_suite
 from harness.utils.processes import Limits, Processes
@@ -19,7 +19,7 @@ def ready(tmp_path):
         "svd": {"embedder": "hashing_svd", "dim": 4},
     }
     file = write_suite(tmp_path, ["majority"], table(500), blocks=blocks)
-    return make_ready(load_suite(file, discover()), discover(), Options(tmp_path, threads=2), lambda text: None)
+    return prepare_run(load_suite(file, discover()), discover(), Options(tmp_path, threads=2), lambda text: None)
 
 
 def made(ready, name, workers, cache):
@@ -29,7 +29,7 @@ def made(ready, name, workers, cache):
 
 
 def test_several_workers_make_the_bytes_of_one(ready, tmp_path, monkeypatch):
-    monkeypatch.setattr(block_builder, "MIN_ROWS", 100)
+    monkeypatch.setattr(block_builder, "MIN_ROWS_PER_WORKER", 100)
     workers = block_builder.default_slots(ready.recipes["text"], 500, cores=3)
     assert workers == (None,) * 3
     one, _ = made(ready, "text", (None,), tmp_path / "one")
@@ -44,7 +44,7 @@ def test_only_rowwise_feature_sets_get_several(ready):
     assert block_builder.default_slots(ready.recipes["text"], 9_999, cores=2) == (None,)
     assert block_builder.default_slots(ready.recipes["who"], 1_000_000, cores=2) == (None,)
     assert block_builder.default_slots(ready.recipes["svd"], 1_000_000, cores=2) == (None,)
-    assert not shards.can_be_cut(ready.recipes["who"])
+    assert not shards.can_be_sharded(ready.recipes["who"])
 
 
 def test_what_cannot_be_cut_is_made_by_one_whatever_is_asked(ready, tmp_path):

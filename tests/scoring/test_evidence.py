@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.plugin.protocols import Split
-from harness.run.plan import Cell, Cut
+from harness.run.plan import Cell, EvaluationSplit
 from harness.run.store import Result
 from harness.scoring.evidence import Archive, gather
 from harness.scoring.leaderboard import Ending, compare
@@ -27,19 +27,19 @@ class Finished:
 
     def __init__(self, splits, skills, groups=None):
         rng = np.random.default_rng(1)
-        self.cuts = [Cut("the comparison", split) for split in splits]
+        self.cuts = [EvaluationSplit("the comparison", split) for split in splits]
         self.results, self.endings = {}, []
         for title, skill in skills.items():
-            for cut in self.cuts:
-                y = Y[cut.split.test]
+            for evaluation in self.cuts:
+                y = Y[evaluation.split.test]
                 proba = rng.dirichlet(np.ones(C), len(y)).astype(np.float32)
                 proba[rng.random(len(y)) < skill] *= 0.1
                 proba += (proba.max(axis=1) < 0.2)[:, None] * np.eye(C, dtype=np.float32)[y]
                 proba /= proba.sum(axis=1, keepdims=True)
                 result = Result(proba.argmax(axis=1).astype(np.uint8), proba, {}, {}, {}, {})
-                cell = Cell(f"{title} {cut}", Candidate(title, None), cut, ())
+                cell = Cell(f"{title} {evaluation}", Candidate(title, None), evaluation, ())
                 self.results[cell.key] = result
-                self.endings.append(Ending(cell, "ok", "", scores(result, self.truth(cut.split), C, "accuracy")))
+                self.endings.append(Ending(cell, "ok", "", scores(result, self.truth(evaluation.split), C, "accuracy")))
         self.archive = Archive(self.results.__getitem__, self.truth, groups, C)
 
     def truth(self, split):
@@ -81,9 +81,9 @@ def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits
     assert found.unit == ("rows" if groups is None else "groups")
     unit = np.arange(N) if groups is None else groups
     added, weight = np.zeros(N), np.zeros(N)
-    for cut in done.cuts:
-        d = done.loss("a", cut, metric) - done.loss("b", cut, metric)
-        for row, each in zip(cut.split.test, d, strict=True):
+    for evaluation in done.cuts:
+        d = done.loss("a", evaluation, metric) - done.loss("b", evaluation, metric)
+        for row, each in zip(evaluation.split.test, d, strict=True):
             added[unit[row]] += each / len(d) / len(done.cuts)
             weight[unit[row]] += 1 / len(d) / len(done.cuts)
     added, weight = added[weight > 0], weight[weight > 0]
@@ -101,7 +101,7 @@ def test_folds_of_a_seed_are_one_value_and_other_rows_are_seen(splits, seeds, sa
     done = Finished(splits, {"a": 0.5, "b": 0.4})
     measured = gather(done.endings, "accuracy", done.archive).measured
     assert (measured.values.shape, measured.same_rows) == ((2, seeds), same)
-    first = [done.loss("a", cut, "accuracy").mean() for cut in done.cuts if cut.split.seed == 0]
+    first = [done.loss("a", evaluation, "accuracy").mean() for evaluation in done.cuts if evaluation.split.seed == 0]
     assert measured.values[0, 0] == pytest.approx(np.mean(first))
 
 
@@ -109,9 +109,9 @@ def test_macro_f1_is_ranked_over_the_classes_with_rows_enough():
     done = Finished(locked(2), {"a": 0.5, "b": 0.4})
     found = gather(done.endings, "macro_f1", done.archive)
     assert found.classes == (0, 1, 2), "class 3 has a handful of test rows"
-    cut = done.cuts[0]
-    labels = done.results[f"a {cut}"].labels
-    f1 = metrics.f1(metrics.confusion(Y[cut.split.test], labels, C))
+    evaluation = done.cuts[0]
+    labels = done.results[f"a {evaluation}"].labels
+    f1 = metrics.f1(metrics.confusion(Y[evaluation.split.test], labels, C))
     assert found.measured.values[0, 0] == pytest.approx(f1[:3].mean())
     again = gather(done.endings, "macro_f1", done.archive)
     assert np.array_equal(found.measured.rows, again.measured.rows), "the draws are fixed by the content"

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.plugin.protocols import Split
-from harness.run.plan import Cell, Cut
+from harness.run.plan import Cell, EvaluationSplit
 from harness.run.store import Result
 from harness.scoring.leaderboard import Ending, compare
 from harness.scoring.scores import Answers, Scores, Value, scores
 from harness.suite.suite import Candidate
 
 NONE = np.empty(0, np.int64)
-CUTS = [Cut("prefix", Split(np.arange(10 + seed), np.arange(50, 90), NONE, seed)) for seed in range(3)]
+CUTS = [EvaluationSplit("prefix", Split(np.arange(10 + seed), np.arange(50, 90), NONE, seed)) for seed in range(3)]
 
 
 def found(primary="accuracy", **values):
@@ -100,7 +100,7 @@ def test_nothing_is_compared_with_a_broken_baseline():
 
 
 def test_comparisons_stay_apart():
-    other = [Cut("nested", Split(np.arange(5), np.arange(50, 60), NONE, 7))]
+    other = [EvaluationSplit("nested", Split(np.arange(5), np.arange(50, 60), NONE, 7))]
     endings = [*cells("a", 0.1, 0.2, 0.3), *cells("a", 0.9, cuts=other), *cells("b", 0.2, 0.3, 0.4)]
     first, second = compare(endings, "accuracy", "base", False)
     assert (first.title, first.seeds, first.n_train, first.n_test) == ("prefix", (0, 1, 2), (10, 11, 12), (40,) * 3)

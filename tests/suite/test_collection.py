@@ -8,9 +8,9 @@ import pytest
 
 from harness.data.population import Population
 from harness.errors import SuiteError
-from harness.run.runner import Options, execute, make_ready
+from harness.run.runner import Options, execute, prepare_run
 from harness.scoring.collection import contests
-from harness.scoring.score_run import endings
+from harness.scoring.score_run import score_cells
 from harness.suite.catalog import discover
 from harness.suite.collection import load_collection
 from tests.command_line import harness, table, write_suite
@@ -34,9 +34,9 @@ def ran(file, folder):
     catalog = discover()
     found = []
     for suite in load_collection(file, catalog).suites:
-        ready = make_ready(suite, catalog, Options(folder, threads=1), lambda text: None)
+        ready = prepare_run(suite, catalog, Options(folder, threads=1), lambda text: None)
         execute(ready, lambda *_: None, lambda *_: None)
-        found.append((ready, list(endings(ready))))
+        found.append((ready, list(score_cells(ready))))
     return found
 
 
