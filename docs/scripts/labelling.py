@@ -126,7 +126,7 @@ def _compared(what: str, said: dict[str, Any], made: Any, truth: Any, hidden: An
 def _of_all(said: dict[str, Any], made: Any, truth: Any, hidden: Any, held: Any) -> Iterator[tuple[Any, ...]]:
     import numpy as np
 
-    from harness.statistics.metrics import confidence_error, confusion, macro_f1
+    from harness.statistics.metrics import confidence_error, count_confusion, macro_f1
 
     quality, pool, y = said["quality"], said["pool"], truth[hidden]
     label, confidence, low, high = (
@@ -135,7 +135,7 @@ def _of_all(said: dict[str, Any], made: Any, truth: Any, hidden: Any, held: Any)
     proba = np.stack(made["proxy_probs"].to_numpy())[hidden].astype(float)
     hit, inside = label == y, (low <= y) & (y <= high)
     yield held("accuracy", quality["accuracy"], hit.mean())
-    yield held("macro_f1", quality["macro_f1"], macro_f1(confusion(y, label, 6)))
+    yield held("macro_f1", quality["macro_f1"], macro_f1(count_confusion(y, label, 6)))
     yield held("mae", quality["mae"], np.abs(label.astype(int) - y).mean())
     yield held("overconfidence", quality["overconfidence"], float(confidence.astype(float).mean() - hit.mean()))
     yield held("coverage", quality["coverage"], inside.mean())
@@ -175,7 +175,7 @@ def _replayed(folder: Path, seed: int) -> Iterator[tuple[Any, ...]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from harness.statistics.metrics import confusion, macro_f1, mae
+    from harness.statistics.metrics import count_confusion, macro_f1, mae
 
     whole = pq.read_table(DATA).drop_columns("judge_win_prob")
     y, n = whole["judge_score"].to_numpy().astype(int), whole.num_rows
@@ -201,7 +201,7 @@ def _replayed(folder: Path, seed: int) -> Iterator[tuple[Any, ...]]:
     for arm, more in arms.items():
         known = np.concatenate([first, np.asarray(more, int)])
         made = label(f"replay_{seed}_{arm}", known, np.arange(n), "--folds", "2")["proxy_label"].to_numpy()[locked]
-        table = confusion(y[locked], made, 6)
+        table = count_confusion(y[locked], made, 6)
         yield seed, arm, "accuracy", f"{(made == y[locked]).mean():.4f}"
         yield seed, arm, "macro-F1", f"{macro_f1(table):.4f}"
         yield seed, arm, "MAE", f"{mae(table):.4f}"
@@ -213,7 +213,7 @@ def draws() -> None:
     import numpy as np
     import pyarrow.parquet as pq
 
-    from harness.statistics.prediction_powered import Sample, estimate
+    from harness.statistics.prediction_powered import Sample, estimate_mean
 
     scores = pq.read_table(ROOT / "raw_data" / "tulu_300k_scores.parquet")
     y = scores["gpt_scores"].to_numpy().astype(int)
@@ -236,7 +236,7 @@ def draws() -> None:
                 guess[fold == k] = table[code[known[fold == k]]]
                 guess_pool[fold_pool == k] = table[code[pool[fold_pool == k]]]
             off = guess_pool > 0.5 if value.dtype == bool else np.round(guess_pool)
-            one = estimate(value[known], guess, guess_pool, Sample(fold), Sample(fold_pool), float(off.mean()))
+            one = estimate_mean(value[known], guess, guess_pool, Sample(fold), Sample(fold_pool), float(off.mean()))
             found[name].append((value.mean(), one))
     rows = []
     for name, each in found.items():

@@ -12,7 +12,7 @@ from harness.label.quality import Pool, Quality
 from harness.report.leaderboard_page import SIMULATED
 from harness.report.markdown import escape, table
 from harness.statistics.intervals import Interval
-from harness.statistics.prediction_powered import Estimate
+from harness.statistics.prediction_powered import PoolEstimate
 
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 
@@ -229,7 +229,7 @@ def _pool(account: Account) -> str:
     return f"{said}\n\n{table(header, rows, left=('Mean over the pool',))}"
 
 
-def _estimate(found: Estimate) -> list[str]:
+def _estimate(found: PoolEstimate) -> list[str]:
     return [_shown(found.powered), _shown(found.labelled), f"{found.naive:.4f}"]
 
 

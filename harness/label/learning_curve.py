@@ -8,8 +8,8 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.scoring.leaderboard import Spread
 from harness.statistics import learning_curve
-from harness.statistics.intervals import Interval, Numbers, bootstrap, mean
-from harness.statistics.learning_curve import Needed, Refusal
+from harness.statistics.intervals import Interval, Numbers, bootstrap_interval, mean_interval
+from harness.statistics.learning_curve import LabelsNeeded, Refusal
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the train rows of a fold; all of them are the fourth size that a curve takes
 
@@ -110,8 +110,10 @@ def measure(
     n = np.rint(np.median(size, axis=1)).astype(np.int64)
     pairs = zip(n, accuracy, strict=True)
     points = tuple(Point(int(k), Spread(float(a.mean()), float(a.std(ddof=1)), len(a))) for k, a in pairs)
-    fit = learning_curve.fit(np.repeat(n, len(rows)), 1 - accuracy.ravel(), np.tile(np.arange(len(rows)), len(n)))
-    found = fit if isinstance(fit, Refusal) else learning_curve.needed(fit, 1 - target)
+    fit = learning_curve.fit_power_law(
+        np.repeat(n, len(rows)), 1 - accuracy.ravel(), np.tile(np.arange(len(rows)), len(n))
+    )
+    found = fit if isinstance(fit, Refusal) else learning_curve.labels_needed(fit, 1 - target)
     return Growth(
         target,
         len(y),
@@ -123,7 +125,7 @@ def measure(
     )
 
 
-def _number(found: Needed | Refusal) -> tuple[float | None, float | None, float | None, str]:
+def _number(found: LabelsNeeded | Refusal) -> tuple[float | None, float | None, float | None, str]:
     if isinstance(found, Refusal):
         return None, None, None, found.reason
     return found.n, found.low, None if found.high is None or np.isinf(found.high) else found.high, ""
@@ -136,7 +138,7 @@ def _of_class(c: int, y: Numbers, label: Numbers, unit: Numbers | None) -> OfCla
         both = count @ (mine.astype(np.int64) + (guess == c))
         return float(2 * (count @ (mine & (guess == c))) / both) if both else 0.0
 
-    gain = bootstrap(lambda count: f1(label[-1], count) - f1(label[-2], count), len(y), unit)
+    gain = bootstrap_interval(lambda count: f1(label[-1], count) - f1(label[-2], count), len(y), unit)
     one = np.ones(len(y), np.int64)
     share = float((mine & wrong).sum() / max(wrong.sum(), 1))
     return OfClass(int(mine.sum()), f1(label[-2], one), f1(label[-1], one), gain, share)
@@ -149,7 +151,7 @@ def _by_source(hit: Numbers, unit: Numbers | None, known: Numbers, asked: Number
         half, whole, gain = None, None, None
         if mine.any():
             half, whole = float(hit[-2, mine].mean()), float(hit[-1, mine].mean())
-            apart = mean(hit[-1, mine].astype(np.int64) - hit[-2, mine], None if unit is None else unit[mine])
+            apart = mean_interval(hit[-1, mine].astype(np.int64) - hit[-2, mine], None if unit is None else unit[mine])
             gain = apart if np.isfinite(apart.high) else None
         errors = None if whole is None else (1 - whole) * others
         found[str(name)] = OfSource(int(mine.sum()), others, half, whole, gain, errors)

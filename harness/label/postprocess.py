@@ -87,7 +87,7 @@ class Rules:
     def apply(self, proba: Numbers) -> Answers:
         """Return what is said of rows that nothing was learnt from, by (m, C) probabilities of the labeler."""
         calibrated = self.calibrate(calibration.scale(proba, self.temperature))
-        label, low_high = proba.argmax(axis=1), conformal.spans(calibrated, self.span)
+        label, low_high = proba.argmax(axis=1), conformal.label_ranges(calibrated, self.span)
         return self._accept(Answers(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
 
     def carried(self, proba: Numbers, like: Numbers) -> "Rules":
@@ -95,7 +95,7 @@ class Rules:
         learnt from have answered for, too: `like` (p, C)."""
         if len(proba) < FEWEST:
             return self
-        temperature = recalibration.temperature(proba, like)
+        temperature = recalibration.match_temperature(proba, like)
         mine, theirs = self.calibrate(calibration.scale(proba, temperature)), self.calibrate(like)
         label, other = proba.argmax(axis=1), like.argmax(axis=1)
         sure, as_sure = _of_label(mine, label), _of_label(theirs, other)
@@ -103,9 +103,11 @@ class Rules:
         for c, each in enumerate(self.thresholds):
             here, there = (label == c, other == c) if self.wish.by_class else (label >= 0, other >= 0)
             if each.confidence is not None:
-                each = replace(each, confidence=recalibration.level(sure[here], as_sure[there], each.confidence))
+                each = replace(each, confidence=recalibration.match_level(sure[here], as_sure[there], each.confidence))
             thresholds.append(each)
-        span = recalibration.bound(conformal.scores(mine), conformal.scores(theirs), self.span)
+        span = recalibration.match_bound(
+            conformal.conformal_scores(mine), conformal.conformal_scores(theirs), self.span
+        )
         return replace(self, span=span, thresholds=tuple(thresholds), temperature=temperature)
 
     def _accept(self, answers: Answers) -> Answers:
@@ -126,21 +128,21 @@ def learn(proba: Numbers, y: Numbers, fold: Numbers, unit: Numbers | None, wish:
     What is said of a labelled row is learnt from the other folds, so that it can be measured.
     """
     if wish.calibration == "auto":
-        method, crossed = calibration.best(proba, y, fold)
+        method, crossed = calibration.best_method(proba, y, fold)
     else:
         method = wish.calibration
-        crossed = calibration.crossed(method, proba, y, fold)
+        crossed = calibration.cross_fitted(method, proba, y, fold)
     label = proba.argmax(axis=1)
     confidence = _of_label(crossed, label)
-    of_truth = conformal.scores(crossed)[np.arange(len(y)), y]
+    of_truth = conformal.conformal_scores(crossed)[np.arange(len(y)), y]
     rules = Rules(
         wish,
         method,
-        calibration.fit(method, proba, y),
-        conformal.threshold(of_truth, wish.coverage),
+        calibration.fit_calibration(method, proba, y),
+        conformal.score_threshold(of_truth, wish.coverage),
         _thresholds(confidence, label, label == y, proba.shape[1], unit, wish),
     )
-    low, high = conformal.crossed(crossed, y, fold, wish.coverage)
+    low, high = conformal.cross_fitted(crossed, y, fold, wish.coverage)
     return rules, rules._accept(Answers(label, crossed, confidence, low, high, label >= 0))
 
 

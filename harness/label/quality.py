@@ -13,9 +13,9 @@ import numpy as np
 from harness.label.label_metrics import Figures, figures
 from harness.label.postprocess import Answers, Rules, Wish
 from harness.label.refit import Transfers
-from harness.statistics.intervals import Interval, Numbers, bootstrap
+from harness.statistics.intervals import Interval, Numbers, bootstrap_interval
 from harness.statistics.metrics import confidence_error, macro_f1
-from harness.statistics.prediction_powered import Estimate, Sample, estimate
+from harness.statistics.prediction_powered import PoolEstimate, Sample, estimate_mean
 
 ONE_SIDED = 0.1  # the upper end of an interval that misses in 10 % is exceeded in 5 %
 
@@ -96,7 +96,7 @@ def measure(
     return Quality(
         len(y),
         _some(to["accuracy"].share(hit, unit)),
-        to["macro_f1"].other(bootstrap(f1, len(y), unit)),
+        to["macro_f1"].widen(bootstrap_interval(f1, len(y), unit)),
         to["mae"].mean(np.abs(label - y), unit),
         {c: held(f"recall {c}", hit, c, given.label == c) for c in by_class},
         {c: among(f"precision {c}", hit, label == c, given.label == c) for c in by_class},
@@ -118,9 +118,9 @@ def measure(
 class Pool:
     """Means over the whole pool, labelled and unlabelled rows together."""
 
-    shares: Mapping[int, Estimate]  # of each class
-    at_least: Mapping[int, Estimate]  # class -> share of rows of it or a higher one
-    score: Estimate  # mean class
+    shares: Mapping[int, PoolEstimate]  # of each class
+    at_least: Mapping[int, PoolEstimate]  # class -> share of rows of it or a higher one
+    score: PoolEstimate  # mean class
 
 
 def of_pool(y: Numbers, held: Numbers, pool: Numbers, known: Sample, asked: Sample, label: Numbers) -> Pool:
@@ -131,8 +131,8 @@ def of_pool(y: Numbers, held: Numbers, pool: Numbers, known: Sample, asked: Samp
     n_classes = held.shape[1]
     everyone = np.concatenate([y, label])
 
-    def one(truth: Numbers, weight: Numbers, naive: Numbers) -> Estimate:
-        return estimate(truth, held @ weight, pool @ weight, known, asked, float(naive.mean()))
+    def one(truth: Numbers, weight: Numbers, naive: Numbers) -> PoolEstimate:
+        return estimate_mean(truth, held @ weight, pool @ weight, known, asked, float(naive.mean()))
 
     classes = np.arange(n_classes)
     return Pool(
@@ -144,7 +144,7 @@ def of_pool(y: Numbers, held: Numbers, pool: Numbers, known: Sample, asked: Samp
 
 def _calibrated(before: Numbers, after: Numbers, hit: Numbers, unit: Numbers | None) -> Calibrated:
     before = before.astype(np.float64)
-    found = bootstrap(lambda count: confidence_error(after, hit, count), len(hit), unit, ONE_SIDED)
+    found = bootstrap_interval(lambda count: confidence_error(after, hit, count), len(hit), unit, ONE_SIDED)
     return Calibrated(confidence_error(before, hit), found.value, max(found.high, found.value))
 
 

@@ -9,7 +9,7 @@ from harness.report.markdown import escape, number, place, span, spread, table
 from harness.run.runner import Options, Run
 from harness.scoring.collection import Contest, contests
 from harness.scoring.leaderboard import Ending, Line
-from harness.statistics.metrics import LOWER_IS_BETTER, SHOWN
+from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.suite.collection import Collection
 
 TOGETHER = "Labelers are ranked together where they answered for the same test rows under the same truth, nowhere else."
@@ -89,13 +89,13 @@ def _ranked(contest: Contest) -> str:
 
 
 def _arrowed(metric: str) -> str:
-    return f"{SHOWN[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
+    return f"{DISPLAY_NAMES[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
 
 def _mixed(found: list[Contest]) -> str:
     lines = [(contest, line) for contest in found for line in contest.comparison.lines if "accuracy" in line.values]
     lines.sort(key=lambda pair: (-pair[1].values["accuracy"].mean, pair[1].title, _where(pair[0])))
-    header = ["Labeler", SHOWN["accuracy"], SHOWN["macro_f1"], SHOWN["mae"], "Where"]
+    header = ["Labeler", DISPLAY_NAMES["accuracy"], DISPLAY_NAMES["macro_f1"], DISPLAY_NAMES["mae"], "Where"]
     return table(header, [list(_row(contest, line)) for contest, line in lines], left=("Labeler", "Where"))
 
 

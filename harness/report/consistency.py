@@ -26,14 +26,14 @@ from harness.report.parquet_files import (
     read,
 )
 from harness.scoring.leaderboard import Spread
-from harness.statistics.metrics import LOWER_IS_BETTER, SHOWN
+from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 
 Row = dict[str, str]
 Pair = dict[str, Any]  # one row of pairs.parquet, its names as standings.csv has them
 Cells = dict[tuple[str, str], dict[str, list[float]]]  # (comparison, labeler) -> metric -> a value a cell
 FILES = (ABOUT, "README.md", "standings.csv", PAIRS, SCORES)
 SETTINGS = f"{PLOTS}/settings.csv"
-METRICS = {f"{shown} {'↓' if name in LOWER_IS_BETTER else '↑'}": name for name, shown in SHOWN.items()}
+METRICS = {f"{shown} {'↓' if name in LOWER_IS_BETTER else '↑'}": name for name, shown in DISPLAY_NAMES.items()}
 CLOSE = 1e-9  # of sums that were added up in another order
 
 

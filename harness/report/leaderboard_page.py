@@ -20,8 +20,8 @@ from harness.report.tuning import headline
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
 from harness.scoring.leaderboard import Comparison, Line
-from harness.statistics.metrics import LOWER_IS_BETTER, SHOWN
-from harness.statistics.significance import FEWEST
+from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
+from harness.statistics.significance import MIN_UNITS
 from harness.utils.hashing import library_versions
 
 CURVE = (
@@ -81,7 +81,7 @@ def _sheet(sheet: Sheet, left: tuple[str, ...]) -> Iterator[str]:
 
 def _fits(fits: Sheet) -> Iterator[str]:
     """Yield the fits of accuracy; those of the other scores are in their CSV."""
-    chosen = replace(fits, rows=tuple(row for row in fits.rows if row[2] == SHOWN["accuracy"]))
+    chosen = replace(fits, rows=tuple(row for row in fits.rows if row[2] == DISPLAY_NAMES["accuracy"]))
     why = refused(chosen)
     yield from [f"No curve is fitted: {escape(why)}."] if why else _sheet(chosen, REASONS)
     yield "Every point and every fit is in `plots/curves.parquet` and `plots/fits.csv`."
@@ -177,7 +177,7 @@ def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[
     for metric in (m for m in ("accuracy", "macro_f1", "mae") if m != primary):
         yield _arrowed(metric), lambda line, metric=metric: spread(line.values.get(metric))  # type: ignore[misc]
     for c, counts in comparison.support.items():
-        few = ", few" if min(counts) < FEWEST else ""
+        few = ", few" if min(counts) < MIN_UNITS else ""
         yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
     yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
     yield "Cells", lambda line: f"{line.ok}/{line.total}"
@@ -187,7 +187,7 @@ def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[
 
 
 def _arrowed(metric: str) -> str:
-    return f"{SHOWN[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
+    return f"{DISPLAY_NAMES[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
 
 def _against(line: Line) -> str:
@@ -211,8 +211,8 @@ def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
     notes = list(claims(comparison))
     if any("=" in line.rank for line in comparison.lines):
         notes.append("`=` marks ties: equal to the printed precision.")
-    if any(min(counts) < FEWEST for counts in comparison.support.values()):
-        notes.append(f"A class with fewer than {FEWEST} test rows (few) is shown; nothing is ranked on it.")
+    if any(min(counts) < MIN_UNITS for counts in comparison.support.values()):
+        notes.append(f"A class with fewer than {MIN_UNITS} test rows (few) is shown; nothing is ranked on it.")
     if any(line.oracle_gap is not None for line in comparison.lines):
         notes.append("Oracle gap: what choosing the best checkpoint on the test rows would add; no labeler may do so.")
     if notes:
@@ -231,7 +231,7 @@ def claims(comparison: Comparison) -> Iterator[str]:
         return
     unit = found.evidence.unit
     if not found.enough:
-        yield f"Fewer than {FEWEST} test {unit}: no labeler is told from another."
+        yield f"Fewer than {MIN_UNITS} test {unit}: no labeler is told from another."
         return
     leading = f"; `{LEADING}` marks the leading group, which nobody beats significantly"
     yield (

@@ -6,8 +6,8 @@ from typing import Any
 
 from harness.report.tables import Between, Sheet, columns
 from harness.scoring.profiles import Curve, Portrait
-from harness.statistics.learning_curve import REACH, Needed, Refusal
-from harness.statistics.metrics import SHOWN
+from harness.statistics.learning_curve import MAX_EXTRAPOLATION, LabelsNeeded, Refusal
+from harness.statistics.metrics import DISPLAY_NAMES
 
 
 def points(found: Iterable[Curve]) -> Sheet:
@@ -28,12 +28,12 @@ def fits(portrait: Portrait) -> Sheet:
         fit, needed = curve.fit, curve.needed
         if fit is None:
             continue
-        about = (curve.family, curve.title, SHOWN.get(curve.metric, curve.metric))
+        about = (curve.family, curve.title, DISPLAY_NAMES.get(curve.metric, curve.metric))
         if isinstance(fit, Refusal):
             rows.append((*about, None, None, fit.reason, None, None, None, None))
             continue
         interval = fit.interval("c")
-        labels = round(needed.n) if isinstance(needed, Needed) else None
+        labels = round(needed.n) if isinstance(needed, LabelsNeeded) else None
         why = needed.reason if isinstance(needed, Refusal) else fit.why
         limit = Between(*interval) if interval else None
         rows.append((*about, labels, _range(needed), why, fit.a, fit.b, fit.c, limit))
@@ -42,7 +42,7 @@ def fits(portrait: Portrait) -> Sheet:
     notes = (
         "error = a · labels^-b + c, the error being 1 - accuracy, 1 - macro-F1, or the MAE; c is what no number of "
         "labels goes below. Intervals are 95 %, over the seeds.",
-        f"No number is given beyond the fitted asymptote, nor beyond {REACH:.0f} times the largest train set.",
+        f"No number is given beyond the fitted asymptote, nor beyond {MAX_EXTRAPOLATION:.0f} times the largest train set.",
     )
     return Sheet("fits", "Fitted curves", columns(names), tuple(rows), notes=notes)
 
@@ -54,8 +54,8 @@ def refused(fitted: Sheet) -> str:
     return str(*reasons) if len(reasons) == 1 and all(curve["a"] is None for curve in curves) else ""
 
 
-def _range(needed: Needed | Refusal | None) -> Between | None:
-    if not isinstance(needed, Needed) or needed.low is None or needed.high is None:
+def _range(needed: LabelsNeeded | Refusal | None) -> Between | None:
+    if not isinstance(needed, LabelsNeeded) or needed.low is None or needed.high is None:
         return None
     return Between(_whole(needed.low), _whole(needed.high))
 

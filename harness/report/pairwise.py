@@ -10,7 +10,7 @@ from harness.report.markdown import interval, number
 from harness.scoring.leaderboard import DECIMALS
 from harness.scoring.pairwise import Match, Round, Row
 from harness.statistics.metrics import LOWER_IS_BETTER
-from harness.statistics.significance import LEVEL, holm
+from harness.statistics.significance import ALPHA, holm
 
 Table = tuple[str, list[str], list[list[str]]]
 """Title, header, rows."""
@@ -114,7 +114,7 @@ class Matches:
     def _verdict(self, match: Match) -> str:
         tested = [each for each in self.matches if each.rows[0].difference is not None]
         adjusted = holm(np.array([each.rows[0].difference.p for each in tested if each.rows[0].difference is not None]))
-        apart = {id(each): p < LEVEL for each, p in zip(tested, adjusted.tolist(), strict=True)}
+        apart = {id(each): p < ALPHA for each, p in zip(tested, adjusted.tolist(), strict=True)}
         return "separated" if apart.get(id(match)) else ""
 
 

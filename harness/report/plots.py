@@ -2,8 +2,8 @@
 
 from harness.report.svg import Figure, Panel, Series, described
 from harness.scoring.profiles import DRAWN, FITTED, Curve, Portrait, Profile
-from harness.statistics.metrics import SHOWN
-from harness.statistics.selective import GRID
+from harness.statistics.metrics import DISPLAY_NAMES
+from harness.statistics.selective import COVERAGE_STEPS
 
 
 def learning(portrait: Portrait) -> dict[str, list[Figure]]:
@@ -14,7 +14,8 @@ def learning(portrait: Portrait) -> dict[str, list[Figure]]:
         curves = [curve for curve in portrait.curves if curve.family == family and curve.title in titles]
         whole = {c.metric for c in curves if c.label_class is None}
         panels = [
-            _growth(SHOWN.get(metric, metric), curves, metric, None) for metric in sorted(whole, key=_shown_first)
+            _growth(DISPLAY_NAMES.get(metric, metric), curves, metric, None)
+            for metric in sorted(whole, key=_shown_first)
         ]
         per_class = sorted({curve.label_class for curve in curves if curve.label_class is not None})
         by_class = [_growth(f"Class {c}", curves, "accuracy", c) for c in per_class]
@@ -70,7 +71,7 @@ def trusted(portrait: Portrait, comparison: str, place: int) -> list[Figure]:
 
 
 def _covered(profile: Profile) -> Series:
-    x = tuple((k + 1) / GRID for k in range(GRID))
+    x = tuple((k + 1) / COVERAGE_STEPS for k in range(COVERAGE_STEPS))
     y = tuple(map(float, profile.accuracies))
     texts = [f"{profile.title}: {value:.4f} on the surest {at * 100:.0f} %" for at, value in zip(x, y, strict=True)]
     return Series(profile.title, x, y, texts=tuple(texts))

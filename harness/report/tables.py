@@ -12,8 +12,8 @@ from harness.run.runner import Run
 from harness.scoring.leaderboard import DECIMALS, Comparison, Ending, Spread
 from harness.scoring.profiles import Overlap, Profile
 from harness.statistics.costs import Prices, cost
-from harness.statistics.metrics import BINS, LOWER_IS_BETTER, SHOWN
-from harness.statistics.selective import GRID
+from harness.statistics.metrics import CALIBRATION_BINS, DISPLAY_NAMES, LOWER_IS_BETTER
+from harness.statistics.selective import COVERAGE_STEPS
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def leaderboard(run: Run, comparison: Comparison) -> Sheet:
     """Return the ranked labelers of one comparison."""
     primary = run.suite.metrics.primary
     metrics = [primary, *(m for m in ("accuracy", "macro_f1", "mae") if m != primary)]
-    heads = [f"{SHOWN.get(m, m)} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics]
+    heads = [f"{DISPLAY_NAMES.get(m, m)} {'↓' if m in LOWER_IS_BETTER else '↑'}" for m in metrics]
     against = f"vs {run.suite.metrics.baseline}"
     columns = ("Rank", "Labeler", heads[0], "95 % interval", against, *heads[1:], "Oracle gap", "Finished", "Cells")
     rows: list[tuple[Any, ...]] = []
@@ -181,7 +181,7 @@ def confidence(profiles: list[Profile], target: float) -> Sheet:
 def coverage(profiles: list[Profile]) -> Sheet:
     """Return the accuracy of the surest rows of each labeler."""
     rows = [
-        (profile.title, (k + 1) / GRID, float(value))
+        (profile.title, (k + 1) / COVERAGE_STEPS, float(value))
         for profile in profiles
         for k, value in enumerate(profile.accuracies)
     ]
@@ -192,7 +192,14 @@ def coverage(profiles: list[Profile]) -> Sheet:
 def reliability(profiles: list[Profile]) -> Sheet:
     """Return mean confidence and accuracy in each bin of confidence, over all cells of a labeler."""
     rows = [
-        (profile.title, i / BINS, (i + 1) / BINS, each.rows, each.confidence / each.rows, each.hits / each.rows)
+        (
+            profile.title,
+            i / CALIBRATION_BINS,
+            (i + 1) / CALIBRATION_BINS,
+            each.rows,
+            each.confidence / each.rows,
+            each.hits / each.rows,
+        )
         for profile in profiles
         for i, each in enumerate(profile.bins)
         if each.rows
@@ -231,7 +238,7 @@ def costs(profiles: list[Profile], target: float, prices: Prices) -> Sheet:
         if each.seconds is not None:
             taken = each.coverage * each.rows
             found = cost(each.seconds, round(each.train), round(each.rows), taken, prices)
-            money = [found.compute] * (prices.hour is not None) + [found.whole, found.saved] * (
+            money = [found.compute] * (prices.hour is not None) + [found.total, found.saved] * (
                 prices.label is not None
             )
             rows.append(

@@ -9,8 +9,8 @@ from harness.report.markdown import span
 from harness.report.tables import Column, Sheet
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Comparison
-from harness.statistics.metrics import LOWER_IS_BETTER, SHOWN
-from harness.statistics.selection_bias import tuned
+from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
+from harness.statistics.selection_bias import selection_effect
 
 NOTES = (
     "Chosen on half: the setting that is best on one half of the test rows, measured on the other half (mean over "
@@ -40,12 +40,12 @@ def tried(run: Run, comparison: Comparison) -> Sheet | None:
     lower = primary in LOWER_IS_BETTER
     rows = []
     for method, settings in methods.items():
-        found = tuned(standings.evidence.measured, np.array([*settings]), lower)
+        found = selection_effect(standings.evidence.measured, np.array([*settings]), lower)
         title = standings.evidence.titles[found.best]
         typical = found.typical if found.settings > 1 else None
         rows.append((method, found.settings, title, found.value, found.apart, typical))
     rows.sort(key=lambda row: (row[4] if lower else -row[4], row[0]))
-    names = ("Method", "Settings", "Best", f"Best's {SHOWN[primary]}", "Chosen on half", "At random")
+    names = ("Method", "Settings", "Best", f"Best's {DISPLAY_NAMES[primary]}", "Chosen on half", "At random")
     about = (("comparison", comparison.title),)
     return Sheet("settings", "Settings tried", tuple(map(Column, names)), tuple(rows), about, NOTES)
 

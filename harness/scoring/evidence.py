@@ -12,9 +12,9 @@ from harness.run.store import Result
 from harness.scoring.leaderboard import Ending
 from harness.scoring.scores import Answers
 from harness.scoring.standings import Evidence
-from harness.statistics.bootstrap import Answered, bootstrap
-from harness.statistics.metrics import OF_ROWS, f1, qwks
-from harness.statistics.significance import FEWEST, Measured, row_covariance
+from harness.statistics.bootstrap import SplitOutcomes, bootstrap_covariance
+from harness.statistics.metrics import ROW_METRICS, f1_by_class, quadratic_kappas
+from harness.statistics.significance import MIN_UNITS, Measurements, row_covariance
 from harness.utils.hashing import digest, hash_array
 
 NO_ROWS = "is neither a mean over rows nor made of counts: no error is known, and no labeler is told from another"
@@ -68,7 +68,7 @@ def gather(endings: Iterable[Ending], primary: str, archive: Archive, part: Part
     if not all(len(paper.y) for paper in papers):
         return Evidence(titles, None, "a split has no such row: no labeler is told from another")
     kind = "rows" if archive.groups is None else "groups"
-    if primary in OF_ROWS:
+    if primary in ROW_METRICS:
         return Evidence(titles, _by_rows(papers, primary, archive), unit=kind)
     if primary in ("macro_f1", "qwk"):
         return _by_tables(titles, papers, primary, archive, kind)
@@ -93,18 +93,18 @@ def _name(split: Split) -> str:
     return digest(split.seed, split.ratio, split.fold, hash_array(split.train), hash_array(split.test))
 
 
-def _by_rows(papers: list[Paper], metric: str, archive: Archive) -> Measured:
+def _by_rows(papers: list[Paper], metric: str, archive: Archive) -> Measurements:
     """Measure a mean over rows: what each row adds to it is known."""
     n_units, m = 1 + max(int(paper.unit.max()) for paper in papers), len(papers[0].keys)
     shares, each = np.zeros((m, n_units)), np.empty((m, len(papers)))
     for k, paper in enumerate(papers):
         for a, key in enumerate(paper.keys):
             result = archive.read(key)
-            loss = OF_ROWS[metric](result.labels[paper.kept], result.proba[paper.kept], paper.y)
+            loss = ROW_METRICS[metric](result.labels[paper.kept], result.proba[paper.kept], paper.y)
             shares[a] += np.bincount(paper.unit, loss, n_units) / (len(loss) * len(papers))
             each[a, k] = loss.mean()
     weights, same = _weights(papers, n_units)
-    return Measured(_by_seed(each, papers), row_covariance(shares, weights), n_units, same)
+    return Measurements(_by_seed(each, papers), row_covariance(shares, weights), n_units, same)
 
 
 def _weights(papers: list[Paper], n_units: int) -> tuple[NDArray[np.float64], bool]:
@@ -127,15 +127,17 @@ def _by_tables(titles: tuple[str, ...], papers: list[Paper], metric: str, archiv
     """Measure a metric of the confusion table by the bootstrap; macro-F1 over the classes that have rows enough."""
     classes = archive.n_classes
     support = np.min([np.bincount(paper.y, minlength=classes) for paper in papers], axis=0)
-    kept = np.flatnonzero(support >= FEWEST)
+    kept = np.flatnonzero(support >= MIN_UNITS)
     if metric == "macro_f1" and not len(kept):
-        return Evidence(titles, None, f"no class has {FEWEST} test rows: no labeler is told from another")
+        return Evidence(titles, None, f"no class has {MIN_UNITS} test rows: no labeler is told from another")
 
     def measure(tables: NDArray[Any]) -> NDArray[np.float64]:
-        return f1(tables)[..., kept].mean(axis=-1) if metric == "macro_f1" else qwks(tables)
+        return f1_by_class(tables)[..., kept].mean(axis=-1) if metric == "macro_f1" else quadratic_kappas(tables)
 
     tested = [
-        Answered(paper.unit, np.stack([paper.y * classes + archive.read(key).labels[paper.kept] for key in paper.keys]))
+        SplitOutcomes(
+            paper.unit, np.stack([paper.y * classes + archive.read(key).labels[paper.kept] for key in paper.keys])
+        )
         for paper in papers
     ]
     each = np.stack([measure(_tables(split.cells, classes)) for split in tested], axis=1)
@@ -143,8 +145,8 @@ def _by_tables(titles: tuple[str, ...], papers: list[Paper], metric: str, archiv
         return Evidence(titles, None, f"{metric} has no value on some split: no labeler is told from another")
     n_units = 1 + max(int(paper.unit.max()) for paper in papers)
     seed = int(digest([hash_array(paper.y) for paper in papers])[:16], 16)
-    spread = bootstrap(tested, n_units, classes, measure, seed)
-    measured = Measured(_by_seed(each, papers), spread, n_units, _weights(papers, n_units)[1])
+    spread = bootstrap_covariance(tested, n_units, classes, measure, seed)
+    measured = Measurements(_by_seed(each, papers), spread, n_units, _weights(papers, n_units)[1])
     ranked_on = tuple(kept.tolist()) if metric == "macro_f1" and len(kept) < classes else None
     return Evidence(titles, measured, unit=kind, classes=ranked_on)
 

@@ -16,8 +16,8 @@ from harness.scoring.score_run import answer_source
 from harness.scoring.scores import Answers, Key
 from harness.scoring.standings import Difference
 from harness.statistics import significance
-from harness.statistics.metrics import OF_LABELS, OF_PROBABILITIES
-from harness.statistics.significance import FEWEST
+from harness.statistics.metrics import LABEL_METRICS, PROBABILITY_METRICS
+from harness.statistics.significance import MIN_UNITS
 
 LIMIT = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points>pp)?")
 
@@ -75,7 +75,7 @@ def parse_gate(text: str) -> Gate:
     found = LIMIT.fullmatch(text.strip())
     if found is None:
         raise HarnessError(f"--fail-if {text}: must be METRIC:LIMIT with a sign, such as accuracy:-0.5pp or mae:+0.02")
-    metrics = (*OF_LABELS, *OF_PROBABILITIES)
+    metrics = (*LABEL_METRICS, *PROBABILITY_METRICS)
     if found["metric"] not in metrics:
         raise HarnessError(f"--fail-if {text}: no metric {found['metric']!r}{did_you_mean(found['metric'], metrics)}")
     return Gate(found["metric"], float(found["limit"]) / (100 if found["points"] else 1))
@@ -210,9 +210,9 @@ def _difference(
 
     whole = label_class is None and source is None
     measured = gather(both, metric, where, None if whole else part).measured
-    if measured is None or measured.units < FEWEST:
+    if measured is None or measured.units < MIN_UNITS:
         return None
-    found = significance.differences(measured)
+    found = significance.estimate_differences(measured)
     low, high = found.interval
     return Difference(float(found.value[0]), float(found.se[0]), (float(low[0]), float(high[0])), float(found.p[0]))
 

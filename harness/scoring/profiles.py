@@ -16,10 +16,10 @@ from harness.scoring.leaderboard import Comparison, Ending, Spread
 from harness.scoring.score_run import answer_source
 from harness.scoring.scores import Key
 from harness.statistics import error_overlap, learning_curve, selective
-from harness.statistics.error_overlap import Added, Shared
-from harness.statistics.learning_curve import Fit, Needed, Refusal
-from harness.statistics.metrics import BINS, LOWER_IS_BETTER, confusion
-from harness.statistics.selective import Bin, Threshold
+from harness.statistics.error_overlap import EnsembleGain, SharedErrors
+from harness.statistics.learning_curve import LabelsNeeded, PowerLawFit, Refusal
+from harness.statistics.metrics import CALIBRATION_BINS, LOWER_IS_BETTER, count_confusion
+from harness.statistics.selective import CalibrationBin, Threshold
 
 DRAWN = 8  # labelers that a plot shows: the best of a comparison
 FITTED = ("accuracy", "macro_f1", "mae")
@@ -43,8 +43,8 @@ class Curve:
     metric: str
     label_class: int | None
     points: tuple[Point, ...]
-    fit: Fit | Refusal | None = None  # of the error; None for single classes
-    needed: Needed | Refusal | None = None  # labels for the target; accuracy only
+    fit: PowerLawFit | Refusal | None = None  # of the error; None for single classes
+    needed: LabelsNeeded | Refusal | None = None  # labels for the target; accuracy only
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Profile:
     accuracies: NDArray[np.float64]  # (GRID,) of the surest rows, means
     aurc: float
     calibration_error: float
-    bins: tuple[Bin, ...]  # sums
+    bins: tuple[CalibrationBin, ...]  # sums
     accepted: tuple[Threshold, ...]  # of each cell
     train: float  # rows, mean
     rows: float  # to label, mean
@@ -76,8 +76,8 @@ class Overlap:
 
     comparison: str
     titles: tuple[str, ...]
-    shared: dict[tuple[int, int], Shared]  # by places in titles
-    added: tuple[Added, ...]  # one for each title
+    shared: dict[tuple[int, int], SharedErrors]  # by places in titles
+    added: tuple[EnsembleGain, ...]  # one for each title
 
 
 @dataclass(frozen=True)
@@ -119,23 +119,23 @@ def _places(comparison: Comparison) -> Iterator[tuple[int, str]]:
 def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
     C = store.n_classes
     table = np.zeros((C, C), np.int64)
-    bins = [Bin(0, 0.0, 0)] * BINS
+    bins = [CalibrationBin(0, 0.0, 0)] * CALIBRATION_BINS
     accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
     for ending in group:
         split = ending.cell.evaluation.split
         result, y = store.read(ending.cell.key), store.truth(split).y
-        sure, hit = selective.confidence(result.proba), result.labels == y
-        table += confusion(y, result.labels, C)
-        accuracies.append(selective.accuracies(sure, hit))
+        sure, hit = selective.top_probability(result.proba), result.labels == y
+        table += count_confusion(y, result.labels, C)
+        accuracies.append(selective.accuracy_by_coverage(sure, hit))
         areas.append(selective.aurc(sure, hit))
         unit = None if store.groups is None else store.groups[split.test]
         taken.append(selective.find_threshold(sure, hit, target, unit))
         seconds.append(result.timing.get("seconds"))
         sizes.append((len(split.train), len(split.test)))
         errors.append(ending.scores.honest["calibration_error", None, None].value if ending.scores else None)
-        more = selective.reliability(sure, hit)
+        more = selective.reliability_bins(sure, hit)
         pairs = zip(bins, more, strict=True)
-        bins = [Bin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
+        bins = [CalibrationBin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
     known = [each for each in seconds if each is not None]
     return Profile(
         group[0].cell.evaluation.comparison,
@@ -165,16 +165,20 @@ def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[li
     for evaluation in evaluations:
         y = store.truth(evaluation.split).y
         results = [store.read(each[evaluation].cell.key) for each in by_cut]
-        pairs.append(error_overlap.shared(y, [result.labels for result in results]))
-        gains.append(error_overlap.added(y, [result.proba for result in results]))
+        pairs.append(error_overlap.shared_errors(y, [result.labels for result in results]))
+        gains.append(error_overlap.ensemble_gains(y, [result.proba for result in results]))
     if not evaluations:
         return None
     shared = {
-        key: Shared(*(float(np.mean([getattr(p[key], name) for p in pairs])) for name in ("both", "chance", "same")))
+        key: SharedErrors(
+            *(float(np.mean([getattr(p[key], name) for p in pairs])) for name in ("both", "chance", "same"))
+        )
         for key in pairs[0]
     }
     added = tuple(
-        Added(*(float(np.mean([getattr(g[i], name) for g in gains])) for name in ("alone", "without", "together")))
+        EnsembleGain(
+            *(float(np.mean([getattr(g[i], name) for g in gains])) for name in ("alone", "without", "together"))
+        )
         for i in range(len(titles))
     )
     return Overlap(comparison, tuple(titles), shared, added)
@@ -218,10 +222,10 @@ def _curve(family: str, title: str, key: Key, cells: list[Ending], as_record: bo
         return Curve(family, title, metric, label_class, tuple(points)) if points else None
     error = np.array(values) if metric in LOWER_IS_BETTER else 1 - np.array(values)
     _, replicate = np.unique(np.array(replicates), axis=0, return_inverse=True)
-    fit = learning_curve.fit(np.array(n), error, replicate.ravel())
+    fit = learning_curve.fit_power_law(np.array(n), error, replicate.ravel())
     needed = None
     if metric == "accuracy":
-        needed = fit if isinstance(fit, Refusal) else learning_curve.needed(fit, 1 - target)
+        needed = fit if isinstance(fit, Refusal) else learning_curve.labels_needed(fit, 1 - target)
     return Curve(family, title, metric, label_class, tuple(points), fit, needed)
 
 

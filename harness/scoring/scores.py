@@ -13,14 +13,14 @@ from harness.data.dataset import Dataset
 from harness.plugin.protocols import Split
 from harness.run.store import Result
 from harness.statistics.metrics import (
+    LABEL_METRICS,
     LOWER_IS_BETTER,
-    OF_LABELS,
-    OF_PROBABILITIES,
+    PROBABILITY_METRICS,
     TOP_SHARES,
-    Table,
+    ConfusionMatrix,
     auc,
     complementarity,
-    confusion,
+    count_confusion,
     precision_at_top,
 )
 
@@ -98,12 +98,13 @@ def scores(result: Result, truth: Answers, n_classes: int, primary: str) -> Scor
         shares = complementarity(truth.y, first, second)
         honest |= {_key(name, None, None): Value(share, len(truth.y)) for name, share in shares.items()}
     rows = {name: _on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_}
-    found = {name: confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
+    found = {name: count_confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
     best = _best_checkpoint(found, primary)
     oracle = {} if best is None else dict(_of_labels(result.checkpoints[best], truth, n_classes))
     stages = {} if len(found) > MOST_STAGES else {name: _stage(name, found[name], result, truth) for name in found}
     stages |= {
-        name: _stage(name, confusion(truth.y, labels, n_classes), result, truth) for name, labels in members.items()
+        name: _stage(name, count_confusion(truth.y, labels, n_classes), result, truth)
+        for name, labels in members.items()
     }
     return Scores(honest, rows, best, oracle, stages, result.facts)
 
@@ -115,7 +116,7 @@ def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.u
             yield name, labels
 
 
-def _stage(name: str, table: Table, result: Result, truth: Answers) -> Stage:
+def _stage(name: str, table: ConfusionMatrix, result: Result, truth: Answers) -> Stage:
     """Score a stage by its confusion `table`, and by its labels on the masks named after it."""
     labels = result.checkpoints.get(name, result.rows.get(name))
     masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
@@ -130,14 +131,14 @@ def _on(mask: NDArray[np.bool_], labels: Any, truth: Answers) -> Value:
     return Value(float(hits.mean()) if len(hits) else None, len(hits))
 
 
-def _best_checkpoint(found: Mapping[str, Table], primary: str) -> str | None:
+def _best_checkpoint(found: Mapping[str, ConfusionMatrix], primary: str) -> str | None:
     """Return the first of the best checkpoints by their confusion; None where labels alone cannot tell."""
-    if not found or primary not in OF_LABELS:
+    if not found or primary not in LABEL_METRICS:
         return None
     sign = -1 if primary in LOWER_IS_BETTER else 1
 
     def merit(name: str) -> float:
-        value = OF_LABELS[primary](found[name])
+        value = LABEL_METRICS[primary](found[name])
         return -np.inf if value is None else sign * value
 
     return max(found, key=merit)
@@ -145,11 +146,11 @@ def _best_checkpoint(found: Mapping[str, Table], primary: str) -> str | None:
 
 def _of_labels(labels: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
     for source, here in truth.slices:
-        yield from _of_table(confusion(truth.y[here], labels[here], n_classes), source)
+        yield from _of_table(count_confusion(truth.y[here], labels[here], n_classes), source)
 
 
-def _of_table(table: Table, source: str | None) -> Iterator[tuple[Key, Value]]:
-    for metric, measure in OF_LABELS.items():
+def _of_table(table: ConfusionMatrix, source: str | None) -> Iterator[tuple[Key, Value]]:
+    for metric, measure in LABEL_METRICS.items():
         yield _key(metric, None, source), Value(measure(table), int(table.sum()))
     for c in range(len(table) if source is None else 0):
         support = int(table[c].sum())
@@ -158,7 +159,7 @@ def _of_table(table: Table, source: str | None) -> Iterator[tuple[Key, Value]]:
 
 def _of_probabilities(proba: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
     for source, here in truth.slices:
-        for metric, measure in OF_PROBABILITIES.items():
+        for metric, measure in PROBABILITY_METRICS.items():
             yield _key(metric, None, source), Value(measure(proba[here], truth.y[here]), int(here.sum()))
     for threshold in range(1, n_classes):
         yield _key("auc", threshold, None), Value(auc(proba, truth.y, threshold), len(truth.y))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.statistics import significance
-from harness.statistics.significance import FEWEST, LEVEL, Estimates, Measured
+from harness.statistics.significance import ALPHA, MIN_UNITS, Estimates, Measurements
 
 Interval = tuple[float, float]
 
@@ -53,7 +53,7 @@ class Evidence:
     """What the rows say of the labelers of one comparison; or why they cannot."""
 
     titles: tuple[str, ...]  # (m,)
-    measured: Measured | None
+    measured: Measurements | None
     why: str = ""  # nothing is claimed
     unit: str = "rows"  # what is drawn: "rows" or "groups"
     classes: tuple[int, ...] | None = None  # those that macro-F1 is ranked on, where not all
@@ -76,7 +76,7 @@ class Standings:
     @property
     def enough(self) -> bool:
         """There are rows enough to separate anything."""
-        return self.evidence.measured is not None and self.evidence.measured.units >= FEWEST
+        return self.evidence.measured is not None and self.evidence.measured.units >= MIN_UNITS
 
 
 def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings:
@@ -84,11 +84,11 @@ def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings
     measured, titles = evidence.measured, evidence.titles
     if measured is None:
         return Standings(evidence, {}, ())
-    m, enough = len(titles), measured.units >= FEWEST
-    found = significance.differences(measured)
+    m, enough = len(titles), measured.units >= MIN_UNITS
+    found = significance.estimate_differences(measured)
     a, b = significance.pairs_of(m)
     adjusted = significance.holm(found.p)
-    separated = (adjusted < LEVEL) & enough
+    separated = (adjusted < ALPHA) & enough
     first_wins = (found.value < 0) == lower_is_better
     ranks = significance.rank_intervals(m, separated & first_wins, separated & ~first_wins)
     each = _listed(found)
@@ -96,7 +96,7 @@ def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings
         Pair(titles[i], titles[j], difference, float(p), bool(apart))
         for i, j, difference, p, apart in zip(a, b, each, adjusted, separated, strict=True)
     )
-    own = _listed(significance.values(measured))
+    own = _listed(significance.estimate_values(measured))
     leading = (ranks[:, 0] == 1) & (ranks[:, 0] > 1).any()
     against = _against(pairs, baseline)
     by_title = {
@@ -112,8 +112,8 @@ def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings
     }
     if not enough or not pairs:
         return Standings(evidence, by_title, pairs)
-    among_all = significance.detectable(found, LEVEL / len(pairs))
-    return Standings(evidence, by_title, pairs, among_all, significance.detectable(found, LEVEL))
+    among_all = significance.detectable_difference(found, ALPHA / len(pairs))
+    return Standings(evidence, by_title, pairs, among_all, significance.detectable_difference(found, ALPHA))
 
 
 def _listed(found: Estimates) -> list[Difference]:

@@ -12,30 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 REPLICATES = 2_000  # a standard error of 1.6 % of the standard error
-MOST_BLOCKS = 4_096  # another 1.1 %
-AT_ONCE = 256  # replicates
+MAX_BLOCKS = 4_096  # another 1.1 %
+REPLICATES_PER_BATCH = 256  # replicates
 
 Metric = Callable[[NDArray[Any]], NDArray[np.float64]]  # of tables (..., C, C)
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class SplitOutcomes:
     """One split: what each labeler said of its rows."""
 
     unit: NDArray[np.intp]  # (n,) the unit that each row is drawn with: itself, or its group
     cells: NDArray[np.integer[Any]]  # (m, n) truth x C + label
 
 
-def bootstrap(splits: list[Answered], n_units: int, n_classes: int, metric: Metric, seed: int) -> NDArray[np.float64]:
+def bootstrap_covariance(
+    splits: list[SplitOutcomes], n_units: int, n_classes: int, metric: Metric, seed: int
+) -> NDArray[np.float64]:
     """Return the (m, m) covariance of the labelers' means over the splits of `metric`, by the draw of the units."""
     rng = np.random.default_rng(seed)
-    blocks = min(n_units, MOST_BLOCKS)
+    blocks = min(n_units, MAX_BLOCKS)
     block = rng.permutation(n_units) % blocks
     counted = [_counts(split, block, blocks, n_classes**2) for split in splits]
     m = len(splits[0].cells)
     found = np.zeros((m, REPLICATES))
-    for start in range(0, REPLICATES, AT_ONCE):
-        here = slice(start, min(start + AT_ONCE, REPLICATES))
+    for start in range(0, REPLICATES, REPLICATES_PER_BATCH):
+        here = slice(start, min(start + REPLICATES_PER_BATCH, REPLICATES))
         weights = rng.standard_exponential((blocks, here.stop - start), np.float32)
         for counts in counted:
             tables = (counts @ weights).reshape(m, n_classes, n_classes, -1).transpose(0, 3, 1, 2)
@@ -43,7 +45,7 @@ def bootstrap(splits: list[Answered], n_units: int, n_classes: int, metric: Metr
     return np.atleast_2d(np.cov(found))
 
 
-def _counts(split: Answered, block: NDArray[np.intp], blocks: int, n_cells: int) -> NDArray[np.float32]:
+def _counts(split: SplitOutcomes, block: NDArray[np.intp], blocks: int, n_cells: int) -> NDArray[np.float32]:
     """Return (m x cells, blocks) numbers of rows of each block in each cell of each labeler."""
     at = block[split.unit]
     found = [np.bincount(cells.astype(np.int64) * blocks + at, minlength=n_cells * blocks) for cells in split.cells]

@@ -1,7 +1,7 @@
 """Probabilities that mean what they say, learnt on answers for rows that the labeler had not seen.
 
 Temperature scaling: Guo, Pleiss, Sun and Weinberger 2017. Isotonic regression of each class against the rest: Zadrozny
-and Elkan 2002. A calibration is judged on other rows than those it was fitted on, too: `crossed`.
+and Elkan 2002. A calibration is judged on other rows than those it was fitted on, too: `cross_fitted`.
 """
 
 from collections.abc import Callable
@@ -13,31 +13,31 @@ from harness.statistics.metrics import Numbers, log_loss
 
 Method = Literal["none", "temperature", "isotonic"]
 METHODS: tuple[Method, ...] = get_args(Method)
-SMALLEST = 1e-7  # a smaller probability counts as this much, as in the log loss
-HOTTEST = 20.0  # temperatures from 1/20 to 20 are tried
+MIN_PROBABILITY = 1e-7  # a smaller probability counts as this much, as in the log loss
+MAX_TEMPERATURE = 20.0  # temperatures from 1/20 to 20 are tried
 Calibration = Callable[[Numbers], Numbers]
 """(m, C) probabilities to (m, C) calibrated ones, float64."""
 
 
-def fit(method: Method, proba: Numbers, y: Numbers) -> Calibration:
+def fit_calibration(method: Method, proba: Numbers, y: Numbers) -> Calibration:
     """Learn a calibration from (n, C) probabilities and labels y (n,)."""
     if method == "none":
         return lambda other: other.astype(np.float64)
     return _temperature(proba, y) if method == "temperature" else _isotonic(proba, y)
 
 
-def crossed(method: Method, proba: Numbers, y: Numbers, fold: Numbers) -> Numbers:
+def cross_fitted(method: Method, proba: Numbers, y: Numbers, fold: Numbers) -> Numbers:
     """Return (n, C) calibrated probabilities, those of each fold by a calibration that has not seen its labels."""
     calibrated = np.empty(proba.shape)
     for number in np.unique(fold):
         held = fold == number
-        calibrated[held] = fit(method, proba[~held], y[~held])(proba[held])
+        calibrated[held] = fit_calibration(method, proba[~held], y[~held])(proba[held])
     return calibrated
 
 
-def best(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numbers]:
+def best_method(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numbers]:
     """Return the method with the least log loss on rows it was not fitted on, and those (n, C) probabilities."""
-    found = {method: crossed(method, proba, y, fold) for method in METHODS}
+    found = {method: cross_fitted(method, proba, y, fold) for method in METHODS}
     losses = {method: log_loss(calibrated, y) for method, calibrated in found.items()}
     winner = min(METHODS, key=losses.__getitem__)  # of equals the simpler
     return winner, found[winner]
@@ -61,7 +61,7 @@ def _temperature(proba: Numbers, y: Numbers) -> Calibration:
     def loss(log_temperature: float) -> float:
         return float(-log_softmax(log_p / np.exp(log_temperature), axis=1)[rows, y].mean())
 
-    widest = np.log(HOTTEST)
+    widest = np.log(MAX_TEMPERATURE)
     found = minimize_scalar(loss, bounds=(-widest, widest), method="bounded")
     temperature = float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
     return lambda other: scale(other, temperature)
@@ -87,4 +87,4 @@ def _isotonic(proba: Numbers, y: Numbers) -> Calibration:
 
 
 def _log(proba: Numbers) -> Numbers:
-    return np.log(np.clip(proba.astype(np.float64), SMALLEST, 1.0))
+    return np.log(np.clip(proba.astype(np.float64), MIN_PROBABILITY, 1.0))

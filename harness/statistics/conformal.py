@@ -15,7 +15,7 @@ import numpy as np
 from harness.statistics.metrics import Numbers
 
 
-def scores(proba: Numbers) -> Numbers:
+def conformal_scores(proba: Numbers) -> Numbers:
     """Return (n, C) scores: the probability gathered before each class enters its row's set, 0 for the likeliest."""
     n, n_classes = proba.shape
     p = np.concatenate([np.full((n, 1), -1.0), proba.astype(np.float64), np.full((n, 1), -1.0)], axis=1)  # walls
@@ -32,7 +32,7 @@ def scores(proba: Numbers) -> Numbers:
     return found
 
 
-def threshold(of_truth: Numbers, coverage: float) -> float:
+def score_threshold(of_truth: Numbers, coverage: float) -> float:
     """Return the score that `coverage` of the rows stay under, from the scores (n,) of n true classes.
 
     It is the ceil((n + 1) coverage)-th smallest: infinite, and every set is whole, where there are too few rows.
@@ -41,17 +41,17 @@ def threshold(of_truth: Numbers, coverage: float) -> float:
     return float(np.sort(of_truth)[rank - 1]) if rank <= len(of_truth) else np.inf
 
 
-def spans(proba: Numbers, at_most: float) -> tuple[Numbers, Numbers]:
+def label_ranges(proba: Numbers, at_most: float) -> tuple[Numbers, Numbers]:
     """Return (m,) lowest and (m,) highest class of each row's set."""
-    inside = scores(proba) <= at_most
+    inside = conformal_scores(proba) <= at_most
     return inside.argmax(axis=1), proba.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
 
 
-def crossed(proba: Numbers, y: Numbers, fold: Numbers, coverage: float) -> tuple[Numbers, Numbers]:
+def cross_fitted(proba: Numbers, y: Numbers, fold: Numbers, coverage: float) -> tuple[Numbers, Numbers]:
     """Return the sets (n,), (n,) of rows whose truth is known, those of each fold by the threshold of the others."""
-    of_truth = scores(proba)[np.arange(len(y)), y]
+    of_truth = conformal_scores(proba)[np.arange(len(y)), y]
     low, high = np.empty(len(y), np.int64), np.empty(len(y), np.int64)
     for number in np.unique(fold):
         held = fold == number
-        low[held], high[held] = spans(proba[held], threshold(of_truth[~held], coverage))
+        low[held], high[held] = label_ranges(proba[held], score_threshold(of_truth[~held], coverage))
     return low, high

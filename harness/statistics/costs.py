@@ -17,7 +17,7 @@ class Cost:
 
     seconds: float | None  # of the labeler's work
     compute: float | None  # money for these seconds
-    whole: float | None  # and for the labels it learned from, spread over the accepted ones
+    total: float | None  # and for the labels it learned from, spread over the accepted ones
     saved: float | None  # share of the price of buying all rows' labels; below 0 the proxy costs more
 
 

@@ -10,7 +10,7 @@ from harness.statistics.metrics import Numbers
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedErrors:
     """The errors of two labelers, as shares of the rows."""
 
     both: float  # both err
@@ -19,7 +19,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Added:
+class EnsembleGain:
     """Accuracy of the mean of the probabilities, with and without one labeler."""
 
     alone: float
@@ -27,24 +27,24 @@ class Added:
     together: float
 
 
-def shared(y: Numbers, labels: Sequence[Numbers]) -> dict[tuple[int, int], Shared]:
+def shared_errors(y: Numbers, labels: Sequence[Numbers]) -> dict[tuple[int, int], SharedErrors]:
     """Return the common errors of each pair of labelers, by their places; y and the labels are (m,)."""
     wrong = [each != y for each in labels]
     found = {}
     for i, j in combinations(range(len(labels)), 2):
         both = wrong[i] & wrong[j]
         same = float((both & (labels[i] == labels[j])).mean())
-        found[i, j] = Shared(float(both.mean()), float(wrong[i].mean() * wrong[j].mean()), same)
+        found[i, j] = SharedErrors(float(both.mean()), float(wrong[i].mean() * wrong[j].mean()), same)
     return found
 
 
-def added(y: Numbers, probas: Sequence[Numbers]) -> list[Added]:
+def ensemble_gains(y: Numbers, probas: Sequence[Numbers]) -> list[EnsembleGain]:
     """Return what each of at least two labelers adds to the plain mean of the probabilities, (m, C) each."""
     total = np.zeros(probas[0].shape)
     for proba in probas:
         total += proba
     together = _accuracy(total, y)
-    return [Added(_accuracy(proba, y), _accuracy(total - proba, y), together) for proba in probas]
+    return [EnsembleGain(_accuracy(proba, y), _accuracy(total - proba, y), together) for proba in probas]
 
 
 def _accuracy(proba: Numbers, y: Numbers) -> float:

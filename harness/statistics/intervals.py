@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[Any]
-MISS = 0.05  # how often an interval may miss the truth
-DRAWS = 500  # of the bootstrap
+ALPHA = 0.05  # how often an interval may miss the truth
+BOOTSTRAP_DRAWS = 500  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Interval:
         return bool(self.low <= truth <= self.high)
 
 
-def share(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Interval | None:
+def share_interval(hits: Numbers, unit: Numbers | None = None, alpha: float = ALPHA) -> Interval | None:
     """Return the share of True among `hits` (n,) with its exact interval; None of no rows.
 
     Clopper and Pearson 1934. Rows of one `unit` (n,) (a group) are no independent witnesses: their number is then cut
@@ -34,22 +34,27 @@ def share(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Int
     """
     if len(hits) == 0:
         return None
-    value, n = float(np.mean(hits)), effective(hits, unit)
-    return Interval(value, lower_end(value * n, n, miss / 2), 1 - lower_end((1 - value) * n, n, miss / 2), len(hits))
+    value, n = float(np.mean(hits)), effective_sample_size(hits, unit)
+    return Interval(
+        value,
+        binomial_lower_bound(value * n, n, alpha / 2),
+        1 - binomial_lower_bound((1 - value) * n, n, alpha / 2),
+        len(hits),
+    )
 
 
-def at_least(hits: Numbers, unit: Numbers | None = None, miss: float = MISS) -> float:
-    """Return the number that the true share of hits exceeds, but for a chance of `miss`; 0 of no rows."""
+def lower_bound(hits: Numbers, unit: Numbers | None = None, alpha: float = ALPHA) -> float:
+    """Return the number that the true share of hits exceeds, but for a chance of `alpha`; 0 of no rows."""
     if len(hits) == 0:
         return 0.0
-    n = effective(hits, unit)
-    return lower_end(float(np.mean(hits)) * n, n, miss)
+    n = effective_sample_size(hits, unit)
+    return binomial_lower_bound(float(np.mean(hits)) * n, n, alpha)
 
 
-def mean(values: Numbers, unit: Numbers | None = None, miss: float = MISS) -> Interval:
+def mean_interval(values: Numbers, unit: Numbers | None = None, alpha: float = ALPHA) -> Interval:
     """Return the mean of `values` (n,) with its t interval, robust against dependence within units."""
     value, (variance, units) = float(np.mean(values)), variance_of_mean(values, unit)
-    half = float(_t(miss, units) * np.sqrt(variance)) if units > 1 else np.inf
+    half = float(_t_quantile(alpha, units) * np.sqrt(variance)) if units > 1 else np.inf
     return Interval(value, value - half, value + half, len(values))
 
 
@@ -68,8 +73,8 @@ def variance_of_mean(values: Numbers, unit: Numbers | None = None) -> tuple[floa
     return float((off**2).sum() * units / (units - 1) / len(values) ** 2), units
 
 
-def bootstrap(
-    statistic: Callable[[Numbers], float], n: int, unit: Numbers | None = None, miss: float = MISS, seed: int = 0
+def bootstrap_interval(
+    statistic: Callable[[Numbers], float], n: int, unit: Numbers | None = None, alpha: float = ALPHA, seed: int = 0
 ) -> Interval:
     """Return a statistic of weighted rows with its percentile interval (Efron 1979); whole units are drawn.
 
@@ -77,12 +82,14 @@ def bootstrap(
     """
     place = np.arange(n) if unit is None else np.unique(unit, return_inverse=True)[1].reshape(-1)
     units, rng = int(place.max(initial=-1)) + 1, np.random.default_rng(seed)
-    draws = [statistic(np.bincount(rng.integers(0, units, units), minlength=units)[place]) for _ in range(DRAWS)]
-    low, high = np.quantile(draws, [miss / 2, 1 - miss / 2])
+    draws = [
+        statistic(np.bincount(rng.integers(0, units, units), minlength=units)[place]) for _ in range(BOOTSTRAP_DRAWS)
+    ]
+    low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2])
     return Interval(statistic(np.ones(n, np.int64)), float(low), float(high), n)
 
 
-def effective(hits: Numbers, unit: Numbers | None) -> float:
+def effective_sample_size(hits: Numbers, unit: Numbers | None) -> float:
     """Return how many independent rows the hits (n,) are worth, where those of one unit are alike."""
     n, p = len(hits), float(np.mean(hits))
     if unit is None:
@@ -90,18 +97,18 @@ def effective(hits: Numbers, unit: Numbers | None) -> float:
     variance, units = variance_of_mean(hits, unit)
     if variance == 0 or units < 2:  # all hits or none: a unit tells no more than one row would
         return units
-    worth = p * (1 - p) / variance * (_t(MISS, n) / _t(MISS, units)) ** 2
+    worth = p * (1 - p) / variance * (_t_quantile(ALPHA, n) / _t_quantile(ALPHA, units)) ** 2
     return float(min(n, worth))
 
 
-def lower_end(hits: float, n: float, miss: float) -> float:
-    """Return the lower end for a share of `hits` in n rows, neither need be whole, that the truth misses by `miss`."""
+def binomial_lower_bound(hits: float, n: float, alpha: float) -> float:
+    """Return the lower end for a share of `hits` in n rows, neither need be whole, that the truth misses by `alpha`."""
     from scipy.stats import beta
 
-    return float(beta.ppf(miss, hits, n - hits + 1)) if hits > 0 else 0.0
+    return float(beta.ppf(alpha, hits, n - hits + 1)) if hits > 0 else 0.0
 
 
-def _t(miss: float, units: int) -> float:
+def _t_quantile(alpha: float, units: int) -> float:
     from scipy.stats import t
 
-    return float(t.ppf(1 - miss / 2, units - 1))
+    return float(t.ppf(1 - alpha / 2, units - 1))

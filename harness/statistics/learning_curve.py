@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEAST_SIZES = 4  # train sizes: three parameters run through three points, whatever they say
-REACH = 4.0  # times the largest train size: further than this no curve is followed
-DRAWS = 400
-LEVEL = 0.95  # of every interval
-SLOPES = (0.01, 3.0)  # the exponents that are tried
-GRID, GRIDS = 24, 4  # so that b is found to a few parts in ten thousand
+MIN_SIZES = 4  # train sizes: three parameters run through three points, whatever they say
+MAX_EXTRAPOLATION = 4.0  # times the largest train size: further than this no curve is followed
+CURVE_DRAWS = 400
+CONFIDENCE = 0.95  # of every interval
+EXPONENT_RANGE = (0.01, 3.0)  # the exponents that are tried
+EXPONENTS_PER_GRID, GRID_REFINEMENTS = 24, 4  # so that b is found to a few parts in ten thousand
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class PowerLawFit:
     """error(n) = a n^-b + c, and how sure that is."""
 
     a: float
@@ -31,7 +31,9 @@ class Fit:
     c: float  # what no number of labels goes below
     smallest: int  # train sizes that the curve was fitted on
     largest: int
-    draws: Floats | None  # (DRAWS, 3): a, b, c of the curves that the spread allows; None where no spread is known
+    draws: (
+        Floats | None
+    )  # (CURVE_DRAWS, 3): a, b, c of the curves that the spread allows; None where no spread is known
     why: str = ""  # there is none
 
     def error(self, n: float) -> float:
@@ -39,12 +41,12 @@ class Fit:
         return float(self.a * n**-self.b + self.c)
 
     def interval(self, parameter: str) -> tuple[float, float] | None:
-        """Return the interval of "a", "b" or "c" at LEVEL."""
-        return None if self.draws is None else _middle(self.draws[:, "abc".index(parameter)])
+        """Return the interval of "a", "b" or "c" at CONFIDENCE."""
+        return None if self.draws is None else _central_range(self.draws[:, "abc".index(parameter)])
 
 
 @dataclass(frozen=True)
-class Needed:
+class LabelsNeeded:
     """Labels that a target takes; `high` is infinite where the spread allows that it is out of reach."""
 
     n: float
@@ -52,7 +54,9 @@ class Needed:
     high: float | None
 
 
-def fit(n: NDArray[np.int64], error: Floats, replicate: NDArray[np.int64], seed: int = 0) -> Fit | Refusal:
+def fit_power_law(
+    n: NDArray[np.int64], error: Floats, replicate: NDArray[np.int64], seed: int = 0
+) -> PowerLawFit | Refusal:
     """Fit error (P,) at train sizes n (P,) by weighted least squares; a size weighs as many seeds as it has.
 
     The form is that of Hestness et al. 2017 (arXiv:1712.00409), with a, c >= 0. The interval is a parametric bootstrap:
@@ -61,40 +65,43 @@ def fit(n: NDArray[np.int64], error: Floats, replicate: NDArray[np.int64], seed:
     larger. With one replicate only the distance to the curve is left, which takes five sizes.
     """
     sizes, place = np.unique(n, return_inverse=True)
-    if len(sizes) < LEAST_SIZES:
-        return Refusal(f"{len(sizes)} train size{'s' if len(sizes) > 1 else ''}; a curve takes {LEAST_SIZES}")
+    if len(sizes) < MIN_SIZES:
+        return Refusal(f"{len(sizes)} train size{'s' if len(sizes) > 1 else ''}; a curve takes {MIN_SIZES}")
     weight = np.bincount(place).astype(float)
     mean = np.bincount(place, error) / weight
-    a, b, c = map(float, _curves(sizes, mean[None], weight)[0])
+    a, b, c = map(float, _fit_curves(sizes, mean[None], weight)[0])
     if a * (float(sizes[0]) ** -b - float(sizes[-1]) ** -b) < 1e-4:
         return Refusal("more labels do not lower its error")
-    noise = _noise(place, error, replicate, mean - (a * sizes**-b + c), weight)
+    noise = _estimate_noise(place, error, replicate, mean - (a * sizes**-b + c), weight)
     if noise is None:
         few = f"one seed and {len(sizes)} train sizes: no spread to take an interval from"
-        return Fit(a, b, c, int(sizes[0]), int(sizes[-1]), None, few)
+        return PowerLawFit(a, b, c, int(sizes[0]), int(sizes[-1]), None, few)
     rng = np.random.default_rng(seed)
     moved = a * sizes**-b + c + noise.draw(rng, len(sizes))
-    return Fit(a, b, c, int(sizes[0]), int(sizes[-1]), _curves(sizes, moved, weight))
+    return PowerLawFit(a, b, c, int(sizes[0]), int(sizes[-1]), _fit_curves(sizes, moved, weight))
 
 
-def needed(found: Fit, error: float) -> Needed | Refusal:
-    """Return how many labels bring the error down to `error`; refused beyond the asymptote, or beyond what REACH
+def labels_needed(fit: PowerLawFit, error: float) -> LabelsNeeded | Refusal:
+    """Return how many labels bring the error down to `error`; refused beyond the asymptote, or beyond what
+    MAX_EXTRAPOLATION
     allows. `low` and `high` are None where no spread is known."""
-    if error <= found.c:
+    if error <= fit.c:
         return Refusal("beyond the fitted asymptote")
-    n = float(_labels(found.a, found.b, found.c, error))
-    if n > REACH * found.largest:
-        return Refusal(f"takes more than {REACH:.0f} times the {found.largest:,} labels of the largest train set")
-    if n < found.smallest:
-        return Refusal(f"reached with fewer than {found.smallest:,} labels, the smallest train set")
-    if found.draws is None:
-        return Needed(n, None, None)
-    each = np.array([_labels(a, b, c, error) for a, b, c in found.draws])
-    low, high = _middle(np.where(each > REACH * found.largest, np.inf, each))
-    return Needed(n, low, high)
+    n = float(_invert(fit.a, fit.b, fit.c, error))
+    if n > MAX_EXTRAPOLATION * fit.largest:
+        return Refusal(
+            f"takes more than {MAX_EXTRAPOLATION:.0f} times the {fit.largest:,} labels of the largest train set"
+        )
+    if n < fit.smallest:
+        return Refusal(f"reached with fewer than {fit.smallest:,} labels, the smallest train set")
+    if fit.draws is None:
+        return LabelsNeeded(n, None, None)
+    each = np.array([_invert(a, b, c, error) for a, b, c in fit.draws])
+    low, high = _central_range(np.where(each > MAX_EXTRAPOLATION * fit.largest, np.inf, each))
+    return LabelsNeeded(n, low, high)
 
 
-def _labels(a: float, b: float, c: float, error: float) -> float:
+def _invert(a: float, b: float, c: float, error: float) -> float:
     if error <= c:
         return np.inf
     return 0.0 if a <= 0 else float(np.exp(min(np.log(a / (error - c)) / b, 700.0)))
@@ -110,17 +117,17 @@ class _Noise:
     own_freedom: int
 
     def draw(self, rng: np.random.Generator, sizes: int) -> Floats:
-        """Return (DRAWS, sizes); both deviations are known only as well as their degrees of freedom say."""
-        shared = self.shared * rng.standard_normal((DRAWS, 1)) * _unsure(rng, self.shared_freedom)
-        own = self.own * rng.standard_normal((DRAWS, sizes)) * _unsure(rng, self.own_freedom)
+        """Return (CURVE_DRAWS, sizes); both deviations are known only as well as their degrees of freedom say."""
+        shared = self.shared * rng.standard_normal((CURVE_DRAWS, 1)) * _draw_scale(rng, self.shared_freedom)
+        own = self.own * rng.standard_normal((CURVE_DRAWS, sizes)) * _draw_scale(rng, self.own_freedom)
         return np.asarray(shared + own)
 
 
-def _unsure(rng: np.random.Generator, freedom: int) -> Floats:
-    return np.asarray(np.sqrt(freedom / rng.chisquare(freedom, (DRAWS, 1))))
+def _draw_scale(rng: np.random.Generator, freedom: int) -> Floats:
+    return np.asarray(np.sqrt(freedom / rng.chisquare(freedom, (CURVE_DRAWS, 1))))
 
 
-def _noise(
+def _estimate_noise(
     place: NDArray[np.intp], error: Floats, replicate: NDArray[np.int64], off: Floats, weight: Floats
 ) -> _Noise | None:
     """Split the spread over the replicates into what their sizes share and what each has alone; `off` (R,) is the
@@ -144,24 +151,24 @@ def _noise(
     return _Noise(float(np.sqrt(shared / len(seeds))), len(seeds) - 1, float(own_mean), freedom)
 
 
-def _curves(sizes: NDArray[np.int64], mean: Floats, weight: Floats) -> Floats:
+def _fit_curves(sizes: NDArray[np.int64], mean: Floats, weight: Floats) -> Floats:
     """Return (D, 3) a, b, c of least squares for the rows of mean (D, R).
 
     a and c are linear for a given b, so b alone is searched: on a grid, then on finer ones around the best of each row.
     """
     scaled = np.log(sizes / sizes[0])  # (R,)
-    low, high = (np.full(len(mean), np.log(edge)) for edge in SLOPES)
-    for _ in range(GRIDS):
-        slopes = np.linspace(low, high, GRID, axis=1)  # (D, GRID), of log b
-        a, c, left = _lines(np.exp(-np.exp(slopes)[:, :, None] * scaled), mean[:, None, :], weight)
+    low, high = (np.full(len(mean), np.log(edge)) for edge in EXPONENT_RANGE)
+    for _ in range(GRID_REFINEMENTS):
+        slopes = np.linspace(low, high, EXPONENTS_PER_GRID, axis=1)  # (D, EXPONENTS_PER_GRID), of log b
+        a, c, left = _fit_lines(np.exp(-np.exp(slopes)[:, :, None] * scaled), mean[:, None, :], weight)
         best = np.argmin(left, axis=1)
         rows = np.arange(len(mean))
-        low, high = slopes[rows, np.maximum(best - 1, 0)], slopes[rows, np.minimum(best + 1, GRID - 1)]
+        low, high = slopes[rows, np.maximum(best - 1, 0)], slopes[rows, np.minimum(best + 1, EXPONENTS_PER_GRID - 1)]
     b = np.exp(slopes[rows, best])
     return np.stack([a[rows, best] * float(sizes[0]) ** b, b, c[rows, best]], axis=1)
 
 
-def _lines(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
+def _fit_lines(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     """Return slopes and heights >= 0 of the weighted lines through x and y (..., R), and their sums of squares."""
     total, sx, sy = weight.sum(), x @ weight, y @ weight
     sxx, sxy = (x * x) @ weight, (x * y) @ weight
@@ -172,8 +179,9 @@ def _lines(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats, Floats
     return slope, height, (y - slope[..., None] * x - height[..., None]) ** 2 @ weight
 
 
-def _middle(values: Floats) -> tuple[float, float]:
-    """Return the quantiles that leave LEVEL between them; they are values of the sample, so infinity is allowed."""
-    tail = (1 - LEVEL) / 2
+def _central_range(values: Floats) -> tuple[float, float]:
+    """Return the quantiles that leave CONFIDENCE between them; they are values of the sample, so infinity is
+    allowed."""
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(values, (tail, 1 - tail), method="nearest")
     return float(low), float(high)

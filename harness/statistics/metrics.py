@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Table = NDArray[np.int64]
+ConfusionMatrix = NDArray[np.int64]
 Numbers = NDArray[Any]
 
-SMALLEST = 1e-7  # a probability below this counts as this much in the log loss; float32 has no finer step near 1
-BINS = 15  # of the calibration error, equally wide (Guo et al. 2017)
+MIN_PROBABILITY = 1e-7  # a probability below this counts as this much in the log loss; float32 has no finer step near 1
+CALIBRATION_BINS = 15  # of the calibration error, equally wide (Guo et al. 2017)
 TOP_SHARES = (1, 3, 10)  # per cent
 
 LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error"})
-SHOWN = {
+DISPLAY_NAMES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
     "mae": "MAE",
@@ -26,27 +26,27 @@ SHOWN = {
 }
 
 
-def confusion(y: Numbers, labels: Numbers, n_classes: int) -> Table:
+def count_confusion(y: Numbers, labels: Numbers, n_classes: int) -> ConfusionMatrix:
     """Return (C, C) counts of true y (m,) against labels (m,)."""
     pairs = y * n_classes + labels.astype(np.int64)
     return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def accuracy(table: Table) -> float:
+def accuracy(table: ConfusionMatrix) -> float:
     """Share of rows labelled right."""
     return float(np.trace(table) / table.sum())
 
 
-def macro_f1(table: Table) -> float:
+def macro_f1(table: ConfusionMatrix) -> float:
     """Mean over all C classes of F1 = 2 tp / (true + predicted); 0 for a class that neither side has.
 
     The fixed set of classes keeps the number comparable between test sets: one stray prediction of an absent class does
     not change the divisor.
     """
-    return float(f1(table).mean())
+    return float(f1_by_class(table).mean())
 
 
-def f1(tables: Numbers) -> NDArray[np.float64]:
+def f1_by_class(tables: Numbers) -> NDArray[np.float64]:
     """Return (..., C) F1 of every class of tables (..., C, C), whose counts may be weights; 0 where neither side has
     the class."""
     hit = np.diagonal(tables, axis1=-2, axis2=-1)
@@ -54,19 +54,19 @@ def f1(tables: Numbers) -> NDArray[np.float64]:
     return np.asarray(np.divide(2 * hit, both, out=np.zeros(hit.shape), where=both > 0))
 
 
-def mae(table: Table) -> float:
+def mae(table: ConfusionMatrix) -> float:
     """Mean absolute difference of the class numbers."""
     classes = np.arange(len(table))
     return float((table * np.abs(classes[:, None] - classes)).sum() / table.sum())
 
 
-def qwk(table: Table) -> float | None:
+def qwk(table: ConfusionMatrix) -> float | None:
     """Cohen's kappa with quadratic weights; None where both sides know one and the same class only (Cohen 1968)."""
-    kappa = float(qwks(table))
+    kappa = float(quadratic_kappas(table))
     return None if np.isnan(kappa) else kappa
 
 
-def qwks(tables: Numbers) -> NDArray[np.float64]:
+def quadratic_kappas(tables: Numbers) -> NDArray[np.float64]:
     """Return (...) kappas of tables (..., C, C), whose counts may be weights; NaN where there is none."""
     classes = np.arange(tables.shape[-1])
     weight = (classes[:, None] - classes) ** 2
@@ -76,7 +76,7 @@ def qwks(tables: Numbers) -> NDArray[np.float64]:
     return np.asarray(1 - np.divide(observed, expected, out=np.full(np.shape(expected), np.nan), where=expected > 0))
 
 
-OF_LABELS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": qwk}
+LABEL_METRICS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": qwk}
 
 
 def complementarity(y: Numbers, first: Numbers, second: Numbers) -> dict[str, float]:
@@ -92,21 +92,21 @@ def complementarity(y: Numbers, first: Numbers, second: Numbers) -> dict[str, fl
 
 def log_loss(proba: Numbers, y: Numbers) -> float:
     """Mean of -log p(true class), in nats."""
-    return float(log_losses(proba, y).mean())
+    return float(row_log_losses(proba, y).mean())
 
 
-def log_losses(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
+def row_log_losses(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
     """Return the (m,) log losses of the rows."""
-    p = np.clip(proba[np.arange(len(y)), y].astype(np.float64), SMALLEST, 1.0)
+    p = np.clip(proba[np.arange(len(y)), y].astype(np.float64), MIN_PROBABILITY, 1.0)
     return np.asarray(-np.log(p))
 
 
 def rps(proba: Numbers, y: Numbers) -> float:
     """Ranked probability score: mean squared distance of the cumulative distributions, over C - 1 (Epstein 1969)."""
-    return float(rank_scores(proba, y).mean())
+    return float(row_rank_scores(proba, y).mean())
 
 
-def rank_scores(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
+def row_rank_scores(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
     """Return the (m,) ranked probability scores of the rows."""
     cumulative = proba.astype(np.float64).cumsum(axis=1)[:, :-1]  # (m, C - 1)
     truth = y[:, None] <= np.arange(cumulative.shape[1])
@@ -125,8 +125,10 @@ def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None =
     may be weighted (m,).
     """
     weight = np.ones(len(hit)) if weight is None else weight
-    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    gap = np.bincount(place, weight * (hit - confidence), minlength=BINS)  # of a bin: its rows times the difference
+    place = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gap = np.bincount(
+        place, weight * (hit - confidence), minlength=CALIBRATION_BINS
+    )  # of a bin: its rows times the difference
     return float(np.abs(gap).sum() / weight.sum())
 
 
@@ -144,15 +146,15 @@ def spearman(proba: Numbers, y: Numbers) -> float | None:
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0 else None
 
 
-OF_PROBABILITIES = {"log_loss": log_loss, "rps": rps, "calibration_error": calibration_error, "spearman": spearman}
+PROBABILITY_METRICS = {"log_loss": log_loss, "rps": rps, "calibration_error": calibration_error, "spearman": spearman}
 
 
 # What a metric is a mean of over the rows, from labels (m,), probabilities (m, C) and truth (m,).
-OF_ROWS: dict[str, Callable[[Numbers, Numbers, Numbers], NDArray[np.float64]]] = {
+ROW_METRICS: dict[str, Callable[[Numbers, Numbers, Numbers], NDArray[np.float64]]] = {
     "accuracy": lambda labels, proba, y: (labels == y).astype(np.float64),
     "mae": lambda labels, proba, y: np.abs(labels - y).astype(np.float64),
-    "log_loss": lambda labels, proba, y: log_losses(proba, y),
-    "rps": lambda labels, proba, y: rank_scores(proba, y),
+    "log_loss": lambda labels, proba, y: row_log_losses(proba, y),
+    "rps": lambda labels, proba, y: row_rank_scores(proba, y),
 }
 
 

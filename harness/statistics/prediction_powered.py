@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.intervals import MISS, Interval, Numbers, mean, share, variance_of_mean
+from harness.statistics.intervals import ALPHA, Interval, Numbers, mean_interval, share_interval, variance_of_mean
 
-FEWEST = 10  # labelled rows of a kind: under it the normal approximation fails
+MIN_LABELLED_ROWS = 10  # labelled rows of a kind: under it the normal approximation fails
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PoolEstimate:
     """A mean over the pool, three ways."""
 
     powered: Interval  # labelled and unlabelled rows
@@ -37,9 +37,9 @@ class Estimate:
     weight: float  # of the predictions, from 0 to 1
 
 
-def estimate(
+def estimate_mean(
     truth: Numbers, guess: Numbers, guess_pool: Numbers, known: Sample, pool: Sample, naive: float
-) -> Estimate:
+) -> PoolEstimate:
     """Estimate the mean of a number that is known of n rows and guessed for all.
 
     `truth` and `guess` (n,) are of the labelled rows, `guess_pool` (p,) of unlabelled ones, no guess by a labeler that
@@ -47,25 +47,25 @@ def estimate(
     fewer than ten rows of either kind it is the answer as well.
     """
     yes_or_no = truth.dtype == np.bool_
-    alone = share(truth, known.unit) if yes_or_no else mean(truth, known.unit)
+    alone = share_interval(truth, known.unit) if yes_or_no else mean_interval(truth, known.unit)
     assert alone is not None
-    if len(guess_pool) == 0 or (yes_or_no and min(truth.sum(), (~truth).sum()) < FEWEST):
-        return Estimate(alone, alone, naive, 0.0)
+    if len(guess_pool) == 0 or (yes_or_no and min(truth.sum(), (~truth).sum()) < MIN_LABELLED_ROWS):
+        return PoolEstimate(alone, alone, naive, 0.0)
     n, p = len(truth), len(guess_pool)
     spread = float(np.var(guess)) * (1 + n / p)
     covariance = float(np.mean((truth - truth.mean()) * (guess - guess.mean())))
     weight = float(np.clip(covariance / spread, 0, 1)) if spread > 0 else 0.0
     errors = truth - weight * guess
-    value = float(errors.mean()) + weight * _balanced(guess_pool, known.fold, pool.fold)
+    value = float(errors.mean()) + weight * _balanced_mean(guess_pool, known.fold, pool.fold)
     variance, units = variance_of_mean(errors, known.unit)
     variance += weight**2 * variance_of_mean(guess_pool, pool.unit)[0]
-    half = _reach(units) * float(np.sqrt(variance))
+    half = _t_quantile(units) * float(np.sqrt(variance))
     low, high = value - half, value + half
     powered = Interval(value, max(low, 0.0), min(high, 1.0), n + p) if yes_or_no else Interval(value, low, high, n + p)
-    return Estimate(powered, alone, naive, weight)
+    return PoolEstimate(powered, alone, naive, weight)
 
 
-def _balanced(guess_pool: Numbers, fold: Numbers, fold_pool: Numbers) -> float:
+def _balanced_mean(guess_pool: Numbers, fold: Numbers, fold_pool: Numbers) -> float:
     """Return the mean guess over the pool, every fold's labeler with the share of its labelled rows."""
     total = 0.0
     for number, count in zip(*np.unique(fold, return_counts=True), strict=True):
@@ -73,7 +73,7 @@ def _balanced(guess_pool: Numbers, fold: Numbers, fold_pool: Numbers) -> float:
     return total
 
 
-def _reach(units: int) -> float:
+def _t_quantile(units: int) -> float:
     from scipy.stats import t
 
-    return float(t.ppf(1 - MISS / 2, units - 1)) if units > 1 else np.inf
+    return float(t.ppf(1 - ALPHA / 2, units - 1)) if units > 1 else np.inf

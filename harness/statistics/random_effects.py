@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.intervals import MISS, Interval, Numbers, effective, lower_end, variance_of_mean
+from harness.statistics.intervals import (
+    ALPHA,
+    Interval,
+    Numbers,
+    binomial_lower_bound,
+    effective_sample_size,
+    variance_of_mean,
+)
 
 
 @dataclass(frozen=True)
@@ -27,15 +34,15 @@ class Transfer:
         """Return the share of True among `hits` (n,), carried over; None of no rows."""
         if len(hits) == 0:
             return None
-        value, rows = float(np.mean(hits)), effective(hits, unit)
+        value, rows = float(np.mean(hits)), effective_sample_size(hits, unit)
         soft = (value * rows + 0.5) / (rows + 1)  # a share of 0 or 1 has a variance, too
         once = 1 / (soft * (1 - soft))  # variance of the log odds that one row has
         sampling = self.spread * once / rows
-        wider = self._reach(sampling, np.inf) / _normal()
+        wider = self._reach(sampling, np.inf) / _normal_quantile()
         worth = once / (sampling + self.variance) / wider**2
         low, high = (
-            lower_end(value * worth, worth, MISS / 2),
-            1 - lower_end((1 - value) * worth, worth, MISS / 2),
+            binomial_lower_bound(value * worth, worth, ALPHA / 2),
+            1 - binomial_lower_bound((1 - value) * worth, worth, ALPHA / 2),
         )
         return Interval(self._shifted(value), self._shifted(low), self._shifted(high), len(hits))
 
@@ -48,15 +55,15 @@ class Transfer:
         half = self._reach(sampling, units - 1) * float(np.sqrt(sampling + self.variance))
         return Interval(value, value - half, value + half, len(values))
 
-    def other(self, found: Interval) -> Interval:
+    def widen(self, found: Interval) -> Interval:
         """Return the interval of any other statistic, carried over: each side grows as the standard error does."""
-        value, error = found.value + self.shift, (found.high - found.low) / (2 * _normal())
+        value, error = found.value + self.shift, (found.high - found.low) / (2 * _normal_quantile())
         sampling = error**2 * self.spread
         reach = self._reach(sampling, np.inf) * float(np.sqrt(sampling + self.variance))
         down, up = found.value - found.low, found.high - found.value
         if error == 0:
             return Interval(value, value - reach, value + reach, found.n)
-        grown = reach / (_normal() * error)
+        grown = reach / (_normal_quantile() * error)
         return Interval(value, value - grown * down, value + grown * up, found.n)
 
     def _reach(self, sampling: float, freedom: float) -> float:
@@ -65,9 +72,9 @@ class Transfer:
 
         total = sampling + self.variance
         if total == 0:
-            return _normal()
+            return _normal_quantile()
         of = self.variance**2 / (self.learners - 1) + sampling**2 / freedom
-        return float(t.ppf(1 - MISS / 2, total**2 / of)) if of > 0 else _normal()
+        return float(t.ppf(1 - ALPHA / 2, total**2 / of)) if of > 0 else _normal_quantile()
 
     def _shifted(self, share: float) -> float:
         """Return a share whose odds are exp(shift) times these."""
@@ -76,7 +83,7 @@ class Transfer:
         return float(1 / (1 + (1 - share) / share * np.exp(-self.shift)))
 
 
-def _normal() -> float:
+def _normal_quantile() -> float:
     from scipy.stats import norm
 
-    return float(norm.ppf(1 - MISS / 2))
+    return float(norm.ppf(1 - ALPHA / 2))

@@ -11,14 +11,14 @@ import numpy as np
 from harness.statistics.calibration import scale
 from harness.statistics.intervals import Numbers
 
-HOTTEST = 5.0  # temperatures from 1/5 to 5 are tried
+MAX_TEMPERATURE = 5.0  # temperatures from 1/5 to 5 are tried
 
 
-def temperature(proba: Numbers, like: Numbers) -> float:
+def match_temperature(proba: Numbers, like: Numbers) -> float:
     """Return the T at which the largest of (p, C) probabilities are as large on average as those of `like` (p, C)."""
     from scipy.optimize import brentq
 
-    level, widest = float(like.max(axis=1).mean()), float(np.log(HOTTEST))
+    level, widest = float(like.max(axis=1).mean()), float(np.log(MAX_TEMPERATURE))
 
     def excess(log_temperature: float) -> float:
         return float(scale(proba, np.exp(log_temperature)).max(axis=1).mean()) - level
@@ -28,7 +28,7 @@ def temperature(proba: Numbers, like: Numbers) -> float:
     return float(np.exp(brentq(excess, -widest, widest, xtol=1e-6)))
 
 
-def level(values: Numbers, like: Numbers, at: float) -> float:
+def match_level(values: Numbers, like: Numbers, at: float) -> float:
     """Return the level that `values` (p,) reach as often as `like` (p',) reach `at`."""
     ordered = np.sort(values)[::-1]
     count = round(float((like >= at).mean()) * len(ordered)) if len(like) else 0
@@ -37,7 +37,7 @@ def level(values: Numbers, like: Numbers, at: float) -> float:
     return float(ordered[count - 1])
 
 
-def bound(scores: Numbers, like: Numbers, at: float) -> float:
+def match_bound(scores: Numbers, like: Numbers, at: float) -> float:
     """Return the bound that as many of the `scores` (p, C) stay under as of `like` (p, C) under `at`."""
     if not np.isfinite(at):
         return at

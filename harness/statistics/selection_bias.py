@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.significance import Floats, Measured, seed_variances
+from harness.statistics.significance import Floats, Measurements, seed_variances
 
-HALVES = 4_000  # random ones: the mean of the luck is then known to a fiftieth of a standard error
+RANDOM_HALVES = 4_000  # random ones: the mean of the luck is then known to a fiftieth of a standard error
 SEED = 0  # a page does not change when it is written again
 
 
 @dataclass(frozen=True)
-class Tuned:
+class SelectionEffect:
     """One method in all its settings, each measured on the same test rows."""
 
     settings: int
@@ -22,7 +22,7 @@ class Tuned:
     typical: float  # a setting at random: the mean of all
 
 
-def tuned(measured: Measured, members: NDArray[np.intp], lower_is_better: bool) -> Tuned:
+def selection_effect(measured: Measurements, members: NDArray[np.intp], lower_is_better: bool) -> SelectionEffect:
     """Measure what choosing among labelers is worth; `members` (g,) are their places in `measured`.
 
     Two halves of the rows have errors that are independent, of twice the variance, and of mean the value on all rows.
@@ -35,12 +35,12 @@ def tuned(measured: Measured, members: NDArray[np.intp], lower_is_better: bool) 
     covariance = measured.rows[np.ix_(members, members)]
     by_seed = seed_variances(measured)[0].min() / measured.values.shape[1]  # the pooled one: the least of them is it
     covariance = covariance + by_seed * np.eye(len(members))
-    errors = np.random.default_rng(SEED).standard_normal((HALVES, len(members))) @ _root(covariance).T
+    errors = np.random.default_rng(SEED).standard_normal((RANDOM_HALVES, len(members))) @ _root(covariance).T
     chosen = (values + errors).argmax(axis=1)
-    apart = float(np.mean(values[chosen] - errors[np.arange(HALVES), chosen]))
+    apart = float(np.mean(values[chosen] - errors[np.arange(RANDOM_HALVES), chosen]))
     best = int(values.argmax())
     apart = min(apart, float(values[best]))  # a lucky draw of the halves is no gain
-    return Tuned(
+    return SelectionEffect(
         len(members), int(members[best]), sign * float(values[best]), sign * apart, sign * float(values.mean())
     )
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.intervals import MISS, at_least
-from harness.statistics.metrics import BINS, Numbers
+from harness.statistics.intervals import ALPHA, lower_bound
+from harness.statistics.metrics import CALIBRATION_BINS, Numbers
 
-GRID = 20  # coverages that a curve is shown at, and thresholds are tried at: 5 %, 10 %, ... 100 %
+COVERAGE_STEPS = 20  # coverages that a curve is shown at, and thresholds are tried at: 5 %, 10 %, ... 100 %
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Bin:
+class CalibrationBin:
     """Rows of about one confidence."""
 
     rows: int
@@ -34,42 +34,44 @@ class Bin:
     hits: int
 
 
-def confidence(proba: Numbers) -> NDArray[np.float32]:
+def top_probability(proba: Numbers) -> NDArray[np.float32]:
     """Return (m,) the probability of each row's most probable class."""
     return np.asarray(proba.max(axis=1))
 
 
-def accuracies(sure: Numbers, hit: Numbers) -> NDArray[np.float64]:
-    """Return (GRID,) accuracies of the surest 1/GRID, 2/GRID, ... of the rows, from confidence and hits (m,)."""
-    taken = _counts(len(sure), GRID)
-    wrong = _wrong(sure, hit)
+def accuracy_by_coverage(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
+    """Return (COVERAGE_STEPS,) accuracies of the surest 1/COVERAGE_STEPS, 2/COVERAGE_STEPS, ... of the rows, from
+    confidence and hits (m,)."""
+    taken = _counts(len(confidence), COVERAGE_STEPS)
+    wrong = _expected_errors(confidence, hit)
     return np.asarray(1 - wrong[taken - 1] / taken)
 
 
-def aurc(sure: Numbers, hit: Numbers) -> float:
+def aurc(confidence: Numbers, hit: Numbers) -> float:
     """Area under the risk-coverage curve: the mean over k of the error rate of the k surest rows (Geifman et al. 2019).
 
     Rows of one confidence err evenly: the mean over all orders of them.
     """
-    return float((_wrong(sure, hit) / np.arange(1, len(sure) + 1)).mean())
+    return float((_expected_errors(confidence, hit) / np.arange(1, len(confidence) + 1)).mean())
 
 
 def find_threshold(
-    confidence: Numbers, hit: Numbers, target: float, unit: Numbers | None = None, miss: float = MISS
+    confidence: Numbers, hit: Numbers, target: float, unit: Numbers | None = None, alpha: float = ALPHA
 ) -> Threshold:
     """Find the lowest confidence above which the accuracy is at least `target`.
 
     `confidence` and `hit` (n,) are of rows whose truth is known and that nothing was fitted on; rows of one `unit`
-    (n,), a group, are no independent witnesses. Each of GRID thresholds is tested by its lower bound at its share of
-    `miss`, so that the bound holds although the threshold is chosen by it (Bonferroni; Geifman and El-Yaniv 2017).
+    (n,), a group, are no independent witnesses. Each of COVERAGE_STEPS thresholds is tested by its lower bound at its
+    share of
+    `alpha`, so that the bound holds although the threshold is chosen by it (Bonferroni; Geifman and El-Yaniv 2017).
     """
     order = np.sort(confidence)[::-1]
-    sizes = np.unique(np.ceil(np.arange(1, GRID + 1) / GRID * len(order)).astype(np.int64))
+    sizes = np.unique(np.ceil(np.arange(1, COVERAGE_STEPS + 1) / COVERAGE_STEPS * len(order)).astype(np.int64))
     levels = np.unique(order[sizes - 1]) if len(order) else np.empty(0)  # lowest first
     best = 0.0
     for level in levels:
         accepted = confidence >= level
-        bound = at_least(hit[accepted], None if unit is None else unit[accepted], miss / GRID)
+        bound = lower_bound(hit[accepted], None if unit is None else unit[accepted], alpha / COVERAGE_STEPS)
         if bound >= target:
             return Threshold(float(level), bound, float(accepted.mean()), float(hit[accepted].mean()))
         best = max(best, bound)
@@ -84,17 +86,17 @@ def find_class_thresholds(
     for c in range(n_classes):
         rows = label == c
         inside = None if unit is None else unit[rows]
-        thresholds.append(find_threshold(confidence[rows], hit[rows], target, inside, MISS / n_classes))
+        thresholds.append(find_threshold(confidence[rows], hit[rows], target, inside, ALPHA / n_classes))
     return thresholds
 
 
-def accept(confidence: Numbers, label: Numbers, levels: Numbers, keep: float = 0.0) -> Numbers:
+def accept(confidence: Numbers, label: Numbers, thresholds: Numbers, keep: float = 0.0) -> Numbers:
     """Return (m,) True for the rows whose confidence is at least the level (C,) of their label.
 
     Of the rows labelled as a class at least the share `keep` is accepted, the surest first, whatever its level: without
     it a class that is rare and hard vanishes.
     """
-    accepted = confidence >= levels[label]
+    accepted = confidence >= thresholds[label]
     for c in np.unique(label) if keep > 0 else ():
         rows = np.flatnonzero(label == c)
         surest = rows[np.argsort(-confidence[rows], kind="stable")]
@@ -109,21 +111,22 @@ def top_share(score: Numbers, share: float) -> Numbers:
     return accepted
 
 
-def reliability(sure: Numbers, hit: Numbers) -> list[Bin]:
-    """Return the BINS equally wide bins of confidence that the calibration error is made of (Guo et al. 2017)."""
-    place = np.minimum((sure.astype(np.float64) * BINS).astype(np.int64), BINS - 1)
-    rows, hits = np.bincount(place, minlength=BINS), np.bincount(place, hit, minlength=BINS)
-    total = np.bincount(place, sure.astype(np.float64), minlength=BINS)
-    return [Bin(int(n), float(s), int(h)) for n, s, h in zip(rows, total, hits, strict=True)]
+def reliability_bins(confidence: Numbers, hit: Numbers) -> list[CalibrationBin]:
+    """Return the CALIBRATION_BINS equally wide bins of confidence that the calibration error is made of (Guo et al.
+    2017)."""
+    place = np.minimum((confidence.astype(np.float64) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    rows, hits = np.bincount(place, minlength=CALIBRATION_BINS), np.bincount(place, hit, minlength=CALIBRATION_BINS)
+    total = np.bincount(place, confidence.astype(np.float64), minlength=CALIBRATION_BINS)
+    return [CalibrationBin(int(n), float(s), int(h)) for n, s, h in zip(rows, total, hits, strict=True)]
 
 
 def _counts(m: int, steps: int) -> NDArray[np.int64]:
     return np.maximum(np.arange(1, steps + 1) * m // steps, 1)
 
 
-def _wrong(sure: Numbers, hit: Numbers) -> NDArray[np.float64]:
+def _expected_errors(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
     """Return (m,) the errors to expect among the k surest rows, for k from 1."""
-    order = np.argsort(-sure, kind="stable")
-    _, first, size = np.unique(-sure[order], return_index=True, return_counts=True)
+    order = np.argsort(-confidence, kind="stable")
+    _, first, size = np.unique(-confidence[order], return_index=True, return_counts=True)
     errors = np.add.reduceat(1.0 - hit[order], first)
     return np.cumsum(np.repeat(errors / size, size))

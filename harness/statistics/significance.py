@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.05  # of all false separations of a comparison together
+ALPHA = 0.05  # of all false separations of a comparison together
 POWER = 0.8  # with which the smallest detectable difference would be found
-FEWEST = 30  # test rows, or groups of them, below which nothing is separated
+MIN_UNITS = 30  # test rows, or groups of them, below which nothing is separated
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measurements:
     """Values of m labelers on the same rows, and where they could have come out otherwise."""
 
     values: Floats  # (m, J) one for each seed, the mean over its folds
@@ -49,7 +49,7 @@ class Estimates:
         """Ends of the 95 % intervals, each for itself."""
         from scipy import stats
 
-        half = stats.t.ppf(1 - LEVEL / 2, self.df) * self.se
+        half = stats.t.ppf(1 - ALPHA / 2, self.df) * self.se
         return self.value - half, self.value + half
 
 
@@ -58,7 +58,7 @@ def pairs_of(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(m, 1)
 
 
-def differences(measured: Measured) -> Estimates:
+def estimate_differences(measured: Measurements) -> Estimates:
     """Estimate the first minus the second of every pair: SE^2 = (s2_a + s2_b) / J + variance by the rows."""
     a, b = pairs_of(len(measured.values))
     means, cov = measured.values.mean(axis=1), measured.rows
@@ -67,13 +67,13 @@ def differences(measured: Measured) -> Estimates:
     return _estimates(means[a] - means[b], by_rows, s2[a] + s2[b], df, measured)
 
 
-def values(measured: Measured) -> Estimates:
+def estimate_values(measured: Measurements) -> Estimates:
     """Estimate each labeler's own value (m,)."""
     s2, df = seed_variances(measured)
     return _estimates(measured.values.mean(axis=1), np.diag(measured.rows), s2, df, measured)
 
 
-def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: Measured) -> Estimates:
+def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: Measurements) -> Estimates:
     """Add both variances; their degrees of freedom by Satterthwaite (1946)."""
     by_seed = s2 / measured.values.shape[1]
     variance = by_rows + by_seed
@@ -82,7 +82,7 @@ def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: 
     return Estimates(value, np.sqrt(variance), np.where(variance > 0, joint, max(measured.units - 1.0, 1.0)))
 
 
-def seed_variances(measured: Measured) -> tuple[Floats, float]:
+def seed_variances(measured: Measurements) -> tuple[Floats, float]:
     """Return (m,) variances of one seed's value and their degrees of freedom; zeros where there is one seed.
 
     Pooled over the labelers, df = m (J - 1); one of three or more that scatters more than that counts with its own.
@@ -128,12 +128,12 @@ def rank_intervals(m: int, better: NDArray[np.bool_], worse: NDArray[np.bool_]) 
     return np.stack([1 + above, m - below], axis=1)
 
 
-def detectable(found: Estimates, level: float) -> float:
-    """Return the least true difference that a pair of median error would show at `level` with POWER."""
+def detectable_difference(found: Estimates, alpha: float) -> float:
+    """Return the least true difference that a pair of median error would show at `alpha` with POWER."""
     from scipy import stats
 
     se, df = np.median(found.se), np.median(found.df)
-    return float(se * (stats.t.ppf(1 - level / 2, df) + stats.t.ppf(POWER, df)))
+    return float(se * (stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(POWER, df)))
 
 
 def row_covariance(shares: NDArray[Any], weights: Floats) -> Floats:

@@ -15,7 +15,7 @@ import pytest
 from harness.cli.label import label as command
 from harness.errors import HarnessError
 from harness.label.label_file import NAMES
-from harness.statistics.intervals import share
+from harness.statistics.intervals import share_interval
 from tests.command_line import harness, start, table, until, vectors, write_labelers, write_suite
 
 DATA = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}
@@ -109,7 +109,7 @@ def test_gold_rows_carry_what_was_said_without_knowing_them(labelled):
     gold = made[made.is_gold]
     hit = (gold.proxy_label == gold.score).mean()
     quality = account(labelled[0])["quality"]
-    stated, measured = quality["accuracy"], share((gold.proxy_label == gold.score).to_numpy())
+    stated, measured = quality["accuracy"], share_interval((gold.proxy_label == gold.score).to_numpy())
     assert quality["out_of_fold"]["accuracy"] == pytest.approx(hit)
     assert stated["low"] < measured.low < stated["value"] < measured.high < stated["high"] < 0.95
     assert f"accuracy {stated['value']:.4f}" in labelled[1].stdout
@@ -123,7 +123,7 @@ def test_the_truth_of_the_hidden_rows_is_as_stated(labelled):
     rest = made[~made.is_gold]
     true = whole.loc[rest.row_id].to_numpy()
     said = account(labelled[0])
-    stated, found = said["quality"]["accuracy"], share(rest.proxy_label.to_numpy() == true)
+    stated, found = said["quality"]["accuracy"], share_interval(rest.proxy_label.to_numpy() == true)
     assert found.low < stated["high"]
     assert stated["low"] < found.high
     inside = ((rest.label_low <= true) & (true <= rest.label_high)).mean()

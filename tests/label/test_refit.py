@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from harness.label import quality, refit
 from harness.label.label_metrics import figures
 from harness.label.postprocess import Answers, Wish, learn
-from harness.statistics.metrics import confusion, macro_f1, mae
+from harness.statistics.metrics import count_confusion, macro_f1, mae
 
 CLASSES, FOLDS, LABELLED, REST = 4, 5, 800, 3_000
 
@@ -25,8 +25,8 @@ def test_figures_of_a_known_truth_are_the_metrics():
     low, high = np.minimum(label, 1), label
     found = figures(answers(label, low, high, rng.random(200), label > 0), np.eye(3)[y], Wish())
     assert found["accuracy"].value == pytest.approx((label == y).mean())
-    assert found["macro_f1"].value == pytest.approx(macro_f1(confusion(y, label, 3)))
-    assert found["mae"].value == pytest.approx(mae(confusion(y, label, 3)))
+    assert found["macro_f1"].value == pytest.approx(macro_f1(count_confusion(y, label, 3)))
+    assert found["mae"].value == pytest.approx(mae(count_confusion(y, label, 3)))
     assert found["coverage"].value == pytest.approx(((low <= y) & (y <= high)).mean())
     assert found["accepted_right"].value == pytest.approx((label == y)[label > 0].mean())
     for c in range(3):

@@ -10,7 +10,7 @@ from harness.scoring.evidence import Archive, gather
 from harness.scoring.leaderboard import Ending, compare
 from harness.scoring.scores import Answers, scores
 from harness.statistics import metrics
-from harness.statistics.significance import differences
+from harness.statistics.significance import estimate_differences
 from harness.suite.suite import Candidate
 from tests.command_line import harness, ranks, table, write_labelers, write_suite
 
@@ -47,7 +47,7 @@ class Finished:
 
     def loss(self, title, cut, metric):
         result = self.results[f"{title} {cut}"]
-        return metrics.OF_ROWS[metric](result.labels, result.proba, Y[cut.split.test])
+        return metrics.ROW_METRICS[metric](result.labels, result.proba, Y[cut.split.test])
 
 
 def locked(seeds):
@@ -70,7 +70,7 @@ def prefixes(seeds):
     return [Split(np.sort(order[:150]), np.sort(order[150:]), NONE, seed, 0.3) for seed, order in enumerate(orders)]
 
 
-@pytest.mark.parametrize("metric", sorted(metrics.OF_ROWS))
+@pytest.mark.parametrize("metric", sorted(metrics.ROW_METRICS))
 @pytest.mark.parametrize(
     "splits", [locked(1), locked(3), folds(2), prefixes(3)], ids=["one", "locked", "folds", "prefix"]
 )
@@ -91,7 +91,7 @@ def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits
     cov = found.measured.rows
     assert cov[0, 0] + cov[1, 1] - 2 * cov[0, 1] == pytest.approx(expected)
     assert found.measured.units == len(weight)
-    assert differences(found.measured).value[0] == pytest.approx(added.sum())
+    assert estimate_differences(found.measured).value[0] == pytest.approx(added.sum())
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_macro_f1_is_ranked_over_the_classes_with_rows_enough():
     assert found.classes == (0, 1, 2), "class 3 has a handful of test rows"
     evaluation = done.cuts[0]
     labels = done.results[f"a {evaluation}"].labels
-    f1 = metrics.f1(metrics.confusion(Y[evaluation.split.test], labels, C))
+    f1 = metrics.f1_by_class(metrics.count_confusion(Y[evaluation.split.test], labels, C))
     assert found.measured.values[0, 0] == pytest.approx(f1[:3].mean())
     again = gather(done.endings, "macro_f1", done.archive)
     assert np.array_equal(found.measured.rows, again.measured.rows), "the draws are fixed by the content"

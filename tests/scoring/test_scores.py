@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from harness.run.store import Result
 from harness.scoring.scores import Answers, Value, scores
-from harness.statistics.metrics import SMALLEST, confusion
+from harness.statistics.metrics import MIN_PROBABILITY, count_confusion
 
 C = 6
 
@@ -45,7 +45,7 @@ def test_every_number_is_scikit_learns(case):
     for source in (None, *np.unique(sources)):
         here = np.full(len(y), True) if source is None else sources == source
         labels, truth = proba.argmax(axis=1)[here], y[here]
-        clipped = np.clip(proba[here].astype(float), SMALLEST, 1)
+        clipped = np.clip(proba[here].astype(float), MIN_PROBABILITY, 1)
         expected = {
             "accuracy": accuracy_score(truth, labels),
             "macro_f1": f1_score(truth, labels, labels=range(C), average="macro", zero_division=0),
@@ -74,7 +74,9 @@ def test_every_number_is_scikit_learns(case):
 def test_the_confusion_counts_are_scikit_learns(case):
     y, proba, _ = case
     labels = proba.argmax(axis=1)
-    assert confusion(y, labels.astype(np.uint8), C).tolist() == confusion_matrix(y, labels, labels=range(C)).tolist()
+    assert (
+        count_confusion(y, labels.astype(np.uint8), C).tolist() == confusion_matrix(y, labels, labels=range(C)).tolist()
+    )
 
 
 def test_absent_classes_keep_their_place_in_macro_f1():
@@ -90,7 +92,7 @@ def test_absent_classes_keep_their_place_in_macro_f1():
 def test_a_certain_mistake_costs_a_finite_loss():
     y = np.array([1])
     found = scores(result(one_hot([0])), Answers(y, None), C, "accuracy").honest
-    assert found["log_loss", None, None].value == pytest.approx(-np.log(SMALLEST))
+    assert found["log_loss", None, None].value == pytest.approx(-np.log(MIN_PROBABILITY))
     assert scores(result(one_hot([1])), Answers(y, None), C, "accuracy").honest["log_loss", None, None].value == 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.statistics.calibration import METHODS, best, crossed, fit
+from harness.statistics.calibration import METHODS, best_method, cross_fitted, fit_calibration
 from harness.statistics.metrics import calibration_error, confidence_error, log_loss
 
 
@@ -24,7 +24,7 @@ def answers(n, sharpness, seed=0, n_classes=4):
 def test_the_temperature_undoes_a_power(sharpness):
     proba, y, _ = answers(20_000, sharpness)
     honest = answers(20_000, 1.0)[0]
-    np.testing.assert_allclose(fit("temperature", proba, y)(proba), honest, atol=0.03)
+    np.testing.assert_allclose(fit_calibration("temperature", proba, y)(proba), honest, atol=0.03)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -32,7 +32,7 @@ def test_probabilities_stay_probabilities(method):
     proba, y, _ = answers(300, 3.0)
     proba[0] = [1, 0, 0, 0]
     y = np.minimum(y, 2)  # class 3 has no row
-    found = fit(method, proba, y)(proba)
+    found = fit_calibration(method, proba, y)(proba)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     assert (found >= 0).all()
     assert found.shape == (300, 4)
@@ -40,7 +40,9 @@ def test_probabilities_stay_probabilities(method):
 
 def test_the_temperature_keeps_the_order_of_the_classes():
     proba, y, _ = answers(500, 3.0)
-    np.testing.assert_array_equal(fit("temperature", proba, y)(proba).argsort(axis=1), proba.argsort(axis=1))
+    np.testing.assert_array_equal(
+        fit_calibration("temperature", proba, y)(proba).argsort(axis=1), proba.argsort(axis=1)
+    )
 
 
 def test_isotonic_curves_are_those_of_scikit_learn():
@@ -48,7 +50,7 @@ def test_isotonic_curves_are_those_of_scikit_learn():
     from sklearn.isotonic import IsotonicRegression
 
     proba, y, _ = answers(2_000, 3.0, n_classes=2)
-    found = fit("isotonic", proba, y)(proba)
+    found = fit_calibration("isotonic", proba, y)(proba)
     curve = IsotonicRegression(y_min=0, y_max=1).fit(proba[:, 1].astype(float), y == 1).predict(proba[:, 1])
     np.testing.assert_allclose(found[:, 1], curve, atol=0.001)
 
@@ -57,17 +59,17 @@ def test_a_fold_is_not_calibrated_by_its_own_labels():
     proba, y, fold = answers(400, 3.0)
     changed = np.where(fold == 2, 3 - y, y)
     for method in METHODS:
-        before, after = crossed(method, proba, y, fold), crossed(method, proba, changed, fold)
+        before, after = cross_fitted(method, proba, y, fold), cross_fitted(method, proba, changed, fold)
         np.testing.assert_array_equal(before[fold == 2], after[fold == 2])
 
 
 def test_the_best_method_is_the_one_that_fits_the_fault():
     honest, sharp = answers(4_000, 1.0), answers(4_000, 3.0)
-    assert best(*sharp)[0] == "temperature"
+    assert best_method(*sharp)[0] == "temperature"
     proba, y, fold = honest
     bent = proba.astype(float) * [1, 4, 1, 1]  # one class is overrated, which no temperature can mend
     bent /= bent.sum(axis=1, keepdims=True)
-    name, calibrated = best(bent, y, fold)
+    name, calibrated = best_method(bent, y, fold)
     assert name == "isotonic"
     assert log_loss(calibrated, y) < log_loss(bent, y)
 
@@ -77,7 +79,7 @@ def test_calibrated_answers_have_a_small_error_on_new_rows():
     other, truth, _ = answers(20_000, 3.0, seed=1)
     assert calibration_error(other, truth) > 0.15
     for method, most in (("temperature", 0.015), ("isotonic", 0.05)):  # the curves lose by being made to sum to 1
-        mended = fit(method, proba, y)(other)
+        mended = fit_calibration(method, proba, y)(other)
         assert calibration_error(mended, truth) < most
         assert class_errors(mended, truth).max() < most < class_errors(other, truth).min()
 

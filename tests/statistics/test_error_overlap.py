@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from harness.statistics.costs import Cost, Prices, cost
-from harness.statistics.error_overlap import added, shared
+from harness.statistics.error_overlap import ensemble_gains, shared_errors
 
 
 def test_errors_in_common():
     y = np.array([0, 1, 2, 0, 1])
     one, other = np.array([0, 2, 1, 1, 1]), np.array([1, 2, 0, 0, 1])
-    found = shared(y, [one, other, y])
+    found = shared_errors(y, [one, other, y])
     assert (found[0, 1].both, found[0, 1].same) == (2 / 5, 1 / 5)  # rows 1 and 2; row 1 with the same label
     assert found[0, 1].chance == pytest.approx(3 / 5 * 3 / 5)
     assert (found[0, 2].both, found[0, 2].chance) == (0, 0)
@@ -21,7 +21,7 @@ def test_what_each_adds_is_the_ensemble_without_it():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 400)
     probas = [rng.dirichlet(np.ones(3) + 2 * k, 400) + 0.3 * k * np.eye(3)[y] for k in range(3)]
-    found = added(y, probas)
+    found = ensemble_gains(y, probas)
     for i, each in enumerate(found):
         others = np.mean([proba for j, proba in enumerate(probas) if j != i], axis=0)
         assert each.alone == (probas[i].argmax(1) == y).mean()
@@ -33,7 +33,7 @@ def test_what_an_accepted_label_costs():
     found = cost(seconds=1800, train=1000, rows=10_000, accepted=4000, prices=Prices(label=0.01, hour=2.0))
     assert found.seconds == 0.45
     assert found.compute == 1.0 / 4000  # half an hour
-    assert found.whole == (1.0 + 10.0) / 4000
+    assert found.total == (1.0 + 10.0) / 4000
     assert found.saved == pytest.approx((40.0 - 1.0) / 100.0)
 
 

@@ -4,36 +4,44 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from harness.statistics.intervals import at_least, bootstrap, mean, share, variance_of_mean
+from harness.statistics.intervals import (
+    bootstrap_interval,
+    lower_bound,
+    mean_interval,
+    share_interval,
+    variance_of_mean,
+)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (7, 10), (10, 10), (123, 400)])
 def test_a_share_has_the_exact_interval(hits, n):
     rows = np.arange(n) < hits
-    found, exact = share(rows), binomtest(hits, n).proportion_ci(0.95, "exact")
+    found, exact = share_interval(rows), binomtest(hits, n).proportion_ci(0.95, "exact")
     assert (found.value, found.n) == (hits / n, n)
     assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
-    assert at_least(rows) == pytest.approx(binomtest(hits, n, alternative="greater").proportion_ci(0.95, "exact").low)
+    assert lower_bound(rows) == pytest.approx(
+        binomtest(hits, n, alternative="greater").proportion_ci(0.95, "exact").low
+    )
 
 
 def test_no_row_has_no_share():
-    assert share(np.empty(0, bool)) is None
-    assert at_least(np.empty(0, bool)) == 0
+    assert share_interval(np.empty(0, bool)) is None
+    assert lower_bound(np.empty(0, bool)) == 0
 
 
 def test_units_of_one_row_are_rows():
     rows = np.random.default_rng(0).random(300) < 0.3
-    alone, apart = share(rows), share(rows, np.arange(300))
+    alone, apart = share_interval(rows), share_interval(rows, np.arange(300))
     assert (apart.low, apart.high) == pytest.approx((alone.low, alone.high), abs=0.001)
-    assert mean(rows, np.arange(300)) == mean(rows)
+    assert mean_interval(rows, np.arange(300)) == mean_interval(rows)
 
 
 def test_copies_of_a_row_are_worth_one():
     """Ten copies of each of 200 rows under one unit tell as much as the 200 rows."""
     rows = np.random.default_rng(1).random(200) < 0.4
-    once, often = share(rows), share(np.repeat(rows, 10), np.repeat(np.arange(200), 10))
+    once, often = share_interval(rows), share_interval(np.repeat(rows, 10), np.repeat(np.arange(200), 10))
     assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.02)
-    assert share(np.repeat(rows, 10)).high < once.high
+    assert share_interval(np.repeat(rows, 10)).high < once.high
 
 
 def test_the_variance_of_a_mean_is_that_of_the_textbook():
@@ -50,8 +58,8 @@ def test_hits_that_come_in_groups_are_covered_all_the_same():
     for _ in range(400):
         chance = rng.beta(1, 1.5, 60)[unit]
         hits = rng.random(720) < chance
-        plain += share(hits).holds(0.4)
-        grouped += share(hits, unit).holds(0.4)
+        plain += share_interval(hits).holds(0.4)
+        grouped += share_interval(hits, unit).holds(0.4)
     assert plain / 400 < 0.8
     assert grouped / 400 >= 0.93
 
@@ -59,7 +67,7 @@ def test_hits_that_come_in_groups_are_covered_all_the_same():
 def test_the_bootstrap_agrees_with_the_t_interval_of_a_mean():
     values, unit = np.random.default_rng(4).normal(size=400), np.arange(400) // 4
     for of in (None, unit):
-        found = bootstrap(lambda count: float((count * values).sum() / count.sum()), 400, of)
-        exact = mean(values, of)
+        found = bootstrap_interval(lambda count: float((count * values).sum() / count.sum()), 400, of)
+        exact = mean_interval(values, of)
         assert found.value == pytest.approx(exact.value)
         assert found.high - found.low == pytest.approx(exact.high - exact.low, rel=0.15)

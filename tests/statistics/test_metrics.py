@@ -28,7 +28,7 @@ def answered(draw):
 def test_kappa_correlation_and_auc_are_those_of_the_libraries(case):
     y, proba = case
     labels = proba.argmax(axis=1)
-    kappa = metrics.qwk(metrics.confusion(y, labels, C))
+    kappa = metrics.qwk(metrics.count_confusion(y, labels, C))
     assert kappa == pytest.approx(cohen_kappa_score(y, labels, labels=range(C), weights="quadratic"), abs=1e-12)
     score = metrics.expected_score(proba)
     if len(set(score)) > 1:
@@ -72,7 +72,7 @@ def test_what_cannot_be_measured_is_none():
     same = np.full((4, 3), 1 / 3)
     assert metrics.spearman(same, np.array([0, 1, 2, 0])) is None
     assert metrics.auc(same, np.zeros(4, int), 1) is None
-    assert metrics.qwk(metrics.confusion(np.zeros(4, int), np.zeros(4, int), 3)) is None
+    assert metrics.qwk(metrics.count_confusion(np.zeros(4, int), np.zeros(4, int), 3)) is None
     assert metrics.auc(same, np.array([0, 1, 2, 0]), 1) == 0.5
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.statistics.prediction_powered import Sample, estimate
+from harness.statistics.prediction_powered import Sample, estimate_mean
 
 FOLDS = 4
 
@@ -13,7 +13,7 @@ def test_a_case_by_hand():
     truth = np.array([0.0, 1, 2, 3, 4, 5])
     pool = np.array([1.0, 2, 3, 3, 4, 5]) + 10
     fold, fold_pool = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 0, 1])
-    found = estimate(truth, truth + 10, pool, Sample(fold), Sample(fold_pool), 9.9)
+    found = estimate_mean(truth, truth + 10, pool, Sample(fold), Sample(fold_pool), 9.9)
     weight = 1 / (1 + 6 / 6)
     assert found.weight == pytest.approx(weight)
     assert found.powered.value == pytest.approx(2.5 + weight * (pool.mean() - 12.5))
@@ -26,14 +26,14 @@ def test_a_case_by_hand():
 def test_guesses_that_know_nothing_are_left_out():
     rng = np.random.default_rng(0)
     truth, fold = rng.normal(size=200), np.arange(200) % FOLDS
-    found = estimate(truth, np.full(200, 3.0), np.full(50, 3.0), Sample(fold), Sample(np.arange(50) % FOLDS), 3.0)
+    found = estimate_mean(truth, np.full(200, 3.0), np.full(50, 3.0), Sample(fold), Sample(np.arange(50) % FOLDS), 3.0)
     assert (found.weight, found.powered.value) == (0, pytest.approx(truth.mean()))
 
 
 def test_a_rare_class_has_the_exact_interval_of_the_labelled_rows():
     truth, fold = np.arange(300) < 4, np.arange(300) % FOLDS
     guess = np.where(truth, 0.9, 0.1)
-    found = estimate(truth, guess, guess, Sample(fold), Sample(fold), 0.0)
+    found = estimate_mean(truth, guess, guess, Sample(fold), Sample(fold), 0.0)
     assert found.powered == found.labelled
     assert 0 < found.powered.low < 4 / 300 < found.powered.high
 
@@ -57,7 +57,7 @@ def test_the_truth_of_the_pool_is_inside_in_95_draws_of_100(scores):
             guess[fold == k] = table[code[known[fold == k]]]
             guess_pool[fold_pool == k] = table[code[pool[fold_pool == k]]]
         off = float((guess_pool > 0.5).mean())
-        found = estimate(good[known], guess, guess_pool, Sample(fold), Sample(fold_pool), off)
+        found = estimate_mean(good[known], guess, guess_pool, Sample(fold), Sample(fold_pool), off)
         inside += found.powered.holds(good.mean())
         naive += found.powered.holds(off)
         width, alone = found.powered.high - found.powered.low, found.labelled.high - found.labelled.low
@@ -72,7 +72,7 @@ def test_groups_widen_the_interval():
     unit = np.repeat(np.arange(50), 10)
     truth = rng.normal(size=50)[unit] + 0.1 * rng.normal(size=500)
     guess, fold = rng.normal(size=500), unit % FOLDS
-    alone = estimate(truth, guess, guess, Sample(fold), Sample(fold), 0.0)
-    grouped = estimate(truth, guess, guess, Sample(fold, unit), Sample(fold, unit), 0.0)
+    alone = estimate_mean(truth, guess, guess, Sample(fold), Sample(fold), 0.0)
+    grouped = estimate_mean(truth, guess, guess, Sample(fold, unit), Sample(fold, unit), 0.0)
     widths = [found.powered.high - found.powered.low for found in (alone, grouped)]
     assert widths[1] > 2 * widths[0]

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import t
 
-from harness.statistics.intervals import Interval, mean, share
+from harness.statistics.intervals import Interval, mean_interval, share_interval
 from harness.statistics.random_effects import Transfer
 
 
@@ -13,11 +13,11 @@ def test_nothing_to_carry_over_leaves_every_interval_as_it_was():
     rng = np.random.default_rng(0)
     hits, values, unit = rng.random(200) < 0.3, rng.normal(size=200), np.arange(200) // 4
     for group in (None, unit):
-        one, other = Transfer().share(hits, group), share(hits, group)
+        one, other = Transfer().share(hits, group), share_interval(hits, group)
         assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
-        one, other = Transfer().mean(values, group), mean(values, group)
+        one, other = Transfer().mean(values, group), mean_interval(values, group)
         assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
-    found = Transfer().other(Interval(0.4, 0.3, 0.45, 10))
+    found = Transfer().widen(Interval(0.4, 0.3, 0.45, 10))
     assert (found.low, found.high) == pytest.approx((0.3, 0.45))
     assert Transfer().share(np.empty(0, bool)) is None
 
@@ -35,11 +35,11 @@ def test_a_share_keeps_its_bounds_and_moves_by_its_odds():
     none, some = np.zeros(30, bool), np.arange(30) < 6
     found = Transfer(shift=1.0).share(none)
     assert (found.value, found.low) == (0, 0)
-    assert found.high == pytest.approx(expit(logit(share(none).high) + 1))
+    assert found.high == pytest.approx(expit(logit(share_interval(none).high) + 1))
     found = Transfer(shift=-0.7).share(some)
     assert found.value == pytest.approx(expit(logit(0.2) - 0.7))
     wide = Transfer(variance=0.5, learners=5).share(some)
-    assert 0 < wide.low < share(some).low < share(some).high < wide.high < 1
+    assert 0 < wide.low < share_interval(some).low < share_interval(some).high < wide.high < 1
 
 
 @pytest.mark.parametrize(("n", "level"), [(60, 0.1), (400, 0.5)])

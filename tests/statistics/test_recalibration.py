@@ -6,22 +6,22 @@ from scipy.special import softmax
 
 from harness.label.postprocess import Wish, learn
 from harness.statistics.calibration import scale
-from harness.statistics.recalibration import bound, level, temperature
+from harness.statistics.recalibration import match_bound, match_level, match_temperature
 
 
 def test_the_temperature_undoes_what_was_done():
     proba = softmax(np.random.default_rng(0).normal(size=(2_000, 5)), axis=1)
-    assert temperature(scale(proba, 0.5), proba) == pytest.approx(2.0, rel=1e-3)
-    assert temperature(proba, proba) == pytest.approx(1.0, rel=1e-4)
-    assert temperature(np.full((10, 4), 0.25), proba[:10, :4]) == 1.0  # nothing sharpens what is flat
+    assert match_temperature(scale(proba, 0.5), proba) == pytest.approx(2.0, rel=1e-3)
+    assert match_temperature(proba, proba) == pytest.approx(1.0, rel=1e-4)
+    assert match_temperature(np.full((10, 4), 0.25), proba[:10, :4]) == 1.0  # nothing sharpens what is flat
 
 
 def test_levels_and_bounds_by_hand():
-    assert level(np.array([0.1, 0.5, 0.7, 0.9]), np.array([1.0, 2.0, 3.0, 4.0]), 3.0) == 0.7
-    assert level(np.array([0.1, 0.9]), np.array([1.0, 2.0]), 5.0) > 0.9
+    assert match_level(np.array([0.1, 0.5, 0.7, 0.9]), np.array([1.0, 2.0, 3.0, 4.0]), 3.0) == 0.7
+    assert match_level(np.array([0.1, 0.9]), np.array([1.0, 2.0]), 5.0) > 0.9
     scores, like = np.array([[0.0, 0.3], [0.0, 0.5]]), np.array([[0.0, 0.6], [0.0, 0.8]])
-    assert bound(scores, like, 0.7) == 0.3
-    assert bound(scores, like, np.inf) == np.inf
+    assert match_bound(scores, like, 0.7) == 0.3
+    assert match_bound(scores, like, np.inf) == np.inf
 
 
 @pytest.mark.parametrize("power", [0.6, 1.0, 1.8])

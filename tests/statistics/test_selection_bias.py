@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.statistics.selection_bias import tuned
-from harness.statistics.significance import Measured
+from harness.statistics.selection_bias import selection_effect
+from harness.statistics.significance import Measurements
 
 ROWS = 500
 
@@ -12,7 +12,7 @@ ROWS = 500
 def world(rng, truth, rows=ROWS):
     """Return the values and their covariance when each setting is right on a row with its probability."""
     hits = (rng.random((len(truth), rows)) < np.asarray(truth)[:, None]).astype(float)
-    return Measured(hits.mean(axis=1, keepdims=True), np.cov(hits) / rows, rows)
+    return Measurements(hits.mean(axis=1, keepdims=True), np.cov(hits) / rows, rows)
 
 
 def everyone(measured):
@@ -21,7 +21,7 @@ def everyone(measured):
 
 def test_of_equal_settings_the_best_is_luck_and_the_other_half_says_so():
     rng = np.random.default_rng(1)
-    found = [tuned(each, everyone(each), False) for each in (world(rng, [0.5] * 20) for _ in range(200))]
+    found = [selection_effect(each, everyone(each), False) for each in (world(rng, [0.5] * 20) for _ in range(200))]
     assert np.mean([each.value for each in found]) > 0.5 + 1.5 * 0.5 / ROWS**0.5, "what a board without it would print"
     assert np.mean([each.apart for each in found]) == pytest.approx(0.5, abs=0.003)
 
@@ -36,13 +36,13 @@ def test_it_is_what_halves_of_the_rows_say():
         order = rng.permutation(rows)
         one, other = hits[:, order[: rows // 2]].mean(axis=1), hits[:, order[rows // 2 :]].mean(axis=1)
         halves.append(other[one.argmax()])
-    measured = Measured(hits.mean(axis=1, keepdims=True), np.cov(hits) / rows, rows)
-    assert tuned(measured, everyone(measured), False).apart == pytest.approx(np.mean(halves), abs=0.0006)
+    measured = Measurements(hits.mean(axis=1, keepdims=True), np.cov(hits) / rows, rows)
+    assert selection_effect(measured, everyone(measured), False).apart == pytest.approx(np.mean(halves), abs=0.0006)
 
 
 def test_a_setting_far_ahead_owes_nothing_to_luck():
     measured = world(np.random.default_rng(3), [0.2, 0.3, 0.9])
-    found = tuned(measured, everyone(measured), False)
+    found = selection_effect(measured, everyone(measured), False)
     assert (found.settings, found.best) == (3, 2)
     assert found.value == measured.values[2, 0]
     assert found.apart == pytest.approx(found.value, abs=0.002)
@@ -53,26 +53,28 @@ def test_the_luck_of_the_seeds_is_taken_off_too():
     """No error by the rows at all: what differs is the seeds' luck, and of that the best has most."""
     rng, means = np.random.default_rng(4), []
     for _ in range(200):
-        measured = Measured(0.5 + 0.02 * rng.standard_normal((12, 3)), np.zeros((12, 12)), 10_000)
-        means.append(tuned(measured, everyone(measured), False))
+        measured = Measurements(0.5 + 0.02 * rng.standard_normal((12, 3)), np.zeros((12, 12)), 10_000)
+        means.append(selection_effect(measured, everyone(measured), False))
     assert np.mean([each.value for each in means]) > 0.51
     assert np.mean([each.apart for each in means]) == pytest.approx(0.5, abs=0.002)
 
 
 def test_errors_are_best_when_low_and_others_do_not_count():
-    measured = Measured(np.array([[0.9], [0.1], [0.5], [0.4]]), np.diag([1e-4] * 4), 100)
-    found = tuned(measured, np.array([2, 3]), True)
+    measured = Measurements(np.array([[0.9], [0.1], [0.5], [0.4]]), np.diag([1e-4] * 4), 100)
+    found = selection_effect(measured, np.array([2, 3]), True)
     assert (found.settings, found.best, found.value) == (2, 3, 0.4)
     assert found.value <= found.apart < found.typical == pytest.approx(0.45)
 
 
 def test_settings_that_answer_alike_are_no_choice():
-    measured = Measured(np.full((5, 1), 0.6), np.full((5, 5), 1e-4), 100)
-    found = tuned(measured, everyone(measured), False)
+    measured = Measurements(np.full((5, 1), 0.6), np.full((5, 5), 1e-4), 100)
+    found = selection_effect(measured, everyone(measured), False)
     assert (found.value, found.typical) == (0.6, 0.6)
     assert found.apart == pytest.approx(0.6, abs=5e-4)  # all move together: the choice gains nothing
 
 
 def test_it_is_the_same_every_time():
     measured = world(np.random.default_rng(5), [0.5, 0.51, 0.49])
-    assert tuned(measured, everyone(measured), False) == tuned(measured, everyone(measured), False)
+    assert selection_effect(measured, everyone(measured), False) == selection_effect(
+        measured, everyone(measured), False
+    )

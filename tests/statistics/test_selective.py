@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import beta
 
-from harness.statistics.metrics import BINS, calibration_error
+from harness.statistics.metrics import CALIBRATION_BINS, calibration_error
 from harness.statistics.selective import (
-    GRID,
+    COVERAGE_STEPS,
     accept,
-    accuracies,
+    accuracy_by_coverage,
     aurc,
-    confidence,
     find_class_thresholds,
     find_threshold,
-    reliability,
+    reliability_bins,
+    top_probability,
     top_share,
 )
 
@@ -55,14 +55,16 @@ def test_with_ties_it_is_the_mean_over_all_orders():
 def test_one_confidence_for_all_says_nothing(hit):
     sure = np.ones(len(hit))
     assert aurc(sure, hit) == pytest.approx(1 - hit.mean())
-    np.testing.assert_allclose(accuracies(sure, hit), hit.mean())
+    np.testing.assert_allclose(accuracy_by_coverage(sure, hit), hit.mean())
     assert find_threshold(sure, hit, 0.5).coverage in (0.0, 1.0)
 
 
 def test_accuracies_are_those_of_the_surest():
     sure, hit = sample(1000)
     order = np.argsort(-sure)
-    assert accuracies(sure, hit) == pytest.approx([hit[order[: 1000 * k // GRID]].mean() for k in range(1, GRID + 1)])
+    assert accuracy_by_coverage(sure, hit) == pytest.approx(
+        [hit[order[: 1000 * k // COVERAGE_STEPS]].mean() for k in range(1, COVERAGE_STEPS + 1)]
+    )
 
 
 def test_the_largest_coverage_that_reaches_the_target_by_its_bound():
@@ -70,9 +72,9 @@ def test_the_largest_coverage_that_reaches_the_target_by_its_bound():
     found = find_threshold(sure, hit, 0.8)
     order = np.argsort(-sure)
     best = 0
-    for k in range(5000 // GRID, 5001, 5000 // GRID):
+    for k in range(5000 // COVERAGE_STEPS, 5001, 5000 // COVERAGE_STEPS):
         right = int(hit[order[:k]].sum())
-        if beta.ppf(0.05 / GRID, right, k - right + 1) >= 0.8:
+        if beta.ppf(0.05 / COVERAGE_STEPS, right, k - right + 1) >= 0.8:
             best = k
     assert found.coverage == best / 5000
     assert found.accuracy == hit[order[:best]].mean()
@@ -109,9 +111,9 @@ def test_the_bins_add_up_to_the_calibration_error():
     rng = np.random.default_rng(0)
     proba = rng.dirichlet(np.ones(4), 500).astype(np.float32)
     y = rng.integers(0, 4, 500)
-    sure = confidence(proba)
-    bins = reliability(sure, proba.argmax(axis=1) == y)
-    assert len(bins) == BINS
+    sure = top_probability(proba)
+    bins = reliability_bins(sure, proba.argmax(axis=1) == y)
+    assert len(bins) == CALIBRATION_BINS
     assert sum(each.rows for each in bins) == 500
     gap = sum(abs(each.hits - each.confidence) for each in bins) / 500
     assert gap == pytest.approx(calibration_error(proba, y))

@@ -10,8 +10,8 @@ from scipy import stats
 
 from harness.scoring.standings import Evidence, stand
 from harness.statistics import metrics, significance
-from harness.statistics.bootstrap import Answered, bootstrap
-from harness.statistics.significance import LEVEL, Measured, row_covariance
+from harness.statistics.bootstrap import SplitOutcomes, bootstrap_covariance
+from harness.statistics.significance import ALPHA, Measurements, row_covariance
 
 C = 6
 
@@ -37,12 +37,12 @@ def measured(right, group=None):
     group = np.arange(n) if group is None else group
     units = int(group.max()) + 1
     shares = np.stack([np.bincount(group, mine, units) / n for mine in right.mean(axis=1)])
-    return Measured(right.mean(axis=2), row_covariance(shares, np.bincount(group) / n), units)
+    return Measurements(right.mean(axis=2), row_covariance(shares, np.bincount(group) / n), units)
 
 
 def test_the_error_of_a_difference_is_that_of_the_formula():
     right = hits()
-    found = significance.differences(measured(right))
+    found = significance.estimate_differences(measured(right))
     own = [np.var([seed.mean() for seed in mine], ddof=1) for mine in right]
     s2 = [max(each, np.mean(own)) for each in own]
     for place, (a, b) in enumerate(combinations(range(3), 2)):
@@ -60,9 +60,9 @@ def test_groups_are_drawn_whole():
     """Four copies of every row in a group say no more than the row alone; without groups they would."""
     right = hits(seeds=1)
     four = np.repeat(right, 4, axis=2)
-    alone = significance.differences(measured(right))
-    together = significance.differences(measured(four, np.repeat(np.arange(60), 4)))
-    naive = significance.differences(measured(four))
+    alone = significance.estimate_differences(measured(right))
+    together = significance.estimate_differences(measured(four, np.repeat(np.arange(60), 4)))
+    naive = significance.estimate_differences(measured(four))
     assert together.se == pytest.approx(alone.se)
     assert naive.se == pytest.approx(alone.se / 2, rel=0.02)
 
@@ -70,7 +70,7 @@ def test_groups_are_drawn_whole():
 def test_groups_of_different_size_have_the_linearised_error():
     rng = np.random.default_rng(1)
     right, group = hits(seeds=1, n=300), np.sort(rng.integers(0, 40, 300))
-    found = significance.differences(measured(right, group))
+    found = significance.estimate_differences(measured(right, group))
     d = (right[0, 0].astype(int) - right[1, 0]).astype(float)
     sums = [sum(d[i] - d.mean() for i in range(300) if group[i] == g) for g in range(40)]
     assert found.se[0] == pytest.approx(np.sqrt(40 / 39 * sum(s**2 for s in sums)) / 300)
@@ -78,7 +78,7 @@ def test_groups_of_different_size_have_the_linearised_error():
 
 def test_one_seed_has_no_variance_of_seeds():
     right = hits(seeds=1)
-    found = significance.differences(measured(right))
+    found = significance.estimate_differences(measured(right))
     d = right[0, 0].astype(int) - right[1, 0].astype(int)
     assert found.se[0] == pytest.approx(np.sqrt(d.var(ddof=1) / 60))
     assert found.df[0] == pytest.approx(59)
@@ -86,10 +86,10 @@ def test_one_seed_has_no_variance_of_seeds():
 
 def test_an_erratic_labeler_counts_with_its_own_variance():
     values = np.array([[0.50, 0.51, 0.52], [0.40, 0.41, 0.42], [0.30, 0.31, 0.32], [0.2, 0.5, 0.8]])
-    s2, df = significance.seed_variances(Measured(values, np.eye(4), 100))
+    s2, df = significance.seed_variances(Measurements(values, np.eye(4), 100))
     assert s2 == pytest.approx([(3 * 1e-4 + 0.09) / 4] * 3 + [0.09])
     assert df == 8
-    s2, _ = significance.seed_variances(Measured(values[2:], np.eye(2), 100))
+    s2, _ = significance.seed_variances(Measurements(values[2:], np.eye(2), 100))
     assert s2 == pytest.approx([(1e-4 + 0.09) / 2] * 2), "of two, the sum is that of both in any case"
 
 
@@ -97,7 +97,7 @@ def test_what_the_seeds_rows_do_to_all_labelers_is_no_variance_of_theirs():
     """Seeds on other rows: their luck moves every labeler and no difference."""
     luck = np.array([0.1, -0.2, 0.1])
     own = 0.01 * np.array([[1, 0, -1], [-1, 1, 0], [0, -1, 1]])  # rows that scatter alike
-    other_rows = Measured(0.5 + luck + own, np.eye(3), 100, same_rows=False)
+    other_rows = Measurements(0.5 + luck + own, np.eye(3), 100, same_rows=False)
     s2, df = significance.seed_variances(other_rows)
     spread = [np.var(own[a] - own[b], ddof=1) for a, b in combinations(range(3), 2)]
     assert 2 * s2 == pytest.approx(np.mean(spread))
@@ -111,14 +111,14 @@ def standings(measured, lower_is_better=False, titles="abcdefghijkl"):
 def test_rank_intervals_by_hand():
     """a and b are alike, c is far below, d between b and c but too noisy to be told from either."""
     values = np.array([[0.80], [0.79], [0.50], [0.65]])
-    found = standings(Measured(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000))
+    found = standings(Measurements(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000))
     assert [(s.rank, s.leading) for s in found.by_title.values()] == [
         ("1-3", True),
         ("1-3", True),
         ("3-4", False),
         ("1-4", True),
     ]
-    upside_down = standings(Measured(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000), lower_is_better=True)
+    upside_down = standings(Measurements(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000), lower_is_better=True)
     assert [s.rank for s in upside_down.by_title.values()] == ["2-4", "2-4", "1-2", "1-4"]
     against = found.by_title["c"].against
     assert against.value == pytest.approx(-0.3)
@@ -153,9 +153,9 @@ def test_one_labeler_is_first_and_leads_nobody():
 def test_the_smallest_detectable_difference_is_found_in_four_of_five_runs():
     rng = np.random.default_rng(2)
     cov = np.diag([1e-4, 1e-4])
-    planned = standings(Measured(np.zeros((2, 1)), cov, 5_000)).planned
+    planned = standings(Measurements(np.zeros((2, 1)), cov, 5_000)).planned
     seen = planned + rng.normal(size=4_000) * np.sqrt(2e-4)
-    assert np.mean(seen / np.sqrt(2e-4) > stats.norm.ppf(1 - LEVEL / 2)) == pytest.approx(0.8, abs=0.02)
+    assert np.mean(seen / np.sqrt(2e-4) > stats.norm.ppf(1 - ALPHA / 2)) == pytest.approx(0.8, abs=0.02)
 
 
 # How often the method is wrong. Rows are simulated one by one where they are few; where they are many, the sums over
@@ -171,12 +171,12 @@ def worlds(count, m, seeds, n, sd, lead=0.0, disagreement=0.25, rng=None):
         values = 0.5 + np.sqrt(0.1 / n) * rng.normal() + np.sqrt(own) * rng.normal(size=(m, 1))
         values = values + np.broadcast_to(sd, m)[:, None] * rng.normal(size=(m, seeds))
         values[0] += lead
-        yield Measured(values, rows, n)
+        yield Measurements(values, rows, n)
 
 
 def separations(found):
-    estimates = significance.differences(found)
-    return estimates, significance.holm(estimates.p) < LEVEL
+    estimates = significance.estimate_differences(found)
+    return estimates, significance.holm(estimates.p) < ALPHA
 
 
 def false_share(found):
@@ -223,7 +223,7 @@ def answered(m, n, splits=1, seed=0):
 
 
 def f1(tables):
-    return metrics.f1(tables).mean(axis=-1)
+    return metrics.f1_by_class(tables).mean(axis=-1)
 
 
 def se_of(cov):
@@ -232,7 +232,7 @@ def se_of(cov):
 
 def test_the_bootstrap_is_that_of_counts_of_truth_first_and_second():
     y, (said,) = answered(2, 3_000)
-    cov = bootstrap([Answered(np.arange(3_000), y * C + said)], 3_000, C, f1, seed=1)
+    cov = bootstrap_covariance([SplitOutcomes(np.arange(3_000), y * C + said)], 3_000, C, f1, seed=1)
     cube = np.bincount((y * C + said[0]) * C + said[1], minlength=C**3) / 3_000
     drawn = np.random.default_rng(0).multinomial(3_000, cube, 4_000).reshape(-1, C, C, C)
     expected = (f1(drawn.sum(axis=3)) - f1(drawn.sum(axis=2))).std(ddof=1)
@@ -247,13 +247,13 @@ def test_the_bootstrap_of_a_mean_is_its_formula(n):
         distance = np.abs(np.arange(C)[:, None] - np.arange(C))
         return (tables * distance).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
 
-    cov = bootstrap([Answered(np.arange(n), y * C + labels) for labels in said], n, C, mae, seed=1)
+    cov = bootstrap_covariance([SplitOutcomes(np.arange(n), y * C + labels) for labels in said], n, C, mae, seed=1)
     d = np.mean([np.abs(labels[0] - y) - np.abs(labels[1] - y) for labels in said], axis=0)
     assert se_of(cov) == pytest.approx(np.sqrt(d.var(ddof=1) / n), rel=0.06)
 
 
 def test_the_bootstrap_draws_groups_whole():
     y, (said,) = answered(2, 1_000)
-    alone = bootstrap([Answered(np.arange(1_000), y * C + said)], 1_000, C, f1, seed=1)
-    four = Answered(np.repeat(np.arange(1_000), 4), np.repeat(y * C + said, 4, axis=1))
-    assert se_of(bootstrap([four], 1_000, C, f1, seed=1)) == pytest.approx(se_of(alone))
+    alone = bootstrap_covariance([SplitOutcomes(np.arange(1_000), y * C + said)], 1_000, C, f1, seed=1)
+    four = SplitOutcomes(np.repeat(np.arange(1_000), 4), np.repeat(y * C + said, 4, axis=1))
+    assert se_of(bootstrap_covariance([four], 1_000, C, f1, seed=1)) == pytest.approx(se_of(alone))
