@@ -22,7 +22,7 @@ from harness.run import blocks as block_files
 from harness.run.plan import Cell, EvaluationSplit
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
-from harness.scoring.audit_verdicts import Verdict
+from harness.scoring.audit_verdicts import AuditVerdict
 from harness.utils.processes import Processes
 
 FEW = 0.01  # share of test rows with a twin among the train rows that is worth no warning
@@ -49,7 +49,7 @@ class Audit:
     shown: tuple[Shown, ...]  # of one split of each comparison
     rows: tuple[int, int]  # train and test rows of the questions
     findings: dict[str, Finding]  # by labeler; none of one that is not made for the task
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[AuditVerdict, ...]
     tables: tuple[Table, ...]
 
     @property
@@ -83,7 +83,7 @@ def audit(run: Run, processes: Processes, jobs: int, full: bool, told: Told) -> 
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     verdicts = tuple(_verdicts(run.cells, findings))
-    audit_verdicts.write(run.store.folder, verdicts)
+    audit_verdicts.write_verdicts(run.store.folder, verdicts)
     tables = tuple(robustness.tables(run, {each.cut.comparison: each for each in seen}))
     remarks = tuple(_remarks(run, seen, moved))
     return Audit(run, remarks, tuple(moved), tuple(seen), rows, findings, verdicts, tables)
@@ -157,10 +157,10 @@ def _asked(
     return ask_all(table, asked, run.catalog, processes, run.options.limits, folder / "workers", jobs, count)
 
 
-def _verdicts(cells: list[Cell], findings: dict[str, Finding]) -> Iterable[Verdict]:
+def _verdicts(cells: list[Cell], findings: dict[str, Finding]) -> Iterable[AuditVerdict]:
     for title, finding in findings.items():
         keys = tuple(cell.key for cell in cells if cell.candidate.title == title)
-        yield Verdict(title, finding.judgement, finding.reasons, keys)
+        yield AuditVerdict(title, finding.judgement, finding.reasons, keys)
 
 
 def _remarks(run: Run, seen: list[Shown], moved: list[Shift]) -> Iterable[Remark]:

@@ -78,8 +78,8 @@ def _write_board(ready: Any) -> None:
     from harness.report import leaderboard_folder
     from harness.scoring import score_run
 
-    ended = list(score_run.score_cells(ready))
-    leaderboard_folder.write(ready, ended, score_run.leaderboards_of(ready, ended))
+    cell_results = list(score_run.score_cells(ready))
+    leaderboard_folder.write(ready, cell_results, score_run.leaderboards_of(ready, cell_results))
 
 
 class _progress:  # noqa: N801 - reads as a function where it is used

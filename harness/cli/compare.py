@@ -145,19 +145,21 @@ def _pairs(
             raise HarnessError(f"{file}: lists suites; give one of them")
         readies.append(make_ready(talk, loaded.suites[0], found, options))
     talk.simulated = any(ready.simulated for ready in readies)
-    titles = [labelers] if labelers else [(title, title) for title in pairwise.common(readies[0], readies[-1])]
+    titles = [labelers] if labelers else [(title, title) for title in pairwise.common_labelers(readies[0], readies[-1])]
     named = {title for pair in titles for title in pair}
     readies = [replace(each, cells=[c for c in each.cells if c.candidate.title in named]) for each in readies]
     scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
     first, second = scored[0], scored[-1]
     metrics = None if len(titles) == 1 else {gate.metric for gate in gates}
-    found = [match for pair in titles for match in pairwise.matches(first, second, pair, metrics)]
+    found = [match for pair in titles for match in pairwise.compare_pairs(first, second, pair, metrics)]
     if not found:
         raise HarnessError("nothing to compare: no split on the same rows that both have finished")
     _show_pairs(talk, report_pairwise.Matches(tuple(found), first[0].suite.metrics.primary))
-    stopped = [(match, row) for gate in gates for match in found if (row := pairwise.stopped(match, gate)) is not None]
+    stopped = [
+        (match, row) for gate in gates for match in found if (row := pairwise.find_violation(match, gate)) is not None
+    ]
     for match, row in stopped:
-        talk.notice(f"gate: {match.second}, {match.where}: {row.metric} {row.more:+.4f}")
+        talk.notice(f"gate: {match.second}, {match.where}: {row.metric} {row.delta:+.4f}")
     if stopped:
         raise typer.Exit(GATE)
 

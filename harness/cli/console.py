@@ -21,7 +21,7 @@ from harness.run.estimates import CostEstimate
 from harness.run.executor import Outcome
 from harness.run.forecast import Forecast, format_gib
 from harness.run.runner import Run
-from harness.scoring.leaderboard import Comparison
+from harness.scoring.leaderboard import Leaderboard
 
 SEARCHES = {"list": "neighbours on"}
 TELL_EVERY = 15.0  # seconds between lines on a block's rows where no terminal is
@@ -103,29 +103,29 @@ class Talk:
         self.event("ahead", cells=len(ahead.cells), jobs=ready.options.jobs, **total)
 
     def board(
-        self, ready: Run, comparisons: list[Comparison], board: Path, counts: Counter[str], seconds: float | None
+        self, ready: Run, leaderboards: list[Leaderboard], board: Path, counts: Counter[str], seconds: float | None
     ) -> None:
         """Show the outcome."""
         if self.as_json:
-            for comparison in comparisons:
-                for line in comparison.lines:
-                    metrics = {name: spread.mean for name, spread in line.values.items()}
+            for leaderboard in leaderboards:
+                for row in leaderboard.rows:
+                    metrics = {name: spread.mean for name, spread in row.values.items()}
                     self.event(
                         "line",
-                        comparison=comparison.title,
-                        rank=line.rank,
-                        labeler=line.title,
+                        comparison=leaderboard.title,
+                        rank=row.rank,
+                        labeler=row.title,
                         metrics=metrics,
-                        ok=line.ok,
-                        total=line.total,
+                        ok=row.ok,
+                        total=row.total,
                     )
             self.event("done", leaderboard=str(board), **counts)
             return
-        leaderboard_page.terminal(ready, comparisons, self.console)
-        for comparison in comparisons:
-            for line in comparison.lines:
-                for reason in line.failures:
-                    self.aside.print(f"failed: {line.title} ({comparison.title}): {reason}", markup=False)
+        leaderboard_page.terminal(ready, leaderboards, self.console)
+        for leaderboard in leaderboards:
+            for row in leaderboard.rows:
+                for reason in row.failures:
+                    self.aside.print(f"failed: {row.title} ({leaderboard.title}): {reason}", markup=False)
         tally = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
         took = "" if seconds is None else f" in {seconds:.1f} s"
         self.line(f"{tally}{took}; leaderboard: {board}")

@@ -58,18 +58,18 @@ def leaderboard(
     loaded, readies = make_all_ready(talk, suite, plugin, options)
     scored, stale = [], []
     for ready in readies:
-        ended = list(score_run.score_cells(ready))
-        comparisons = score_run.leaderboards_of(ready, ended)
-        scored.append((ready, ended))
+        cell_results = list(score_run.score_cells(ready))
+        leaderboards = score_run.leaderboards_of(ready, cell_results)
+        scored.append((ready, cell_results))
         if check:
-            stale += leaderboard_folder.stale(ready, ended, comparisons)
-        elif (missing := leaderboard_folder.unbegun(ready, ended)) is not None:
+            stale += leaderboard_folder.stale(ready, cell_results, leaderboards)
+        elif (missing := leaderboard_folder.unbegun(ready, cell_results)) is not None:
             if not loaded.name:
                 raise HarnessError(missing)
             talk.line(f"{missing} (its board stays as it is)")
         else:
-            page = leaderboard_folder.write(ready, ended, comparisons, csv)
-            talk.board(ready, comparisons, page, count_by_status(ended), None)
+            page = leaderboard_folder.write(ready, cell_results, leaderboards, csv)
+            talk.board(ready, leaderboards, page, count_by_status(cell_results), None)
     boards = output / "leaderboards"
     if check:
         stale += [*(collection_page.stale(loaded, scored, options) if loaded.name else ()), *index.stale(boards)]

@@ -28,7 +28,7 @@ def report(
     from harness.report.leaderboard_folder import unbegun
     from harness.run import runner
     from harness.scoring import score_run
-    from harness.scoring.profiles import portray
+    from harness.scoring.profiles import profile_run
     from harness.statistics.costs import Prices
 
     talk = talk_to(as_json)
@@ -36,12 +36,14 @@ def report(
     loaded, found = load(suite, plugin)
     for each in loaded.suites:
         ready = make_ready(talk, each, found, options)
-        ended = list(score_run.score_cells(ready))
-        if (missing := unbegun(ready, ended)) is not None:
+        cell_results = list(score_run.score_cells(ready))
+        if (missing := unbegun(ready, cell_results)) is not None:
             raise HarnessError(missing)
-        comparisons = score_run.leaderboards_of(ready, ended)
-        portrait = portray(ready, ended, comparisons, target)
-        page = html_report.write(ready, ended, comparisons, portrait, Prices(price_per_label, price_per_hour))
+        leaderboards = score_run.leaderboards_of(ready, cell_results)
+        run_profile = profile_run(ready, cell_results, leaderboards, target)
+        page = html_report.write(
+            ready, cell_results, leaderboards, run_profile, Prices(price_per_label, price_per_hour)
+        )
         if as_json:
             talk.event("done", suite=each.name, report=str(page))
         else:

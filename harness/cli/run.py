@@ -83,12 +83,12 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
             except KeyboardInterrupt:
                 talk.notice(f"interrupted: {reporter.done} cells are finished; the same command goes on from there")
                 raise
-        ended = list(score_run.score_cells(ready))
-        comparisons = score_run.leaderboards_of(ready, ended)
-        page = leaderboard_folder.write(ready, ended, comparisons)
+        cell_results = list(score_run.score_cells(ready))
+        leaderboards = score_run.leaderboards_of(ready, cell_results)
+        page = leaderboard_folder.write(ready, cell_results, leaderboards)
         index.write(ready.options.output / "leaderboards")
-    talk.board(ready, comparisons, page, count_by_status(ended), reporter.seconds)
-    return ended
+    talk.board(ready, leaderboards, page, count_by_status(cell_results), reporter.seconds)
+    return cell_results
 
 
 def plan(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.scoring.leaderboard import Spread
+from harness.scoring.leaderboard import MeanStd
 from harness.statistics import learning_curve
 from harness.statistics.intervals import Interval, Numbers, bootstrap_interval, mean_interval
 from harness.statistics.learning_curve import LabelsNeeded, Refusal
@@ -19,7 +19,7 @@ class Point:
     """One train size."""
 
     labels: int  # median over the folds
-    accuracy: Spread  # over the folds
+    accuracy: MeanStd  # over the folds
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def measure(
     accuracy = np.stack([np.bincount(fold, each) / rows for each in hit])  # (S, F)
     n = np.rint(np.median(size, axis=1)).astype(np.int64)
     pairs = zip(n, accuracy, strict=True)
-    points = tuple(Point(int(k), Spread(float(a.mean()), float(a.std(ddof=1)), len(a))) for k, a in pairs)
+    points = tuple(Point(int(k), MeanStd(float(a.mean()), float(a.std(ddof=1)), len(a))) for k, a in pairs)
     fit = learning_curve.fit_power_law(
         np.repeat(n, len(rows)), 1 - accuracy.ravel(), np.tile(np.arange(len(rows)), len(n))
     )

@@ -73,17 +73,17 @@ class Answered:
 
 def best(ready: Run) -> tuple[Candidate, str]:
     """Return the labeler that ranks first where the suite gave it most labels, and where that was."""
-    comparisons = [c for c in leaderboards_of(ready, list(score_cells(ready))) if any(line.rank for line in c.lines)]
-    if not comparisons:
+    leaderboards = [c for c in leaderboards_of(ready, list(score_cells(ready))) if any(row.rank for row in c.rows)]
+    if not leaderboards:
         earlier = ready.store.cells.exists() and any(ready.store.cells.iterdir())
         why = (
             "the data, the labelers or the splits have changed since the last run" if earlier else "nothing is run yet"
         )
         advice = f"run it with the same options: harness run {ready.suite.file}; or name a labeler with --with"
         raise DataError(f"{ready.suite.name}: no labeler has a rank, for {why}; {advice}")
-    most = max(comparisons, key=lambda comparison: max(comparison.n_train))
-    first = next(line for line in most.lines if line.rank)
-    ranked = sum(bool(line.rank) for line in most.lines)
+    most = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
+    first = next(row for row in most.rows if row.rank)
+    ranked = sum(bool(row.rank) for row in most.rows)
     metric = ready.suite.metrics.primary
     where = f"first of {ranked} by {metric} ({first.values[metric].mean:.4f}) in {most.title}"
     return named(ready.suite, first.title), where

@@ -25,7 +25,7 @@ from harness.report.parquet_files import (
     csv_name,
     read,
 )
-from harness.scoring.leaderboard import Spread
+from harness.scoring.leaderboard import MeanStd
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 
 Row = dict[str, str]
@@ -211,10 +211,10 @@ def _ends(row: Row, low: str, high: str) -> tuple[float, float] | None:
     return (float(row[low]), float(row[high])) if row[low] else None
 
 
-def _spread(values: list[float]) -> Spread | None:
+def _spread(values: list[float]) -> MeanStd | None:
     if not values:
         return None
-    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
+    return MeanStd(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
 
 
 def _plain(text: str) -> str:

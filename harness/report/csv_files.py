@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from harness.run.plan import EvaluationSplit
 from harness.run.runner import Run, cached_artifacts
-from harness.scoring.leaderboard import Comparison, Ending
-from harness.scoring.scores import Value
+from harness.scoring.leaderboard import CellResult, Leaderboard
+from harness.scoring.scores import MetricValue
 
 Row = dict[str, Any]
 
@@ -22,30 +22,30 @@ AT_ONCE = 10_000  # rows of a parquet file
 FORMULA = ("=", "+", "-", "@", "\t")
 
 
-def score_rows(ended: list[Ending]) -> Iterator[Row]:
+def score_rows(cell_results: list[CellResult]) -> Iterator[Row]:
     """Yield every number of every cell: honest, oracle, of the stages; a cell without a result is one row with its
     status."""
-    for ending in ended:
-        about = _about_cell(ending)
-        if ending.scores is None:
-            yield about | {"status": ending.status}
+    for cell_result in cell_results:
+        about = _about_cell(cell_result)
+        if cell_result.scores is None:
+            yield about | {"status": cell_result.status}
             continue
-        named = ((False, ending.scores.honest), (True, ending.scores.oracle))
+        named = ((False, cell_result.scores.honest), (True, cell_result.scores.oracle))
         for is_oracle, found in named:
             for (metric, label_class, source), value in found.items():
                 yield about | _score_row(metric, value, label_class, source, oracle=is_oracle)
-        for rows, value in ending.scores.rows.items():
+        for rows, value in cell_result.scores.rows.items():
             yield about | _score_row("accuracy", value, rows=rows)
-        for name, stage in ending.scores.stages.items():
-            for (metric, label_class, source), value in stage.scores.items():
+        for name, checkpoint in cell_result.scores.checkpoints.items():
+            for (metric, label_class, source), value in checkpoint.scores.items():
                 yield about | _score_row(metric, value, label_class, source, stage=name)
-            for rows, value in stage.rows.items():
+            for rows, value in checkpoint.rows.items():
                 yield about | _score_row("accuracy", value, rows=rows, stage=name)
 
 
 def _score_row(
     metric: str,
-    value: Value,
+    value: MetricValue,
     label_class: int | None = None,
     source: str | None = None,
     rows: str | None = None,
@@ -95,8 +95,8 @@ TIMING_COLUMNS = (
 )
 
 
-def _about_cell(ending: Ending) -> Row:
-    return {"labeler": ending.cell.candidate.title} | _about_cut(ending.cell.evaluation)
+def _about_cell(cell_result: CellResult) -> Row:
+    return {"labeler": cell_result.cell.candidate.title} | _about_cut(cell_result.cell.evaluation)
 
 
 def _about_cut(evaluation: EvaluationSplit) -> Row:
@@ -104,7 +104,7 @@ def _about_cut(evaluation: EvaluationSplit) -> Row:
     return {"comparison": evaluation.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
 
 
-def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
+def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
     """Yield what every block, neighbour list and cell cost: seconds, peak anonymous memory, parameters.
 
     A cell's seconds are those of its `label` call. Blocks and lists may have been made by an earlier run; the seconds
@@ -114,11 +114,11 @@ def timing_rows(run: Run, ended: list[Ending]) -> Iterator[Row]:
         yield (
             {"kind": kind, "on": name} | (_about_cut(evaluation) if evaluation else {}) | {"status": "ok"} | _cost(cost)
         )
-    for ending in ended:
-        scores, on = ending.scores, "+".join(ending.cell.blocks)
-        cost = _cost(ending.timing) | {"parameters": scores and scores.facts.get("parameters")}
-        cost |= _searches(ending.timing.get("searches", []))
-        yield {"kind": "cell", "on": on} | _about_cell(ending) | {"status": ending.status} | cost
+    for cell_result in cell_results:
+        scores, on = cell_result.scores, "+".join(cell_result.cell.blocks)
+        cost = _cost(cell_result.timing) | {"parameters": scores and scores.facts.get("parameters")}
+        cost |= _searches(cell_result.timing.get("searches", []))
+        yield {"kind": "cell", "on": on} | _about_cell(cell_result) | {"status": cell_result.status} | cost
 
 
 def _cost(timing: Mapping[str, Any]) -> Row:
@@ -141,29 +141,29 @@ def _searches(searches: list[dict[str, Any]]) -> Row:
     }
 
 
-def standing_rows(comparisons: list[Comparison]) -> Iterator[Row]:
+def standing_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
     """Yield where each labeler stands; those without a rank have nothing but their name."""
-    for comparison in comparisons:
-        for line in comparison.lines:
-            row: Row = {"comparison": comparison.title, "labeler": line.title, "rank": line.rank}
-            standing = line.standing
+    for leaderboard in leaderboards:
+        for row in leaderboard.rows:
+            row: Row = {"comparison": leaderboard.title, "labeler": row.title, "rank": row.rank}
+            standing = row.standing
             names = ("rank_low", "rank_high", "leading", "value", "low", "high")
             low, high = (standing.interval if standing else None) or (None, None)
             told = (standing.low, standing.high, standing.leading, standing.value, low, high) if standing else ()
             row |= dict(zip(names, told or (None,) * len(names), strict=True))
             against = standing.against if standing else None
             ends = against.interval if against else (None, None)
-            row |= {"difference": against.value if against else line.difference}
+            row |= {"difference": against.value if against else row.difference}
             yield row | {"difference_low": ends[0], "difference_high": ends[1]}
 
 
-def pair_rows(comparisons: list[Comparison]) -> Iterator[Row]:
+def pair_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
     """Yield every pair of ranked labelers: the difference is the first's primary metric minus the second's."""
-    for comparison in comparisons:
-        for pair in comparison.standings.pairs if comparison.standings else ():
+    for leaderboard in leaderboards:
+        for pair in leaderboard.standings.pairs if leaderboard.standings else ():
             difference = pair.difference
             yield {
-                "comparison": comparison.title,
+                "comparison": leaderboard.title,
                 "labeler_a": pair.first,
                 "labeler_b": pair.second,
                 "difference": difference.value,
@@ -200,13 +200,13 @@ def csv_cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def write_tables(run: Run, ended: list[Ending]) -> None:
+def write_tables(run: Run, cell_results: list[CellResult]) -> None:
     """Write the derived tables of the run; they can be made again from the cells at any time."""
     folder = run.store.folder / "tables"
     folder.mkdir(parents=True, exist_ok=True)
-    cells = (_about_cell(e) | {"cell": e.cell.key, "status": e.status, "reason": e.reason} for e in ended)
+    cells = (_about_cell(e) | {"cell": e.cell.key, "status": e.status, "reason": e.reason} for e in cell_results)
     _parquet(folder / "cells.parquet", cells, CELL_COLUMNS | {"reason": pa.string()})
-    metrics = (row | {"cell": e.cell.key} for e in ended if e.scores for row in score_rows([e]))
+    metrics = (row | {"cell": e.cell.key} for e in cell_results if e.scores for row in score_rows([e]))
     _parquet(folder / "metrics.parquet", metrics, CELL_COLUMNS | SCORE_COLUMNS)
 
 

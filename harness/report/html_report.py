@@ -23,8 +23,8 @@ from harness.report.svg import Figure
 from harness.report.tables import Between, Column, Sheet, shown
 from harness.report.tuning import tried
 from harness.run.runner import Run
-from harness.scoring.leaderboard import DECIMALS, Comparison, Ending, Line, Spread
-from harness.scoring.profiles import DRAWN, Portrait
+from harness.scoring.leaderboard import DECIMALS, CellResult, Leaderboard, LeaderboardRow, MeanStd
+from harness.scoring.profiles import MAX_DRAWN_LABELERS, RunProfile
 from harness.statistics.costs import Prices
 
 NAMED = 3  # of those ahead; the others are counted
@@ -74,40 +74,42 @@ class Table:
     labeler: str = ""  # whom all of it is about
 
 
-def write(run: Run, ended: list[Ending], comparisons: list[Comparison], portrait: Portrait, prices: Prices) -> Path:
+def write(
+    run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], run_profile: RunProfile, prices: Prices
+) -> Path:
     """Write leaderboards/<suite>/report.html and, in report/, the CSV twins of its tables; returns the page."""
     folder = run.options.output / "leaderboards" / run.suite.name
     audit = findings(folder / "audit.csv")
-    made = [*_sheets(run, ended, comparisons, portrait, prices), *([audit] if audit else [])]
+    made = [*_sheets(run, cell_results, leaderboards, run_profile, prices), *([audit] if audit else [])]
     twins = report_tables.twins(made)
-    page = {"report.html": html(run, comparisons, portrait, made, twins)}
+    page = {"report.html": html(run, leaderboards, run_profile, made, twins)}
     put(folder, {f"report/{name}": text for name, text in twins.items()} | page)
     return folder / "report.html"
 
 
 def _sheets(
-    run: Run, ended: list[Ending], comparisons: list[Comparison], portrait: Portrait, prices: Prices
+    run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], run_profile: RunProfile, prices: Prices
 ) -> Iterator[Sheet]:
-    for comparison in comparisons:
-        yield report_tables.leaderboard(run, comparison)
-        yield report_tables.classes(comparison)
-        if (settings := tried(run, comparison)) is not None:
+    for leaderboard in leaderboards:
+        yield report_tables.leaderboard(run, leaderboard)
+        yield report_tables.classes(leaderboard)
+        if (settings := tried(run, leaderboard)) is not None:
             yield settings
-        profiles = portrait.of(comparison.title)
+        profiles = run_profile.of(leaderboard.title)
         if profiles:
-            yield report_tables.confidence(profiles, portrait.target)
+            yield report_tables.confidence(profiles, run_profile.target)
             yield report_tables.coverage(profiles)
             yield report_tables.reliability(profiles)
-            yield report_tables.costs(profiles, portrait.target, prices)
+            yield report_tables.costs(profiles, run_profile.target, prices)
             yield from map(report_tables.confusion, profiles)
-        for overlap in portrait.overlaps:
-            if overlap.comparison == comparison.title:
+        for overlap in run_profile.overlaps:
+            if overlap.comparison == leaderboard.title:
                 yield report_tables.shared(overlap)
                 yield report_tables.ensemble(overlap)
-    if portrait.curves:
-        yield learning_curves.fits(portrait)
-        yield learning_curves.points(portrait.curves)
-    yield report_tables.failures(ended)
+    if run_profile.curves:
+        yield learning_curves.fits(run_profile)
+        yield learning_curves.points(run_profile.curves)
+    yield report_tables.failures(cell_results)
 
 
 def findings(file: Path) -> Sheet | None:
@@ -120,7 +122,9 @@ def findings(file: Path) -> Sheet | None:
     return Sheet("audit", "Audit", tuple(map(Column, ("Finding", "Labeler", "Why"))), tuple(rows))
 
 
-def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list[Sheet], twins: dict[str, str]) -> str:
+def html(
+    run: Run, leaderboards: list[Leaderboard], run_profile: RunProfile, made: list[Sheet], twins: dict[str, str]
+) -> str:
     """Return the whole page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -130,14 +134,14 @@ def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list
         loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     script = (folder / "report.js").read_text(encoding="utf-8")
-    most = max(comparisons, key=lambda each: max(each.n_train))  # what is folded of the others is open of this one
+    most = max(leaderboards, key=lambda each: max(each.n_train))  # what is folded of the others is open of this one
     sections = [
-        _comparison(run, comparison, place, portrait, made, comparison is most)
-        for place, comparison in enumerate(comparisons, 1)
+        _comparison(run, leaderboard, place, run_profile, made, leaderboard is most)
+        for place, leaderboard in enumerate(leaderboards, 1)
     ]
     curves = [
         {"title": printable(family), "figures": [_figure(run, figure) for figure in drawn]}
-        for family, drawn in plots.learning(portrait).items()
+        for family, drawn in plots.learning(run_profile).items()
     ]
     named = [(each["id"], each["title"]) for each in sections]
     named += [("curves", "Learning curves")] if curves else []
@@ -166,22 +170,22 @@ def html(run: Run, comparisons: list[Comparison], portrait: Portrait, made: list
     )
 
 
-def _ahead(comparison: Comparison) -> str:
+def _ahead(leaderboard: Leaderboard) -> str:
     """Say who is ahead, as far as that can be said, with how many labels."""
-    first = comparison.ahead
+    first = leaderboard.leaders
     if not first:
-        return f"{comparison.title}: nobody is told from another." if comparison.standings else ""
-    named = ", ".join(f"{line.title} ({_value(line)})" for line in first[:NAMED])
+        return f"{leaderboard.title}: nobody is told from another." if leaderboard.standings else ""
+    named = ", ".join(f"{row.title} ({_value(row)})" for row in first[:NAMED])
     more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
-    if not any(line.standing and line.standing.leading for line in first):
-        return f"{comparison.title}: first by number {named}{more}; nothing is claimed."
+    if not any(row.standing and row.standing.leading for row in first):
+        return f"{leaderboard.title}: first by number {named}{more}; nothing is claimed."
     if len(first) == 1:
-        return f"{comparison.title}: {named} is ahead of all others."
-    return f"{comparison.title}: {named}{more} are ahead, and none of them is told from the best."
+        return f"{leaderboard.title}: {named} is ahead of all others."
+    return f"{leaderboard.title}: {named}{more} are ahead, and none of them is told from the best."
 
 
-def _value(line: Line) -> str:
-    return "" if line.standing is None else f"{line.standing.value:.{DECIMALS}f}"
+def _value(row: LeaderboardRow) -> str:
+    return "" if row.standing is None else f"{row.standing.value:.{DECIMALS}f}"
 
 
 def as_json(value: Any) -> str:
@@ -191,21 +195,21 @@ def as_json(value: Any) -> str:
 
 
 def _comparison(
-    run: Run, comparison: Comparison, place: int, portrait: Portrait, made: list[Sheet], unfolded: bool
+    run: Run, leaderboard: Leaderboard, place: int, run_profile: RunProfile, made: list[Sheet], unfolded: bool
 ) -> dict[str, Any]:
-    mine = [sheet for sheet in made if ("comparison", comparison.title) in sheet.about]
+    mine = [sheet for sheet in made if ("comparison", leaderboard.title) in sheet.about]
     tables = {sheet.file: table(sheet) for sheet in mine if sheet.file != "confusion"}
-    drawn = {profile.title for profile in portrait.of(comparison.title)[:DRAWN]}
+    drawn = {profile.title for profile in run_profile.of(leaderboard.title)[:MAX_DRAWN_LABELERS]}
     matrices = [sheet for sheet in mine if sheet.file == "confusion" and sheet.title in drawn]
     return {
         "id": f"comparison-{place}",
-        "title": printable(comparison.title),
-        "circumstances": circumstances(comparison),
-        "claims": [claim.replace("`", "") for claim in claims(comparison)],
+        "title": printable(leaderboard.title),
+        "circumstances": circumstances(leaderboard),
+        "claims": [claim.replace("`", "") for claim in claims(leaderboard)],
         "open": unfolded,
         "leaderboard": replace(tables["leaderboard"], ranks=True),
         "classes": tables["classes"] if tables["classes"].rows else None,
-        "figures": [_figure(run, figure) for figure in plots.trusted(portrait, comparison.title, place)],
+        "figures": [_figure(run, figure) for figure in plots.trusted(run_profile, leaderboard.title, place)],
         **{name: tables.get(name) for name in ("confidence", "coverage", "reliability")},
         "confusions": [
             replace(table(sheet), sortable=False, twin="", labeler=printable(sheet.title)) for sheet in matrices
@@ -278,7 +282,7 @@ def _cell(column: Column, value: Any, numeric: bool, whole: float, scale: tuple[
     text = shown(column, value)
     if isinstance(value, Between):
         return Cell(text, numeric, repr(value.low), bar=_bar(value, scale))
-    mean = value.mean if isinstance(value, Spread) else value
+    mean = value.mean if isinstance(value, MeanStd) else value
     if column.shade == "row":
         share = value / whole if whole else 0.0
         return Cell(f"{share:.2f}", numeric, repr(share), f"{share:.3f}", title=f"{value:,} of {whole:,} rows")

@@ -9,8 +9,8 @@ import numpy as np
 
 from harness.plugin import facts
 from harness.plugin.protocols import iter_plugins
-from harness.scoring.leaderboard import DECIMALS, Ending
-from harness.scoring.scores import Stage
+from harness.scoring.leaderboard import DECIMALS, CellResult
+from harness.scoring.scores import CheckpointScores
 from harness.suite import spec
 
 MOST_ROWS = 40  # of a table on a page
@@ -47,36 +47,38 @@ class Sheet:
         self.rows[name][column] = value
 
 
-def details(ended: list[Ending]) -> dict[tuple[str, str], list[Detail]]:
+def details(cell_results: list[CellResult]) -> dict[tuple[str, str], list[Detail]]:
     """Return the tables of each labeler that has any, by (comparison, labeler)."""
-    groups: dict[tuple[str, str], list[Ending]] = {}
-    for ending in ended:
-        groups.setdefault((ending.cell.evaluation.comparison, ending.cell.candidate.title), []).append(ending)
-    found = {key: list(_details(group, ended)) for key, group in groups.items()}
+    groups: dict[tuple[str, str], list[CellResult]] = {}
+    for cell_result in cell_results:
+        groups.setdefault((cell_result.cell.evaluation.comparison, cell_result.cell.candidate.title), []).append(
+            cell_result
+        )
+    found = {key: list(_details(group, cell_results)) for key, group in groups.items()}
     return {key: tables for key, tables in found.items() if tables}
 
 
-def _details(cells: list[Ending], ended: list[Ending]) -> Iterator[Detail]:
+def _details(cells: list[CellResult], cell_results: list[CellResult]) -> Iterator[Detail]:
     sheets: dict[str, list[Sheet]] = {}
     for cell in cells:
-        for title, sheet in _sheets(cell, ended) if cell.scores is not None else ():
+        for title, sheet in _sheets(cell, cell_results) if cell.scores is not None else ():
             sheets.setdefault(title, []).append(sheet)
     for title, group in sheets.items():
         yield _mean(title, group, len(cells))
 
 
-def _sheets(ending: Ending, ended: list[Ending]) -> Iterator[tuple[str, Sheet]]:
+def _sheets(cell_result: CellResult, cell_results: list[CellResult]) -> Iterator[tuple[str, Sheet]]:
     """Yield the tables of one cell: those of its facts, then one of the stages that no scored one of these names."""
-    scores = ending.scores
+    scores = cell_result.scores
     assert scores is not None
-    left = dict(scores.stages)
+    left = dict(scores.checkpoints)
     for title, table in facts.iter_tables(scores.facts) if facts.find_table_error(scores.facts) is None else ():
         sheet = _sheet(table)
         if table.get("scored"):
             named = {name: left.pop(name) for name in sheet.rows if name in left}
             _score(sheet, named)
             if named and TRAIN_ROWS in sheet.columns:
-                _control(sheet, ending, ended)
+                _control(sheet, cell_result, cell_results)
         if sheet.rows:
             yield title, sheet
     if left:
@@ -98,28 +100,28 @@ def _sheet(table: Mapping[str, Any]) -> Sheet:
     return sheet
 
 
-def _score(sheet: Sheet, stages: Mapping[str, Stage]) -> None:
+def _score(sheet: Sheet, checkpoints: Mapping[str, CheckpointScores]) -> None:
     """Put the scores of each stage beside its row."""
-    for name, stage in stages.items():
-        for mask, value in stage.rows.items():
+    for name, checkpoint in checkpoints.items():
+        for mask, value in checkpoint.rows.items():
             sheet.put(name, f"Accuracy of {mask.removesuffix(f' in {name}')}", value.value)
-    for name, stage in stages.items():
+    for name, checkpoint in checkpoints.items():
         for metric, column in SCORED.items():
-            sheet.put(name, column, stage.scores[metric, None, None].value)
-        for (_, label_class, _), value in stage.scores.items():
+            sheet.put(name, column, checkpoint.scores[metric, None, None].value)
+        for (_, label_class, _), value in checkpoint.scores.items():
             if label_class is not None:
                 sheet.put(name, f"Class {label_class}", value.value)
 
 
-def _control(sheet: Sheet, ending: Ending, ended: list[Ending]) -> None:
+def _control(sheet: Sheet, cell_result: CellResult, cell_results: list[CellResult]) -> None:
     """Put beside each row what the labeler inside reaches on as many given labels, by its cells at other ratios.
 
     Nothing is run for it: between two ratios the line between their scores is read, beyond them there is nothing.
     """
-    base = _inner(ending.cell.candidate.labeler)
+    base = _inner(cell_result.cell.candidate.labeler)
     if base is None:
         return
-    points = [each for each in ended if _is_point(each, base, ending)]
+    points = [each for each in cell_results if _is_point(each, base, cell_result)]
     if not points:
         sheet.notes.append(f"Nothing on real labels: {spec.display_name(base)} is not in this suite by itself.")
         return
@@ -145,9 +147,9 @@ def _inner(labeler: Any) -> Any:
     return inside[0] if inside and list(iter_plugins(inside[0])) == inside else None
 
 
-def _is_point(each: Ending, base: Any, ending: Ending) -> bool:
+def _is_point(each: CellResult, base: Any, cell_result: CellResult) -> bool:
     """Say whether a cell is on the base's learning curve for this one: the same kind of split, seed and fold."""
-    one, other = each.cell.evaluation, ending.cell.evaluation
+    one, other = each.cell.evaluation, cell_result.cell.evaluation
     same = (one.split.seed, one.split.fold) == (other.split.seed, other.split.fold)
     return same and one.family == other.family and each.scores is not None and each.cell.candidate.labeler == base
 

@@ -23,8 +23,8 @@ from harness.report.parquet_files import COLUMNS, PAIRS, SCORES, csv_copy, csv_n
 from harness.report.svg import Figure
 from harness.report.tuning import tried
 from harness.run.runner import Run
-from harness.scoring.leaderboard import Comparison, Ending
-from harness.scoring.profiles import Portrait, portray
+from harness.scoring.leaderboard import CellResult, Leaderboard
+from harness.scoring.profiles import RunProfile, profile_run
 
 ABOUT = "board.json"  # what the index says of a board
 PLOTS = "plots"
@@ -32,42 +32,42 @@ SUFFIXES = (".svg", ".csv", ".parquet")
 OWN = {*map(csv_name, COLUMNS), *COLUMNS}
 
 
-def write(run: Run, ended: list[Ending], comparisons: list[Comparison], csv: bool = False) -> Path:
+def write(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], csv: bool = False) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; return the page.
 
     With `csv` its long tables are also written as CSV.
     """
     folder = run.options.output / "leaderboards" / run.suite.name
-    made = files(run, ended, comparisons)
+    made = files(run, cell_results, leaderboards)
     if csv:
         made |= csv_copies(made)
-    put(folder, made | {"timings.csv": to_csv(timing_rows(run, ended), TIMING_COLUMNS)})
+    put(folder, made | {"timings.csv": to_csv(timing_rows(run, cell_results), TIMING_COLUMNS)})
     for name in strangers(folder, made):
         if name.startswith(f"{PLOTS}/") or name in OWN:  # what else lies here, somebody has put here
             (folder / name).unlink()
-    write_tables(run, ended)
+    write_tables(run, cell_results)
     return folder / "README.md"
 
 
-def files(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> dict[str, str | bytes]:
+def files(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]) -> dict[str, str | bytes]:
     """Return {name: content} of what does not change when the suite runs again."""
-    portrait = portray(run, ended, comparisons)
-    learning = plots.learning(portrait)
+    run_profile = profile_run(run, cell_results, leaderboards)
+    learning = plots.learning(run_profile)
     trusted = {
-        each.title: plots.trusted(portrait, each.title, place) for place, each in enumerate(comparisons, start=1)
+        each.title: plots.trusted(run_profile, each.title, place) for place, each in enumerate(leaderboards, start=1)
     }
     drawn = [figure for group in (*learning.values(), *trusted.values()) for figure in group]
-    tables = {each.title: table for each in comparisons if (table := tried(run, each)) is not None}
-    fits = learning_curves.fits(portrait)
-    page = markdown(run, comparisons, details(ended), _links(trusted), _links(learning), fits, tables)
+    tables = {each.title: table for each in leaderboards if (table := tried(run, each)) is not None}
+    fits = learning_curves.fits(run_profile)
+    page = markdown(run, leaderboards, details(cell_results), _links(trusted), _links(learning), fits, tables)
     return {
         "README.md": page,
-        "standings.csv": to_csv(standing_rows(comparisons)),
-        SCORES: to_parquet(SCORES, score_rows(ended)),
-        PAIRS: to_parquet(PAIRS, pair_rows(comparisons)),
-        ABOUT: json.dumps(_about(run, comparisons), indent=1, ensure_ascii=False) + "\n",
+        "standings.csv": to_csv(standing_rows(leaderboards)),
+        SCORES: to_parquet(SCORES, score_rows(cell_results)),
+        PAIRS: to_parquet(PAIRS, pair_rows(leaderboards)),
+        ABOUT: json.dumps(_about(run, leaderboards), indent=1, ensure_ascii=False) + "\n",
         **{f"{PLOTS}/{figure.name}.svg": svg.svg(figure, run.simulated) for figure in drawn},
-        **dict(_plotted([*_sheets(portrait, comparisons), *tables.values()])),
+        **dict(_plotted([*_sheets(run_profile, leaderboards), *tables.values()])),
     }
 
 
@@ -87,23 +87,23 @@ def csv_copies(made: Mapping[str, str | bytes]) -> dict[str, str]:
     return {csv_name(name): csv_copy(read(name, content)) for name, content in long.items()}
 
 
-def unbegun(run: Run, ended: list[Ending]) -> str | None:
+def unbegun(run: Run, cell_results: list[CellResult]) -> str | None:
     """Say what is missing where no cell has run: a board of nothing would take the place of one that says something."""
-    if any(ending.status != "not run" for ending in ended):
+    if any(cell_result.status != "not run" for cell_result in cell_results):
         return None
     folder = run.store.folder
     return f"no cell of {run.suite.name} has run in {folder}, with these options; run it first: {command(run)}"
 
 
-def stale(run: Run, ended: list[Ending], comparisons: list[Comparison]) -> list[str]:
+def stale(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]) -> list[str]:
     """Return one line for every file of the board on disk that is not what the finished cells say now."""
     folder = run.options.output / "leaderboards" / run.suite.name
-    if not any(ending.scores for ending in ended):
+    if not any(cell_result.scores for cell_result in cell_results):
         raise HarnessError(
             f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by; whether the "
             f"files of its board agree with each other says harness leaderboard {folder} --check"
         )
-    made = files(run, ended, comparisons)
+    made = files(run, cell_results, leaderboards)
     made |= {name: text for name, text in csv_copies(made).items() if (folder / name).is_file()}
     return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in strangers(folder, made))]
 
@@ -153,12 +153,12 @@ def _links(drawn: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]
     return {of: [(figure.title, f"{PLOTS}/{figure.name}.svg") for figure in group] for of, group in drawn.items()}
 
 
-def _sheets(portrait: Portrait, comparisons: list[Comparison]) -> Iterator[report_tables.Sheet]:
-    if portrait.curves:
-        yield learning_curves.points(portrait.curves)
-        yield learning_curves.fits(portrait)
-    for comparison in comparisons:
-        profiles = portrait.of(comparison.title)
+def _sheets(run_profile: RunProfile, leaderboards: list[Leaderboard]) -> Iterator[report_tables.Sheet]:
+    if run_profile.curves:
+        yield learning_curves.points(run_profile.curves)
+        yield learning_curves.fits(run_profile)
+    for leaderboard in leaderboards:
+        profiles = run_profile.of(leaderboard.title)
         if profiles:
             yield report_tables.coverage(profiles)
             yield report_tables.reliability(profiles)
@@ -174,17 +174,17 @@ def _plotted(tabled: list[report_tables.Sheet]) -> Iterator[tuple[str, str | byt
             yield from ((f"{PLOTS}/{file}", text) for file, text in report_tables.twins(alike).items())
 
 
-def _about(run: Run, comparisons: list[Comparison]) -> dict[str, object]:
+def _about(run: Run, leaderboards: list[Leaderboard]) -> dict[str, object]:
     """Return what the index says: of the comparison with the most labels, who leads."""
-    most = max(comparisons, key=lambda comparison: max(comparison.n_train))
+    most = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
     return {
         "name": run.suite.name,
         "data": run.dataset.table.display_name,
         "simulated": run.simulated,
         "population": str(run.suite.population),
         "target": target(run),
-        "labelers": len({line.title for comparison in comparisons for line in comparison.lines}),
+        "labelers": len({row.title for leaderboard in leaderboards for row in leaderboard.rows}),
         "comparison": most.title,
-        "leading": [line.title for line in most.ahead],
+        "leading": [row.title for row in most.leaders],
         "command": command(run),
     }

@@ -19,7 +19,7 @@ from harness.report.tables import Sheet
 from harness.report.tuning import headline
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
-from harness.scoring.leaderboard import Comparison, Line
+from harness.scoring.leaderboard import Leaderboard, LeaderboardRow
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.statistics.significance import MIN_UNITS
 from harness.utils.hashing import library_versions
@@ -38,7 +38,7 @@ Links = Mapping[str, list[tuple[str, str]]]
 
 def markdown(
     run: Run,
-    comparisons: list[Comparison],
+    leaderboards: list[Leaderboard],
     inside: Mapping[tuple[str, str], list[Detail]],
     plots: Links,
     curves: Links,
@@ -49,21 +49,21 @@ def markdown(
     `settings` of a comparison whether its methods were tuned alike.
     """
     parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run)), _about(run)]
-    for comparison in comparisons:
-        parts += [f"## {escape(comparison.title)}", circumstances(comparison), _board(run, comparison)]
-        parts += list(_notes(run, comparison))
-        if comparison.title in settings:
-            tried = settings[comparison.title]
+    for leaderboard in leaderboards:
+        parts += [f"## {escape(leaderboard.title)}", circumstances(leaderboard), _board(run, leaderboard)]
+        parts += list(_notes(run, leaderboard))
+        if leaderboard.title in settings:
+            tried = settings[leaderboard.title]
             parts.append(f"<details>\n<summary>{headline(tried)}</summary>")
             parts += [*_sheet(tried, left=("Method", "Best")), "</details>"]
-        parts += list(_by_source(comparison))
-        parts += _pictures(plots.get(comparison.title, []))
+        parts += list(_by_source(leaderboard))
+        parts += _pictures(plots.get(leaderboard.title, []))
         parts += [
-            _inside(line, tables) for line in comparison.lines if (tables := inside.get((comparison.title, line.title)))
+            _inside(row, tables) for row in leaderboard.rows if (tables := inside.get((leaderboard.title, row.title)))
         ]
     if curves:
         parts += ["## Learning curves", *(part for each in curves.values() for part in _pictures(each)), *_fits(fits)]
-    if any(_splitter(one) == _splitter(other) for one, other in combinations(comparisons, 2)):
+    if any(_splitter(one) == _splitter(other) for one, other in combinations(leaderboards, 2)):
         parts.append(CURVE)
     parts += ["## Run it again", _again(run)]
     return "\n\n".join(parts) + "\n"
@@ -87,17 +87,17 @@ def _fits(fits: Sheet) -> Iterator[str]:
     yield "Every point and every fit is in `plots/curves.parquet` and `plots/fits.csv`."
 
 
-def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
+def terminal(run: Run, leaderboards: list[Leaderboard], console: Console) -> None:
     """Print one table for each comparison."""
     for warning in warnings(run):
         console.print(warning, style="bold yellow", markup=False)
-    for comparison in comparisons:
-        columns = list(zip(*_rows(run, comparison), strict=True))
+    for leaderboard in leaderboards:
+        columns = list(zip(*_rows(run, leaderboard), strict=True))
         widths = [max(map(len, column)) + 3 for column in columns]
         # Where the terminal is narrow, the classes go first, then what stands furthest to the right.
         order = sorted(range(len(columns)), key=lambda i: ("(n=" in columns[i][0], i))
         kept = sorted(i for place, i in enumerate(order) if sum(widths[j] for j in order[: place + 1]) < console.width)
-        board = Table(title=comparison.title, title_justify="left", header_style="bold")
+        board = Table(title=leaderboard.title, title_justify="left", header_style="bold")
         for i in kept:
             board.add_column(columns[i][0], justify="left" if columns[i][0] == "Labeler" else "right", no_wrap=True)
         for row in zip(*(columns[i][1:] for i in kept), strict=True):
@@ -105,8 +105,8 @@ def terminal(run: Run, comparisons: list[Comparison], console: Console) -> None:
         console.print(board)
 
 
-def _splitter(comparison: Comparison) -> str:
-    return comparison.title.rpartition(", ")[0]
+def _splitter(leaderboard: Leaderboard) -> str:
+    return leaderboard.title.rpartition(", ")[0]
 
 
 def warnings(run: Run) -> list[str]:
@@ -142,95 +142,95 @@ def _about(run: Run) -> str:
     return "\n".join(f"- {name}: {escape(value)}" for name, value in about(run))
 
 
-def circumstances(comparison: Comparison) -> str:
+def circumstances(leaderboard: Leaderboard) -> str:
     """Say how many rows train and test, and over which splits the numbers are means."""
-    seeds = ", ".join(str(seed) for seed in comparison.seeds)
-    means = "mean ± standard deviation over the splits" if len(comparison.n_test) > 1 else "one split: no spread"
+    seeds = ", ".join(str(seed) for seed in leaderboard.seeds)
+    means = "mean ± standard deviation over the splits" if len(leaderboard.n_test) > 1 else "one split: no spread"
     return (
-        f"Train {span(comparison.n_train)} rows, test {span(comparison.n_test)} rows; "
-        f"seed{'s' if len(comparison.seeds) > 1 else ''} {seeds} ({means})."
+        f"Train {span(leaderboard.n_train)} rows, test {span(leaderboard.n_test)} rows; "
+        f"seed{'s' if len(leaderboard.seeds) > 1 else ''} {seeds} ({means})."
     )
 
 
-def _board(run: Run, comparison: Comparison) -> str:
-    header, *rows = _rows(run, comparison)
+def _board(run: Run, leaderboard: Leaderboard) -> str:
+    header, *rows = _rows(run, leaderboard)
     return table([escape(cell) for cell in header], [[escape(cell) for cell in row] for row in rows])
 
 
-def _rows(run: Run, comparison: Comparison) -> Iterator[list[str]]:
+def _rows(run: Run, leaderboard: Leaderboard) -> Iterator[list[str]]:
     """Yield the header, then one row for each labeler."""
-    columns = list(_columns(run, comparison))
+    columns = list(_columns(run, leaderboard))
     yield [header for header, _ in columns]
-    for line in comparison.lines:
-        yield [shown(line) for _, shown in columns]
+    for row in leaderboard.rows:
+        yield [shown(row) for _, shown in columns]
 
 
-def _columns(run: Run, comparison: Comparison) -> Iterator[tuple[str, Callable[[Line], str]]]:
+def _columns(run: Run, leaderboard: Leaderboard) -> Iterator[tuple[str, Callable[[LeaderboardRow], str]]]:
     """Yield every column: its header, and what it shows of a line."""
     primary = run.suite.metrics.primary
     yield "Rank", place
-    yield "Labeler", lambda line: line.title
-    yield _arrowed(primary), lambda line: spread(line.values.get(primary))
-    if any(line.standing for line in comparison.lines):
-        yield "95 % interval", lambda line: interval(line.standing.interval if line.standing else None)
+    yield "Labeler", lambda row: row.title
+    yield _arrowed(primary), lambda row: spread(row.values.get(primary))
+    if any(row.standing for row in leaderboard.rows):
+        yield "95 % interval", lambda row: interval(row.standing.interval if row.standing else None)
     yield f"vs {run.suite.metrics.baseline}", _against
     for metric in (m for m in ("accuracy", "macro_f1", "mae") if m != primary):
-        yield _arrowed(metric), lambda line, metric=metric: spread(line.values.get(metric))  # type: ignore[misc]
-    for c, counts in comparison.support.items():
+        yield _arrowed(metric), lambda row, metric=metric: spread(row.values.get(metric))  # type: ignore[misc]
+    for c, counts in leaderboard.support.items():
         few = ", few" if min(counts) < MIN_UNITS else ""
-        yield f"{c} (n={span(counts)}{few})", lambda line, c=c: number(line.by_class.get(c), 2)  # type: ignore[misc]
-    yield "Oracle gap", lambda line: number(line.oracle_gap, signed=True)
-    yield "Cells", lambda line: f"{line.ok}/{line.total}"
-    verdicts = _verdicts(run, comparison)
+        yield f"{c} (n={span(counts)}{few})", lambda row, c=c: number(row.by_class.get(c), 2)  # type: ignore[misc]
+    yield "Oracle gap", lambda row: number(row.oracle_gap, signed=True)
+    yield "Cells", lambda row: f"{row.ok}/{row.total}"
+    verdicts = _verdicts(run, leaderboard)
     if verdicts:
-        yield "Audit", lambda line: verdicts.get(line.title, "–")
+        yield "Audit", lambda row: verdicts.get(row.title, "–")
 
 
 def _arrowed(metric: str) -> str:
     return f"{DISPLAY_NAMES[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
 
-def _against(line: Line) -> str:
-    against = line.standing.against if line.standing else None
+def _against(row: LeaderboardRow) -> str:
+    against = row.standing.against if row.standing else None
     if against is None:
-        return number(line.difference, signed=True)
+        return number(row.difference, signed=True)
     return f"{number(against.value, signed=True)} ({interval(against.interval, signed=True)})"
 
 
-def _verdicts(run: Run, comparison: Comparison) -> dict[str, str]:
+def _verdicts(run: Run, leaderboard: Leaderboard) -> dict[str, str]:
     """Return what an audit has said of each labeler, where it has seen all of the labeler's cells as they are."""
-    known = audit_verdicts.read(run.store.folder)
+    known = audit_verdicts.read_verdicts(run.store.folder)
     keys: dict[str, set[str]] = {}
     for cell in run.cells if known else ():
-        if cell.evaluation.comparison == comparison.title:
+        if cell.evaluation.comparison == leaderboard.title:
             keys.setdefault(cell.candidate.title, set()).add(cell.key)
     return {title: known[min(mine)].judgement for title, mine in keys.items() if mine <= known.keys()}
 
 
-def _notes(run: Run, comparison: Comparison) -> Iterator[str]:
-    notes = list(claims(comparison))
-    if any("=" in line.rank for line in comparison.lines):
+def _notes(run: Run, leaderboard: Leaderboard) -> Iterator[str]:
+    notes = list(claims(leaderboard))
+    if any("=" in row.rank for row in leaderboard.rows):
         notes.append("`=` marks ties: equal to the printed precision.")
-    if any(min(counts) < MIN_UNITS for counts in comparison.support.values()):
+    if any(min(counts) < MIN_UNITS for counts in leaderboard.support.values()):
         notes.append(f"A class with fewer than {MIN_UNITS} test rows (few) is shown; nothing is ranked on it.")
-    if any(line.oracle_gap is not None for line in comparison.lines):
+    if any(row.oracle_gap is not None for row in leaderboard.rows):
         notes.append("Oracle gap: what choosing the best checkpoint on the test rows would add; no labeler may do so.")
     if notes:
         yield "\n".join(f"- {note}" for note in notes)
-    faults = [f"- {escape(line.title)}: {escape(why)}" for line in comparison.lines for why in _whys(line)]
+    faults = [f"- {escape(row.title)}: {escape(why)}" for row in leaderboard.rows for why in _whys(row)]
     if faults:
         yield "Not ranked:\n\n" + "\n".join(faults)
 
 
-def claims(comparison: Comparison) -> Iterator[str]:
+def claims(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield what the ranks of a comparison claim and what they do not."""
-    found = comparison.standings
+    found = leaderboard.standings
     if found is None or not found.pairs:
         if found is not None and found.evidence.why and len(found.evidence.titles) > 1:
             yield f"Ranks are by the numbers alone: {found.evidence.why}."
         return
     unit = found.evidence.unit
-    if not found.enough:
+    if not found.has_enough_rows:
         yield f"Fewer than {MIN_UNITS} test {unit}: no labeler is told from another."
         return
     leading = f"; `{LEADING}` marks the leading group, which nobody beats significantly"
@@ -257,31 +257,31 @@ def claims(comparison: Comparison) -> Iterator[str]:
         yield f"Macro-F1 is ranked, and intervals and differences are, over the classes {listed} alone."
 
 
-def _whys(line: Line) -> list[str]:
-    if line.leak is not None:
-        return [f"leak: {line.leak}"]
-    if line.not_applicable is not None:
-        return [f"not applicable: {line.not_applicable}"]
-    if line.failures:
-        return [f"failed: {reason}" for reason in line.failures]
-    return [] if line.rank else ["not all of its cells have run"]
+def _whys(row: LeaderboardRow) -> list[str]:
+    if row.leak is not None:
+        return [f"leak: {row.leak}"]
+    if row.not_applicable is not None:
+        return [f"not applicable: {row.not_applicable}"]
+    if row.failures:
+        return [f"failed: {reason}" for reason in row.failures]
+    return [] if row.rank else ["not all of its cells have run"]
 
 
-def _by_source(comparison: Comparison) -> Iterator[str]:
-    sources = sorted({source for line in comparison.lines for source in line.by_source})
+def _by_source(leaderboard: Leaderboard) -> Iterator[str]:
+    sources = sorted({source for row in leaderboard.rows for source in row.by_source})
     if 1 < len(sources) <= 30:
         rows = [
-            [escape(line.title), *(number(line.by_source.get(source)) for source in sources)]
-            for line in comparison.lines
-            if line.by_source
+            [escape(row.title), *(number(row.by_source.get(source)) for source in sources)]
+            for row in leaderboard.rows
+            if row.by_source
         ]
         yield "Accuracy by source:\n\n" + table(["Labeler", *map(escape, sources)], rows)
 
 
-def _inside(line: Line, tables: list[Detail]) -> str:
+def _inside(row: LeaderboardRow, tables: list[Detail]) -> str:
     """Return the details of one labeler, folded away."""
-    means = f", means of {line.ok} cells" if line.ok > 1 else ""
-    parts = [f"<details>\n<summary>Inside {escape(line.title)}{means}</summary>"]
+    means = f", means of {row.ok} cells" if row.ok > 1 else ""
+    parts = [f"<details>\n<summary>Inside {escape(row.title)}{means}</summary>"]
     for detail in tables:
         header, rows = [*map(escape, detail.columns)], [[*map(escape, row)] for row in detail.rows]
         parts += [f"{escape(detail.title)}:", table(header, rows, left=header[:1]), *map(sentence, detail.notes)]

@@ -5,12 +5,12 @@ from math import isinf
 from typing import Any
 
 from harness.report.tables import Between, Sheet, columns
-from harness.scoring.profiles import Curve, Portrait
+from harness.scoring.profiles import LearningCurve, RunProfile
 from harness.statistics.learning_curve import MAX_EXTRAPOLATION, LabelsNeeded, Refusal
 from harness.statistics.metrics import DISPLAY_NAMES
 
 
-def points(found: Iterable[Curve]) -> Sheet:
+def points(found: Iterable[LearningCurve]) -> Sheet:
     """Return every point of every learning curve."""
     rows = [
         (curve.family, curve.title, curve.metric, curve.label_class, point.labels, point.value, point.value.n)
@@ -21,10 +21,10 @@ def points(found: Iterable[Curve]) -> Sheet:
     return Sheet("curves", "Learning curves", columns(names), tuple(rows))
 
 
-def fits(portrait: Portrait) -> Sheet:
+def fits(run_profile: RunProfile) -> Sheet:
     """Return the power law through each curve, and the labels that the target takes."""
     rows: list[tuple[Any, ...]] = []
-    for curve in portrait.curves:
+    for curve in run_profile.curves:
         fit, needed = curve.fit, curve.needed
         if fit is None:
             continue
@@ -37,7 +37,7 @@ def fits(portrait: Portrait) -> Sheet:
         why = needed.reason if isinstance(needed, Refusal) else fit.why
         limit = Between(*interval) if interval else None
         rows.append((*about, labels, _range(needed), why, fit.a, fit.b, fit.c, limit))
-    wanted = f"Labels for accuracy {portrait.target:g}"
+    wanted = f"Labels for accuracy {run_profile.target:g}"
     names = ("Splits", "Labeler", "Of", wanted, "Labels interval", "Why not", "a", "b", "c", "c interval")
     notes = (
         "error = a · labels^-b + c, the error being 1 - accuracy, 1 - macro-F1, or the MAE; c is what no number of "

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from harness.scoring.leaderboard import DECIMALS, Line, Spread
+from harness.scoring.leaderboard import DECIMALS, LeaderboardRow, MeanStd
 
 LEADING = "•"
 
@@ -27,7 +27,7 @@ def table(header: list[str], rows: list[list[str]], left: Iterable[str] = ("Labe
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *rows))
 
 
-def spread(value: Spread | None) -> str:
+def spread(value: MeanStd | None) -> str:
     """Write a mean, with its standard deviation if there is one; nothing for None."""
     if value is None:
         return ""
@@ -62,6 +62,6 @@ def span(counts: Iterable[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
-def place(line: Line) -> str:
+def place(row: LeaderboardRow) -> str:
     """Return the rank, marked in the leading group."""
-    return f"{line.rank or '–'}{f' {LEADING}' if line.standing and line.standing.leading else ''}"
+    return f"{row.rank or '–'}{f' {LEADING}' if row.standing and row.standing.leading else ''}"

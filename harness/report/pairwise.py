@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.report.markdown import interval, number
 from harness.scoring.leaderboard import DECIMALS
-from harness.scoring.pairwise import Match, Round, Row
+from harness.scoring.pairwise import PairedComparison, PairedRow, SplitPair
 from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.significance import ALPHA, holm
 
@@ -24,13 +24,13 @@ class Tally:
     ties: int
     losses: int
     mean: float  # of second - first
-    best: Round
-    worst: Round
+    best: SplitPair
+    worst: SplitPair
 
 
-def tally(found: Iterable[Match], primary: str) -> Tally:
+def tally(found: Iterable[PairedComparison], primary: str) -> Tally:
     """Count the splits of some matches; a curve has none of its own."""
-    rounds = [each for match in found if not match.is_curve for each in match.rounds]
+    rounds = [each for match in found if not match.is_curve for each in match.splits]
     sign = -1 if primary in LOWER_IS_BETTER else 1
     gains = [sign * round(each.second - each.first, DECIMALS) for each in rounds]
     return Tally(
@@ -47,12 +47,12 @@ def tally(found: Iterable[Match], primary: str) -> Tally:
 class Matches:
     """All matches that one command was asked for."""
 
-    matches: tuple[Match, ...]
+    matches: tuple[PairedComparison, ...]
     primary: str
 
     def tallies(self) -> dict[str, Tally]:
         """Return how the second of each pair fared."""
-        by_name: dict[str, list[Match]] = {}
+        by_name: dict[str, list[PairedComparison]] = {}
         for match in self.matches:
             by_name.setdefault(_name(match), []).append(match)
         return {name: tally(found, self.primary) for name, found in by_name.items()}
@@ -69,7 +69,7 @@ class Matches:
         for match in self.matches:
             rows = [[row.metric, row.part, *_cells(row)] for row in match.rows]
             yield f"{match.where}: A = {match.first}, B = {match.second}", ["Metric", "Of", *header], rows
-        rounds = [each for match in self.matches if not match.is_curve for each in match.rounds]
+        rounds = [each for match in self.matches if not match.is_curve for each in match.splits]
         rows = [
             [each.split, number(each.first), number(each.second), number(each.second - each.first, signed=True), word]
             for each in rounds
@@ -104,30 +104,30 @@ class Matches:
                     "of": row.part,
                     "value_a": row.first,
                     "value_b": row.second,
-                    "difference": row.more,
+                    "difference": row.delta,
                     "low": ends[0],
                     "high": ends[1],
                     "p": row.difference.p if row.difference else None,
                     "rows": row.n,
                 }
 
-    def _verdict(self, match: Match) -> str:
+    def _verdict(self, match: PairedComparison) -> str:
         tested = [each for each in self.matches if each.rows[0].difference is not None]
         adjusted = holm(np.array([each.rows[0].difference.p for each in tested if each.rows[0].difference is not None]))
         apart = {id(each): p < ALPHA for each, p in zip(tested, adjusted.tolist(), strict=True)}
         return "separated" if apart.get(id(match)) else ""
 
 
-def _name(match: Match) -> str:
+def _name(match: PairedComparison) -> str:
     return match.second if match.first == match.second else f"{match.second} against {match.first}"
 
 
-def _cells(row: Row) -> list[str]:
-    more, difference = number(row.more, signed=True), row.difference
+def _cells(row: PairedRow) -> list[str]:
+    more, difference = number(row.delta, signed=True), row.difference
     about = [interval(difference.interval, signed=True), f"{difference.p:.2g}"] if difference else ["", ""]
     return [number(row.first), number(row.second), more, *about, f"{row.n:,}"]
 
 
-def _outcome(each: Round, primary: str) -> str:
+def _outcome(each: SplitPair, primary: str) -> str:
     gain = round(each.second - each.first, DECIMALS) * (-1 if primary in LOWER_IS_BETTER else 1)
     return "won" if gain > 0 else "lost" if gain < 0 else "tied"

@@ -1,17 +1,19 @@
 """Which plots a page shows of a run's portrait, and the numbers in each."""
 
 from harness.report.svg import Figure, Panel, Series, described
-from harness.scoring.profiles import DRAWN, FITTED, Curve, Portrait, Profile
+from harness.scoring.profiles import FITTED_METRICS, MAX_DRAWN_LABELERS, LabelerProfile, LearningCurve, RunProfile
 from harness.statistics.metrics import DISPLAY_NAMES
 from harness.statistics.selective import COVERAGE_STEPS
 
 
-def learning(portrait: Portrait) -> dict[str, list[Figure]]:
+def learning(run_profile: RunProfile) -> dict[str, list[Figure]]:
     """Return for every kind of split with several train sizes its figures: scores, and classes."""
-    names, found = _names(portrait), {}
-    for place, family in enumerate(dict.fromkeys(curve.family for curve in portrait.curves), 1):
-        titles = list(dict.fromkeys(curve.title for curve in portrait.curves if curve.family == family))[:DRAWN]
-        curves = [curve for curve in portrait.curves if curve.family == family and curve.title in titles]
+    names, found = _names(run_profile), {}
+    for place, family in enumerate(dict.fromkeys(curve.family for curve in run_profile.curves), 1):
+        titles = list(dict.fromkeys(curve.title for curve in run_profile.curves if curve.family == family))[
+            :MAX_DRAWN_LABELERS
+        ]
+        curves = [curve for curve in run_profile.curves if curve.family == family and curve.title in titles]
         whole = {c.metric for c in curves if c.label_class is None}
         panels = [
             _growth(DISPLAY_NAMES.get(metric, metric), curves, metric, None)
@@ -27,10 +29,10 @@ def learning(portrait: Portrait) -> dict[str, list[Figure]]:
 
 
 def _shown_first(metric: str) -> tuple[int, str]:
-    return (FITTED.index(metric) if metric in FITTED else len(FITTED), metric)
+    return (FITTED_METRICS.index(metric) if metric in FITTED_METRICS else len(FITTED_METRICS), metric)
 
 
-def _growth(title: str, curves: list[Curve], metric: str, label_class: int | None) -> Panel:
+def _growth(title: str, curves: list[LearningCurve], metric: str, label_class: int | None) -> Panel:
     chosen = [curve for curve in curves if (curve.metric, curve.label_class) == (metric, label_class)]
     series = tuple(
         Series(
@@ -51,10 +53,10 @@ def _cells(n: int) -> str:
     return f" (mean of {n} cells)" if n > 1 else ""
 
 
-def trusted(portrait: Portrait, comparison: str, place: int) -> list[Figure]:
+def trusted(run_profile: RunProfile, comparison: str, place: int) -> list[Figure]:
     """Return the figure on the confidence of one comparison's labelers, if any has answered."""
-    names = _names(portrait)
-    profiles = portrait.of(comparison)[:DRAWN]
+    names = _names(run_profile)
+    profiles = run_profile.of(comparison)[:MAX_DRAWN_LABELERS]
     if not profiles:
         return []
     panels = [
@@ -63,21 +65,21 @@ def trusted(portrait: Portrait, comparison: str, place: int) -> list[Figure]:
             "Share of the rows",
             "",
             tuple(map(_covered, profiles)),
-            level=portrait.target,
+            level=run_profile.target,
         ),
         Panel("Accuracy against confidence", "Confidence", "", tuple(map(_reliable, profiles)), diagonal=True),
     ]
     return [_figure(f"confidence-{place}", f"What confidence is worth, {comparison}", panels, names)]
 
 
-def _covered(profile: Profile) -> Series:
+def _covered(profile: LabelerProfile) -> Series:
     x = tuple((k + 1) / COVERAGE_STEPS for k in range(COVERAGE_STEPS))
     y = tuple(map(float, profile.accuracies))
     texts = [f"{profile.title}: {value:.4f} on the surest {at * 100:.0f} %" for at, value in zip(x, y, strict=True)]
     return Series(profile.title, x, y, texts=tuple(texts))
 
 
-def _reliable(profile: Profile) -> Series:
+def _reliable(profile: LabelerProfile) -> Series:
     bins = [each for each in profile.bins if each.rows >= max(sum(b.rows for b in profile.bins) / 1000, 1)]
     x = tuple(each.confidence / each.rows for each in bins)
     y = tuple(each.hits / each.rows for each in bins)
@@ -88,16 +90,16 @@ def _reliable(profile: Profile) -> Series:
     return Series(profile.title, x, y, texts=tuple(texts))
 
 
-def _names(portrait: Portrait) -> tuple[str, ...]:
+def _names(run_profile: RunProfile) -> tuple[str, ...]:
     """Return every labeler that any plot draws, in one order."""
     found: dict[str, list[str]] = {}
-    for profile in portrait.profiles:
+    for profile in run_profile.profiles:
         found.setdefault(profile.comparison, []).append(profile.title)
-    for curve in portrait.curves:
+    for curve in run_profile.curves:
         titles = found.setdefault(f"curves of {curve.family}", [])
         if curve.title not in titles:
             titles.append(curve.title)
-    return tuple(dict.fromkeys(title for titles in found.values() for title in titles[:DRAWN]))
+    return tuple(dict.fromkeys(title for titles in found.values() for title in titles[:MAX_DRAWN_LABELERS]))
 
 
 def _figure(name: str, title: str, panels: list[Panel], names: tuple[str, ...]) -> Figure:

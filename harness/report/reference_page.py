@@ -10,9 +10,9 @@ from harness.report.csv_files import Row, to_csv
 from harness.report.leaderboard_page import LEAKING, SIMULATED
 from harness.report.markdown import escape, table
 from harness.run.runner import Run
-from harness.scoring.leaderboard import Ending
-from harness.scoring.reference_cells import NOT_RUN, OTHER_POPULATION, Counterparts, Ours
-from harness.scoring.reference_data import Missing
+from harness.scoring.leaderboard import CellResult
+from harness.scoring.reference_cells import NOT_RUN_REASON, OTHER_POPULATION_REASON, OwnNumber, ReferenceCells
+from harness.scoring.reference_data import NoOwnNumber
 from harness.suite.reference import PublishedNumber, ReferenceFile
 
 Outcome = Literal["matches", "differs", "cannot be compared"]
@@ -22,7 +22,7 @@ ORACLE = (
     "Chosen on test: the checkpoint that is best on the test rows, as the record chose its epochs and weights. Ours is "
     "then its number, and Honest what the labeler answered without looking."
 )
-Scored = list[tuple[Run, list[Ending]]]
+Scored = list[tuple[Run, list[CellResult]]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Verdict:
 
     row: PublishedNumber
     suite: str
-    ours: Ours | None
+    ours: OwnNumber | None
     outcome: Outcome
     why: str = ""  # of what cannot be compared
 
@@ -46,7 +46,9 @@ def verdicts(scored: Scored, files: Iterable[ReferenceFile], within: float) -> l
 
     A number matches where it equals theirs at the precision printed there, or differs by at most `within`.
     """
-    suites = [(run, Counterparts(run, ended)) for run, ended in scored if run.suite.reference is not None]
+    suites = [
+        (run, ReferenceCells(run, cell_results)) for run, cell_results in scored if run.suite.reference is not None
+    ]
     found = []
     for row in (row for file in files for row in file.rows):
         each = [
@@ -160,10 +162,10 @@ def lines(verdict: Verdict) -> list[str]:
     ]
 
 
-def _verdict(row: PublishedNumber, run: Run, counterparts: Counterparts, within: float) -> Verdict:
+def _verdict(row: PublishedNumber, run: Run, counterparts: ReferenceCells, within: float) -> Verdict:
     try:
         ours = counterparts.of(row)
-    except Missing as reason:
+    except NoOwnNumber as reason:
         return Verdict(row, run.suite.name, None, "cannot be compared", str(reason))
     if run.simulated:
         return Verdict(row, run.suite.name, ours, "cannot be compared", TWIN)
@@ -172,8 +174,8 @@ def _verdict(row: PublishedNumber, run: Run, counterparts: Counterparts, within:
 
 
 def _silence(verdict: Verdict) -> tuple[bool, bool, bool, bool]:
-    other = verdict.why.startswith(OTHER_POPULATION)
-    return verdict.outcome == "cannot be compared", verdict.ours is None, other, verdict.why == NOT_RUN
+    other = verdict.why.startswith(OTHER_POPULATION_REASON)
+    return verdict.outcome == "cannot be compared", verdict.ours is None, other, verdict.why == NOT_RUN_REASON
 
 
 def _about(scored: Scored, files: list[ReferenceFile], within: float) -> Iterator[str]:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from harness.report.csv_files import Row, to_csv
 from harness.report.markdown import place, span
 from harness.run.runner import Run
-from harness.scoring.leaderboard import DECIMALS, Comparison, Ending, Spread
-from harness.scoring.profiles import Overlap, Profile
+from harness.scoring.leaderboard import DECIMALS, CellResult, Leaderboard, MeanStd
+from harness.scoring.profiles import ErrorOverlap, LabelerProfile
 from harness.statistics.costs import Prices, cost
 from harness.statistics.metrics import CALIBRATION_BINS, DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.statistics.selective import COVERAGE_STEPS
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table. Cells are strings, whole numbers, floats, `Spread`s, `Between`s or None."""
+    """One table. Cells are strings, whole numbers, floats, `MeanStd`s, `Between`s or None."""
 
     file: str  # the CSV twin that it is in, without ending
     title: str
@@ -51,7 +51,7 @@ class Sheet:
             record: Row = dict(self.about)
             for column, cell in zip(self.columns, row, strict=True):
                 name = column.name.lower()
-                if isinstance(cell, Spread):
+                if isinstance(cell, MeanStd):
                     record |= {name: cell.mean, f"{name} sd": cell.sd}
                 elif isinstance(cell, Between):
                     record |= {f"{name} low": cell.low, f"{name} high": cell.high}
@@ -81,7 +81,7 @@ def shown(column: Column, value: Any) -> str:
         return value or ""
     if isinstance(value, Between):
         return " to ".join("out of reach" if isinf(end) else shown(column, end) for end in (value.low, value.high))
-    if isinstance(value, Spread):
+    if isinstance(value, MeanStd):
         sd = "" if value.sd is None else f" ± {value.sd:.{column.decimals}f}"
         return shown(column, value.mean) + sd
     return f"{value:,}" if isinstance(value, int) else f"{value:{'+' if column.signed else ''},.{column.decimals}f}"
@@ -96,7 +96,7 @@ def twins(sheets: Iterable[Sheet]) -> dict[str, str]:
     return {name: to_csv(iter(rows)) for name, rows in files.items()}
 
 
-def leaderboard(run: Run, comparison: Comparison) -> Sheet:
+def leaderboard(run: Run, leaderboard: Leaderboard) -> Sheet:
     """Return the ranked labelers of one comparison."""
     primary = run.suite.metrics.primary
     metrics = [primary, *(m for m in ("accuracy", "macro_f1", "mae") if m != primary)]
@@ -104,19 +104,19 @@ def leaderboard(run: Run, comparison: Comparison) -> Sheet:
     against = f"vs {run.suite.metrics.baseline}"
     columns = ("Rank", "Labeler", heads[0], "95 % interval", against, *heads[1:], "Oracle gap", "Finished", "Cells")
     rows: list[tuple[Any, ...]] = []
-    for line in comparison.lines:
-        interval = line.standing.interval if line.standing else None
+    for row in leaderboard.rows:
+        interval = row.standing.interval if row.standing else None
         rows.append(
             (
-                place(line),
-                line.title,
-                line.values.get(primary),
+                place(row),
+                row.title,
+                row.values.get(primary),
                 Between(*interval) if interval else None,
-                line.difference,
-                *(line.values.get(metric) for metric in metrics[1:]),
-                line.oracle_gap,
-                line.ok,
-                line.total,
+                row.difference,
+                *(row.values.get(metric) for metric in metrics[1:]),
+                row.oracle_gap,
+                row.ok,
+                row.total,
             )
         )
     return Sheet(
@@ -124,21 +124,21 @@ def leaderboard(run: Run, comparison: Comparison) -> Sheet:
         "Leaderboard",
         tuple(Column(name, signed=name in (against, "Oracle gap")) for name in columns),
         tuple(rows),
-        _of(comparison.title),
+        _of(leaderboard.title),
     )
 
 
-def classes(comparison: Comparison) -> Sheet:
+def classes(leaderboard: Leaderboard) -> Sheet:
     """Return the accuracy of each labeler on the rows of each class."""
-    names = [f"{c} (n={span(n)})" for c, n in comparison.support.items()]
+    names = [f"{c} (n={span(n)})" for c, n in leaderboard.support.items()]
     rows = [
-        (line.title, *(line.by_class.get(c) for c in comparison.support)) for line in comparison.lines if line.by_class
+        (row.title, *(row.by_class.get(c) for c in leaderboard.support)) for row in leaderboard.rows if row.by_class
     ]
     columns = (Column("Labeler"), *(Column(name, 2, shade="value") for name in names))
-    return Sheet("classes", "Accuracy by class", columns, tuple(rows), _of(comparison.title))
+    return Sheet("classes", "Accuracy by class", columns, tuple(rows), _of(leaderboard.title))
 
 
-def confusion(profile: Profile) -> Sheet:
+def confusion(profile: LabelerProfile) -> Sheet:
     """Return how often each class was called what, counts over all cells of a labeler."""
     predicted = [Column(f"called {c}", 0, shade="row") for c in range(len(profile.confusion))]
     rows = [(c, *map(int, row)) for c, row in enumerate(profile.confusion)]
@@ -146,7 +146,7 @@ def confusion(profile: Profile) -> Sheet:
     return Sheet("confusion", profile.title, (Column("True class", 0), *predicted), tuple(rows), about)
 
 
-def confidence(profiles: list[Profile], target: float) -> Sheet:
+def confidence(profiles: list[LabelerProfile], target: float) -> Sheet:
     """Return what each labeler's confidence is worth: the rows it may be trusted on, and how well it knows."""
     rows = []
     for profile in profiles:
@@ -178,7 +178,7 @@ def confidence(profiles: list[Profile], target: float) -> Sheet:
     return Sheet("confidence", "Confidence", columns, tuple(rows), _of(profiles[0].comparison), notes)
 
 
-def coverage(profiles: list[Profile]) -> Sheet:
+def coverage(profiles: list[LabelerProfile]) -> Sheet:
     """Return the accuracy of the surest rows of each labeler."""
     rows = [
         (profile.title, (k + 1) / COVERAGE_STEPS, float(value))
@@ -189,7 +189,7 @@ def coverage(profiles: list[Profile]) -> Sheet:
     return Sheet("coverage", "Coverage and accuracy", columns, tuple(rows), _of(profiles[0].comparison))
 
 
-def reliability(profiles: list[Profile]) -> Sheet:
+def reliability(profiles: list[LabelerProfile]) -> Sheet:
     """Return mean confidence and accuracy in each bin of confidence, over all cells of a labeler."""
     rows = [
         (
@@ -208,7 +208,7 @@ def reliability(profiles: list[Profile]) -> Sheet:
     return Sheet("reliability", "Confidence and accuracy", columns, tuple(rows), _of(profiles[0].comparison))
 
 
-def shared(overlap: Overlap) -> Sheet:
+def shared(overlap: ErrorOverlap) -> Sheet:
     """Return the errors that two labelers have in common."""
     rows = [
         (overlap.titles[i], overlap.titles[j], each.both, each.chance, each.same)
@@ -219,19 +219,19 @@ def shared(overlap: Overlap) -> Sheet:
     return Sheet("shared_errors", "Errors in common", columns(names), tuple(rows), _of(overlap.comparison), notes)
 
 
-def ensemble(overlap: Overlap) -> Sheet:
+def ensemble(overlap: ErrorOverlap) -> Sheet:
     """Return what each labeler adds to the mean of the probabilities of those drawn."""
     rows = [
         (title, each.alone, each.without, each.together - each.without)
-        for title, each in zip(overlap.titles, overlap.added, strict=True)
+        for title, each in zip(overlap.titles, overlap.gains, strict=True)
     ]
     columns = (Column("Labeler"), Column("Alone"), Column("All but it"), Column("It adds", signed=True))
-    together = f"{overlap.added[0].together:.{DECIMALS}f}"
+    together = f"{overlap.gains[0].together:.{DECIMALS}f}"
     notes = (f"Accuracy of the plain mean of the probabilities of all {len(rows)}: {together}.",)
     return Sheet("ensemble", "What each adds", columns, tuple(rows), _of(overlap.comparison), notes)
 
 
-def costs(profiles: list[Profile], target: float, prices: Prices) -> Sheet:
+def costs(profiles: list[LabelerProfile], target: float, prices: Prices) -> Sheet:
     """Return what the labels cost that are accepted at the target."""
     rows: list[tuple[Any, ...]] = []
     for each in profiles:
@@ -266,10 +266,12 @@ def _fine(values: Iterable[Any]) -> int:
     return max(DECIMALS, 1 - floor(log10(least)))
 
 
-def failures(ended: list[Ending]) -> Sheet:
+def failures(cell_results: list[CellResult]) -> Sheet:
     """Return the cells without a result: their number for each labeler and reason."""
     counts = Counter(
-        (e.cell.evaluation.comparison, e.cell.candidate.title, e.status, e.reason) for e in ended if e.status != "ok"
+        (e.cell.evaluation.comparison, e.cell.candidate.title, e.status, e.reason)
+        for e in cell_results
+        if e.status != "ok"
     )
     rows = [(*about, count) for about, count in counts.items()]
     names = ("Comparison", "Labeler", "Status", "Reason", "Cells")

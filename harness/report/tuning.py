@@ -8,7 +8,7 @@ from harness.plugin.protocols import block_names, iter_plugins
 from harness.report.markdown import span
 from harness.report.tables import Column, Sheet
 from harness.run.runner import Run
-from harness.scoring.leaderboard import Comparison
+from harness.scoring.leaderboard import Leaderboard
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.statistics.selection_bias import selection_effect
 
@@ -19,20 +19,20 @@ NOTES = (
 )
 
 
-def tried(run: Run, comparison: Comparison) -> Sheet | None:
+def tried(run: Run, leaderboard: Leaderboard) -> Sheet | None:
     """Return every method of a comparison with its settings; None where none has several, or no error is known.
 
     A method is a labeler, with those it holds, on certain blocks: its settings are all that differ in the other
     parameters and are ranked.
     """
-    standings = comparison.standings
-    if standings is None or standings.evidence.measured is None or not standings.enough:
+    standings = leaderboard.standings
+    if standings is None or standings.evidence.measured is None or not standings.has_enough_rows:
         return None
     place = {title: i for i, title in enumerate(standings.evidence.titles)}
     methods: dict[str, dict[int, None]] = {}
     for cell in run.cells:
         title = cell.candidate.title
-        if cell.evaluation.comparison == comparison.title and title in place:
+        if cell.evaluation.comparison == leaderboard.title and title in place:
             methods.setdefault(_method(cell.candidate.labeler), {})[place[title]] = None
     if all(len(settings) == 1 for settings in methods.values()):
         return None
@@ -46,7 +46,7 @@ def tried(run: Run, comparison: Comparison) -> Sheet | None:
         rows.append((method, found.settings, title, found.value, found.apart, typical))
     rows.sort(key=lambda row: (row[4] if lower else -row[4], row[0]))
     names = ("Method", "Settings", "Best", f"Best's {DISPLAY_NAMES[primary]}", "Chosen on half", "At random")
-    about = (("comparison", comparison.title),)
+    about = (("comparison", leaderboard.title),)
     return Sheet("settings", "Settings tried", tuple(map(Column, names)), tuple(rows), about, NOTES)
 
 

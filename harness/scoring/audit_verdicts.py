@@ -8,14 +8,14 @@ from typing import Literal
 
 from harness.utils.hashing import canonical_json
 
-FILE = "audit.json"
-SCHEMA = 1
+AUDIT_FILE = "audit.json"
+AUDIT_SCHEMA = 1
 
 Judgement = Literal["clean", "transductive", "warning", "leak"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditVerdict:
     """What became of one labeler, and which cells that holds for."""
 
     title: str
@@ -24,26 +24,26 @@ class Verdict:
     keys: tuple[str, ...]  # of its cells
 
 
-def write(folder: Path, verdicts: Iterable[Verdict]) -> None:
+def write_verdicts(folder: Path, verdicts: Iterable[AuditVerdict]) -> None:
     """Keep the verdicts in the folder of a run."""
     folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / f"{FILE}.part"
-    scratch.write_text(canonical_json({"schema": SCHEMA, "verdicts": [asdict(verdict) for verdict in verdicts]}))
-    scratch.replace(folder / FILE)
+    scratch = folder / f"{AUDIT_FILE}.part"
+    scratch.write_text(canonical_json({"schema": AUDIT_SCHEMA, "verdicts": [asdict(verdict) for verdict in verdicts]}))
+    scratch.replace(folder / AUDIT_FILE)
 
 
-def read(folder: Path) -> Mapping[str, Verdict]:
+def read_verdicts(folder: Path) -> Mapping[str, AuditVerdict]:
     """Return the verdict on each cell, by its key; nothing where no audit is, or one of another version.
 
     A cell that has come to be since, because its labeler, its data or its libraries are others, has another key, and so
     no verdict.
     """
     try:
-        kept = json.loads((folder / FILE).read_text())
-        if kept["schema"] != SCHEMA:
+        kept = json.loads((folder / AUDIT_FILE).read_text())
+        if kept["schema"] != AUDIT_SCHEMA:
             return {}
         verdicts = [
-            Verdict(each["title"], each["judgement"], tuple(each["reasons"]), tuple(each["keys"]))
+            AuditVerdict(each["title"], each["judgement"], tuple(each["reasons"]), tuple(each["keys"]))
             for each in kept["verdicts"]
         ]
     except (OSError, ValueError, KeyError, TypeError):
@@ -51,7 +51,7 @@ def read(folder: Path) -> Mapping[str, Verdict]:
     return {key: verdict for verdict in verdicts for key in verdict.keys}
 
 
-def leak(verdicts: Mapping[str, Verdict], key: str) -> str | None:
+def leak_reason(verdicts: Mapping[str, AuditVerdict], key: str) -> str | None:
     """Say why a cell is not to be ranked, or None."""
     verdict = verdicts.get(key)
     return "; ".join(verdict.reasons) if verdict is not None and verdict.judgement == "leak" else None

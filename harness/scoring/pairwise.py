@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, did_you_mean
 from harness.run.runner import Run
-from harness.scoring.evidence import Archive, gather
-from harness.scoring.leaderboard import Ending
+from harness.scoring.evidence import AnswerSource, collect_evidence
+from harness.scoring.leaderboard import CellResult
 from harness.scoring.score_run import answer_source
-from harness.scoring.scores import Answers, Key
+from harness.scoring.scores import MetricKey, Truth
 from harness.scoring.standings import Difference
 from harness.statistics import significance
 from harness.statistics.metrics import LABEL_METRICS, PROBABILITY_METRICS
 from harness.statistics.significance import MIN_UNITS
 
-LIMIT = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points>pp)?")
+GATE_PATTERN = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points>pp)?")
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Gate:
     metric: str
     limit: float
 
-    def stops(self, difference: float) -> bool:
+    def is_violated_by(self, difference: float) -> bool:
         return difference < self.limit if self.limit < 0 else difference > self.limit
 
 
 @dataclass(frozen=True)
-class Row:
+class PairedRow:
     """One number of both, and second - first; without an interval where it has no known error or too few rows."""
 
     metric: str
@@ -45,12 +45,12 @@ class Row:
     difference: Difference | None
 
     @property
-    def more(self) -> float:
+    def delta(self) -> float:
         return self.second - self.first
 
 
 @dataclass(frozen=True)
-class Round:
+class SplitPair:
     """One split by the primary metric."""
 
     split: str
@@ -59,20 +59,20 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Match:
+class PairedComparison:
     """Two labelers on one comparison, or on the whole curve of ratios of one splitter."""
 
     where: str
     first: str
     second: str
-    rows: tuple[Row, ...]  # the primary metric over all rows stands first
-    rounds: tuple[Round, ...]
+    rows: tuple[PairedRow, ...]  # the primary metric over all rows stands first
+    splits: tuple[SplitPair, ...]
     is_curve: bool = False
 
 
 def parse_gate(text: str) -> Gate:
     """Read "accuracy:-0.5pp" or "mae:+0.02"; a HarnessError says what is wrong."""
-    found = LIMIT.fullmatch(text.strip())
+    found = GATE_PATTERN.fullmatch(text.strip())
     if found is None:
         raise HarnessError(f"--fail-if {text}: must be METRIC:LIMIT with a sign, such as accuracy:-0.5pp or mae:+0.02")
     metrics = (*LABEL_METRICS, *PROBABILITY_METRICS)
@@ -81,100 +81,104 @@ def parse_gate(text: str) -> Gate:
     return Gate(found["metric"], float(found["limit"]) / (100 if found["points"] else 1))
 
 
-def matches(
-    first: tuple[Run, list[Ending]],
-    second: tuple[Run, list[Ending]],
+def compare_pairs(
+    first: tuple[Run, list[CellResult]],
+    second: tuple[Run, list[CellResult]],
     titles: tuple[str, str],
     metrics: Collection[str] | None = None,
-) -> list[Match]:
+) -> list[PairedComparison]:
     """Pair the finished cells of two labelers wherever both answered for the same rows under the same truth.
 
     With `metrics` only these, and the primary one, are told of, over all rows.
     """
     runs = (first[0], second[0])
-    sides = [_cells(run, ended, title) for (run, ended), title in zip((first, second), titles, strict=True)]
+    sides = [
+        _cells(run, cell_results, title) for (run, cell_results), title in zip((first, second), titles, strict=True)
+    ]
     shared = [name for name in sides[0] if name in sides[1]]
     pairs = [(sides[0][name], sides[1][name]) for name in shared]
-    pairs = [pair for pair in pairs if all(ending.status == "ok" for ending in pair) and _same_rows(runs, pair)]
-    by_where: dict[str, list[tuple[Ending, Ending]]] = {}
-    curves: dict[str, list[tuple[Ending, Ending]]] = {}
+    pairs = [
+        pair for pair in pairs if all(cell_result.status == "ok" for cell_result in pair) and _same_rows(runs, pair)
+    ]
+    by_where: dict[str, list[tuple[CellResult, CellResult]]] = {}
+    curves: dict[str, list[tuple[CellResult, CellResult]]] = {}
     for one, other in pairs:
         where = one.cell.evaluation.comparison
         by_where.setdefault(where, []).append((one, other))
         if one.cell.evaluation.split.fold is None:
             curves.setdefault(where.rpartition(", ")[0], []).append((one, other))
-    found = [_match(runs, where, group, titles, False, metrics) for where, group in by_where.items()]
+    found = [_compare_pair(runs, where, group, titles, False, metrics) for where, group in by_where.items()]
     for name, group in curves.items():
         if name and len({one.cell.evaluation.split.ratio for one, _ in group}) > 1:
-            found.append(_match(runs, f"{name}, mean over the ratios", group, titles, True, metrics))
+            found.append(_compare_pair(runs, f"{name}, mean over the ratios", group, titles, True, metrics))
     return found
 
 
-def stopped(match: Match, gate: Gate) -> Row | None:
+def find_violation(match: PairedComparison, gate: Gate) -> PairedRow | None:
     """Return the row that a gate does not let through."""
     rows = (row for row in match.rows if not row.part and row.metric == gate.metric)
-    return next((row for row in rows if gate.stops(row.more)), None)
+    return next((row for row in rows if gate.is_violated_by(row.delta)), None)
 
 
-def _cells(run: Run, ended: list[Ending], title: str) -> dict[tuple[object, ...], Ending]:
+def _cells(run: Run, cell_results: list[CellResult], title: str) -> dict[tuple[object, ...], CellResult]:
     titles = [candidate.title for candidate in run.suite.labelers]
     if title not in titles:
         raise HarnessError(f"{run.suite.file}: no labeler is called {title!r}{did_you_mean(title, titles)}")
-    cells = [ending for ending in ended if ending.cell.candidate.title == title]
+    cells = [cell_result for cell_result in cell_results if cell_result.cell.candidate.title == title]
     return {
-        (evaluation.comparison, evaluation.split.seed, evaluation.split.ratio, evaluation.split.fold): ending
-        for ending in cells
-        for evaluation in (ending.cell.evaluation,)
+        (evaluation.comparison, evaluation.split.seed, evaluation.split.ratio, evaluation.split.fold): cell_result
+        for cell_result in cells
+        for evaluation in (cell_result.cell.evaluation,)
     }
 
 
-def _same_rows(runs: tuple[Run, Run], pair: tuple[Ending, Ending]) -> bool:
+def _same_rows(runs: tuple[Run, Run], pair: tuple[CellResult, CellResult]) -> bool:
     if runs[0] is runs[1]:
         return True
     ids, truths = [], []
-    for run, ending in zip(runs, pair, strict=True):
-        test = ending.cell.evaluation.split.test
+    for run, cell_result in zip(runs, pair, strict=True):
+        test = cell_result.cell.evaluation.split.test
         ids.append(run.dataset.items.ids[test])
         truths.append(run.dataset.y[run.dataset.positions(test)])
     return np.array_equal(ids[0], ids[1]) and np.array_equal(truths[0], truths[1])
 
 
-def _match(
+def _compare_pair(
     runs: tuple[Run, Run],
     where: str,
-    pairs: list[tuple[Ending, Ending]],
+    pairs: list[tuple[CellResult, CellResult]],
     titles: tuple[str, str],
     is_curve: bool,
     metrics: Collection[str] | None,
-) -> Match:
+) -> PairedComparison:
     primary = runs[0].suite.metrics.primary
     rounds = tuple(
-        Round(str(one.cell.evaluation), one_value, other_value)
+        SplitPair(str(one.cell.evaluation), one_value, other_value)
         for one, other in pairs
         if (one_value := _value(one, primary)) is not None and (other_value := _value(other, primary)) is not None
     )
     rows = tuple(_rows(runs, pairs, primary, is_curve, metrics))
-    return Match(where, *titles, rows, rounds, is_curve)
+    return PairedComparison(where, *titles, rows, rounds, is_curve)
 
 
-def _value(ending: Ending, metric: str) -> float | None:
-    assert ending.scores is not None
-    found = ending.scores.honest.get((metric, None, None))
+def _value(cell_result: CellResult, metric: str) -> float | None:
+    assert cell_result.scores is not None
+    found = cell_result.scores.honest.get((metric, None, None))
     return None if found is None else found.value
 
 
 def _rows(
     runs: tuple[Run, Run],
-    pairs: list[tuple[Ending, Ending]],
+    pairs: list[tuple[CellResult, CellResult]],
     primary: str,
     is_curve: bool,
     metrics: Collection[str] | None,
-) -> Iterator[Row]:
+) -> Iterator[PairedRow]:
     """Yield every number that both have: metrics over all rows, then accuracy by class and by source."""
-    scores = [tuple(ending.scores for ending in pair if ending.scores is not None) for pair in pairs]
+    scores = [tuple(cell_result.scores for cell_result in pair if cell_result.scores is not None) for pair in pairs]
     keys = list(dict.fromkeys(key for one, _ in scores for key in one.honest))
     whole = [key[0] for key in keys if key[1:] == (None, None) and (metrics is None or key[0] in {primary, *metrics})]
-    wanted: list[Key] = [(m, None, None) for m in sorted(whole, key=lambda metric: (metric != primary, metric))]
+    wanted: list[MetricKey] = [(m, None, None) for m in sorted(whole, key=lambda metric: (metric != primary, metric))]
     if not is_curve and metrics is None:
         wanted += [key for key in keys if key[0] == "accuracy" and key[1:] != (None, None)]
     both = _side_by_side(runs, pairs)
@@ -187,29 +191,33 @@ def _rows(
         metric, label_class, source = key
         part = f"class {label_class}" if label_class is not None else f"source {source}" if source is not None else ""
         difference = _difference(*both, metric, label_class, source)
-        yield Row(metric, part, float(first), float(second), round(n), difference)
+        yield PairedRow(metric, part, float(first), float(second), round(n), difference)
 
 
-def _side_by_side(runs: tuple[Run, Run], pairs: list[tuple[Ending, Ending]]) -> tuple[list[Ending], Archive]:
+def _side_by_side(
+    runs: tuple[Run, Run], pairs: list[tuple[CellResult, CellResult]]
+) -> tuple[list[CellResult], AnswerSource]:
     """Put the cells of both under two names and the splits of the first, and say where they are read from."""
     endings = []
     for pair in pairs:
-        for side, ending in zip(("second", "first"), reversed(pair), strict=True):
-            candidate = replace(ending.cell.candidate, title=side)
-            endings.append(replace(ending, cell=replace(ending.cell, candidate=candidate, cut=pair[0].cell.evaluation)))
+        for side, cell_result in zip(("second", "first"), reversed(pair), strict=True):
+            candidate = replace(cell_result.cell.candidate, title=side)
+            endings.append(
+                replace(cell_result, cell=replace(cell_result.cell, candidate=candidate, cut=pair[0].cell.evaluation))
+            )
     return endings, answer_source(runs)
 
 
 def _difference(
-    both: list[Ending], where: Archive, metric: str, label_class: int | None, source: str | None
+    both: list[CellResult], where: AnswerSource, metric: str, label_class: int | None, source: str | None
 ) -> Difference | None:
-    def part(truth: Answers) -> NDArray[np.bool_]:
+    def part(truth: Truth) -> NDArray[np.bool_]:
         if label_class is not None:
             return np.asarray(truth.y == label_class)
         return np.array([str(name) == source for name in truth.sources]) if truth.sources is not None else truth.y < 0
 
     whole = label_class is None and source is None
-    measured = gather(both, metric, where, None if whole else part).measured
+    measured = collect_evidence(both, metric, where, None if whole else part).measured
     if measured is None or measured.units < MIN_UNITS:
         return None
     found = significance.estimate_differences(measured)
@@ -217,7 +225,7 @@ def _difference(
     return Difference(float(found.value[0]), float(found.se[0]), (float(low[0]), float(high[0])), float(found.p[0]))
 
 
-def common(first: Run, second: Run) -> list[str]:
+def common_labelers(first: Run, second: Run) -> list[str]:
     """Return the names of the labelers that both suites have; a HarnessError where there is none."""
     theirs = {candidate.title for candidate in second.suite.labelers}
     titles = [candidate.title for candidate in first.suite.labelers if candidate.title in theirs]

@@ -11,44 +11,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.run.runner import Run
-from harness.scoring.evidence import Archive
-from harness.scoring.leaderboard import Comparison, Ending, Spread
+from harness.scoring.evidence import AnswerSource
+from harness.scoring.leaderboard import CellResult, Leaderboard, MeanStd
 from harness.scoring.score_run import answer_source
-from harness.scoring.scores import Key
+from harness.scoring.scores import MetricKey
 from harness.statistics import error_overlap, learning_curve, selective
 from harness.statistics.error_overlap import EnsembleGain, SharedErrors
 from harness.statistics.learning_curve import LabelsNeeded, PowerLawFit, Refusal
 from harness.statistics.metrics import CALIBRATION_BINS, LOWER_IS_BETTER, count_confusion
 from harness.statistics.selective import CalibrationBin, Threshold
 
-DRAWN = 8  # labelers that a plot shows: the best of a comparison
-FITTED = ("accuracy", "macro_f1", "mae")
-TARGET = 0.6  # accuracy
+MAX_DRAWN_LABELERS = 8  # labelers that a plot shows: the best of a comparison
+FITTED_METRICS = ("accuracy", "macro_f1", "mae")
+TARGET_ACCURACY = 0.6  # accuracy
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One train size of a learning curve."""
 
     labels: int
-    value: Spread
+    value: MeanStd
 
 
 @dataclass(frozen=True)
-class Curve:
+class LearningCurve:
     """One score of one labeler over the train sizes of one kind of split."""
 
     family: str  # what the splits have in common: "nested(test=0.2)"
     title: str
     metric: str
     label_class: int | None
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     fit: PowerLawFit | Refusal | None = None  # of the error; None for single classes
     needed: LabelsNeeded | Refusal | None = None  # labels for the target; accuracy only
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class LabelerProfile:
     """How one labeler answers in one comparison, over its finished cells."""
 
     comparison: str
@@ -71,73 +71,77 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Overlap:
+class ErrorOverlap:
     """What the drawn labelers of one comparison have in common, means over the splits that all of them finished."""
 
     comparison: str
     titles: tuple[str, ...]
     shared: dict[tuple[int, int], SharedErrors]  # by places in titles
-    added: tuple[EnsembleGain, ...]  # one for each title
+    gains: tuple[EnsembleGain, ...]  # one for each title
 
 
 @dataclass(frozen=True)
-class Portrait:
+class RunProfile:
     """All of it."""
 
     target: float
-    curves: tuple[Curve, ...]
-    profiles: tuple[Profile, ...]
-    overlaps: tuple[Overlap, ...]
+    curves: tuple[LearningCurve, ...]
+    profiles: tuple[LabelerProfile, ...]
+    overlaps: tuple[ErrorOverlap, ...]
 
-    def of(self, comparison: str) -> list[Profile]:
+    def of(self, comparison: str) -> list[LabelerProfile]:
         """Return the profiles of one comparison, the best labeler first."""
         return [profile for profile in self.profiles if profile.comparison == comparison]
 
 
-def portray(run: Run, ended: list[Ending], comparisons: list[Comparison], target: float = TARGET) -> Portrait:
+def profile_run(
+    run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], target: float = TARGET_ACCURACY
+) -> RunProfile:
     """Read every finished cell of a run once, those of the drawn labelers twice."""
-    cells: dict[tuple[str, str], list[Ending]] = {}
-    for ending in ended:
-        if ending.scores is not None:
-            cells.setdefault((ending.cell.evaluation.comparison, ending.cell.candidate.title), []).append(ending)
-    store = answer_source([run])
+    cells: dict[tuple[str, str], list[CellResult]] = {}
+    for cell_result in cell_results:
+        if cell_result.scores is not None:
+            cells.setdefault((cell_result.cell.evaluation.comparison, cell_result.cell.candidate.title), []).append(
+                cell_result
+            )
+    source = answer_source([run])
     profiles, overlaps = [], []
-    for comparison in comparisons:
-        there = [line.title for line in comparison.lines if (comparison.title, line.title) in cells]
-        groups = [cells[comparison.title, title] for title in there]
-        profiles += [_profile(store, group, target) for group in groups]
-        found = _overlap(store, comparison.title, there[:DRAWN], groups[:DRAWN])
+    for leaderboard in leaderboards:
+        there = [row.title for row in leaderboard.rows if (leaderboard.title, row.title) in cells]
+        groups = [cells[leaderboard.title, title] for title in there]
+        profiles += [_profile(source, group, target) for group in groups]
+        found = _overlap(source, leaderboard.title, there[:MAX_DRAWN_LABELERS], groups[:MAX_DRAWN_LABELERS])
         overlaps += [found] if found is not None else []
-    order = {title: place for comparison in reversed(comparisons) for place, title in _places(comparison)}
-    return Portrait(target, tuple(_curves(run, ended, order, target)), tuple(profiles), tuple(overlaps))
+    order = {title: place for leaderboard in reversed(leaderboards) for place, title in _places(leaderboard)}
+    return RunProfile(target, tuple(_curves(run, cell_results, order, target)), tuple(profiles), tuple(overlaps))
 
 
-def _places(comparison: Comparison) -> Iterator[tuple[int, str]]:
-    return ((place, line.title) for place, line in enumerate(comparison.lines))
+def _places(leaderboard: Leaderboard) -> Iterator[tuple[int, str]]:
+    return ((place, row.title) for place, row in enumerate(leaderboard.rows))
 
 
-def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
-    C = store.n_classes
+def _profile(source: AnswerSource, group: Sequence[CellResult], target: float) -> LabelerProfile:
+    C = source.n_classes
     table = np.zeros((C, C), np.int64)
     bins = [CalibrationBin(0, 0.0, 0)] * CALIBRATION_BINS
     accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
-    for ending in group:
-        split = ending.cell.evaluation.split
-        result, y = store.read(ending.cell.key), store.truth(split).y
+    for cell_result in group:
+        split = cell_result.cell.evaluation.split
+        result, y = source.read(cell_result.cell.key), source.truth(split).y
         sure, hit = selective.top_probability(result.proba), result.labels == y
         table += count_confusion(y, result.labels, C)
         accuracies.append(selective.accuracy_by_coverage(sure, hit))
         areas.append(selective.aurc(sure, hit))
-        unit = None if store.groups is None else store.groups[split.test]
+        unit = None if source.groups is None else source.groups[split.test]
         taken.append(selective.find_threshold(sure, hit, target, unit))
         seconds.append(result.timing.get("seconds"))
         sizes.append((len(split.train), len(split.test)))
-        errors.append(ending.scores.honest["calibration_error", None, None].value if ending.scores else None)
+        errors.append(cell_result.scores.honest["calibration_error", None, None].value if cell_result.scores else None)
         more = selective.reliability_bins(sure, hit)
         pairs = zip(bins, more, strict=True)
         bins = [CalibrationBin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
     known = [each for each in seconds if each is not None]
-    return Profile(
+    return LabelerProfile(
         group[0].cell.evaluation.comparison,
         group[0].cell.candidate.title,
         len(group),
@@ -153,9 +157,11 @@ def _profile(store: Archive, group: Sequence[Ending], target: float) -> Profile:
     )
 
 
-def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[list[Ending]]) -> Overlap | None:
+def _overlap(
+    source: AnswerSource, comparison: str, titles: list[str], groups: list[list[CellResult]]
+) -> ErrorOverlap | None:
     """Compare the labelers on the splits that every one of them has finished."""
-    by_cut = [{ending.cell.evaluation: ending for ending in group} for group in groups]
+    by_cut = [{cell_result.cell.evaluation: cell_result for cell_result in group} for group in groups]
     evaluations = (
         [evaluation for evaluation in by_cut[0] if all(evaluation in other for other in by_cut)]
         if len(groups) > 1
@@ -163,8 +169,8 @@ def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[li
     )
     pairs, gains = [], []
     for evaluation in evaluations:
-        y = store.truth(evaluation.split).y
-        results = [store.read(each[evaluation].cell.key) for each in by_cut]
+        y = source.truth(evaluation.split).y
+        results = [source.read(each[evaluation].cell.key) for each in by_cut]
         pairs.append(error_overlap.shared_errors(y, [result.labels for result in results]))
         gains.append(error_overlap.ensemble_gains(y, [result.proba for result in results]))
     if not evaluations:
@@ -181,53 +187,59 @@ def _overlap(store: Archive, comparison: str, titles: list[str], groups: list[li
         )
         for i in range(len(titles))
     )
-    return Overlap(comparison, tuple(titles), shared, added)
+    return ErrorOverlap(comparison, tuple(titles), shared, added)
 
 
-def _curves(run: Run, ended: list[Ending], order: dict[str, int], target: float) -> Iterator[Curve]:
+def _curves(run: Run, cell_results: list[CellResult], order: dict[str, int], target: float) -> Iterator[LearningCurve]:
     """Yield the curves of every labeler with cells of several train sizes, the best labelers first."""
     as_record = run.suite.protocol == "record"
-    families: dict[tuple[str, str], list[Ending]] = {}
-    for ending in ended:
-        if ending.scores is not None:
-            families.setdefault((ending.cell.evaluation.family, ending.cell.candidate.title), []).append(ending)
-    keys: list[Key] = [(metric, None, None) for metric in dict.fromkeys((run.suite.metrics.primary, *FITTED))]
+    families: dict[tuple[str, str], list[CellResult]] = {}
+    for cell_result in cell_results:
+        if cell_result.scores is not None:
+            families.setdefault((cell_result.cell.evaluation.family, cell_result.cell.candidate.title), []).append(
+                cell_result
+            )
+    keys: list[MetricKey] = [
+        (metric, None, None) for metric in dict.fromkeys((run.suite.metrics.primary, *FITTED_METRICS))
+    ]
     keys += [("accuracy", c, None) for c in range(run.dataset.n_classes)]
     place = {family: i for i, family in enumerate(dict.fromkeys(family for family, _ in families))}
     for (family, title), cells in sorted(families.items(), key=lambda kv: (place[kv[0][0]], order[kv[0][1]])):
-        if len({ending.cell.evaluation.split.ratio for ending in cells}) > 1:
+        if len({cell_result.cell.evaluation.split.ratio for cell_result in cells}) > 1:
             for key in keys:
                 curve = _curve(family, title, key, cells, as_record, target)
                 if curve is not None:
                     yield curve
 
 
-def _curve(family: str, title: str, key: Key, cells: list[Ending], as_record: bool, target: float) -> Curve | None:
-    by_ratio: dict[float | None, list[Ending]] = {}
-    for ending in cells:
-        by_ratio.setdefault(ending.cell.evaluation.split.ratio, []).append(ending)
+def _curve(
+    family: str, title: str, key: MetricKey, cells: list[CellResult], as_record: bool, target: float
+) -> LearningCurve | None:
+    by_ratio: dict[float | None, list[CellResult]] = {}
+    for cell_result in cells:
+        by_ratio.setdefault(cell_result.cell.evaluation.split.ratio, []).append(cell_result)
     points, n, values, replicates = [], [], [], []
     for group in by_ratio.values():
-        size = round(float(np.mean([len(ending.cell.evaluation.split.train) for ending in group])))
+        size = round(float(np.mean([len(cell_result.cell.evaluation.split.train) for cell_result in group])))
         found = [(e.cell.evaluation.split, e.shown(as_record).get(key)) for e in group]
         known = [(split, value.value) for split, value in found if value is not None and value.value is not None]
         if known:
-            points.append(Point(size, _spread([value for _, value in known])))
+            points.append(CurvePoint(size, _mean_std([value for _, value in known])))
             n += [size] * len(known)
             values += [value for _, value in known]
             replicates += [(split.seed, split.fold or 0) for split, _ in known]
     points.sort(key=lambda point: point.labels)
     metric, label_class, _ = key
-    if not points or label_class is not None or metric not in FITTED:
-        return Curve(family, title, metric, label_class, tuple(points)) if points else None
+    if not points or label_class is not None or metric not in FITTED_METRICS:
+        return LearningCurve(family, title, metric, label_class, tuple(points)) if points else None
     error = np.array(values) if metric in LOWER_IS_BETTER else 1 - np.array(values)
     _, replicate = np.unique(np.array(replicates), axis=0, return_inverse=True)
     fit = learning_curve.fit_power_law(np.array(n), error, replicate.ravel())
     needed = None
     if metric == "accuracy":
         needed = fit if isinstance(fit, Refusal) else learning_curve.labels_needed(fit, 1 - target)
-    return Curve(family, title, metric, label_class, tuple(points), fit, needed)
+    return LearningCurve(family, title, metric, label_class, tuple(points), fit, needed)
 
 
-def _spread(values: list[float]) -> Spread:
-    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
+def _mean_std(values: list[float]) -> MeanStd:
+    return MeanStd(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))

@@ -24,12 +24,12 @@ from harness.statistics.metrics import (
     precision_at_top,
 )
 
-MOST_STAGES = 40  # where there are more checkpoints, the hundred epochs of a network say, only the best is told of
-MEMBER = re.compile(r"member \d+")
+MAX_CHECKPOINTS = 40  # where there are more checkpoints, the hundred epochs of a network say, only the best is told of
+MEMBER_NAME = re.compile(r"member \d+")
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Truth:
     """The truth of the rows that a split asked about."""
 
     y: NDArray[np.int64]  # (m,)
@@ -43,19 +43,19 @@ class Answers:
         return whole, *((str(source), self.sources == source) for source in names)
 
 
-Key = tuple[str, int | None, str | None]
+MetricKey = tuple[str, int | None, str | None]
 """(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4; for auc and
 precision_top_* the class is the least score that counts as good."""
 
 
 @cache
-def _key(metric: str, label_class: int | None, source: str | None) -> Key:
+def _key(metric: str, label_class: int | None, source: str | None) -> MetricKey:
     """Return one object for equal keys: ten thousand cells have the same few hundred."""
     return metric, label_class, source
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class MetricValue:
     """One number, and the rows it is measured on; None where there are none."""
 
     value: float | None
@@ -63,32 +63,34 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Stage:
+class CheckpointScores:
     """The scores of labels that are not the answer: those of a checkpoint, or of a member."""
 
-    scores: Mapping[Key, Value]  # on all rows: none by source
-    rows: Mapping[str, Value]  # accuracy on the row masks that are named after it: "adopted in round 3"
+    scores: Mapping[MetricKey, MetricValue]  # on all rows: none by source
+    rows: Mapping[str, MetricValue]  # accuracy on the row masks that are named after it: "adopted in round 3"
 
 
 @dataclass(frozen=True)
 class Scores:
     """Every number of one cell."""
 
-    honest: Mapping[Key, Value]
-    rows: Mapping[str, Value]  # accuracy on the labeler's own row masks
+    honest: Mapping[MetricKey, MetricValue]
+    rows: Mapping[str, MetricValue]  # accuracy on the labeler's own row masks
     checkpoint: str | None = None  # the one that is best on the test rows by the primary metric
-    oracle: Mapping[Key, Value] = field(default_factory=dict)  # its scores: never an honest answer
-    stages: Mapping[str, Stage] = field(default_factory=dict)  # checkpoints, where there are few, and members
+    oracle: Mapping[MetricKey, MetricValue] = field(default_factory=dict)  # its scores: never an honest answer
+    checkpoints: Mapping[str, CheckpointScores] = field(
+        default_factory=dict
+    )  # checkpoints, where there are few, and members
     facts: Mapping[str, Any] = field(default_factory=dict)  # what the labeler says of itself: JSON
 
 
-def answers(dataset: Dataset, split: Split) -> Answers:
+def truth_of(dataset: Dataset, split: Split) -> Truth:
     """Look up the truth of a split's test rows."""
     y = dataset.y[dataset.positions(split.test)]
-    return Answers(y, None if dataset.sources is None else dataset.sources[split.test])
+    return Truth(y, None if dataset.sources is None else dataset.sources[split.test])
 
 
-def scores(result: Result, truth: Answers, n_classes: int, primary: str) -> Scores:
+def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> Scores:
     """Return every score of one cell."""
     honest = dict(_of_labels(result.labels, truth, n_classes))
     honest |= dict(_of_probabilities(result.proba, truth, n_classes))
@@ -96,39 +98,45 @@ def scores(result: Result, truth: Answers, n_classes: int, primary: str) -> Scor
     if len(members) > 1:
         first, second, *_ = members.values()
         shares = complementarity(truth.y, first, second)
-        honest |= {_key(name, None, None): Value(share, len(truth.y)) for name, share in shares.items()}
-    rows = {name: _on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_}
+        honest |= {_key(name, None, None): MetricValue(share, len(truth.y)) for name, share in shares.items()}
+    rows = {
+        name: _accuracy_on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_
+    }
     found = {name: count_confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
     best = _best_checkpoint(found, primary)
     oracle = {} if best is None else dict(_of_labels(result.checkpoints[best], truth, n_classes))
-    stages = {} if len(found) > MOST_STAGES else {name: _stage(name, found[name], result, truth) for name in found}
-    stages |= {
-        name: _stage(name, count_confusion(truth.y, labels, n_classes), result, truth)
+    checkpoints = (
+        {}
+        if len(found) > MAX_CHECKPOINTS
+        else {name: _checkpoint_scores(name, found[name], result, truth) for name in found}
+    )
+    checkpoints |= {
+        name: _checkpoint_scores(name, count_confusion(truth.y, labels, n_classes), result, truth)
         for name, labels in members.items()
     }
-    return Scores(honest, rows, best, oracle, stages, result.facts)
+    return Scores(honest, rows, best, oracle, checkpoints, result.facts)
 
 
 def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield the row arrays that are the labels of a member, in the order they were handed in."""
     for name, labels in result.rows.items():
-        if MEMBER.fullmatch(name) and labels.dtype == np.uint8 and labels.max(initial=0) < n_classes:
+        if MEMBER_NAME.fullmatch(name) and labels.dtype == np.uint8 and labels.max(initial=0) < n_classes:
             yield name, labels
 
 
-def _stage(name: str, table: ConfusionMatrix, result: Result, truth: Answers) -> Stage:
+def _checkpoint_scores(name: str, table: ConfusionMatrix, result: Result, truth: Truth) -> CheckpointScores:
     """Score a stage by its confusion `table`, and by its labels on the masks named after it."""
     labels = result.checkpoints.get(name, result.rows.get(name))
     masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
-    return Stage(
+    return CheckpointScores(
         dict(_of_table(table, None)),
-        {mask: _on(rows, labels, truth) for mask, rows in masks.items() if rows.dtype == np.bool_},
+        {mask: _accuracy_on(rows, labels, truth) for mask, rows in masks.items() if rows.dtype == np.bool_},
     )
 
 
-def _on(mask: NDArray[np.bool_], labels: Any, truth: Answers) -> Value:
+def _accuracy_on(mask: NDArray[np.bool_], labels: Any, truth: Truth) -> MetricValue:
     hits = labels[mask] == truth.y[mask]
-    return Value(float(hits.mean()) if len(hits) else None, len(hits))
+    return MetricValue(float(hits.mean()) if len(hits) else None, len(hits))
 
 
 def _best_checkpoint(found: Mapping[str, ConfusionMatrix], primary: str) -> str | None:
@@ -144,26 +152,26 @@ def _best_checkpoint(found: Mapping[str, ConfusionMatrix], primary: str) -> str 
     return max(found, key=merit)
 
 
-def _of_labels(labels: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
+def _of_labels(labels: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[tuple[MetricKey, MetricValue]]:
     for source, here in truth.slices:
         yield from _of_table(count_confusion(truth.y[here], labels[here], n_classes), source)
 
 
-def _of_table(table: ConfusionMatrix, source: str | None) -> Iterator[tuple[Key, Value]]:
+def _of_table(table: ConfusionMatrix, source: str | None) -> Iterator[tuple[MetricKey, MetricValue]]:
     for metric, measure in LABEL_METRICS.items():
-        yield _key(metric, None, source), Value(measure(table), int(table.sum()))
+        yield _key(metric, None, source), MetricValue(measure(table), int(table.sum()))
     for c in range(len(table) if source is None else 0):
         support = int(table[c].sum())
-        yield _key("accuracy", c, None), Value(float(table[c, c] / support) if support else None, support)
+        yield _key("accuracy", c, None), MetricValue(float(table[c, c] / support) if support else None, support)
 
 
-def _of_probabilities(proba: NDArray[Any], truth: Answers, n_classes: int) -> Iterator[tuple[Key, Value]]:
+def _of_probabilities(proba: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[tuple[MetricKey, MetricValue]]:
     for source, here in truth.slices:
         for metric, measure in PROBABILITY_METRICS.items():
-            yield _key(metric, None, source), Value(measure(proba[here], truth.y[here]), int(here.sum()))
+            yield _key(metric, None, source), MetricValue(measure(proba[here], truth.y[here]), int(here.sum()))
     for threshold in range(1, n_classes):
-        yield _key("auc", threshold, None), Value(auc(proba, truth.y, threshold), len(truth.y))
+        yield _key("auc", threshold, None), MetricValue(auc(proba, truth.y, threshold), len(truth.y))
     good = max(1, n_classes - 2)  # 4 of the scores 0 to 5
     for per_cent in TOP_SHARES:
         value = precision_at_top(proba, truth.y, good, per_cent)
-        yield _key(f"precision_top_{per_cent}", good, None), Value(value, len(truth.y))
+        yield _key(f"precision_top_{per_cent}", good, None), MetricValue(value, len(truth.y))

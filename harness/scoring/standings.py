@@ -8,7 +8,7 @@ import numpy as np
 from harness.statistics import significance
 from harness.statistics.significance import ALPHA, MIN_UNITS, Estimates, Measurements
 
-Interval = tuple[float, float]
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Difference:
 
     value: float
     se: float
-    interval: Interval
+    interval: Bounds
     p: float  # of no difference
 
 
@@ -37,7 +37,7 @@ class Standing:
     """What is known of one labeler's place."""
 
     value: float  # what ranks: the primary metric, over the classes it is ranked on
-    interval: Interval | None  # 95 % of the value, for itself alone; None where there are too few rows
+    interval: Bounds | None  # 95 % of the value, for itself alone; None where there are too few rows
     low: int  # 1 + number significantly better
     high: int  # m - number significantly worse
     leading: bool  # nobody is significantly better, and somebody is significantly worse than one of these
@@ -74,12 +74,12 @@ class Standings:
         return 0 if self.evidence.measured is None else self.evidence.measured.values.shape[1]
 
     @property
-    def enough(self) -> bool:
+    def has_enough_rows(self) -> bool:
         """There are rows enough to separate anything."""
         return self.evidence.measured is not None and self.evidence.measured.units >= MIN_UNITS
 
 
-def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings:
+def rank_intervals_of(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings:
     """Compare all pairs of labelers; Holm's correction is over all of them."""
     measured, titles = evidence.measured, evidence.titles
     if measured is None:
@@ -91,12 +91,12 @@ def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings
     separated = (adjusted < ALPHA) & enough
     first_wins = (found.value < 0) == lower_is_better
     ranks = significance.rank_intervals(m, separated & first_wins, separated & ~first_wins)
-    each = _listed(found)
+    each = _as_differences(found)
     pairs = tuple(
         Pair(titles[i], titles[j], difference, float(p), bool(apart))
         for i, j, difference, p, apart in zip(a, b, each, adjusted, separated, strict=True)
     )
-    own = _listed(significance.estimate_values(measured))
+    own = _as_differences(significance.estimate_values(measured))
     leading = (ranks[:, 0] == 1) & (ranks[:, 0] > 1).any()
     against = _against(pairs, baseline)
     by_title = {
@@ -116,7 +116,7 @@ def stand(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings
     return Standings(evidence, by_title, pairs, among_all, significance.detectable_difference(found, ALPHA))
 
 
-def _listed(found: Estimates) -> list[Difference]:
+def _as_differences(found: Estimates) -> list[Difference]:
     low, high = found.interval
     columns = (found.value, found.se, low, high, found.p)
     return [Difference(v, se, (lo, hi), p) for v, se, lo, hi, p in zip(*map(np.ndarray.tolist, columns), strict=True)]

@@ -83,16 +83,16 @@ RECIPES = [
 def test_slopes_equal_those_of_autograd(recipe, labeler, dropout, name, tolerance):
     torch.manual_seed(0)
     X, y = torch.randn(37, 9), torch.randint(0, 4, (37,))
-    stages = stages_of(replace(labeler, dropout=dropout).network(9, 4))
-    reference = deepcopy(stages)
+    checkpoints = stages_of(replace(labeler, dropout=dropout).network(9, 4))
+    reference = deepcopy(checkpoints)
     masks = [(torch.rand(37, width) > 0.3).float() for width in (9, 16)]
-    network = Fixed(stages, PRECISIONS[name], seed=0)
+    network = Fixed(checkpoints, PRECISIONS[name], seed=0)
     network.masks = masks
     for _ in range(2):  # nothing may be left over from the batch before
         network.differentiate(recipe.objective(y, 4, 5), X.to(PRECISIONS[name]), y)
 
     recipe.objective(y, 4, 5)(lambda inputs: by_autograd(reference, masks, inputs), X, y).backward()
-    expected = [p.grad for stage in reference for p in (stage.linear.weight, stage.linear.bias)]
+    expected = [p.grad for checkpoint in reference for p in (checkpoint.linear.weight, checkpoint.linear.bias)]
     given = network.parameters[0].grad.split([slope.numel() for slope in expected])
     for one, other in zip(given, expected, strict=True):
         distance = (one.view(other.shape) - other).norm() / other.norm()
@@ -129,10 +129,10 @@ def test_inputs_stay_as_they_are():
     ],
 )
 def test_which_networks_are_perceptrons(network, rates):
-    stages = stages_of(network)
-    assert rates == (None if stages is None else [stage.rate for stage in stages])
-    if stages is not None:
-        assert [stage.rectified for stage in stages] == [False] + [True] * (len(stages) - 1)
+    checkpoints = stages_of(network)
+    assert rates == (None if checkpoints is None else [checkpoint.rate for checkpoint in checkpoints])
+    if checkpoints is not None:
+        assert [checkpoint.rectified for checkpoint in checkpoints] == [False] + [True] * (len(checkpoints) - 1)
 
 
 @pytest.mark.parametrize("labeler", [Linear("x"), MLP("x"), ResNet("x", hidden=32), Ordinal("x", hidden=32)])

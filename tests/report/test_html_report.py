@@ -21,7 +21,7 @@ from harness.report.html_report import as_json
 from harness.report.index import files as index_files
 from harness.report.svg import Figure, Panel, Series
 from harness.report.tables import Between, Column, Sheet
-from harness.scoring.leaderboard import Spread
+from harness.scoring.leaderboard import MeanStd
 from tests.command_line import harness, scores, table, write_labelers, write_suite
 from tests.report.test_leaderboard_page import HOSTILE, PARSER, plain, read_tables
 
@@ -244,7 +244,7 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
 
     columns = (Column("Labeler"), Column(other), Column("Interval"))
     sheet = Sheet(
-        "x", name, columns, ((name, Spread(number, 1.0, 2), Between(number, number)),), (("comparison", other),)
+        "x", name, columns, ((name, MeanStd(number, 1.0, 2), Between(number, number)),), (("comparison", other),)
     )
     source = (Path(html_report.__file__).parent / "html" / "report.html").read_text()
     macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]

@@ -11,13 +11,13 @@ from sklearn.metrics import accuracy_score, f1_score
 from harness.plugin.protocols import Split
 from harness.report.labeler_tables import details
 from harness.run.plan import Cell, EvaluationSplit
-from harness.scoring.leaderboard import Ending
-from harness.scoring.scores import Scores, Stage, Value
+from harness.scoring.leaderboard import CellResult
+from harness.scoring.scores import CheckpointScores, MetricValue, Scores
 from harness.suite.suite import Candidate
 from tests.command_line import board, cells, harness, scores, table, write_suite
 
 NONE = np.empty(0, np.int64)
-FLAT = {(metric, None, None): Value(0.5, 40) for metric in ("accuracy", "macro_f1", "mae")}
+FLAT = {(metric, None, None): MetricValue(0.5, 40) for metric in ("accuracy", "macro_f1", "mae")}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def ending(found, where=None, labeler=None, title="it"):
     """A cell with its scores; a mapping is the facts of one, None is a cell that failed."""
     given = Scores(FLAT, {}, facts=found) if isinstance(found, dict) else found
     cell = Cell("key", Candidate(title, labeler), where or cut(), ())
-    return Ending(cell, "ok" if given else "failed", "" if given else "boom", given)
+    return CellResult(cell, "ok" if given else "failed", "" if given else "boom", given)
 
 
 def shown(*endings, title="it", comparison="nested, 10 % labelled"):
@@ -115,18 +115,18 @@ def test_a_labeler_that_says_nothing_has_no_details():
 
 def stage(accuracy, macro_f1=0.5, **rows):
     numbers = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": 1.0, "qwk": 0.0}
-    found = {(metric, None, None): Value(value, 40) for metric, value in numbers.items()}
-    found |= {("accuracy", 0, None): Value(0.75, 30), ("accuracy", 1, None): Value(None, 0)}
-    return Stage(found, {name.replace("_", " "): value for name, value in rows.items()})
+    found = {(metric, None, None): MetricValue(value, 40) for metric, value in numbers.items()}
+    found |= {("accuracy", 0, None): MetricValue(0.75, 30), ("accuracy", 1, None): MetricValue(None, 0)}
+    return CheckpointScores(found, {name.replace("_", " "): value for name, value in rows.items()})
 
 
-ROUNDS = {"round 0": stage(0.5, adopted_in_round_0=Value(0.625, 8)), "round 1": stage(0.6)}
+ROUNDS = {"round 0": stage(0.5, adopted_in_round_0=MetricValue(0.625, 8)), "round 1": stage(0.6)}
 SCORED = ("Accuracy of adopted", "Accuracy", "Macro-F1", "MAE", "Class 0", "Class 1")
 
 
 def test_a_scored_table_has_the_scores_of_its_stages_beside_its_rows():
     told = with_rows([["round 0", 3], ["round 1", None], ["never", 1]], ["Round", "Adopted"], scored=True)
-    (detail,) = shown(ending(Scores(FLAT, {}, stages=ROUNDS, facts=told)))
+    (detail,) = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
     assert detail.columns == ("Round", "Adopted", *SCORED)
     assert detail.rows == (
         ("round 0", "3", "0.6250", "0.5000", "0.5000", "1.0000", "0.7500", ""),
@@ -137,20 +137,20 @@ def test_a_scored_table_has_the_scores_of_its_stages_beside_its_rows():
 
 def test_stages_that_no_table_names_have_one_of_their_own():
     told = with_rows([["round 0", 3]], ["Round", "Adopted"], scored=True)
-    named, rest = shown(ending(Scores(FLAT, {}, stages=ROUNDS, facts=told)))
+    named, rest = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
     assert [row[0] for row in named.rows] == ["round 0"]
     assert (rest.title, [row[:2] for row in rest.rows]) == ("Stages", [("round 1", "0.6000")])
     assert rest.notes == ("Scored on the test rows, by which no labeler may choose among them.",)
     plain = with_rows([["round 0", 3]], ["Round", "Adopted"])
-    unscored, rest = shown(ending(Scores(FLAT, {}, stages=ROUNDS, facts=plain)))
+    unscored, rest = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=plain)))
     assert (unscored.columns, len(rest.rows)) == (("Round", "Adopted"), 2)
 
 
 def test_two_members_are_compared():
     shares = {"disagreement": 0.375, "either_correct": 0.5, "both_correct": 0.25}
-    honest = FLAT | {(name, None, None): Value(share, 40) for name, share in shares.items()}
-    stages = {"member 1": stage(0.5), "member 2": stage(0.25)}
-    members, pair = shown(ending(Scores(honest, {}, stages=stages)))
+    honest = FLAT | {(name, None, None): MetricValue(share, 40) for name, share in shares.items()}
+    checkpoints = {"member 1": stage(0.5), "member 2": stage(0.25)}
+    members, pair = shown(ending(Scores(honest, {}, checkpoints=checkpoints)))
     assert [row[0] for row in members.rows] == ["member 1", "member 2"]
     assert pair.columns == ("Of", "Disagreement", "Either right", "Both right")
     assert pair.rows == (("the first two", "0.3750", "0.5000", "0.2500"),)
@@ -161,7 +161,7 @@ def test_two_members_are_compared():
 
 def point(ratio, accuracy, seed=0, labeler=None, macro_f1=0.5, **where):
     numbers = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": 1.0}
-    found = Scores({(metric, None, None): Value(value, 40) for metric, value in numbers.items()}, {})
+    found = Scores({(metric, None, None): MetricValue(value, 40) for metric, value in numbers.items()}, {})
     return ending(found, cut(ratio, seed, **where), labeler or Base(), "alone")
 
 
@@ -170,7 +170,7 @@ def trained_on(*sizes, seed=0, labeler=None, where=None):
     names = [f"round {number}" for number in range(len(sizes))]
     rows = [[name, size] for name, size in zip(names, sizes, strict=True)]
     told = with_rows(rows, ["Round", "Train rows"], scored=True)
-    found = Scores(FLAT, {}, stages={name: stage(0.5) for name in names}, facts=told)
+    found = Scores(FLAT, {}, checkpoints={name: stage(0.5) for name in names}, facts=told)
     return ending(found, where or cut(seed=seed), labeler or Holder(Base()))
 
 
@@ -237,7 +237,7 @@ def test_a_labeler_that_holds_none_or_several_is_compared_with_nothing():
 
 def test_a_table_that_is_not_about_train_rows_has_no_control():
     told = with_rows([["round 0", 150]], ["Round", "Rows"], scored=True)
-    cell = ending(Scores(FLAT, {}, stages=ROUNDS, facts=told), labeler=Holder(Base()))
+    cell = ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told), labeler=Holder(Base()))
     assert real(cell, *CURVE) == (None, ())
 
 

@@ -43,7 +43,7 @@ def run(ready, monkeypatch, least):
     monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", least)
     made = []
     execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: made.append((name, rows, total)))
-    assert {ending.status for ending in score_cells(ready)} == {"ok"}
+    assert {cell_result.status for cell_result in score_cells(ready)} == {"ok"}
     found = {cell.key: ready.store.read(cell.key) for cell in ready.cells}
     return {key: (result.labels, np.array(result.proba)) for key, result in found.items()}, made
 

@@ -6,9 +6,9 @@ import pytest
 from harness.plugin.protocols import Split
 from harness.run.plan import Cell, EvaluationSplit
 from harness.run.store import Result
-from harness.scoring.evidence import Archive, gather
-from harness.scoring.leaderboard import Ending, compare
-from harness.scoring.scores import Answers, scores
+from harness.scoring.evidence import AnswerSource, collect_evidence
+from harness.scoring.leaderboard import CellResult, build_leaderboards
+from harness.scoring.scores import Truth, score_result
 from harness.statistics import metrics
 from harness.statistics.significance import estimate_differences
 from harness.suite.suite import Candidate
@@ -39,11 +39,13 @@ class Finished:
                 result = Result(proba.argmax(axis=1).astype(np.uint8), proba, {}, {}, {}, {})
                 cell = Cell(f"{title} {evaluation}", Candidate(title, None), evaluation, ())
                 self.results[cell.key] = result
-                self.endings.append(Ending(cell, "ok", "", scores(result, self.truth(evaluation.split), C, "accuracy")))
-        self.archive = Archive(self.results.__getitem__, self.truth, groups, C)
+                self.endings.append(
+                    CellResult(cell, "ok", "", score_result(result, self.truth(evaluation.split), C, "accuracy"))
+                )
+        self.archive = AnswerSource(self.results.__getitem__, self.truth, groups, C)
 
     def truth(self, split):
-        return Answers(Y[split.test], None)
+        return Truth(Y[split.test], None)
 
     def loss(self, title, cut, metric):
         result = self.results[f"{title} {cut}"]
@@ -77,7 +79,7 @@ def prefixes(seeds):
 @pytest.mark.parametrize("groups", [None, GROUPS], ids=["rows", "groups"])
 def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits, groups):
     done = Finished(splits, {"a": 0.5, "b": 0.4, "c": 0.3}, groups)
-    found = gather(done.endings, metric, done.archive)
+    found = collect_evidence(done.endings, metric, done.archive)
     assert found.unit == ("rows" if groups is None else "groups")
     unit = np.arange(N) if groups is None else groups
     added, weight = np.zeros(N), np.zeros(N)
@@ -99,7 +101,7 @@ def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits
 )
 def test_folds_of_a_seed_are_one_value_and_other_rows_are_seen(splits, seeds, same):
     done = Finished(splits, {"a": 0.5, "b": 0.4})
-    measured = gather(done.endings, "accuracy", done.archive).measured
+    measured = collect_evidence(done.endings, "accuracy", done.archive).measured
     assert (measured.values.shape, measured.same_rows) == ((2, seeds), same)
     first = [done.loss("a", evaluation, "accuracy").mean() for evaluation in done.cuts if evaluation.split.seed == 0]
     assert measured.values[0, 0] == pytest.approx(np.mean(first))
@@ -107,41 +109,43 @@ def test_folds_of_a_seed_are_one_value_and_other_rows_are_seen(splits, seeds, sa
 
 def test_macro_f1_is_ranked_over_the_classes_with_rows_enough():
     done = Finished(locked(2), {"a": 0.5, "b": 0.4})
-    found = gather(done.endings, "macro_f1", done.archive)
+    found = collect_evidence(done.endings, "macro_f1", done.archive)
     assert found.classes == (0, 1, 2), "class 3 has a handful of test rows"
     evaluation = done.cuts[0]
     labels = done.results[f"a {evaluation}"].labels
     f1 = metrics.f1_by_class(metrics.count_confusion(Y[evaluation.split.test], labels, C))
     assert found.measured.values[0, 0] == pytest.approx(f1[:3].mean())
-    again = gather(done.endings, "macro_f1", done.archive)
+    again = collect_evidence(done.endings, "macro_f1", done.archive)
     assert np.array_equal(found.measured.rows, again.measured.rows), "the draws are fixed by the content"
-    assert gather(done.endings, "qwk", done.archive).classes is None
+    assert collect_evidence(done.endings, "qwk", done.archive).classes is None
 
 
 def ranked(done, primary="accuracy"):
-    (comparison,) = compare(done.endings, primary, "b", False, lambda cells: gather(cells, primary, done.archive))
-    return comparison
+    (leaderboard,) = build_leaderboards(
+        done.endings, primary, "b", False, lambda cells: collect_evidence(cells, primary, done.archive)
+    )
+    return leaderboard
 
 
 def test_the_board_is_ranked_by_intervals_and_the_broken_are_left_out():
     done = Finished(locked(3), {"a": 0.0, "b": 0.8, "c": 0.8, "broken": 0.0})
     done.endings[-1].status, done.endings[-1].scores = "failed", None
-    comparison = ranked(done)
-    lines = {line.title: line for line in comparison.lines}
+    leaderboard = ranked(done)
+    lines = {row.title: row for row in leaderboard.rows}
     assert lines["broken"].rank == ""
-    assert len(comparison.standings.pairs) == 3
+    assert len(leaderboard.standings.pairs) == 3
     better = max("abc", key=lambda title: lines[title].standing.value)
-    assert comparison.lines[0].title == better
-    assert all(line.standing.value == pytest.approx(line.values["accuracy"].mean) for line in comparison.lines[:3])
+    assert leaderboard.rows[0].title == better
+    assert all(row.standing.value == pytest.approx(row.values["accuracy"].mean) for row in leaderboard.rows[:3])
     assert lines["b"].standing.against is None
     assert lines["a"].standing.against.value == pytest.approx(lines["a"].difference)
 
 
 @pytest.mark.parametrize("primary", ["spearman", "calibration_error"])
 def test_what_has_no_known_error_ranks_by_the_numbers_alone(primary):
-    comparison = ranked(Finished(locked(2), {"a": 0.5, "b": 0.4}), primary)
-    assert [line.rank for line in comparison.lines] == ["1", "2"]
-    assert comparison.standings.evidence.why.startswith(primary)
+    leaderboard = ranked(Finished(locked(2), {"a": 0.5, "b": 0.4}), primary)
+    assert [row.rank for row in leaderboard.rows] == ["1", "2"]
+    assert leaderboard.standings.evidence.why.startswith(primary)
 
 
 def test_a_page_says_what_its_ranks_claim(tmp_path):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from harness.plugin.protocols import Split
 from harness.run.plan import Cell, EvaluationSplit
 from harness.run.store import Result
-from harness.scoring.leaderboard import Ending, compare
-from harness.scoring.scores import Answers, Scores, Value, scores
+from harness.scoring.leaderboard import CellResult, build_leaderboards
+from harness.scoring.scores import MetricValue, Scores, Truth, score_result
 from harness.suite.suite import Candidate
 
 NONE = np.empty(0, np.int64)
@@ -17,7 +17,7 @@ CUTS = [EvaluationSplit("prefix", Split(np.arange(10 + seed), np.arange(50, 90),
 
 
 def found(primary="accuracy", **values):
-    return {(metric, None, None): Value(value, 40) for metric, value in values.items()}
+    return {(metric, None, None): MetricValue(value, 40) for metric, value in values.items()}
 
 
 def cells(title, *outcomes, cuts=CUTS):
@@ -26,19 +26,19 @@ def cells(title, *outcomes, cuts=CUTS):
         cell = Cell(f"{title} {cut}", Candidate(title, None), cut, ())
         if isinstance(outcome, str):
             status = "not applicable" if outcome.startswith("n/a") else "failed"
-            yield Ending(cell, status, outcome)
+            yield CellResult(cell, status, outcome)
         else:
             honest = outcome if isinstance(outcome, Scores) else Scores(found(accuracy=outcome), {})
-            yield Ending(cell, "ok", "", honest)
+            yield CellResult(cell, "ok", "", honest)
 
 
 def lines(*groups, primary="accuracy", baseline="base", as_record=False):
-    (comparison,) = compare([ending for group in groups for ending in group], primary, baseline, as_record)
-    return comparison.lines
+    (leaderboard,) = build_leaderboards([ending for group in groups for ending in group], primary, baseline, as_record)
+    return leaderboard.rows
 
 
 def ranks(*groups, **options):
-    return {line.title: line.rank for line in lines(*groups, **options)}
+    return {row.title: row.rank for row in lines(*groups, **options)}
 
 
 def test_ties_share_a_rank_and_the_next_is_skipped():
@@ -61,7 +61,7 @@ def test_a_rank_is_one_more_than_the_number_of_better_ones(values):
 @pytest.mark.parametrize("primary", ["mae", "log_loss"])
 def test_errors_rank_upwards(primary):
     def with_error(title, value):
-        return cells(title, Scores({(primary, None, None): Value(value, 40)}, {}))
+        return cells(title, Scores({(primary, None, None): MetricValue(value, 40)}, {}))
 
     assert ranks(with_error("a", 0.9), with_error("b", 0.2), primary=primary) == {"b": "1", "a": "2"}
 
@@ -74,8 +74,8 @@ def test_a_labeler_with_a_missing_cell_is_last_and_has_no_rank():
         cells("refuses", "n/a", "n/a", "n/a"),
         cells("refuses once", 0.9, 0.9, "n/a"),
     )
-    assert [line.rank for line in shown] == ["1", "", "", "", ""]
-    by_title = {line.title: line for line in shown}
+    assert [row.rank for row in shown] == ["1", "", "", "", ""]
+    by_title = {row.title: row for row in shown}
     broken = by_title["broken"]
     assert (broken.ok, broken.total, broken.failures, broken.difference) == (2, 3, ("boom",), None)
     assert by_title["all broken"].failures == ("boom", "bang")
@@ -84,7 +84,7 @@ def test_a_labeler_with_a_missing_cell_is_last_and_has_no_rank():
 
 
 def test_mean_spread_and_difference_from_the_baseline():
-    shown = {line.title: line for line in lines(cells("base", 0.2, 0.3, 0.4), cells("a", 0.5, 0.7, 0.9))}
+    shown = {row.title: row for row in lines(cells("base", 0.2, 0.3, 0.4), cells("a", 0.5, 0.7, 0.9))}
     spread = shown["a"].values["accuracy"]
     assert (spread.mean, spread.sd, spread.n) == (pytest.approx(0.7), pytest.approx(0.2), 3)  # ddof 1
     assert shown["a"].difference == pytest.approx(0.4)
@@ -95,39 +95,49 @@ def test_mean_spread_and_difference_from_the_baseline():
 
 
 def test_nothing_is_compared_with_a_broken_baseline():
-    shown = {line.title: line for line in lines(cells("base", 0.2, "boom"), cells("a", 0.5, 0.7))}
+    shown = {row.title: row for row in lines(cells("base", 0.2, "boom"), cells("a", 0.5, 0.7))}
     assert shown["a"].difference is None
 
 
 def test_comparisons_stay_apart():
     other = [EvaluationSplit("nested", Split(np.arange(5), np.arange(50, 60), NONE, 7))]
-    endings = [*cells("a", 0.1, 0.2, 0.3), *cells("a", 0.9, cuts=other), *cells("b", 0.2, 0.3, 0.4)]
-    first, second = compare(endings, "accuracy", "base", False)
+    cell_results = [*cells("a", 0.1, 0.2, 0.3), *cells("a", 0.9, cuts=other), *cells("b", 0.2, 0.3, 0.4)]
+    first, second = build_leaderboards(cell_results, "accuracy", "base", False)
     assert (first.title, first.seeds, first.n_train, first.n_test) == ("prefix", (0, 1, 2), (10, 11, 12), (40,) * 3)
-    assert [line.title for line in first.lines] == ["b", "a"]
+    assert [row.title for row in first.rows] == ["b", "a"]
     assert (second.title, second.seeds, second.n_train, second.n_test) == ("nested", (7,), (5,), (10,))
-    assert [line.rank for line in second.lines] == ["1"]
+    assert [row.rank for row in second.rows] == ["1"]
 
 
 def test_classes_and_sources_are_means_over_the_cells_that_have_them():
     def cell(class_5, n, flan):
-        honest = found(accuracy=0.5) | {("accuracy", 5, None): Value(class_5, n), ("accuracy", None, "flan"): flan}
+        honest = found(accuracy=0.5) | {
+            ("accuracy", 5, None): MetricValue(class_5, n),
+            ("accuracy", None, "flan"): flan,
+        }
         return Scores(honest, {})
 
-    endings = list(cells("a", cell(0.5, 4, Value(0.25, 8)), cell(None, 0, Value(0.75, 8)), cell(1.0, 2, Value(0.5, 8))))
-    (comparison,) = compare(endings, "accuracy", "base", False)
-    assert comparison.lines[0].by_class == {5: 0.75}
-    assert comparison.lines[0].by_source == {"flan": 0.5}
-    assert {c: sorted(counts) for c, counts in comparison.support.items()} == {5: [0, 2, 4]}
+    cell_results = list(
+        cells(
+            "a",
+            cell(0.5, 4, MetricValue(0.25, 8)),
+            cell(None, 0, MetricValue(0.75, 8)),
+            cell(1.0, 2, MetricValue(0.5, 8)),
+        )
+    )
+    (leaderboard,) = build_leaderboards(cell_results, "accuracy", "base", False)
+    assert leaderboard.rows[0].by_class == {5: 0.75}
+    assert leaderboard.rows[0].by_source == {"flan": 0.5}
+    assert {c: sorted(counts) for c, counts in leaderboard.support.items()} == {5: [0, 2, 4]}
 
 
 def test_the_supports_are_the_test_rows_of_each_class_whatever_else_is_scored():
     y = np.array([0, 0, 1, 2, 2, 2])
     proba = np.eye(3, dtype=np.float32)[y]
-    every = scores(Result(y.astype(np.uint8), proba, {}, {}, {}, {}), Answers(y, None), 3, "accuracy")
-    (comparison,) = compare(list(cells("only", every, cuts=CUTS[:1])), "accuracy", "none", as_record=False)
-    assert comparison.support == {0: (2,), 1: (1,), 2: (3,)}
-    assert comparison.lines[0].by_class == {0: 1.0, 1: 1.0, 2: 1.0}
+    every = score_result(Result(y.astype(np.uint8), proba, {}, {}, {}, {}), Truth(y, None), 3, "accuracy")
+    (leaderboard,) = build_leaderboards(list(cells("only", every, cuts=CUTS[:1])), "accuracy", "none", as_record=False)
+    assert leaderboard.support == {0: (2,), 1: (1,), 2: (3,)}
+    assert leaderboard.rows[0].by_class == {0: 1.0, 1: 1.0, 2: 1.0}
 
 
 def with_oracle(honest, best):
@@ -137,19 +147,19 @@ def with_oracle(honest, best):
 def test_the_record_protocol_shows_the_oracle_where_there_is_one():
     groups = [[*cells("net", with_oracle(0.3, 0.6), with_oracle(0.4, 0.6))], [*cells("knn", 0.5, 0.5)]]
     honest, record = (lines(*groups, as_record=as_record) for as_record in (False, True))
-    assert [(line.title, line.values["accuracy"].mean) for line in honest] == [
+    assert [(row.title, row.values["accuracy"].mean) for row in honest] == [
         ("knn", 0.5),
         ("net", pytest.approx(0.35)),
     ]
-    assert [(line.title, line.values["accuracy"].mean) for line in record] == [
+    assert [(row.title, row.values["accuracy"].mean) for row in record] == [
         ("net", pytest.approx(0.6)),
         ("knn", 0.5),
     ]
     for shown in (honest, record):
-        gaps = {line.title: line.oracle_gap for line in shown}
+        gaps = {row.title: row.oracle_gap for row in shown}
         assert gaps == {"net": pytest.approx(0.25), "knn": None}
 
 
 def test_the_oracle_gap_is_better_upwards_for_errors_too():
-    (line,) = lines(cells("net", with_oracle(0.3, 0.6)), primary="mae")
-    assert line.oracle_gap == pytest.approx(0.5)
+    (row,) = lines(cells("net", with_oracle(0.3, 0.6)), primary="mae")
+    assert row.oracle_gap == pytest.approx(0.5)

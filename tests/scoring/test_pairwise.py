@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.report.pairwise import tally
-from harness.scoring.pairwise import Gate, Match, Round, parse_gate
+from harness.scoring.pairwise import Gate, PairedComparison, SplitPair, parse_gate
 from tests.command_line import events, harness, scores, table, write_labelers, write_suite
 
 KNN, WIDE = "knn(on=embedding, k=3)", "knn(on=embedding, k=30)"
@@ -142,18 +142,23 @@ def test_other_test_rows_are_not_compared(folder, tmp_path):
 )
 def test_gates_are_read(text, gate):
     assert parse_gate(text) == gate
-    assert gate.stops(gate.limit * 1.01)
-    assert not gate.stops(gate.limit * 0.99)
-    assert not gate.stops(-gate.limit)
+    assert gate.is_violated_by(gate.limit * 1.01)
+    assert not gate.is_violated_by(gate.limit * 0.99)
+    assert not gate.is_violated_by(-gate.limit)
     with pytest.raises(HarnessError):
         parse_gate(text.replace(":", "="))
 
 
 @pytest.mark.parametrize(("primary", "won", "lost"), [("accuracy", 2, 1), ("mae", 1, 2)])
 def test_the_tally_by_hand(primary, won, lost):
-    rounds = [Round("a", 0.5, 0.6), Round("b", 0.5, 0.52), Round("c", 0.5, 0.49), Round("d", 0.5, 0.50001)]
-    curve = Match("curve", "A", "B", (), tuple(rounds), is_curve=True)
-    found = tally([Match("here", "A", "B", (), tuple(rounds)), curve], primary)
+    rounds = [
+        SplitPair("a", 0.5, 0.6),
+        SplitPair("b", 0.5, 0.52),
+        SplitPair("c", 0.5, 0.49),
+        SplitPair("d", 0.5, 0.50001),
+    ]
+    curve = PairedComparison("curve", "A", "B", (), tuple(rounds), is_curve=True)
+    found = tally([PairedComparison("here", "A", "B", (), tuple(rounds)), curve], primary)
     assert (found.wins, found.ties, found.losses) == (won, 1, lost)
     assert found.mean == pytest.approx(0.11001 / 4)
     assert {found.best.split, found.worst.split} == {"a", "c"}

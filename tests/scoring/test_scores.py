@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, recall_score
 
 from harness.run.store import Result
-from harness.scoring.scores import Answers, Value, scores
+from harness.scoring.scores import MetricValue, Truth, score_result
 from harness.statistics.metrics import MIN_PROBABILITY, count_confusion
 
 C = 6
@@ -41,7 +41,7 @@ def answered(draw):
 @given(answered())
 def test_every_number_is_scikit_learns(case):
     y, proba, sources = case
-    found = scores(result(proba), Answers(y, sources), C, "accuracy").honest
+    found = score_result(result(proba), Truth(y, sources), C, "accuracy").honest
     for source in (None, *np.unique(sources)):
         here = np.full(len(y), True) if source is None else sources == source
         labels, truth = proba.argmax(axis=1)[here], y[here]
@@ -81,19 +81,19 @@ def test_the_confusion_counts_are_scikit_learns(case):
 
 def test_absent_classes_keep_their_place_in_macro_f1():
     y = np.array([0, 0, 1, 1])
-    perfect = scores(result(one_hot(y)), Answers(y, None), C, "accuracy").honest
+    perfect = score_result(result(one_hot(y)), Truth(y, None), C, "accuracy").honest
     assert perfect["macro_f1", None, None].value == pytest.approx(2 / 6)
     # One stray prediction of a class that nobody has: F1 of class 0 is 2/3, of class 1 it is 1, of the others 0.
-    stray = scores(result(one_hot([0, 5, 1, 1])), Answers(y, None), C, "accuracy").honest
+    stray = score_result(result(one_hot([0, 5, 1, 1])), Truth(y, None), C, "accuracy").honest
     assert stray["macro_f1", None, None].value == pytest.approx((2 / 3 + 1) / 6)
-    assert stray["accuracy", 5, None] == Value(None, 0)
+    assert stray["accuracy", 5, None] == MetricValue(None, 0)
 
 
 def test_a_certain_mistake_costs_a_finite_loss():
     y = np.array([1])
-    found = scores(result(one_hot([0])), Answers(y, None), C, "accuracy").honest
+    found = score_result(result(one_hot([0])), Truth(y, None), C, "accuracy").honest
     assert found["log_loss", None, None].value == pytest.approx(-np.log(MIN_PROBABILITY))
-    assert scores(result(one_hot([1])), Answers(y, None), C, "accuracy").honest["log_loss", None, None].value == 0
+    assert score_result(result(one_hot([1])), Truth(y, None), C, "accuracy").honest["log_loss", None, None].value == 0
 
 
 TRUTH = np.array([0, 1, 2, 3])
@@ -107,17 +107,17 @@ STATES = {
 
 @pytest.mark.parametrize(("primary", "best"), [("accuracy", "epoch 2"), ("mae", "epoch 3"), ("macro_f1", "epoch 2")])
 def test_the_oracle_takes_the_first_of_the_best_checkpoints(primary, best):
-    found = scores(result(one_hot([0, 0, 0, 0]), STATES), Answers(TRUTH, None), C, primary)
+    found = score_result(result(one_hot([0, 0, 0, 0]), STATES), Truth(TRUTH, None), C, primary)
     assert found.checkpoint == best
-    assert found.oracle["accuracy", None, None] == Value(0.5, 4)
-    assert found.oracle["mae", None, None] == Value({"epoch 2": 1.5, "epoch 3": 1.0}[best], 4)
-    assert found.honest["accuracy", None, None] == Value(0.25, 4)
+    assert found.oracle["accuracy", None, None] == MetricValue(0.5, 4)
+    assert found.oracle["mae", None, None] == MetricValue({"epoch 2": 1.5, "epoch 3": 1.0}[best], 4)
+    assert found.honest["accuracy", None, None] == MetricValue(0.25, 4)
 
 
 def test_the_oracle_has_no_say_where_labels_cannot_tell():
-    found = scores(result(one_hot([0, 0, 0, 0]), STATES), Answers(TRUTH, None), C, "log_loss")
+    found = score_result(result(one_hot([0, 0, 0, 0]), STATES), Truth(TRUTH, None), C, "log_loss")
     assert (found.checkpoint, found.oracle) == (None, {})
-    found = scores(result(one_hot([0, 0, 0, 0])), Answers(TRUTH, None), C, "accuracy")
+    found = score_result(result(one_hot([0, 0, 0, 0])), Truth(TRUTH, None), C, "accuracy")
     assert (found.checkpoint, found.oracle) == (None, {})
 
 
@@ -128,8 +128,8 @@ def test_masks_of_rows_are_scored_and_numbers_are_not():
         "confidence": np.array([0.5, 1, 1, 1]),
         "round": np.array([1, 0, 0, 0], np.uint8),
     }
-    found = scores(result(one_hot([0, 0, 2, 0]), rows=rows), Answers(TRUTH, None), C, "accuracy")
-    assert found.rows == {"adopted": Value(0.5, 2), "none": Value(None, 0)}
+    found = score_result(result(one_hot([0, 0, 2, 0]), rows=rows), Truth(TRUTH, None), C, "accuracy")
+    assert found.rows == {"adopted": MetricValue(0.5, 2), "none": MetricValue(None, 0)}
 
 
 def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_after_it():
@@ -141,16 +141,16 @@ def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_
         "weight in epoch 2": np.ones(4),
     }
     sources = np.array(["a", "a", "b", "b"])
-    found = scores(result(one_hot([0, 0, 0, 0]), STATES, rows), Answers(TRUTH, sources), C, "accuracy")
-    assert list(found.stages) == list(STATES)
-    second = found.stages["epoch 2"]
-    assert second.rows == {"adopted in epoch 2": Value(0.0, 1), "left in epoch 2": Value(None, 0)}
-    assert found.stages["epoch 1"].rows == {"adopted in epoch 1": Value(1 / 3, 3)}
-    assert found.stages["epoch 3"].rows == {}
-    assert found.rows["adopted in epoch 2"] == Value(0.0, 1)
+    found = score_result(result(one_hot([0, 0, 0, 0]), STATES, rows), Truth(TRUTH, sources), C, "accuracy")
+    assert list(found.checkpoints) == list(STATES)
+    second = found.checkpoints["epoch 2"]
+    assert second.rows == {"adopted in epoch 2": MetricValue(0.0, 1), "left in epoch 2": MetricValue(None, 0)}
+    assert found.checkpoints["epoch 1"].rows == {"adopted in epoch 1": MetricValue(1 / 3, 3)}
+    assert found.checkpoints["epoch 3"].rows == {}
+    assert found.rows["adopted in epoch 2"] == MetricValue(0.0, 1)
     for name, labels in STATES.items():
-        alone = scores(result(one_hot(labels)), Answers(TRUTH, None), C, "accuracy").honest
-        numbers = found.stages[name].scores
+        alone = score_result(result(one_hot(labels)), Truth(TRUTH, None), C, "accuracy").honest
+        numbers = found.checkpoints[name].scores
         assert {key[0] for key in numbers} == {"accuracy", "macro_f1", "mae", "qwk"}
         assert {key[1] for key in numbers} == {None, *range(C)}
         assert all(alone[key] == value for key, value in numbers.items())
@@ -158,11 +158,11 @@ def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_
 
 def test_of_many_checkpoints_only_the_best_is_told():
     states = {f"epoch {number}": np.full(4, number % C, np.uint8) for number in range(41)}
-    found = scores(result(one_hot([0, 0, 0, 0]), states), Answers(TRUTH, None), C, "accuracy")
-    assert (found.checkpoint, found.stages) == ("epoch 0", {})
+    found = score_result(result(one_hot([0, 0, 0, 0]), states), Truth(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, found.checkpoints) == ("epoch 0", {})
     del states["epoch 40"]
-    found = scores(result(one_hot([0, 0, 0, 0]), states), Answers(TRUTH, None), C, "accuracy")
-    assert (found.checkpoint, len(found.stages)) == ("epoch 0", 40)
+    found = score_result(result(one_hot([0, 0, 0, 0]), states), Truth(TRUTH, None), C, "accuracy")
+    assert (found.checkpoint, len(found.checkpoints)) == ("epoch 0", 40)
 
 
 def test_members_are_scored_and_the_first_two_compared():
@@ -172,22 +172,22 @@ def test_members_are_scored_and_the_first_two_compared():
         "member 3": np.array([0, 1, 2, 3], np.uint8),
         "members agree": np.array([True, False, False, False]),
     }
-    found = scores(result(one_hot([0, 0, 0, 0]), STATES, rows), Answers(TRUTH, None), C, "accuracy")
-    assert list(found.stages) == [*STATES, "member 1", "member 2", "member 3"]
-    accuracies = [found.stages[f"member {k}"].scores["accuracy", None, None].value for k in (1, 2, 3)]
+    found = score_result(result(one_hot([0, 0, 0, 0]), STATES, rows), Truth(TRUTH, None), C, "accuracy")
+    assert list(found.checkpoints) == [*STATES, "member 1", "member 2", "member 3"]
+    accuracies = [found.checkpoints[f"member {k}"].scores["accuracy", None, None].value for k in (1, 2, 3)]
     assert accuracies == [0.5, 0.5, 1.0]
-    assert found.honest["disagreement", None, None] == Value(0.5, 4)  # rows 1 and 2
-    assert found.honest["either_correct", None, None] == Value(0.75, 4)  # not row 3
-    assert found.honest["both_correct", None, None] == Value(0.25, 4)  # row 0
+    assert found.honest["disagreement", None, None] == MetricValue(0.5, 4)  # rows 1 and 2
+    assert found.honest["either_correct", None, None] == MetricValue(0.75, 4)  # not row 3
+    assert found.honest["both_correct", None, None] == MetricValue(0.25, 4)  # row 0
     assert found.checkpoint == "epoch 2", "a member is no candidate for the oracle"
-    assert found.rows == {"members agree": Value(1.0, 1)}
+    assert found.rows == {"members agree": MetricValue(1.0, 1)}
 
 
 @given(answered(), st.integers(0, 2**32 - 1))
 def test_what_two_members_have_in_common_adds_up(case, seed):
     y, _, _ = case
     one, two = np.random.default_rng(seed).integers(0, C, (2, len(y))).astype(np.uint8)
-    found = scores(result(one_hot(y), rows={"member 1": one, "member 2": two}), Answers(y, None), C, "accuracy")
+    found = score_result(result(one_hot(y), rows={"member 1": one, "member 2": two}), Truth(y, None), C, "accuracy")
     shares = {name: found.honest[name, None, None].value for name in ("disagreement", "either_correct", "both_correct")}
     right = [accuracy_score(y, labels) for labels in (one, two)]
     assert shares["either_correct"] + shares["both_correct"] == pytest.approx(sum(right))
@@ -197,11 +197,11 @@ def test_what_two_members_have_in_common_adds_up(case, seed):
 @pytest.mark.parametrize("labels", [np.array([0.0, 1, 2, 3]), np.array([0, 1, 2, 6], np.uint8), np.ones(4, bool)])
 def test_numbers_that_are_no_labels_are_no_member(labels):
     rows = {"member 1": np.zeros(4, np.uint8), "member 2": labels, "member": np.zeros(4, np.uint8)}
-    found = scores(result(one_hot([0, 0, 0, 0]), rows=rows), Answers(TRUTH, None), C, "accuracy")
-    assert list(found.stages) == ["member 1"]
+    found = score_result(result(one_hot([0, 0, 0, 0]), rows=rows), Truth(TRUTH, None), C, "accuracy")
+    assert list(found.checkpoints) == ["member 1"]
     assert ("disagreement", None, None) not in found.honest
 
 
 def test_what_the_labeler_says_travels_along():
     told = Result(np.zeros(4, np.uint8), one_hot([0, 0, 0, 0]), {"n_train_final": 7}, {}, {}, {})
-    assert scores(told, Answers(TRUTH, None), C, "accuracy").facts == {"n_train_final": 7}
+    assert score_result(told, Truth(TRUTH, None), C, "accuracy").facts == {"n_train_final": 7}

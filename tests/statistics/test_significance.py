@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.scoring.standings import Evidence, stand
+from harness.scoring.standings import Evidence, rank_intervals_of
 from harness.statistics import metrics, significance
 from harness.statistics.bootstrap import SplitOutcomes, bootstrap_covariance
 from harness.statistics.significance import ALPHA, Measurements, row_covariance
@@ -105,7 +105,7 @@ def test_what_the_seeds_rows_do_to_all_labelers_is_no_variance_of_theirs():
 
 
 def standings(measured, lower_is_better=False, titles="abcdefghijkl"):
-    return stand(Evidence(tuple(titles[: len(measured.values)]), measured), lower_is_better, "a")
+    return rank_intervals_of(Evidence(tuple(titles[: len(measured.values)]), measured), lower_is_better, "a")
 
 
 def test_rank_intervals_by_hand():
@@ -140,7 +140,7 @@ def test_few_rows_separate_nothing(n):
     right = np.zeros((2, 1, n), bool)
     right[0] = True
     found = standings(measured(right))
-    assert not found.enough
+    assert not found.has_enough_rows
     assert [(s.rank, s.interval, s.leading) for s in found.by_title.values()] == [("1-2", None, False)] * 2
     assert standings(measured(np.repeat(right, 30, axis=2))).by_title["a"].rank == "1"
 

@@ -9,7 +9,7 @@ import pytest
 from harness.data.population import Population
 from harness.errors import SuiteError
 from harness.run.runner import Options, execute, prepare_run
-from harness.scoring.collection import contests
+from harness.scoring.collection import joint_leaderboards
 from harness.scoring.score_run import score_cells
 from harness.suite.catalog import discover
 from harness.suite.collection import load_collection
@@ -30,7 +30,7 @@ def suites(folder, **labelers):
 
 
 def ran(file, folder):
-    """Run every suite of a list in this process; returns what `contests` is given."""
+    """Run every suite of a list in this process; returns what `joint_leaderboards` is given."""
     catalog = discover()
     found = []
     for suite in load_collection(file, catalog).suites:
@@ -80,17 +80,17 @@ def test_a_wrong_list_is_one_clear_line(tmp_path, catalog, text, said):
 
 
 def test_labelers_of_several_suites_are_ranked_over_the_same_rows(tmp_path):
-    found = contests(ran(suites(tmp_path, one=[KNN], two=[KNN, LINEAR]), tmp_path))
-    (contest,) = found
-    assert [run.suite.name for run in contest.runs] == ["one", "two"]
-    titles = [line.title for line in contest.comparison.lines]
+    found = joint_leaderboards(ran(suites(tmp_path, one=[KNN], two=[KNN, LINEAR]), tmp_path))
+    (joint,) = found
+    assert [run.suite.name for run in joint.runs] == ["one", "two"]
+    titles = [row.title for row in joint.leaderboard.rows]
     assert sorted(titles) == ["linear(on=embedding, epochs=2)", "majority", "neighbours"]  # the shared cell counts once
-    assert all(line.ok == line.total == 1 for line in contest.comparison.lines)
+    assert all(row.ok == row.total == 1 for row in joint.leaderboard.rows)
 
 
 def test_different_labelers_of_one_name_carry_the_name_of_their_suite(tmp_path):
-    (contest,) = contests(ran(suites(tmp_path, one=[KNN], two=[WIDE]), tmp_path))
-    assert {line.title for line in contest.comparison.lines} == {"majority", "neighbours (one)", "neighbours (two)"}
+    (joint,) = joint_leaderboards(ran(suites(tmp_path, one=[KNN], two=[WIDE]), tmp_path))
+    assert {row.title for row in joint.leaderboard.rows} == {"majority", "neighbours (one)", "neighbours (two)"}
 
 
 def test_other_labels_are_another_contest(tmp_path):
@@ -100,15 +100,15 @@ def test_other_labels_are_another_contest(tmp_path):
     pq.write_table(changed, tmp_path / "other.parquet")
     two = tmp_path / "two.yaml"
     two.write_text(two.read_text().replace("data.parquet", "other.parquet"))
-    assert len(contests(ran(file, tmp_path))) == 2
+    assert len(joint_leaderboards(ran(file, tmp_path))) == 2
 
 
 def test_other_test_rows_are_another_contest(tmp_path):
     file = suites(tmp_path, one=[KNN], two=[KNN])
     two = tmp_path / "two.yaml"
     two.write_text(re.sub(r'"seeds": \[\s*3\s*\]', '"seeds": [4]', two.read_text()))
-    found = contests(ran(file, tmp_path))
-    assert [contest.comparison.seeds for contest in found] == [(3,), (4,)]
+    found = joint_leaderboards(ran(file, tmp_path))
+    assert [joint.leaderboard.seeds for joint in found] == [(3,), (4,)]
 
 
 def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):

@@ -27,8 +27,8 @@ def passes(network: Module, dtype: torch.dtype, seed: int) -> Passes:
 
     The seed is that of a perceptron's dropout; a recorded network drops by torch's own generator.
     """
-    stages = stages_of(network)
-    return Recorded(network, dtype) if stages is None else Perceptron(stages, dtype, seed)
+    checkpoints = stages_of(network)
+    return Recorded(network, dtype) if checkpoints is None else Perceptron(checkpoints, dtype, seed)
 
 
 class Recorded:

@@ -27,20 +27,20 @@ def stages_of(network: Module) -> list[Stage] | None:
     A perceptron is a sequence of linear layers with a ReLU before all but the first of them; a dropout may stand before
     each.
     """
-    stages: list[Stage] = []
+    checkpoints: list[Stage] = []
     rectified, rate = False, 0.0
     for layer in network if type(network) is Sequential else ():
-        ready = (rectified or not stages) and not rate
-        if type(layer) is ReLU and stages and not rectified:
+        ready = (rectified or not checkpoints) and not rate
+        if type(layer) is ReLU and checkpoints and not rectified:
             rectified = True
         elif type(layer) is Dropout and ready:
             rate = min(layer.p, LIMIT)
-        elif type(layer) is Linear and layer.bias is not None and (rectified or not stages):
-            stages.append(Stage(layer, rectified, rate))
+        elif type(layer) is Linear and layer.bias is not None and (rectified or not checkpoints):
+            checkpoints.append(Stage(layer, rectified, rate))
             rectified, rate = False, 0.0
         else:
             return None
-    return stages if stages and not rectified and not rate else None
+    return checkpoints if checkpoints and not rectified and not rate else None
 
 
 class Perceptron:
@@ -51,10 +51,12 @@ class Perceptron:
     is kept needs no scaling. A perceptron has no slope for its inputs.
     """
 
-    def __init__(self, stages: list[Stage], dtype: torch.dtype, seed: int) -> None:
-        own = [parameter for stage in stages for parameter in (stage.linear.weight, stage.linear.bias)]
+    def __init__(self, checkpoints: list[Stage], dtype: torch.dtype, seed: int) -> None:
+        own = [
+            parameter for checkpoint in checkpoints for parameter in (checkpoint.linear.weight, checkpoint.linear.bias)
+        ]
         shapes = [parameter.shape for parameter in own]
-        self.stages, self.dtype = stages, dtype
+        self.stages, self.dtype = checkpoints, dtype
         vector = Parameter(torch.cat([parameter.detach().flatten() for parameter in own]))
         vector.grad = torch.zeros_like(vector)
         self.parameters = [vector]
@@ -85,27 +87,27 @@ class Perceptron:
         self._take_over(training=False)
         answers = []
         for x in X.split(CHUNK):
-            for stage, (weight, bias) in zip(self.stages, self.used_views, strict=True):
-                x = torch.addmm(bias, x.relu_() if stage.rectified else x, weight.T)
+            for checkpoint, (weight, bias) in zip(self.stages, self.used_views, strict=True):
+                x = torch.addmm(bias, x.relu_() if checkpoint.rectified else x, weight.T)
             answers.append(x.float())
         return torch.cat(answers)
 
     @torch.no_grad()
     def _take_over(self, training: bool) -> None:
         self.used.copy_(self.parameters[0])
-        for stage, (weight, _) in zip(self.stages, self.used_views, strict=True):
-            if training and stage.rate:
-                torch.mul(stage.linear.weight, 1 / (1 - stage.rate), out=weight)
+        for checkpoint, (weight, _) in zip(self.stages, self.used_views, strict=True):
+            if training and checkpoint.rate:
+                torch.mul(checkpoint.linear.weight, 1 / (1 - checkpoint.rate), out=weight)
 
     @torch.no_grad()
     def _forward(self, x: Tensor) -> Tensor:
         self.seen = []
-        for stage, (weight, bias) in zip(self.stages, self.used_views, strict=True):
-            if stage.rectified:
+        for checkpoint, (weight, bias) in zip(self.stages, self.used_views, strict=True):
+            if checkpoint.rectified:
                 x = x.relu_()
-            if stage.rate:
-                mask = self._kept(x.shape, stage.rate)
-                x = x.mul_(mask) if stage.rectified else x * mask  # what came in is not ours to change
+            if checkpoint.rate:
+                mask = self._kept(x.shape, checkpoint.rate)
+                x = x.mul_(mask) if checkpoint.rectified else x * mask  # what came in is not ours to change
             self.seen.append(x)
             x = torch.addmm(bias, x, weight.T)
         return x.float()
@@ -117,16 +119,16 @@ class Perceptron:
     def _backward(self, slope: Tensor) -> None:
         slope = slope.to(self.dtype)
         layers = list(zip(self.stages, self.seen, self.used_views, self.slope_views, strict=True))
-        for stage, x, (weight, _), (weight_slope, bias_slope) in reversed(layers):
+        for checkpoint, x, (weight, _), (weight_slope, bias_slope) in reversed(layers):
             torch.mm(slope.T, x, out=weight_slope)
             torch.sum(slope, 0, out=bias_slope)
-            if stage.rectified:  # what is 0 was negative or dropped
+            if checkpoint.rectified:  # what is 0 was negative or dropped
                 slope = torch.ops.aten.threshold_backward(slope @ weight, x, 0)
         if self.slope is not self.parameters[0].grad:
             self.parameters[0].grad.copy_(self.slope)
-        for stage, (weight_slope, _) in zip(self.stages, self.grad_views, strict=True):
-            if stage.rate:
-                weight_slope.mul_(1 / (1 - stage.rate))
+        for checkpoint, (weight_slope, _) in zip(self.stages, self.grad_views, strict=True):
+            if checkpoint.rate:
+                weight_slope.mul_(1 / (1 - checkpoint.rate))
 
 
 def _views(flat: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
