@@ -10,8 +10,8 @@ from harness.audit.probe import SHUFFLES
 from harness.audit.robustness import Table
 from harness.audit.shift import NOTICEABLE, SURE
 from harness.report.csv_files import to_csv
-from harness.report.leaderboard_page import SIMULATED
-from harness.report.markdown import escape, number, sentence, table
+from harness.report.leaderboard_page import SIMULATED_NOTE
+from harness.report.markdown import escape, format_table, number, sentence
 from harness.scoring.leaderboard import DECIMALS
 
 PER_CENT = ("by_row", "by_half", "by_seed", "by_threads")
@@ -32,7 +32,7 @@ def write(audit: Audit) -> Path:
 def markdown(audit: Audit) -> str:
     """Return the whole page."""
     parts = [f"# Audit of {escape(audit.run.suite.name)}"]
-    parts += [f"> **{SIMULATED}**"] if audit.run.simulated else []
+    parts += [f"> **{SIMULATED_NOTE}**"] if audit.run.simulated else []
     parts += [summary(audit), *_data(audit), *_labelers(audit)]
     comparison = ""
     for each in audit.tables:
@@ -79,7 +79,7 @@ def _data(audit: Audit) -> Iterator[str]:
             ]
             for s in audit.shifts
         ]
-        yield table(["Rows", "By", "n", "Others", "p", "w", "Shifted"], rows, left=("Rows", "By"))
+        yield format_table(["Rows", "By", "n", "Others", "p", "w", "Shifted"], rows, left=("Rows", "By"))
         yield (
             "p: Pearson's chi-square. w: Cohen's effect size, .1 small, .3 middling, .5 large. Shifted: p below "
             f"{SURE:g} and w of {NOTICEABLE:g} or more."
@@ -95,7 +95,7 @@ def _shown_table(shown: tuple[Shown, ...]) -> str:
             searched = "" if each.examined(what) == len(each.cut.split.test) else f" ({each.examined(what):,})"
             cells.append(f"{each.masks[what].sum():,}{searched}")
         rows.append([escape(str(each.cut)), f"{len(each.cut.split.train):,}", f"{len(each.cut.split.test):,}", *cells])
-    return table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, left=("Split",))
+    return format_table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, left=("Split",))
 
 
 def _labelers(audit: Audit) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _labelers(audit: Audit) -> Iterator[str]:
         rows.append(
             [verdict.judgement, escape(verdict.title), number(finding.accuracy), number(finding.shuffled), *shares]
         )
-    yield table(list(HEADER), rows, left=("Audit", "Labeler"))
+    yield format_table(list(HEADER), rows, left=("Audit", "Labeler"))
     yield (
         "Shuffled labels: accuracy after training on them; where the first shuffle beat the commonest class, the least "
         f"of {SHUFFLES}. One row: share of other answers that moved when one test row was set to a million. Half the "
@@ -129,7 +129,7 @@ def _table(each: Table) -> str:
         if each.ranked:
             cells = [f"{cell} ({places[column][row]})" if cell else "" for column, cell in enumerate(cells)]
         rows.append([escape(labeler), *cells])
-    return table(["Labeler", *map(escape, each.columns)], rows)
+    return format_table(["Labeler", *map(escape, each.columns)], rows)
 
 
 def _places(values: list[float | None]) -> list[int]:

@@ -79,7 +79,7 @@ def _write_board(ready: Any) -> None:
     from harness.scoring import score_run
 
     cell_results = list(score_run.score_cells(ready))
-    leaderboard_folder.write(ready, cell_results, score_run.leaderboards_of(ready, cell_results))
+    leaderboard_folder.write_leaderboard(ready, cell_results, score_run.leaderboards_of(ready, cell_results))
 
 
 class _progress:  # noqa: N801 - reads as a function where it is used
@@ -108,7 +108,7 @@ class _progress:  # noqa: N801 - reads as a function where it is used
 
 def _show(talk: Any, ready: Any, found: Any, page: Path) -> None:
     from harness.audit import page as audit_page
-    from harness.report.leaderboard_page import SIMULATED
+    from harness.report.leaderboard_page import SIMULATED_NOTE
 
     if talk.as_json:
         for remark in found.remarks:
@@ -119,7 +119,7 @@ def _show(talk: Any, ready: Any, found: Any, page: Path) -> None:
         talk.event("audited", suite=ready.suite.name, page=str(page), leaks=found.leaks)
         return
     if talk.simulated:
-        talk.console.print(SIMULATED, style="bold yellow", markup=False)
+        talk.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
     for remark in found.remarks:
         talk.line(f"{remark.kind}: {remark.text}")
     table = Table("Audit", "Labeler", "Why", box=None)

@@ -95,8 +95,8 @@ def _published(
     readies = [make_ready(talk, each, found, options) for each in named]
     scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
     talk.simulated = any(ready.simulated for ready in readies)
-    verdicts = reference_page.verdicts(scored, files, within)
-    page = reference_page.write(loaded.name or named[0].name, scored, files, within, verdicts)
+    verdicts = reference_page.judge_numbers(scored, files, within)
+    page = reference_page.write_reference_page(loaded.name or named[0].name, scored, files, within, verdicts)
     tally = reference_page.counts(verdicts)
     if talk.as_json:
         for row in reference_page.rows(verdicts, talk.simulated):
@@ -110,10 +110,10 @@ def _published(
 
 def _show(talk: Any, verdicts: list[Any]) -> None:
     from harness.report import reference_page
-    from harness.report.leaderboard_page import SIMULATED
+    from harness.report.leaderboard_page import SIMULATED_NOTE
 
     if talk.simulated:
-        talk.console.print(SIMULATED, style="bold yellow", markup=False)
+        talk.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
     several = len({each.row.file for each in verdicts}) > 1
     table = Table("Section", "Method", *reference_page.HEADER, box=None)
     for each in verdicts:
@@ -154,7 +154,7 @@ def _pairs(
     found = [match for pair in titles for match in pairwise.compare_pairs(first, second, pair, metrics)]
     if not found:
         raise HarnessError("nothing to compare: no split on the same rows that both have finished")
-    _show_pairs(talk, report_pairwise.Matches(tuple(found), first[0].suite.metrics.primary))
+    _show_pairs(talk, report_pairwise.PairwiseReport(tuple(found), first[0].suite.metrics.primary))
     stopped = [
         (match, row) for gate in gates for match in found if (row := pairwise.find_violation(match, gate)) is not None
     ]
@@ -165,7 +165,7 @@ def _pairs(
 
 
 def _show_pairs(talk: Any, found: Any) -> None:
-    from harness.report.leaderboard_page import SIMULATED
+    from harness.report.leaderboard_page import SIMULATED_NOTE
 
     if talk.as_json:
         for event in found.events():
@@ -174,7 +174,7 @@ def _show_pairs(talk: Any, found: Any) -> None:
             talk.event("tally", labeler=name, wins=tally.wins, ties=tally.ties, losses=tally.losses, mean=tally.mean)
         return
     if talk.simulated:
-        talk.console.print(SIMULATED, style="bold yellow", markup=False)
+        talk.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
     for title, header, rows in found.tables():
         table = Table(*header, title=title, title_justify="left", box=None)
         for row in rows:

@@ -121,7 +121,7 @@ class Talk:
                     )
             self.event("done", leaderboard=str(board), **counts)
             return
-        leaderboard_page.terminal(ready, leaderboards, self.console)
+        leaderboard_page.print_leaderboards(ready, leaderboards, self.console)
         for leaderboard in leaderboards:
             for row in leaderboard.rows:
                 for reason in row.failures:

@@ -44,14 +44,14 @@ def leaderboard(
     talk = talk_to(as_json)
     if check and csv:
         raise HarnessError("--csv writes files and --check writes nothing: give one of them")
-    if csv and suite.is_dir() and (found := consistency.boards(suite)):
+    if csv and suite.is_dir() and (found := consistency.find_boards(suite)):
         for each in found:
             leaderboard_folder.copy(each)
         talk.line(f"{len(found)} board{'s' if len(found) > 1 else ''}: the parquet tables are beside them as CSV")
         return
-    if check and suite.is_dir() and (found := consistency.boards(suite)):
-        wrong = [line for each in found for line in consistency.contradictions(each)]
-        wrong += index.stale(suite) if found != [suite] else []
+    if check and suite.is_dir() and (found := consistency.find_boards(suite)):
+        wrong = [line for each in found for line in consistency.find_contradictions(each)]
+        wrong += index.outdated_files(suite) if found != [suite] else []
         _refuse(talk, wrong, len(found), "agree with each other")
         return
     options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
@@ -62,22 +62,25 @@ def leaderboard(
         leaderboards = score_run.leaderboards_of(ready, cell_results)
         scored.append((ready, cell_results))
         if check:
-            stale += leaderboard_folder.stale(ready, cell_results, leaderboards)
-        elif (missing := leaderboard_folder.unbegun(ready, cell_results)) is not None:
+            stale += leaderboard_folder.outdated_files(ready, cell_results, leaderboards)
+        elif (missing := leaderboard_folder.missing_cells_message(ready, cell_results)) is not None:
             if not loaded.name:
                 raise HarnessError(missing)
             talk.line(f"{missing} (its board stays as it is)")
         else:
-            page = leaderboard_folder.write(ready, cell_results, leaderboards, csv)
+            page = leaderboard_folder.write_leaderboard(ready, cell_results, leaderboards, csv)
             talk.board(ready, leaderboards, page, count_by_status(cell_results), None)
     boards = output / "leaderboards"
     if check:
-        stale += [*(collection_page.stale(loaded, scored, options) if loaded.name else ()), *index.stale(boards)]
+        stale += [
+            *(collection_page.outdated_files(loaded, scored, options) if loaded.name else ()),
+            *index.outdated_files(boards),
+        ]
         _refuse(talk, stale, len(readies), "as the finished cells say")
         return
     if loaded.name:
-        talk.line(f"all of them: {collection_page.write(loaded, scored, options)}")
-    index.write(boards)
+        talk.line(f"all of them: {collection_page.write_collection(loaded, scored, options)}")
+    index.write_index(boards)
 
 
 def _refuse(talk: Any, stale: list[str], boards: int, right: str) -> None:

@@ -25,7 +25,7 @@ def report(
 ) -> None:
     """Write a page about the finished cells of a suite: one HTML file that needs no network. Runs nothing."""
     from harness.report import html_report
-    from harness.report.leaderboard_folder import unbegun
+    from harness.report.leaderboard_folder import missing_cells_message
     from harness.run import runner
     from harness.scoring import score_run
     from harness.scoring.profiles import profile_run
@@ -37,11 +37,11 @@ def report(
     for each in loaded.suites:
         ready = make_ready(talk, each, found, options)
         cell_results = list(score_run.score_cells(ready))
-        if (missing := unbegun(ready, cell_results)) is not None:
+        if (missing := missing_cells_message(ready, cell_results)) is not None:
             raise HarnessError(missing)
         leaderboards = score_run.leaderboards_of(ready, cell_results)
         run_profile = profile_run(ready, cell_results, leaderboards, target)
-        page = html_report.write(
+        page = html_report.write_report(
             ready, cell_results, leaderboards, run_profile, Prices(price_per_label, price_per_hour)
         )
         if as_json:

@@ -59,7 +59,7 @@ def run(
     for ready in readies:
         scored.append((ready, _run_one(talk, ready, [earlier.store for earlier, _ in scored])))
     if loaded.name:
-        talk.line(f"all of them: {collection_page.write(loaded, scored, options)}")
+        talk.line(f"all of them: {collection_page.write_collection(loaded, scored, options)}")
     if any(ending.status in ("failed", "not run") for _, ended in scored for ending in ended):
         raise typer.Exit(SOME_FAILED)
 
@@ -85,8 +85,8 @@ def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
                 raise
         cell_results = list(score_run.score_cells(ready))
         leaderboards = score_run.leaderboards_of(ready, cell_results)
-        page = leaderboard_folder.write(ready, cell_results, leaderboards)
-        index.write(ready.options.output / "leaderboards")
+        page = leaderboard_folder.write_leaderboard(ready, cell_results, leaderboards)
+        index.write_index(ready.options.output / "leaderboards")
     talk.board(ready, leaderboards, page, count_by_status(cell_results), reporter.seconds)
     return cell_results
 

@@ -9,8 +9,8 @@ from harness.label import card_learning_curve
 from harness.label.learning_curve import Growth
 from harness.label.postprocess import Rules
 from harness.label.quality import Pool, Quality
-from harness.report.leaderboard_page import SIMULATED
-from harness.report.markdown import escape, table
+from harness.report.leaderboard_page import SIMULATED_NOTE
+from harness.report.markdown import escape, format_table
 from harness.statistics.intervals import Interval
 from harness.statistics.prediction_powered import PoolEstimate
 
@@ -92,7 +92,7 @@ def card(account: Account) -> str:
     parts = [
         _front(account),
         f"# {escape(origin.file)}",
-        *([f"> **{SIMULATED}**"] if origin.simulated else []),
+        *([f"> **{SIMULATED_NOTE}**"] if origin.simulated else []),
         _what(account),
         "## How good the labels are",
         _how_measured(account),
@@ -169,7 +169,7 @@ def _overall(account: Account) -> str:
         both(f"Sets of {wish.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
         ["Classes in a set, mean", "", f"{q.width:.2f}"],
     ]
-    return table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
+    return format_table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
 
 
 def _error(found: Any) -> str:
@@ -190,7 +190,10 @@ def _by_class(account: Account) -> str:
         ]
         for c, recall in q.recall.items()
     ]
-    return table(header, rows, left=("Class",)) + "\n\nA set's coverage is promised over all rows, not for each class."
+    return (
+        format_table(header, rows, left=("Class",))
+        + "\n\nA set's coverage is promised over all rows, not for each class."
+    )
 
 
 def _accepted(account: Account) -> str:
@@ -226,7 +229,7 @@ def _pool(account: Account) -> str:
         "labelled rows are a random sample of the pool. The last column counts proxy labels as the truth: it is biased "
         "by an amount that nobody knows, and stands here to be compared."
     )
-    return f"{said}\n\n{table(header, rows, left=('Mean over the pool',))}"
+    return f"{said}\n\n{format_table(header, rows, left=('Mean over the pool',))}"
 
 
 def _estimate(found: PoolEstimate) -> list[str]:
@@ -256,7 +259,7 @@ def _shift(account: Account) -> Iterable[str]:
     if shift.by_source:
         header = ["Source", "Labelled", "Unlabelled", "Outside"]
         rows = [[escape(name), *(f"{n:,}" for n in counts.values())] for name, counts in shift.by_source.items()]
-        yield table(header, rows, left=("Source",))
+        yield format_table(header, rows, left=("Source",))
 
 
 def _columns(account: Account) -> str:
@@ -275,7 +278,7 @@ def _columns(account: Account) -> str:
         ("outside_support", "the row is unlike the labelled ones"),
         ("proxy_labeler, run_id", "who said it, and in which run"),
     ]
-    return table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], left=("Column", "Meaning"))
+    return format_table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], left=("Column", "Meaning"))
 
 
 def _provenance(origin: Provenance) -> str:
@@ -287,7 +290,7 @@ def _provenance(origin: Provenance) -> str:
         ["Licence of the source", _licence(origin.licence)],
     ]
     spec = json.dumps(origin.spec, indent=1, sort_keys=True)
-    said = table(["What", "Which"], [[a, escape(b)] for a, b in rows], left=("What", "Which"))
+    said = format_table(["What", "Which"], [[a, escape(b)] for a, b in rows], left=("What", "Which"))
     return f"{said}\n\nThe labeler:\n\n```json\n{spec}\n```"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from harness.label.learning_curve import Growth
-from harness.report.markdown import escape, number, spread, table
+from harness.report.markdown import escape, format_table, mean_std, number
 from harness.statistics.intervals import Interval
 
 
@@ -34,8 +34,8 @@ def section(growth: Growth) -> Iterable[str]:
         "Each fold's labeler was also trained on random parts of its labels, each part within the next, and asked "
         "about the same rows. Accuracy as mean and standard deviation over the folds:"
     )
-    rows = [[f"{point.labels:,}", spread(point.accuracy)] for point in growth.points]
-    yield table(["Labels", "Accuracy"], rows, left=())
+    rows = [[f"{point.labels:,}", mean_std(point.accuracy)] for point in growth.points]
+    yield format_table(["Labels", "Accuracy"], rows, left=())
     yield (
         f"**{_sentence(line(growth))}** The law through these sizes is error = a n^-b + c (Hestness et al. 2017); it "
         "holds for labels that are drawn at random from the pool. The folds share most of their rows (Bengio and "
@@ -55,7 +55,7 @@ def _by_class(growth: Growth, half: str, whole: str) -> str:
         [str(c), f"{each.labelled:,}", number(each.half), number(each.whole), _gain(each.gain), f"{each.errors:.2%}"]
         for c, each in growth.by_class.items()
     ]
-    return table(header, rows, left=("Class",))
+    return format_table(header, rows, left=("Class",))
 
 
 def _by_source(growth: Growth, half: str, whole: str) -> str:
@@ -73,7 +73,7 @@ def _by_source(growth: Growth, half: str, whole: str) -> str:
         ]
         for name, each in growth.by_source.items()
     ]
-    return table(header, rows, left=("Source",))
+    return format_table(header, rows, left=("Source",))
 
 
 def _class_in_need(growth: Growth) -> str:

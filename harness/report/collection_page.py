@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.report.leaderboard_folder import differences, put
-from harness.report.leaderboard_page import SIMULATED, claims, target
-from harness.report.markdown import escape, number, place, span, spread, table
+from harness.report.leaderboard_folder import find_differences, write_files
+from harness.report.leaderboard_page import SIMULATED_NOTE, claims, target
+from harness.report.markdown import escape, format_table, mean_std, number, place, span
 from harness.run.runner import Options, Run
 from harness.scoring.collection import JointLeaderboard, joint_leaderboards
 from harness.scoring.leaderboard import CellResult, LeaderboardRow
@@ -19,19 +19,21 @@ MIXED = (
 )
 
 
-def write(collection: Collection, scored: list[tuple[Run, list[CellResult]]], options: Options) -> Path:
+def write_collection(collection: Collection, scored: list[tuple[Run, list[CellResult]]], options: Options) -> Path:
     """Write leaderboards/<name>/README.md from the finished cells of its suites; returns the file."""
     folder = options.output / "leaderboards" / str(collection.name)
-    put(folder, files(collection, scored))
+    write_files(folder, collection_files(collection, scored))
     return folder / "README.md"
 
 
-def stale(collection: Collection, scored: list[tuple[Run, list[CellResult]]], options: Options) -> list[str]:
+def outdated_files(collection: Collection, scored: list[tuple[Run, list[CellResult]]], options: Options) -> list[str]:
     """Return one line if the page on disk is not what the finished cells say now."""
-    return list(differences(options.output / "leaderboards" / str(collection.name), files(collection, scored)))
+    return list(
+        find_differences(options.output / "leaderboards" / str(collection.name), collection_files(collection, scored))
+    )
 
 
-def files(collection: Collection, scored: list[tuple[Run, list[CellResult]]]) -> dict[str, str]:
+def collection_files(collection: Collection, scored: list[tuple[Run, list[CellResult]]]) -> dict[str, str]:
     """Return {name: text}."""
     return {"README.md": markdown(collection, [run for run, _ in scored], joint_leaderboards(scored))}
 
@@ -39,7 +41,7 @@ def files(collection: Collection, scored: list[tuple[Run, list[CellResult]]]) ->
 def markdown(collection: Collection, runs: list[Run], found: list[JointLeaderboard]) -> str:
     """Return the whole page."""
     simulated = any(run.simulated for run in runs)
-    parts = [f"# {collection.name}", *([f"> **{SIMULATED}**"] if simulated else []), _suites(runs), TOGETHER]
+    parts = [f"# {collection.name}", *([f"> **{SIMULATED_NOTE}**"] if simulated else []), _suites(runs), TOGETHER]
     for joint in found:
         parts += [f"## {escape(_where(joint))}", _circumstances(joint), _ranked(joint)]
         parts += ["\n".join(f"- {claim}" for claim in told)] if (told := list(claims(joint.leaderboard))) else []
@@ -54,7 +56,7 @@ def _suites(runs: list[Run]) -> str:
     for run in runs:
         link = f"[{run.suite.name}](../{run.suite.name}/README.md)"
         rows.append([link, escape(str(run.suite.population)), escape(target(run)), str(len(run.cells))])
-    return table(header, rows, left=("Suite", "Population", "Target"))
+    return format_table(header, rows, left=("Suite", "Population", "Target"))
 
 
 def _where(joint: JointLeaderboard) -> str:
@@ -79,13 +81,13 @@ def _ranked(joint: JointLeaderboard) -> str:
         [
             place(row),
             escape(row.title),
-            *(spread(row.values.get(metric)) for metric in metrics),
+            *(mean_std(row.values.get(metric)) for metric in metrics),
             number(row.oracle_gap, signed=True),
             f"{row.ok}/{row.total}",
         ]
         for row in joint.leaderboard.rows
     ]
-    return table(["Rank", "Labeler", *map(_arrowed, metrics), "Oracle gap", "Cells"], rows)
+    return format_table(["Rank", "Labeler", *map(_arrowed, metrics), "Oracle gap", "Cells"], rows)
 
 
 def _arrowed(metric: str) -> str:
@@ -96,12 +98,12 @@ def _mixed(found: list[JointLeaderboard]) -> str:
     lines = [(joint, row) for joint in found for row in joint.leaderboard.rows if "accuracy" in row.values]
     lines.sort(key=lambda pair: (-pair[1].values["accuracy"].mean, pair[1].title, _where(pair[0])))
     header = ["Labeler", DISPLAY_NAMES["accuracy"], DISPLAY_NAMES["macro_f1"], DISPLAY_NAMES["mae"], "Where"]
-    return table(header, [list(_row(joint, row)) for joint, row in lines], left=("Labeler", "Where"))
+    return format_table(header, [list(_row(joint, row)) for joint, row in lines], left=("Labeler", "Where"))
 
 
 def _row(joint: JointLeaderboard, row: LeaderboardRow) -> Iterator[str]:
     yield escape(row.title)
-    yield from (spread(row.values.get(metric)) for metric in ("accuracy", "macro_f1", "mae"))
+    yield from (mean_std(row.values.get(metric)) for metric in ("accuracy", "macro_f1", "mae"))
     yield escape(_where(joint) + (" (leaking by design)" if _leaks(joint) else ""))
 
 

@@ -12,18 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from harness.report.csv_files import csv_cell
-from harness.report.leaderboard_folder import ABOUT, PLOTS, differences, strangers
-from harness.report.markdown import LEADING, escape, interval, number, spread
+from harness.report.leaderboard_folder import BOARD_FILE, PLOTS_FOLDER, find_differences, orphaned_files
+from harness.report.markdown import LEADER_MARK, escape, interval, mean_std, number
 from harness.report.parquet_files import (
-    AT_ONCE,
     COLUMNS,
     COVERAGE,
     PAIRS,
     RELIABILITY,
+    ROWS_PER_BATCH,
     SCORES,
     csv_copy,
     csv_name,
-    read,
+    read_parquet,
 )
 from harness.scoring.leaderboard import MeanStd
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
@@ -31,13 +31,13 @@ from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 Row = dict[str, str]
 Pair = dict[str, Any]  # one row of pairs.parquet, its names as standings.csv has them
 Cells = dict[tuple[str, str], dict[str, list[float]]]  # (comparison, labeler) -> metric -> a value a cell
-FILES = (ABOUT, "README.md", "standings.csv", PAIRS, SCORES)
-SETTINGS = f"{PLOTS}/settings.csv"
+FILES = (BOARD_FILE, "README.md", "standings.csv", PAIRS, SCORES)
+SETTINGS = f"{PLOTS_FOLDER}/settings.csv"
 METRICS = {f"{shown} {'↓' if name in LOWER_IS_BETTER else '↑'}": name for name, shown in DISPLAY_NAMES.items()}
-CLOSE = 1e-9  # of sums that were added up in another order
+ROUNDING_ERROR = 1e-9  # of sums that were added up in another order
 
 
-def boards(folder: Path) -> list[Path]:
+def find_boards(folder: Path) -> list[Path]:
     """Return the folders of boards below a folder, or the folder itself if it is one."""
     marks = [name for name in FILES if name != "README.md"]
     return sorted(
@@ -45,7 +45,7 @@ def boards(folder: Path) -> list[Path]:
     )
 
 
-def contradictions(board: Path) -> Iterator[str]:
+def find_contradictions(board: Path) -> Iterator[str]:
     """Yield a line for everything in which the files of one board contradict each other.
 
     The page's ranks, values, intervals and differences against standings.csv and scores.parquet; values and ranks of
@@ -63,7 +63,7 @@ def contradictions(board: Path) -> Iterator[str]:
     for name in COLUMNS:
         if (board / name).is_file():
             try:
-                tables[name] = read(name, board / name)
+                tables[name] = read_parquet(name, board / name)
             except ValueError as error:
                 yield f"{board / name}: {error}; write it again with harness leaderboard SUITE"
     if tables.keys() >= {SCORES, PAIRS}:
@@ -72,26 +72,26 @@ def contradictions(board: Path) -> Iterator[str]:
         except (KeyError, ValueError, TypeError) as error:
             yield f"{board}: is not as `harness leaderboard` writes it: {type(error).__name__} {error}"
     copies = {csv_name(name): csv_copy(table) for name, table in tables.items() if (board / csv_name(name)).is_file()}
-    yield from differences(board, copies)
+    yield from find_differences(board, copies)
     known = {*FILES, *named, *copies, SETTINGS}
-    yield from (f"{board / name}: belongs to no board" for name in strangers(board, known))
+    yield from (f"{board / name}: belongs to no board" for name in orphaned_files(board, known))
 
 
 def _named(page: str) -> list[str]:
     """Return the files of plots that a page links or names, and the tables of the plots of confidence."""
-    named = re.findall(r"^!\[.*\]\((.*)\)$", page, re.MULTILINE) + re.findall(rf"`({PLOTS}/[\w.-]+)`", page)
-    behind = [COVERAGE, RELIABILITY] if any(name.startswith(f"{PLOTS}/confidence-") for name in named) else []
+    named = re.findall(r"^!\[.*\]\((.*)\)$", page, re.MULTILINE) + re.findall(rf"`({PLOTS_FOLDER}/[\w.-]+)`", page)
+    behind = [COVERAGE, RELIABILITY] if any(name.startswith(f"{PLOTS_FOLDER}/confidence-") for name in named) else []
     return list(dict.fromkeys([*named, *behind]))
 
 
 def _of_tables(board: Path, page: str, tables: Mapping[str, pa.Table]) -> Iterator[str]:
     """Yield a line for everything in which page, index and tables contradict each other."""
-    about = json.loads((board / ABOUT).read_text(encoding="utf-8"))
+    about = json.loads((board / BOARD_FILE).read_text(encoding="utf-8"))
     standings, pairs = _rows(board / "standings.csv"), _pairs(tables[PAIRS])
     cells, counts = _cells(tables[SCORES], "- Protocol: record" in page)
     yield from (f"{board / 'README.md'}: {line}" for line in _of_page(page, standings, cells, counts))
     yield from (f"{board / 'standings.csv'}: {line}" for line in _of_standings(standings, pairs))
-    yield from (f"{board / ABOUT}: {line}" for line in _of_about(about, standings))
+    yield from (f"{board / BOARD_FILE}: {line}" for line in _of_about(about, standings))
 
 
 def _rows(file: Path) -> list[Row]:
@@ -107,7 +107,7 @@ def _pairs(table: pa.Table) -> list[Pair]:
 def _cells(table: pa.Table, as_record: bool) -> tuple[Cells, Counter[tuple[str, str]]]:
     """Return what a page shows of every cell, and how many cells each labeler has."""
     honest, oracle, seen = Cells(), Cells(), set()
-    for batch in table.to_batches(AT_ONCE):
+    for batch in table.to_batches(ROWS_PER_BATCH):
         for row in batch.to_pylist():
             key = csv_cell(row["comparison"]), csv_cell(row["labeler"])
             seen.add((*key, row["seed"], row["ratio"], row["fold"]))
@@ -135,7 +135,7 @@ def _of_page(page: str, standings: list[Row], cells: Cells, counts: Counter[tupl
 
 def _expected(row: Row, line: Row, values: dict[str, list[float]], count: int) -> Iterator[tuple[str, str]]:
     """Yield (column, text) of the cells of a line that the other files tell."""
-    yield "Rank", (row["rank"] or "–") + (f" {LEADING}" if row["leading"] == "True" else "")
+    yield "Rank", (row["rank"] or "–") + (f" {LEADER_MARK}" if row["leading"] == "True" else "")
     if "95 % interval" in line:
         yield "95 % interval", interval(_ends(row, "low", "high"))
     against = next(name for name in line if name.startswith("vs "))
@@ -144,7 +144,7 @@ def _expected(row: Row, line: Row, values: dict[str, list[float]], count: int) -
     yield against, number(difference, signed=True) + (f" ({ends})" if ends else "")
     ok = len(next(iter(values.values()), []))
     for name in line.keys() & METRICS.keys():
-        yield name, spread(_spread(values.get(METRICS[name], [])))
+        yield name, mean_std(_mean_std(values.get(METRICS[name], [])))
     if ok:
         yield "Cells", f"{ok}/{count}"
 
@@ -157,7 +157,7 @@ def _of_standings(standings: list[Row], pairs: list[Pair]) -> Iterator[str]:
     for pair in pairs:
         one, other = ((pair["comparison"], pair[name]) for name in ("labeler_a", "labeler_b"))
         difference = float(pair["difference"])
-        if abs(float(by_name[one]["value"]) - float(by_name[other]["value"]) - difference) > CLOSE:
+        if abs(float(by_name[one]["value"]) - float(by_name[other]["value"]) - difference) > ROUNDING_ERROR:
             yield f"{one[0]}: {one[1]} and {other[1]} do not differ by the {difference:.6g} of pairs.parquet"
         if pair["separated"]:
             winner, loser = (one, other) if (difference < 0) == wins_by_less else (other, one)
@@ -211,7 +211,7 @@ def _ends(row: Row, low: str, high: str) -> tuple[float, float] | None:
     return (float(row[low]), float(row[high])) if row[low] else None
 
 
-def _spread(values: list[float]) -> MeanStd | None:
+def _mean_std(values: list[float]) -> MeanStd | None:
     if not values:
         return None
     return MeanStd(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))

@@ -18,7 +18,7 @@ from harness.scoring.scores import MetricValue
 
 Row = dict[str, Any]
 
-AT_ONCE = 10_000  # rows of a parquet file
+ROW_GROUP_ROWS = 10_000  # rows of a parquet file
 FORMULA = ("=", "+", "-", "@", "\t")
 
 
@@ -96,10 +96,10 @@ TIMING_COLUMNS = (
 
 
 def _about_cell(cell_result: CellResult) -> Row:
-    return {"labeler": cell_result.cell.candidate.title} | _about_cut(cell_result.cell.evaluation)
+    return {"labeler": cell_result.cell.candidate.title} | _about_split(cell_result.cell.evaluation)
 
 
-def _about_cut(evaluation: EvaluationSplit) -> Row:
+def _about_split(evaluation: EvaluationSplit) -> Row:
     split = evaluation.split
     return {"comparison": evaluation.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
 
@@ -112,16 +112,19 @@ def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
     """
     for kind, name, evaluation, cost in cached_artifacts(run):
         yield (
-            {"kind": kind, "on": name} | (_about_cut(evaluation) if evaluation else {}) | {"status": "ok"} | _cost(cost)
+            {"kind": kind, "on": name}
+            | (_about_split(evaluation) if evaluation else {})
+            | {"status": "ok"}
+            | _cost_columns(cost)
         )
     for cell_result in cell_results:
         scores, on = cell_result.scores, "+".join(cell_result.cell.blocks)
-        cost = _cost(cell_result.timing) | {"parameters": scores and scores.facts.get("parameters")}
-        cost |= _searches(cell_result.timing.get("searches", []))
+        cost = _cost_columns(cell_result.timing) | {"parameters": scores and scores.facts.get("parameters")}
+        cost |= _search_columns(cell_result.timing.get("searches", []))
         yield {"kind": "cell", "on": on} | _about_cell(cell_result) | {"status": cell_result.status} | cost
 
 
-def _cost(timing: Mapping[str, Any]) -> Row:
+def _cost_columns(timing: Mapping[str, Any]) -> Row:
     memory = timing.get("memory")
     return {
         "seconds": timing.get("seconds"),
@@ -130,7 +133,7 @@ def _cost(timing: Mapping[str, Any]) -> Row:
     }
 
 
-def _searches(searches: list[dict[str, Any]]) -> Row:
+def _search_columns(searches: list[dict[str, Any]]) -> Row:
     own, shared = (
         [search["seconds"] for search in searches if search["shared"] == together] for together in (False, True)
     )
@@ -213,6 +216,6 @@ def write_tables(run: Run, cell_results: list[CellResult]) -> None:
 def _parquet(file: Path, rows: Iterator[Row], columns: dict[str, pa.DataType]) -> None:
     scratch, schema = file.with_suffix(".part"), pa.schema(list(columns.items()))
     with pq.ParquetWriter(scratch, schema) as out:
-        while batch := list(islice(rows, AT_ONCE)):
+        while batch := list(islice(rows, ROW_GROUP_ROWS)):
             out.write_table(pa.Table.from_pylist(batch, schema))
     scratch.replace(file)

@@ -17,22 +17,22 @@ from typing import Any
 from harness.errors import printable
 from harness.report import learning_curves, plots, svg
 from harness.report import tables as report_tables
-from harness.report.leaderboard_folder import put
+from harness.report.leaderboard_folder import write_files
 from harness.report.leaderboard_page import about, circumstances, claims, command, made_with, warnings
 from harness.report.svg import Figure
-from harness.report.tables import Between, Column, Sheet, shown
-from harness.report.tuning import tried
+from harness.report.tables import Column, IntervalCell, Table, format_value
+from harness.report.tuning import tuning_table
 from harness.run.runner import Run
 from harness.scoring.leaderboard import DECIMALS, CellResult, Leaderboard, LeaderboardRow, MeanStd
 from harness.scoring.profiles import MAX_DRAWN_LABELERS, RunProfile
 from harness.statistics.costs import Prices
 
-NAMED = 3  # of those ahead; the others are counted
-WHO = ("Labeler", "First", "Second")  # columns that name labelers
+MAX_NAMED_LEADERS = 3  # of those ahead; the others are counted
+LABELER_COLUMNS = ("Labeler", "First", "Second")  # columns that name labelers
 
 
 @dataclass(frozen=True)
-class Cell:
+class HtmlCell:
     """One cell as the page shows it."""
 
     text: str
@@ -45,15 +45,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class HtmlRow:
     """One row, and the labelers that it is about, one a line."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[HtmlCell, ...]
     labelers: str
 
 
 @dataclass(frozen=True)
-class Head:
+class HtmlHead:
     """The header of a column."""
 
     name: str
@@ -61,69 +61,73 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Table:
+class HtmlTable:
     """One table as the page shows it."""
 
     caption: str
-    heads: tuple[Head, ...]
-    rows: tuple[Row, ...]
+    heads: tuple[HtmlHead, ...]
+    rows: tuple[HtmlRow, ...]
     notes: tuple[str, ...]
-    twin: str  # the CSV file; "" where another button of the page saves it
+    csv_file: str  # the CSV file; "" where another button of the page saves it
     sortable: bool = True
     ranks: bool = False  # has every labeler once
     labeler: str = ""  # whom all of it is about
 
 
-def write(
+def write_report(
     run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], run_profile: RunProfile, prices: Prices
 ) -> Path:
     """Write leaderboards/<suite>/report.html and, in report/, the CSV twins of its tables; returns the page."""
     folder = run.options.output / "leaderboards" / run.suite.name
-    audit = findings(folder / "audit.csv")
-    made = [*_sheets(run, cell_results, leaderboards, run_profile, prices), *([audit] if audit else [])]
-    twins = report_tables.twins(made)
+    audit = audit_table(folder / "audit.csv")
+    made = [*_report_tables(run, cell_results, leaderboards, run_profile, prices), *([audit] if audit else [])]
+    twins = report_tables.to_csv_files(made)
     page = {"report.html": html(run, leaderboards, run_profile, made, twins)}
-    put(folder, {f"report/{name}": text for name, text in twins.items()} | page)
+    write_files(folder, {f"report/{name}": text for name, text in twins.items()} | page)
     return folder / "report.html"
 
 
-def _sheets(
+def _report_tables(
     run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], run_profile: RunProfile, prices: Prices
-) -> Iterator[Sheet]:
+) -> Iterator[Table]:
     for leaderboard in leaderboards:
-        yield report_tables.leaderboard(run, leaderboard)
-        yield report_tables.classes(leaderboard)
-        if (settings := tried(run, leaderboard)) is not None:
+        yield report_tables.leaderboard_table(run, leaderboard)
+        yield report_tables.class_table(leaderboard)
+        if (settings := tuning_table(run, leaderboard)) is not None:
             yield settings
         profiles = run_profile.of(leaderboard.title)
         if profiles:
-            yield report_tables.confidence(profiles, run_profile.target)
-            yield report_tables.coverage(profiles)
-            yield report_tables.reliability(profiles)
-            yield report_tables.costs(profiles, run_profile.target, prices)
-            yield from map(report_tables.confusion, profiles)
+            yield report_tables.confidence_table(profiles, run_profile.target)
+            yield report_tables.coverage_table(profiles)
+            yield report_tables.reliability_table(profiles)
+            yield report_tables.cost_table(profiles, run_profile.target, prices)
+            yield from map(report_tables.confusion_table, profiles)
         for overlap in run_profile.overlaps:
             if overlap.comparison == leaderboard.title:
-                yield report_tables.shared(overlap)
-                yield report_tables.ensemble(overlap)
+                yield report_tables.shared_error_table(overlap)
+                yield report_tables.ensemble_table(overlap)
     if run_profile.curves:
-        yield learning_curves.fits(run_profile)
-        yield learning_curves.points(run_profile.curves)
-    yield report_tables.failures(cell_results)
+        yield learning_curves.fits_table(run_profile)
+        yield learning_curves.points_table(run_profile.curves)
+    yield report_tables.failure_table(cell_results)
 
 
-def findings(file: Path) -> Sheet | None:
+def audit_table(file: Path) -> Table | None:
     """Return what an audit of this suite has found, if there was one."""
     if not file.is_file():
         return None
     with file.open(encoding="utf-8", newline="") as lines:
         read = [row for row in csv.DictReader(lines) if row.get("check") in ("remark", "verdict")]
     rows = [(row["what"], row["labeler"] or "the data", row["value"]) for row in read]
-    return Sheet("audit", "Audit", tuple(map(Column, ("Finding", "Labeler", "Why"))), tuple(rows))
+    return Table("audit", "Audit", tuple(map(Column, ("Finding", "Labeler", "Why"))), tuple(rows))
 
 
 def html(
-    run: Run, leaderboards: list[Leaderboard], run_profile: RunProfile, made: list[Sheet], twins: dict[str, str]
+    run: Run,
+    leaderboards: list[Leaderboard],
+    run_profile: RunProfile,
+    all_tables: list[Table],
+    csv_files: dict[str, str],
 ) -> str:
     """Return the whole page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -136,12 +140,12 @@ def html(
     script = (folder / "report.js").read_text(encoding="utf-8")
     most = max(leaderboards, key=lambda each: max(each.n_train))  # what is folded of the others is open of this one
     sections = [
-        _comparison(run, leaderboard, place, run_profile, made, leaderboard is most)
+        _comparison(run, leaderboard, place, run_profile, all_tables, leaderboard is most)
         for place, leaderboard in enumerate(leaderboards, 1)
     ]
     curves = [
         {"title": printable(family), "figures": [_figure(run, figure) for figure in drawn]}
-        for family, drawn in plots.learning(run_profile).items()
+        for family, drawn in plots.learning_figures(run_profile).items()
     ]
     named = [(each["id"], each["title"]) for each in sections]
     named += [("curves", "Learning curves")] if curves else []
@@ -151,32 +155,32 @@ def html(
         simulated=run.simulated,
         warnings=warnings(run),
         about=[(term, printable(text)) for term, text in about(run)],
-        ahead=printable(_ahead(most)),
+        ahead=printable(_leaders(most)),
         parts=[{"id": place, "title": title} for place, title in named],
         comparisons=sections,
         curves=curves,
-        fits=_only(made, "fits"),
-        refused=next((learning_curves.refused(sheet) for sheet in made if sheet.file == "fits"), ""),
-        points=_only(made, "curves"),
-        audit=_only(made, "audit"),
-        failures=_only(made, "failures"),
+        fits=_only_table(all_tables, "fits"),
+        refused=next((learning_curves.refusal_reason(table) for table in all_tables if table.file == "fits"), ""),
+        points=_only_table(all_tables, "curves"),
+        audit=_only_table(all_tables, "audit"),
+        failures=_only_table(all_tables, "failures"),
         command=printable(command(run)),
         file=printable(command(run)).split()[2],
         made_with=made_with(run),
-        twins=Markup(as_json(twins)),
+        twins=Markup(as_json(csv_files)),
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _ahead(leaderboard: Leaderboard) -> str:
+def _leaders(leaderboard: Leaderboard) -> str:
     """Say who is ahead, as far as that can be said, with how many labels."""
     first = leaderboard.leaders
     if not first:
         return f"{leaderboard.title}: nobody is told from another." if leaderboard.standings else ""
-    named = ", ".join(f"{row.title} ({_value(row)})" for row in first[:NAMED])
-    more = f" and {len(first) - NAMED} more" if len(first) > NAMED else ""
+    named = ", ".join(f"{row.title} ({_value(row)})" for row in first[:MAX_NAMED_LEADERS])
+    more = f" and {len(first) - MAX_NAMED_LEADERS} more" if len(first) > MAX_NAMED_LEADERS else ""
     if not any(row.standing and row.standing.leading for row in first):
         return f"{leaderboard.title}: first by number {named}{more}; nothing is claimed."
     if len(first) == 1:
@@ -195,12 +199,12 @@ def as_json(value: Any) -> str:
 
 
 def _comparison(
-    run: Run, leaderboard: Leaderboard, place: int, run_profile: RunProfile, made: list[Sheet], unfolded: bool
+    run: Run, leaderboard: Leaderboard, place: int, run_profile: RunProfile, all_tables: list[Table], unfolded: bool
 ) -> dict[str, Any]:
-    mine = [sheet for sheet in made if ("comparison", leaderboard.title) in sheet.about]
-    tables = {sheet.file: table(sheet) for sheet in mine if sheet.file != "confusion"}
+    mine = [table for table in all_tables if ("comparison", leaderboard.title) in table.about]
+    tables = {table.file: to_html(table) for table in mine if table.file != "confusion"}
     drawn = {profile.title for profile in run_profile.of(leaderboard.title)[:MAX_DRAWN_LABELERS]}
-    matrices = [sheet for sheet in mine if sheet.file == "confusion" and sheet.title in drawn]
+    matrices = [table for table in mine if table.file == "confusion" and table.title in drawn]
     return {
         "id": f"comparison-{place}",
         "title": printable(leaderboard.title),
@@ -209,10 +213,10 @@ def _comparison(
         "open": unfolded,
         "leaderboard": replace(tables["leaderboard"], ranks=True),
         "classes": tables["classes"] if tables["classes"].rows else None,
-        "figures": [_figure(run, figure) for figure in plots.trusted(run_profile, leaderboard.title, place)],
+        "figures": [_figure(run, figure) for figure in plots.confidence_figures(run_profile, leaderboard.title, place)],
         **{name: tables.get(name) for name in ("confidence", "coverage", "reliability")},
         "confusions": [
-            replace(table(sheet), sortable=False, twin="", labeler=printable(sheet.title)) for sheet in matrices
+            replace(to_html(table), sortable=False, twin="", labeler=printable(table.title)) for table in matrices
         ],
         "more": [tables[name] for name in ("settings", "shared_errors", "ensemble", "costs") if name in tables],
     }
@@ -221,76 +225,78 @@ def _comparison(
 def _figure(run: Run, figure: Figure) -> dict[str, Any]:
     from markupsafe import Markup
 
-    drawn = svg.svg(figure, run.simulated, standalone=False)
+    drawn = svg.draw_svg(figure, run.simulated, standalone=False)
     caption = ("SIMULATED DATA: " if run.simulated else "") + printable(figure.title)
     return {"svg": Markup(drawn), "caption": caption}
 
 
-def _only(made: list[Sheet], file: str) -> Table | None:
-    found = [sheet for sheet in made if sheet.file == file and sheet.rows]
-    return table(found[0]) if found else None
+def _only_table(all_tables: list[Table], file: str) -> HtmlTable | None:
+    found = [table for table in all_tables if table.file == file and table.rows]
+    return to_html(found[0]) if found else None
 
 
-def table(sheet: Sheet) -> Table:
+def to_html(table: Table) -> HtmlTable:
     """Return a sheet as the page shows it: without columns that tell nothing, such as the cells where all are done."""
-    if sheet.file == "leaderboard":
-        sheet = _with_missing_cells(sheet)
-    if sheet.file in ("leaderboard", "fits"):
-        sheet = sheet.without(sheet.empty)
+    if table.file == "leaderboard":
+        table = _with_missing_cells(table)
+    if table.file in ("leaderboard", "fits"):
+        table = table.without(table.empty)
     numeric = [
-        all(not isinstance(row[i], str) for row in sheet.rows) and any(row[i] is not None for row in sheet.rows)
-        for i in range(len(sheet.columns))
+        all(not isinstance(row[i], str) for row in table.rows) and any(row[i] is not None for row in table.rows)
+        for i in range(len(table.columns))
     ]
-    heads = [Head(printable(column.name), number) for column, number in zip(sheet.columns, numeric, strict=True)]
-    scale = _scale(sheet)
+    heads = [HtmlHead(printable(column.name), number) for column, number in zip(table.columns, numeric, strict=True)]
+    scale = _scale(table)
     rows = []
-    for values in sheet.rows:
-        whole = sum(value for value, column in zip(values, sheet.columns, strict=True) if column.shade == "row")
-        cells = [_cell(*pair, whole, scale) for pair in zip(sheet.columns, values, numeric, strict=True)]
-        first = next((i for i, column in enumerate(sheet.columns) if column.name in WHO), 0)
+    for values in table.rows:
+        whole = sum(value for value, column in zip(values, table.columns, strict=True) if column.shade == "row")
+        cells = [_cell(*pair, whole, scale) for pair in zip(table.columns, values, numeric, strict=True)]
+        first = next((i for i, column in enumerate(table.columns) if column.name in LABELER_COLUMNS), 0)
         cells[first] = replace(cells[first], header=True)
-        who = [str(value) for value, column in zip(values, sheet.columns, strict=True) if column.name in WHO]
-        rows.append(Row(tuple(cells), "\n".join(map(printable, who))))
-    notes = tuple(map(printable, sheet.notes))
-    return Table(printable(sheet.title), tuple(heads), tuple(rows), notes, f"{sheet.file}.csv")
+        who = [
+            str(value) for value, column in zip(values, table.columns, strict=True) if column.name in LABELER_COLUMNS
+        ]
+        rows.append(HtmlRow(tuple(cells), "\n".join(map(printable, who))))
+    notes = tuple(map(printable, table.notes))
+    return HtmlTable(printable(table.title), tuple(heads), tuple(rows), notes, f"{table.file}.csv")
 
 
-def _with_missing_cells(board: Sheet) -> Sheet:
+def _with_missing_cells(board: Table) -> Table:
     """Make one column, "2/3", of a leaderboard's last two, the cells that are finished and all; empty where all are."""
     counts = [None if row[-2] == row[-1] else f"{row[-2]}/{row[-1]}" for row in board.rows]
     rows = tuple((*row[:-2], count) for row, count in zip(board.rows, counts, strict=True))
     return replace(board, columns=(*board.columns[:-2], board.columns[-1]), rows=rows)
 
 
-def _scale(sheet: Sheet) -> tuple[float, float] | None:
+def _scale(table: Table) -> tuple[float, float] | None:
     """Return the least and the largest end of the intervals in the column that has bars."""
     ends = (
-        [end for row in sheet.rows for value in row[:4] for end in _ends(value)] if sheet.file == "leaderboard" else []
+        [end for row in table.rows for value in row[:4] for end in _ends(value)] if table.file == "leaderboard" else []
     )
     return (min(ends), max(ends)) if ends and max(ends) > min(ends) else None
 
 
 def _ends(value: Any) -> tuple[float, ...]:
-    return (value.low, value.high) if isinstance(value, Between) else ()
+    return (value.low, value.high) if isinstance(value, IntervalCell) else ()
 
 
-def _cell(column: Column, value: Any, numeric: bool, whole: float, scale: tuple[float, float] | None) -> Cell:
+def _cell(column: Column, value: Any, numeric: bool, whole: float, scale: tuple[float, float] | None) -> HtmlCell:
     if value is None:
-        return Cell("", numeric)
+        return HtmlCell("", numeric)
     if isinstance(value, str):
-        return Cell(printable(value))
-    text = shown(column, value)
-    if isinstance(value, Between):
-        return Cell(text, numeric, repr(value.low), bar=_bar(value, scale))
+        return HtmlCell(printable(value))
+    text = format_value(column, value)
+    if isinstance(value, IntervalCell):
+        return HtmlCell(text, numeric, repr(value.low), bar=_bar(value, scale))
     mean = value.mean if isinstance(value, MeanStd) else value
     if column.shade == "row":
         share = value / whole if whole else 0.0
-        return Cell(f"{share:.2f}", numeric, repr(share), f"{share:.3f}", title=f"{value:,} of {whole:,} rows")
+        return HtmlCell(f"{share:.2f}", numeric, repr(share), f"{share:.3f}", title=f"{value:,} of {whole:,} rows")
     shade = f"{min(max(mean, 0.0), 1.0):.3f}" if column.shade else None
-    return Cell(text, numeric, repr(float(mean)), shade)
+    return HtmlCell(text, numeric, repr(float(mean)), shade)
 
 
-def _bar(value: Between, scale: tuple[float, float] | None) -> tuple[float, float, float] | None:
+def _bar(value: IntervalCell, scale: tuple[float, float] | None) -> tuple[float, float, float] | None:
     if scale is None:
         return None
     low, high = ((end - scale[0]) / (scale[1] - scale[0]) * 96 + 2 for end in (value.low, value.high))

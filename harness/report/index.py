@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.report.csv_files import Row, to_csv
-from harness.report.leaderboard_folder import ABOUT, differences, put
-from harness.report.markdown import escape, table
+from harness.report.leaderboard_folder import BOARD_FILE, find_differences, write_files
+from harness.report.markdown import escape, format_table
 
-NAMED = 3  # of a leading group; the others are counted
+MAX_NAMED_LEADERS = 3  # of a leading group; the others are counted
 HEADER = (
     "Board",
     "Data",
@@ -22,25 +22,25 @@ HEADER = (
 )
 
 
-def write(boards: Path) -> None:
+def write_index(boards: Path) -> None:
     """Write README.md and README.csv about every board below the folder `boards`."""
-    put(boards, files(boards))
+    write_files(boards, index_files(boards))
 
 
-def stale(boards: Path) -> list[str]:
+def outdated_files(boards: Path) -> list[str]:
     """Return one line for each file of the index that is not what the boards say."""
-    return list(differences(boards, files(boards)))
+    return list(find_differences(boards, index_files(boards)))
 
 
-def files(boards: Path) -> dict[str, str]:
+def index_files(boards: Path) -> dict[str, str]:
     """Return {name: text} of the index."""
-    found = list(_read(boards))
+    found = list(_read_boards(boards))
     return {"README.md": _page(found), "README.csv": to_csv(map(_record, found))}
 
 
-def _read(boards: Path) -> Iterator[Mapping[str, Any]]:
+def _read_boards(boards: Path) -> Iterator[Mapping[str, Any]]:
     """Yield what the boards say of themselves, in the order of their names; a file that says nothing is passed over."""
-    for file in sorted(boards.glob(f"*/{ABOUT}")):
+    for file in sorted(boards.glob(f"*/{BOARD_FILE}")):
         try:
             about = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -54,7 +54,10 @@ def _page(found: list[Mapping[str, Any]]) -> str:
     for simulated, heading in ((False, "On real data"), (True, "On SIMULATED DATA")):
         rows = [list(_row(about)) for about in found if bool(about.get("simulated")) == simulated]
         if rows:
-            parts += [f"## {heading}", table(list(HEADER), rows, left=[name for name in HEADER if name != "Labelers"])]
+            parts += [
+                f"## {heading}",
+                format_table(list(HEADER), rows, left=[name for name in HEADER if name != "Labelers"]),
+            ]
     leading = (
         "Leading: the labelers that none is significantly better than; where ranks claim nothing, the first by number."
     )
@@ -69,9 +72,12 @@ def _row(about: Mapping[str, Any]) -> Iterator[str]:
     yield str(int(about.get("labelers", 0)))
     yield escape(str(about.get("comparison", "")))
     leading = [escape(str(title)) for title in about.get("leading", ())]
-    more = len(leading) - NAMED
+    more = len(leading) - MAX_NAMED_LEADERS
     # Names have commas in them.
-    yield "; ".join(leading[:NAMED]) + (f" and {more} more" if more > 0 else "") or "nobody is told from another"
+    yield (
+        "; ".join(leading[:MAX_NAMED_LEADERS]) + (f" and {more} more" if more > 0 else "")
+        or "nobody is told from another"
+    )
     yield escape(str(about.get("command", "")))
 
 

@@ -17,57 +17,71 @@ from harness.report.csv_files import (
     to_csv,
     write_tables,
 )
-from harness.report.labeler_tables import details
+from harness.report.labeler_tables import labeler_tables
 from harness.report.leaderboard_page import command, markdown, target
-from harness.report.parquet_files import COLUMNS, PAIRS, SCORES, csv_copy, csv_name, read, same, to_parquet
+from harness.report.parquet_files import (
+    COLUMNS,
+    PAIRS,
+    SCORES,
+    csv_copy,
+    csv_name,
+    has_same_rows,
+    read_parquet,
+    to_parquet,
+)
 from harness.report.svg import Figure
-from harness.report.tuning import tried
+from harness.report.tuning import tuning_table
 from harness.run.runner import Run
 from harness.scoring.leaderboard import CellResult, Leaderboard
 from harness.scoring.profiles import RunProfile, profile_run
 
-ABOUT = "board.json"  # what the index says of a board
-PLOTS = "plots"
+BOARD_FILE = "board.json"  # what the index says of a board
+PLOTS_FOLDER = "plots"
 SUFFIXES = (".svg", ".csv", ".parquet")
-OWN = {*map(csv_name, COLUMNS), *COLUMNS}
+BOARD_TABLES = {*map(csv_name, COLUMNS), *COLUMNS}
 
 
-def write(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], csv: bool = False) -> Path:
+def write_leaderboard(
+    run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], csv: bool = False
+) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; return the page.
 
     With `csv` its long tables are also written as CSV.
     """
     folder = run.options.output / "leaderboards" / run.suite.name
-    made = files(run, cell_results, leaderboards)
+    made = leaderboard_files(run, cell_results, leaderboards)
     if csv:
         made |= csv_copies(made)
-    put(folder, made | {"timings.csv": to_csv(timing_rows(run, cell_results), TIMING_COLUMNS)})
-    for name in strangers(folder, made):
-        if name.startswith(f"{PLOTS}/") or name in OWN:  # what else lies here, somebody has put here
+    write_files(folder, made | {"timings.csv": to_csv(timing_rows(run, cell_results), TIMING_COLUMNS)})
+    for name in orphaned_files(folder, made):
+        if name.startswith(f"{PLOTS_FOLDER}/") or name in BOARD_TABLES:  # what else lies here, somebody has put here
             (folder / name).unlink()
     write_tables(run, cell_results)
     return folder / "README.md"
 
 
-def files(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]) -> dict[str, str | bytes]:
+def leaderboard_files(
+    run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]
+) -> dict[str, str | bytes]:
     """Return {name: content} of what does not change when the suite runs again."""
     run_profile = profile_run(run, cell_results, leaderboards)
-    learning = plots.learning(run_profile)
+    learning = plots.learning_figures(run_profile)
     trusted = {
-        each.title: plots.trusted(run_profile, each.title, place) for place, each in enumerate(leaderboards, start=1)
+        each.title: plots.confidence_figures(run_profile, each.title, place)
+        for place, each in enumerate(leaderboards, start=1)
     }
     drawn = [figure for group in (*learning.values(), *trusted.values()) for figure in group]
-    tables = {each.title: table for each in leaderboards if (table := tried(run, each)) is not None}
-    fits = learning_curves.fits(run_profile)
-    page = markdown(run, leaderboards, details(cell_results), _links(trusted), _links(learning), fits, tables)
+    tables = {each.title: table for each in leaderboards if (table := tuning_table(run, each)) is not None}
+    fits = learning_curves.fits_table(run_profile)
+    page = markdown(run, leaderboards, labeler_tables(cell_results), _links(trusted), _links(learning), fits, tables)
     return {
         "README.md": page,
         "standings.csv": to_csv(standing_rows(leaderboards)),
         SCORES: to_parquet(SCORES, score_rows(cell_results)),
         PAIRS: to_parquet(PAIRS, pair_rows(leaderboards)),
-        ABOUT: json.dumps(_about(run, leaderboards), indent=1, ensure_ascii=False) + "\n",
-        **{f"{PLOTS}/{figure.name}.svg": svg.svg(figure, run.simulated) for figure in drawn},
-        **dict(_plotted([*_sheets(run_profile, leaderboards), *tables.values()])),
+        BOARD_FILE: json.dumps(_about(run, leaderboards), indent=1, ensure_ascii=False) + "\n",
+        **{f"{PLOTS_FOLDER}/{figure.name}.svg": svg.draw_svg(figure, run.simulated) for figure in drawn},
+        **dict(_plot_files([*_plot_tables(run_profile, leaderboards), *tables.values()])),
     }
 
 
@@ -76,18 +90,18 @@ def copy(folder: Path) -> None:
     for name in COLUMNS:
         if (file := folder / name).is_file():
             try:
-                put(folder, {csv_name(name): csv_copy(read(name, file))})
+                write_files(folder, {csv_name(name): csv_copy(read_parquet(name, file))})
             except ValueError as error:
                 raise HarnessError(f"{file}: {error}") from None
 
 
-def csv_copies(made: Mapping[str, str | bytes]) -> dict[str, str]:
+def csv_copies(files: Mapping[str, str | bytes]) -> dict[str, str]:
     """Return {name: text} of the CSV copies of the long tables among some files."""
-    long = {name: content for name, content in made.items() if isinstance(content, bytes)}
-    return {csv_name(name): csv_copy(read(name, content)) for name, content in long.items()}
+    long = {name: content for name, content in files.items() if isinstance(content, bytes)}
+    return {csv_name(name): csv_copy(read_parquet(name, content)) for name, content in long.items()}
 
 
-def unbegun(run: Run, cell_results: list[CellResult]) -> str | None:
+def missing_cells_message(run: Run, cell_results: list[CellResult]) -> str | None:
     """Say what is missing where no cell has run: a board of nothing would take the place of one that says something."""
     if any(cell_result.status != "not run" for cell_result in cell_results):
         return None
@@ -95,7 +109,7 @@ def unbegun(run: Run, cell_results: list[CellResult]) -> str | None:
     return f"no cell of {run.suite.name} has run in {folder}, with these options; run it first: {command(run)}"
 
 
-def stale(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]) -> list[str]:
+def outdated_files(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]) -> list[str]:
     """Return one line for every file of the board on disk that is not what the finished cells say now."""
     folder = run.options.output / "leaderboards" / run.suite.name
     if not any(cell_result.scores for cell_result in cell_results):
@@ -103,29 +117,32 @@ def stale(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboa
             f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by; whether the "
             f"files of its board agree with each other says harness leaderboard {folder} --check"
         )
-    made = files(run, cell_results, leaderboards)
+    made = leaderboard_files(run, cell_results, leaderboards)
     made |= {name: text for name, text in csv_copies(made).items() if (folder / name).is_file()}
-    return [*differences(folder, made), *(f"{folder / name}: belongs to no board" for name in strangers(folder, made))]
+    return [
+        *find_differences(folder, made),
+        *(f"{folder / name}: belongs to no board" for name in orphaned_files(folder, made)),
+    ]
 
 
-def differences(folder: Path, made: Mapping[str, str | bytes]) -> Iterator[str]:
+def find_differences(folder: Path, files: Mapping[str, str | bytes]) -> Iterator[str]:
     """Yield one line for every file in a folder that is missing or differs; of a page, which part differs first."""
-    for name, content in made.items():
+    for name, content in files.items():
         file = folder / name
         if not file.is_file():
             yield f"{file}: is missing"
             continue
         found = file.read_bytes()
         if isinstance(content, bytes):
-            if not same(name, found, content):
+            if not has_same_rows(name, found, content):
                 yield f"{file}: is stale"
         elif found != content.encode():
             yield f"{file}: is stale{_part(found.decode(errors='replace'), content) if name.endswith('.md') else ''}"
 
 
-def put(folder: Path, made: Mapping[str, str | bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files, each at once: a reader sees the old one or the new one."""
-    for name, content in made.items():
+    for name, content in files.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_name(f"{file.name}.{os.getpid()}.part")  # two runs may write the index at a time
@@ -142,36 +159,40 @@ def _part(found: str, made: str) -> str:
     return f", from section {parts[first].partition(chr(10))[0]!r} on"
 
 
-def strangers(folder: Path, made: Container[str]) -> list[str]:
+def orphaned_files(folder: Path, names: Container[str]) -> list[str]:
     """Return the plots, tables of plots, and long tables and copies of them that are not among a board's files."""
-    plotted = sorted(f"{PLOTS}/{file.name}" for file in (folder / PLOTS).glob("*") if file.suffix in SUFFIXES)
-    long = sorted(file.name for file in folder.iterdir() if file.suffix == ".parquet" or file.name in OWN)
-    return [name for name in (*plotted, *long) if name not in made]
+    plotted = sorted(
+        f"{PLOTS_FOLDER}/{file.name}" for file in (folder / PLOTS_FOLDER).glob("*") if file.suffix in SUFFIXES
+    )
+    long = sorted(file.name for file in folder.iterdir() if file.suffix == ".parquet" or file.name in BOARD_TABLES)
+    return [name for name in (*plotted, *long) if name not in names]
 
 
 def _links(drawn: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]]:
-    return {of: [(figure.title, f"{PLOTS}/{figure.name}.svg") for figure in group] for of, group in drawn.items()}
+    return {
+        of: [(figure.title, f"{PLOTS_FOLDER}/{figure.name}.svg") for figure in group] for of, group in drawn.items()
+    }
 
 
-def _sheets(run_profile: RunProfile, leaderboards: list[Leaderboard]) -> Iterator[report_tables.Sheet]:
+def _plot_tables(run_profile: RunProfile, leaderboards: list[Leaderboard]) -> Iterator[report_tables.Table]:
     if run_profile.curves:
-        yield learning_curves.points(run_profile.curves)
-        yield learning_curves.fits(run_profile)
+        yield learning_curves.points_table(run_profile.curves)
+        yield learning_curves.fits_table(run_profile)
     for leaderboard in leaderboards:
         profiles = run_profile.of(leaderboard.title)
         if profiles:
-            yield report_tables.coverage(profiles)
-            yield report_tables.reliability(profiles)
+            yield report_tables.coverage_table(profiles)
+            yield report_tables.reliability_table(profiles)
 
 
-def _plotted(tabled: list[report_tables.Sheet]) -> Iterator[tuple[str, str | bytes]]:
+def _plot_files(tables: list[report_tables.Table]) -> Iterator[tuple[str, str | bytes]]:
     """Yield (name, content) of the tables of the plots, each from its sheets; those of many points as parquet."""
-    for stem in dict.fromkeys(sheet.file for sheet in tabled):
-        alike = [sheet for sheet in tabled if sheet.file == stem]
-        if (name := f"{PLOTS}/{stem}.parquet") in COLUMNS:
-            yield name, to_parquet(name, (row for sheet in alike for row in sheet.records()))
+    for stem in dict.fromkeys(table.file for table in tables):
+        alike = [table for table in tables if table.file == stem]
+        if (name := f"{PLOTS_FOLDER}/{stem}.parquet") in COLUMNS:
+            yield name, to_parquet(name, (row for table in alike for row in table.records()))
         else:
-            yield from ((f"{PLOTS}/{file}", text) for file, text in report_tables.twins(alike).items())
+            yield from ((f"{PLOTS_FOLDER}/{file}", text) for file, text in report_tables.to_csv_files(alike).items())
 
 
 def _about(run: Run, leaderboards: list[Leaderboard]) -> dict[str, object]:

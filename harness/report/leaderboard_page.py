@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 import harness
-from harness.report.labeler_tables import Detail
-from harness.report.learning_curves import refused
-from harness.report.markdown import LEADING, escape, interval, number, place, sentence, span, spread, table
-from harness.report.tables import Sheet
+from harness.report.labeler_tables import LabelerTable
+from harness.report.learning_curves import refusal_reason
+from harness.report.markdown import LEADER_MARK, escape, format_table, interval, mean_std, number, place, sentence, span
+from harness.report.tables import Table
 from harness.report.tuning import headline
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
@@ -24,13 +24,13 @@ from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.statistics.significance import MIN_UNITS
 from harness.utils.hashing import library_versions
 
-CURVE = (
+CURVE_NOTE = (
     "The ratios of one splitter are one curve, not independent trials: their train sets are nested and their test rows "
     "shared. `harness compare SUITE --labelers A B` compares curves by one summary a seed, the mean over the ratios."
 )
-SIMULATED = "SIMULATED DATA: nothing on this page says anything about real data."
-LEAKING = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
-REASONS = ("Splits", "Labeler", "Of", "Why not")  # columns of the fits that hold words
+SIMULATED_NOTE = "SIMULATED DATA: nothing on this page says anything about real data."
+LEAKING_NOTE = "LEAKING BY DESIGN: rows of this population are repeated, so train and test share rows."
+REASONS_HEADER = ("Splits", "Labeler", "Of", "Why not")  # columns of the fits that hold words
 
 Links = Mapping[str, list[tuple[str, str]]]
 """(title, file) of the plots of a comparison, or of a kind of split."""
@@ -39,33 +39,33 @@ Links = Mapping[str, list[tuple[str, str]]]
 def markdown(
     run: Run,
     leaderboards: list[Leaderboard],
-    inside: Mapping[tuple[str, str], list[Detail]],
+    details: Mapping[tuple[str, str], list[LabelerTable]],
     plots: Links,
     curves: Links,
-    fits: Sheet,
-    settings: Mapping[str, Sheet],
+    fits: Table,
+    tuning: Mapping[str, Table],
 ) -> str:
-    """Return the whole page; `inside` has the details of (comparison, labeler), `curves` the plots over train sizes,
-    `settings` of a comparison whether its methods were tuned alike.
+    """Return the whole page; `details` has the details of (comparison, labeler), `curves` the plots over train sizes,
+    `tuning` of a comparison whether its methods were tuned alike.
     """
     parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run)), _about(run)]
     for leaderboard in leaderboards:
-        parts += [f"## {escape(leaderboard.title)}", circumstances(leaderboard), _board(run, leaderboard)]
+        parts += [f"## {escape(leaderboard.title)}", circumstances(leaderboard), _leaderboard(run, leaderboard)]
         parts += list(_notes(run, leaderboard))
-        if leaderboard.title in settings:
-            tried = settings[leaderboard.title]
+        if leaderboard.title in tuning:
+            tried = tuning[leaderboard.title]
             parts.append(f"<details>\n<summary>{headline(tried)}</summary>")
-            parts += [*_sheet(tried, left=("Method", "Best")), "</details>"]
+            parts += [*_table(tried, left=("Method", "Best")), "</details>"]
         parts += list(_by_source(leaderboard))
         parts += _pictures(plots.get(leaderboard.title, []))
         parts += [
-            _inside(row, tables) for row in leaderboard.rows if (tables := inside.get((leaderboard.title, row.title)))
+            _details(row, tables) for row in leaderboard.rows if (tables := details.get((leaderboard.title, row.title)))
         ]
     if curves:
         parts += ["## Learning curves", *(part for each in curves.values() for part in _pictures(each)), *_fits(fits)]
     if any(_splitter(one) == _splitter(other) for one, other in combinations(leaderboards, 2)):
-        parts.append(CURVE)
-    parts += ["## Run it again", _again(run)]
+        parts.append(CURVE_NOTE)
+    parts += ["## Run it again", _reproduction(run)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -73,21 +73,21 @@ def _pictures(links: list[tuple[str, str]]) -> list[str]:
     return [f"![{escape(title)}]({file})" for title, file in links]
 
 
-def _sheet(sheet: Sheet, left: tuple[str, ...]) -> Iterator[str]:
-    rows = [[escape(sheet.shown(i, cell)) for i, cell in enumerate(row)] for row in sheet.rows]
-    yield table([escape(column.name) for column in sheet.columns], rows, left=left)
-    yield "\n".join(f"- {sentence(note)}" for note in sheet.notes)
+def _table(table: Table, left: tuple[str, ...]) -> Iterator[str]:
+    rows = [[escape(table.format_cell(i, cell)) for i, cell in enumerate(row)] for row in table.rows]
+    yield format_table([escape(column.name) for column in table.columns], rows, left=left)
+    yield "\n".join(f"- {sentence(note)}" for note in table.notes)
 
 
-def _fits(fits: Sheet) -> Iterator[str]:
+def _fits(fits: Table) -> Iterator[str]:
     """Yield the fits of accuracy; those of the other scores are in their CSV."""
     chosen = replace(fits, rows=tuple(row for row in fits.rows if row[2] == DISPLAY_NAMES["accuracy"]))
-    why = refused(chosen)
-    yield from [f"No curve is fitted: {escape(why)}."] if why else _sheet(chosen, REASONS)
+    why = refusal_reason(chosen)
+    yield from [f"No curve is fitted: {escape(why)}."] if why else _table(chosen, REASONS_HEADER)
     yield "Every point and every fit is in `plots/curves.parquet` and `plots/fits.csv`."
 
 
-def terminal(run: Run, leaderboards: list[Leaderboard], console: Console) -> None:
+def print_leaderboards(run: Run, leaderboards: list[Leaderboard], console: Console) -> None:
     """Print one table for each comparison."""
     for warning in warnings(run):
         console.print(warning, style="bold yellow", markup=False)
@@ -97,7 +97,7 @@ def terminal(run: Run, leaderboards: list[Leaderboard], console: Console) -> Non
         # Where the terminal is narrow, the classes go first, then what stands furthest to the right.
         order = sorted(range(len(columns)), key=lambda i: ("(n=" in columns[i][0], i))
         kept = sorted(i for place, i in enumerate(order) if sum(widths[j] for j in order[: place + 1]) < console.width)
-        board = Table(title=leaderboard.title, title_justify="left", header_style="bold")
+        board = RichTable(title=leaderboard.title, title_justify="left", header_style="bold")
         for i in kept:
             board.add_column(columns[i][0], justify="left" if columns[i][0] == "Labeler" else "right", no_wrap=True)
         for row in zip(*(columns[i][1:] for i in kept), strict=True):
@@ -111,9 +111,9 @@ def _splitter(leaderboard: Leaderboard) -> str:
 
 def warnings(run: Run) -> list[str]:
     """Return what every page of this run is headed by."""
-    found = [SIMULATED] if run.simulated else []
+    found = [SIMULATED_NOTE] if run.simulated else []
     if run.dataset.oversampled:
-        found.append(LEAKING)
+        found.append(LEAKING_NOTE)
     if run.suite.protocol == "record":
         found.append("ORACLE NUMBERS (protocol: record): the best checkpoint was chosen on the test rows.")
     return found
@@ -152,9 +152,9 @@ def circumstances(leaderboard: Leaderboard) -> str:
     )
 
 
-def _board(run: Run, leaderboard: Leaderboard) -> str:
+def _leaderboard(run: Run, leaderboard: Leaderboard) -> str:
     header, *rows = _rows(run, leaderboard)
-    return table([escape(cell) for cell in header], [[escape(cell) for cell in row] for row in rows])
+    return format_table([escape(cell) for cell in header], [[escape(cell) for cell in row] for row in rows])
 
 
 def _rows(run: Run, leaderboard: Leaderboard) -> Iterator[list[str]]:
@@ -170,12 +170,12 @@ def _columns(run: Run, leaderboard: Leaderboard) -> Iterator[tuple[str, Callable
     primary = run.suite.metrics.primary
     yield "Rank", place
     yield "Labeler", lambda row: row.title
-    yield _arrowed(primary), lambda row: spread(row.values.get(primary))
+    yield _arrowed(primary), lambda row: mean_std(row.values.get(primary))
     if any(row.standing for row in leaderboard.rows):
         yield "95 % interval", lambda row: interval(row.standing.interval if row.standing else None)
     yield f"vs {run.suite.metrics.baseline}", _against
     for metric in (m for m in ("accuracy", "macro_f1", "mae") if m != primary):
-        yield _arrowed(metric), lambda row, metric=metric: spread(row.values.get(metric))  # type: ignore[misc]
+        yield _arrowed(metric), lambda row, metric=metric: mean_std(row.values.get(metric))  # type: ignore[misc]
     for c, counts in leaderboard.support.items():
         few = ", few" if min(counts) < MIN_UNITS else ""
         yield f"{c} (n={span(counts)}{few})", lambda row, c=c: number(row.by_class.get(c), 2)  # type: ignore[misc]
@@ -217,7 +217,7 @@ def _notes(run: Run, leaderboard: Leaderboard) -> Iterator[str]:
         notes.append("Oracle gap: what choosing the best checkpoint on the test rows would add; no labeler may do so.")
     if notes:
         yield "\n".join(f"- {note}" for note in notes)
-    faults = [f"- {escape(row.title)}: {escape(why)}" for row in leaderboard.rows for why in _whys(row)]
+    faults = [f"- {escape(row.title)}: {escape(why)}" for row in leaderboard.rows for why in _reasons(row)]
     if faults:
         yield "Not ranked:\n\n" + "\n".join(faults)
 
@@ -233,7 +233,7 @@ def claims(leaderboard: Leaderboard) -> Iterator[str]:
     if not found.has_enough_rows:
         yield f"Fewer than {MIN_UNITS} test {unit}: no labeler is told from another."
         return
-    leading = f"; `{LEADING}` marks the leading group, which nobody beats significantly"
+    leading = f"; `{LEADER_MARK}` marks the leading group, which nobody beats significantly"
     yield (
         "Ranks are intervals: 1 + the number of labelers significantly better, to the number ranked - those "
         f"significantly worse{leading if any(standing.leading for standing in found.by_title.values()) else ''}. "
@@ -257,7 +257,7 @@ def claims(leaderboard: Leaderboard) -> Iterator[str]:
         yield f"Macro-F1 is ranked, and intervals and differences are, over the classes {listed} alone."
 
 
-def _whys(row: LeaderboardRow) -> list[str]:
+def _reasons(row: LeaderboardRow) -> list[str]:
     if row.leak is not None:
         return [f"leak: {row.leak}"]
     if row.not_applicable is not None:
@@ -275,16 +275,20 @@ def _by_source(leaderboard: Leaderboard) -> Iterator[str]:
             for row in leaderboard.rows
             if row.by_source
         ]
-        yield "Accuracy by source:\n\n" + table(["Labeler", *map(escape, sources)], rows)
+        yield "Accuracy by source:\n\n" + format_table(["Labeler", *map(escape, sources)], rows)
 
 
-def _inside(row: LeaderboardRow, tables: list[Detail]) -> str:
+def _details(row: LeaderboardRow, tables: list[LabelerTable]) -> str:
     """Return the details of one labeler, folded away."""
     means = f", means of {row.ok} cells" if row.ok > 1 else ""
     parts = [f"<details>\n<summary>Inside {escape(row.title)}{means}</summary>"]
-    for detail in tables:
-        header, rows = [*map(escape, detail.columns)], [[*map(escape, row)] for row in detail.rows]
-        parts += [f"{escape(detail.title)}:", table(header, rows, left=header[:1]), *map(sentence, detail.notes)]
+    for labeler_table in tables:
+        header, rows = [*map(escape, labeler_table.columns)], [[*map(escape, row)] for row in labeler_table.rows]
+        parts += [
+            f"{escape(labeler_table.title)}:",
+            format_table(header, rows, left=header[:1]),
+            *map(sentence, labeler_table.notes),
+        ]
     return "\n\n".join([*parts, "</details>"])
 
 
@@ -303,7 +307,7 @@ def made_with(run: Run) -> str:
     return f"labelharness {harness.__version__}, {used}; device {hardware.device}, {threads} a cell."
 
 
-def _again(run: Run) -> str:
+def _reproduction(run: Run) -> str:
     return (
         f"```\n{command(run)}\n```\n\n{made_with(run)}\n\n"
         "Every number is in `scores.parquet`, where each labeler stands in `standings.csv`, every pair in "

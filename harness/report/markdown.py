@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from harness.scoring.leaderboard import DECIMALS, LeaderboardRow, MeanStd
 
-LEADING = "•"
+LEADER_MARK = "•"
 
 
 def escape(text: str) -> str:
@@ -21,13 +21,13 @@ def sentence(text: str) -> str:
     return " ".join(escape(word) for word in text.split())
 
 
-def table(header: list[str], rows: list[list[str]], left: Iterable[str] = ("Labeler",)) -> str:
+def format_table(header: list[str], rows: list[list[str]], left: Iterable[str] = ("Labeler",)) -> str:
     """Lay out a table of cells that are Markdown already; the columns named in `left` are aligned there."""
     align = ["---" if name in left else "--:" for name in header]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *rows))
 
 
-def spread(value: MeanStd | None) -> str:
+def mean_std(value: MeanStd | None) -> str:
     """Write a mean, with its standard deviation if there is one; nothing for None."""
     if value is None:
         return ""
@@ -64,4 +64,4 @@ def span(counts: Iterable[int]) -> str:
 
 def place(row: LeaderboardRow) -> str:
     """Return the rank, marked in the leading group."""
-    return f"{row.rank or '–'}{f' {LEADING}' if row.standing and row.standing.leading else ''}"
+    return f"{row.rank or '–'}{f' {LEADER_MARK}' if row.standing and row.standing.leading else ''}"

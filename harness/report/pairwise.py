@@ -12,7 +12,7 @@ from harness.scoring.pairwise import PairedComparison, PairedRow, SplitPair
 from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.significance import ALPHA, holm
 
-Table = tuple[str, list[str], list[list[str]]]
+TextTable = tuple[str, list[str], list[list[str]]]
 """Title, header, rows."""
 
 
@@ -28,7 +28,7 @@ class Tally:
     worst: SplitPair
 
 
-def tally(found: Iterable[PairedComparison], primary: str) -> Tally:
+def count_wins(found: Iterable[PairedComparison], primary: str) -> Tally:
     """Count the splits of some matches; a curve has none of its own."""
     rounds = [each for match in found if not match.is_curve for each in match.splits]
     sign = -1 if primary in LOWER_IS_BETTER else 1
@@ -44,7 +44,7 @@ def tally(found: Iterable[PairedComparison], primary: str) -> Tally:
 
 
 @dataclass(frozen=True)
-class Matches:
+class PairwiseReport:
     """All matches that one command was asked for."""
 
     matches: tuple[PairedComparison, ...]
@@ -55,9 +55,9 @@ class Matches:
         by_name: dict[str, list[PairedComparison]] = {}
         for match in self.matches:
             by_name.setdefault(_name(match), []).append(match)
-        return {name: tally(found, self.primary) for name, found in by_name.items()}
+        return {name: count_wins(found, self.primary) for name, found in by_name.items()}
 
-    def tables(self) -> Iterator[Table]:
+    def tables(self) -> Iterator[TextTable]:
         """Yield a table of every number for each match of one pair; of several, one line a match."""
         header = ["A", "B", "B - A", "95 % interval", "p", "Rows"]
         if len(self.tallies()) > 1:

@@ -38,9 +38,9 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     RELIABILITY: RELIABILITY_COLUMNS,
     CURVES: CURVE_COLUMNS,
 }
-AT_ONCE = 8_192  # rows as Python values at a time
-ROW_GROUP = 8 * AT_ONCE
-LEVEL = 12  # of zstd; 19 saves one byte in a hundred and takes four times as long
+ROWS_PER_BATCH = 8_192  # rows as Python values at a time
+ROW_GROUP_ROWS = 8 * ROWS_PER_BATCH
+ZSTD_LEVEL = 12  # of zstd; 19 saves one byte in a hundred and takes four times as long
 
 
 def to_parquet(name: str, rows: Iterable[Row]) -> bytes:
@@ -54,7 +54,7 @@ def to_parquet(name: str, rows: Iterable[Row]) -> bytes:
         version="2.6",
         data_page_version="1.0",
         compression="zstd",
-        compression_level=LEVEL,
+        compression_level=ZSTD_LEVEL,
         use_dictionary=named,
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
         write_statistics=False,
@@ -63,21 +63,23 @@ def to_parquet(name: str, rows: Iterable[Row]) -> bytes:
     )
     with writer:
         for group in _row_groups(iter(rows), schema):
-            writer.write_table(group, ROW_GROUP)
+            writer.write_table(group, ROW_GROUP_ROWS)
     return out.getvalue()
 
 
 def _row_groups(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.Table]:
-    while parts := [pa.Table.from_pylist(part, schema) for part in islice(_parts(rows), ROW_GROUP // AT_ONCE)]:
+    while parts := [
+        pa.Table.from_pylist(part, schema) for part in islice(_parts(rows), ROW_GROUP_ROWS // ROWS_PER_BATCH)
+    ]:
         yield pa.concat_tables(parts).combine_chunks()
 
 
 def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while part := list(islice(rows, AT_ONCE)):
+    while part := list(islice(rows, ROWS_PER_BATCH)):
         yield part
 
 
-def read(name: str, source: Path | bytes) -> pa.Table:
+def read_parquet(name: str, source: Path | bytes) -> pa.Table:
     """Read a long table; ValueError where it is torn, altered on disk, or has other columns."""
     file = pa.BufferReader(source) if isinstance(source, bytes) else source
     try:
@@ -91,10 +93,10 @@ def read(name: str, source: Path | bytes) -> pa.Table:
     return table
 
 
-def same(name: str, found: bytes, made: bytes) -> bool:
+def has_same_rows(name: str, found: bytes, made: bytes) -> bool:
     """Compare two files of a long table: other versions of pyarrow write the same rows as other bytes."""
     try:
-        return found == made or read(name, found).equals(read(name, made))
+        return found == made or read_parquet(name, found).equals(read_parquet(name, made))
     except ValueError:
         return False
 
@@ -106,5 +108,5 @@ def csv_name(name: str) -> str:
 
 def csv_copy(table: pa.Table) -> str:
     """Return a long table as CSV, numbers in full precision."""
-    batches = table.to_batches(AT_ONCE)
+    batches = table.to_batches(ROWS_PER_BATCH)
     return to_csv((row for batch in batches for row in batch.to_pylist()), table.column_names)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.report.csv_files import Row, to_csv
-from harness.report.leaderboard_page import LEAKING, SIMULATED
-from harness.report.markdown import escape, table
+from harness.report.leaderboard_page import LEAKING_NOTE, SIMULATED_NOTE
+from harness.report.markdown import escape, format_table
 from harness.run.runner import Run
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.reference_cells import NOT_RUN_REASON, OTHER_POPULATION_REASON, OwnNumber, ReferenceCells
@@ -17,8 +17,8 @@ from harness.suite.reference import PublishedNumber, ReferenceFile
 
 Outcome = Literal["matches", "differs", "cannot be compared"]
 OUTCOMES: tuple[Outcome, ...] = ("matches", "differs", "cannot be compared")
-TWIN = "the data are the simulated twin"
-ORACLE = (
+SIMULATED_REASON = "the data are the simulated twin"
+ORACLE_NOTE = (
     "Chosen on test: the checkpoint that is best on the test rows, as the record chose its epochs and weights. Ours is "
     "then its number, and Honest what the labeler answered without looking."
 )
@@ -26,7 +26,7 @@ Scored = list[tuple[Run, list[CellResult]]]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReferenceVerdict:
     """One number of a reference file against ours."""
 
     row: PublishedNumber
@@ -41,7 +41,7 @@ class Verdict:
         return None if self.ours is None else self.ours.value - self.row.value
 
 
-def verdicts(scored: Scored, files: Iterable[ReferenceFile], within: float) -> list[Verdict]:
+def judge_numbers(scored: Scored, files: Iterable[ReferenceFile], within: float) -> list[ReferenceVerdict]:
     """Judge every number of the sections that the suites speak of, once: by the suite that can say most of it.
 
     A number matches where it equals theirs at the precision printed there, or differs by at most `within`.
@@ -57,26 +57,28 @@ def verdicts(scored: Scored, files: Iterable[ReferenceFile], within: float) -> l
             if run.suite.reference is not None and row.section in run.suite.reference.sections
         ]
         if each:
-            found.append(min(each, key=_silence))
+            found.append(min(each, key=_sort_key))
     return found
 
 
-def counts(found: Iterable[Verdict]) -> dict[str, int]:
+def counts(found: Iterable[ReferenceVerdict]) -> dict[str, int]:
     """Return how many verdicts there are of each outcome."""
     tally = Counter(verdict.outcome for verdict in found)
     return {outcome: tally[outcome] for outcome in OUTCOMES}
 
 
-def reasons(found: Iterable[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
+def reasons(found: Iterable[ReferenceVerdict]) -> dict[tuple[str, str], list[ReferenceVerdict]]:
     """Group what cannot be compared by (section, reason)."""
-    groups: dict[tuple[str, str], list[Verdict]] = {}
+    groups: dict[tuple[str, str], list[ReferenceVerdict]] = {}
     for verdict in found:
         if verdict.why:
             groups.setdefault((verdict.row.section, verdict.why), []).append(verdict)
     return groups
 
 
-def write(name: str, scored: Scored, files: list[ReferenceFile], within: float, found: list[Verdict]) -> Path:
+def write_reference_page(
+    name: str, scored: Scored, files: list[ReferenceFile], within: float, found: list[ReferenceVerdict]
+) -> Path:
     """Write leaderboards/<name>/reference.md and reference.csv; returns the Markdown file."""
     folder = scored[0][0].options.output / "leaderboards" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ def write(name: str, scored: Scored, files: list[ReferenceFile], within: float, 
     return page
 
 
-def rows(found: Iterable[Verdict], simulated: bool) -> Iterator[Row]:
+def rows(found: Iterable[ReferenceVerdict], simulated: bool) -> Iterator[Row]:
     """Yield one row a number, for programs."""
     for verdict in found:
         row, ours = verdict.row, verdict.ours
@@ -118,12 +120,14 @@ def rows(found: Iterable[Verdict], simulated: bool) -> Iterator[Row]:
         }
 
 
-def markdown(name: str, scored: Scored, files: list[ReferenceFile], within: float, found: list[Verdict]) -> str:
+def markdown(
+    name: str, scored: Scored, files: list[ReferenceFile], within: float, found: list[ReferenceVerdict]
+) -> str:
     """Return the whole page. It holds only values that do not change when the same suite runs again."""
     simulated = any(run.simulated for run, _ in scored)
     leaking = len(scored) == 1 and scored[0][0].dataset.oversampled
-    parts = [f"# {name} against published numbers", *([f"> **{SIMULATED}**"] if simulated else [])]
-    parts += [f"> **{LEAKING}**"] if leaking else []
+    parts = [f"# {name} against published numbers", *([f"> **{SIMULATED_NOTE}**"] if simulated else [])]
+    parts += [f"> **{LEAKING_NOTE}**"] if leaking else []
     parts += ["\n".join(_about(scored, files, within)), _summary(found)]
     headings = {file.name: file.heading for file in files}
     for place in dict.fromkeys((verdict.row.file, verdict.row.section) for verdict in found):
@@ -132,9 +136,9 @@ def markdown(name: str, scored: Scored, files: list[ReferenceFile], within: floa
             header = ["Method", *HEADER]
             body = [[escape(cell) for cell in line] for line in (lines(each) for each in here)]
             parts += [f"## {escape(place[0])}, section {escape(place[1])}", escape(headings[place[0]])]
-            parts.append(table(header, body, left=("Method",)))
+            parts.append(format_table(header, body, left=("Method",)))
     if any(verdict.ours and verdict.ours.chosen for verdict in found):
-        parts.append(ORACLE)
+        parts.append(ORACLE_NOTE)
     silent = reasons(found)
     if silent:
         parts += ["## Cannot be compared", _silent(silent)]
@@ -144,7 +148,7 @@ def markdown(name: str, scored: Scored, files: list[ReferenceFile], within: floa
 HEADER = ("Ratio", "Metric", "Class", "Theirs", "Ours", "Difference", "Chosen on test", "Honest", "Verdict")
 
 
-def lines(verdict: Verdict) -> list[str]:
+def lines(verdict: ReferenceVerdict) -> list[str]:
     """Return the cells of one number, for people: its method and inputs, then those of HEADER."""
     row, ours = verdict.row, verdict.ours
     assert ours is not None
@@ -162,18 +166,18 @@ def lines(verdict: Verdict) -> list[str]:
     ]
 
 
-def _verdict(row: PublishedNumber, run: Run, counterparts: ReferenceCells, within: float) -> Verdict:
+def _verdict(row: PublishedNumber, run: Run, counterparts: ReferenceCells, within: float) -> ReferenceVerdict:
     try:
         ours = counterparts.of(row)
     except NoOwnNumber as reason:
-        return Verdict(row, run.suite.name, None, "cannot be compared", str(reason))
+        return ReferenceVerdict(row, run.suite.name, None, "cannot be compared", str(reason))
     if run.simulated:
-        return Verdict(row, run.suite.name, ours, "cannot be compared", TWIN)
+        return ReferenceVerdict(row, run.suite.name, ours, "cannot be compared", SIMULATED_REASON)
     near = max(row.step / 2, within) * (1 + 1e-9)  # half a digit is what printing takes away
-    return Verdict(row, run.suite.name, ours, "matches" if abs(ours.value - row.value) <= near else "differs")
+    return ReferenceVerdict(row, run.suite.name, ours, "matches" if abs(ours.value - row.value) <= near else "differs")
 
 
-def _silence(verdict: Verdict) -> tuple[bool, bool, bool, bool]:
+def _sort_key(verdict: ReferenceVerdict) -> tuple[bool, bool, bool, bool]:
     other = verdict.why.startswith(OTHER_POPULATION_REASON)
     return verdict.outcome == "cannot be compared", verdict.ours is None, other, verdict.why == NOT_RUN_REASON
 
@@ -191,7 +195,7 @@ def _about(scored: Scored, files: list[ReferenceFile], within: float) -> Iterato
     yield f"- Matches: equal at the precision that the reference prints{near}. Several seeds: their mean."
 
 
-def _summary(found: list[Verdict]) -> str:
+def _summary(found: list[ReferenceVerdict]) -> str:
     places = dict.fromkeys((verdict.row.file, verdict.row.section) for verdict in found)
     body = []
     for place in places:
@@ -200,15 +204,15 @@ def _summary(found: list[Verdict]) -> str:
     total = counts(found)
     body.append(["all", "", str(len(found)), *map(str, total.values())])
     header = ["Reference", "Section", "Numbers", "Matches", "Differs", "Cannot be compared"]
-    return table(header, body, left=("Reference", "Section"))
+    return format_table(header, body, left=("Reference", "Section"))
 
 
-def _silent(groups: dict[tuple[str, str], list[Verdict]]) -> str:
+def _silent(groups: dict[tuple[str, str], list[ReferenceVerdict]]) -> str:
     body = []
     for (section, why), each in groups.items():
         methods = dict.fromkeys(" ".join((verdict.row.method, *verdict.row.inputs)) for verdict in each)
         body.append([escape(section), escape(why), str(len(each)), "; ".join(map(escape, methods))])
-    return table(["Section", "Why", "Numbers", "Methods"], body, left=("Section", "Why", "Methods"))
+    return format_table(["Section", "Why", "Numbers", "Methods"], body, left=("Section", "Why", "Methods"))
 
 
 def _shown(value: float, row: PublishedNumber, sign: str = "") -> str:

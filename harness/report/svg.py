@@ -14,8 +14,8 @@ from harness.report.svg_minifier import minify
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#3fa7dd", "#8c6bb1", "#808080")  # seen by most eyes
 MARKERS = "osD^vPX*"
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)))
-INK = "#010203"  # becomes the colour of the text around
-NAME = 44  # letters of a labeler's name in a legend
+INK_COLOUR = "#010203"  # becomes the colour of the text around
+MAX_NAME_LENGTH = 44  # letters of a labeler's name in a legend
 STYLE = "svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}"
 SVG = "http://www.w3.org/2000/svg"
 
@@ -56,7 +56,7 @@ class Figure:
     names: tuple[str, ...]
 
 
-def svg(figure: Figure, simulated: bool, standalone: bool = True) -> str:
+def draw_svg(figure: Figure, simulated: bool, standalone: bool = True) -> str:
     """Draw a figure; alone it brings its colours for light and dark, else it has those of the page it stands in."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
@@ -70,7 +70,7 @@ def svg(figure: Figure, simulated: bool, standalone: bool = True) -> str:
     }
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
     bare = {"axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.15}
-    with matplotlib.rc_context(fixed | dict.fromkeys(inked, INK) | bare), warnings.catch_warnings():
+    with matplotlib.rc_context(fixed | dict.fromkeys(inked, INK_COLOUR) | bare), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the font lacks is drawn by the reader's own
         rows = -(-len(figure.panels) // 3)
         columns = min(len(figure.panels), 3)
@@ -96,11 +96,11 @@ def _draw(panel: Panel, ax: Any, names: Sequence[str], place: int) -> None:
     if panel.log:
         _log_axis(ax, sorted({x for series in panel.series for x in series.x}))
     if panel.diagonal:
-        ax.plot([0, 1], [0, 1], color=INK, alpha=0.4, linewidth=0.8)
+        ax.plot([0, 1], [0, 1], color=INK_COLOUR, alpha=0.4, linewidth=0.8)
     if panel.level is not None:
-        ax.axhline(panel.level, color=INK, alpha=0.4, linewidth=0.8, linestyle=(0, (4, 3)))
+        ax.axhline(panel.level, color=INK_COLOUR, alpha=0.4, linewidth=0.8, linestyle=(0, (4, 3)))
     for series in panel.series:
-        look = _look(names.index(series.name))
+        look = _line_style(names.index(series.name))
         (line,) = ax.plot(series.x, series.y, linewidth=1.4, markersize=4, **look)
         line.set_gid(f"s{place}-{names.index(series.name)}")
         if any(series.sd):
@@ -123,7 +123,7 @@ def _log_axis(ax: Any, ticks: list[float]) -> None:
     ax.set_xticks(apart, [f"{tick:,.0f}" for tick in apart])
 
 
-def _look(index: int) -> dict[str, Any]:
+def _line_style(index: int) -> dict[str, Any]:
     return {
         "color": COLOURS[index % len(COLOURS)],
         "marker": MARKERS[index % len(MARKERS)],
@@ -134,19 +134,19 @@ def _look(index: int) -> dict[str, Any]:
 def _legend(canvas: Any, names: list[str], order: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], markersize=4, linewidth=1.4, **_look(order.index(name))) for name in names]
+    handles = [Line2D([], [], markersize=4, linewidth=1.4, **_line_style(order.index(name))) for name in names]
     # matplotlib leaves a name out that begins with an underscore.
     legend = canvas.legend(
         handles, [f"{i}" for i in range(len(names))], loc="outside lower left", ncols=2, frameon=False
     )
     for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(shortened(name))
+        text.set_text(shorten(name))
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     """Return a name as one line that fits a legend."""
     flat = " ".join(printable(name).split())
-    return flat if len(flat) <= NAME else f"{flat[: NAME - 3]}..."
+    return flat if len(flat) <= MAX_NAME_LENGTH else f"{flat[: MAX_NAME_LENGTH - 3]}..."
 
 
 def _finish(drawn: bytes, figure: Figure, simulated: bool, standalone: bool) -> str:
@@ -154,11 +154,11 @@ def _finish(drawn: bytes, figure: Figure, simulated: bool, standalone: bool) -> 
     ElementTree.register_namespace("", SVG)
     root = ElementTree.fromstring(drawn)
     for element in root.iter():
-        if INK in (look := element.get("style", "")):
-            element.set("style", look.replace(INK, "currentColor"))
+        if INK_COLOUR in (look := element.get("style", "")):
+            element.set("style", look.replace(INK_COLOUR, "currentColor"))
     for metadata in root.findall(f"{{{SVG}}}metadata"):
         root.remove(metadata)
-    _told(root, figure)
+    _add_texts(root, figure)
     minify(root, "" if standalone else f"{figure.name}-")
     title, text = ElementTree.Element(f"{{{SVG}}}title"), ElementTree.Element(f"{{{SVG}}}desc")
     title.text = ("SIMULATED DATA: " if simulated else "") + printable(figure.title)
@@ -177,7 +177,7 @@ def _finish(drawn: bytes, figure: Figure, simulated: bool, standalone: bool) -> 
     return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>") + "\n"
 
 
-def _told(root: ElementTree.Element, figure: Figure) -> None:
+def _add_texts(root: ElementTree.Element, figure: Figure) -> None:
     """Put beside every marker the text of its point, which browsers show on hover, and name every line."""
     groups = {group.get("id"): group for group in root.iter(f"{{{SVG}}}g")}
     for place, panel in enumerate(figure.panels):
@@ -193,7 +193,7 @@ def _told(root: ElementTree.Element, figure: Figure) -> None:
                 ElementTree.SubElement(mark, f"{{{SVG}}}title").text = printable(text)
 
 
-def described(series: Iterable[Series]) -> str:
+def describe(series: Iterable[Series]) -> str:
     """Return each line by its ends, in words."""
     parts = [f"{each.name} from {each.y[0]:.4f} to {each.y[-1]:.4f}" for each in series if each.y]
     return "; ".join(parts)

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 SVG, LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 GROUP, MARKS, PATH, TEXT, USE = (f"{SVG}{name}" for name in ("g", "defs", "path", "text", "use"))
-PLACES = {"d", "x", "y", "width", "height", "transform"}
+GEOMETRY_ATTRIBUTES = {"d", "x", "y", "width", "height", "transform"}
 NUMBER = re.compile(r"-?\d+\.\d+")
 ADDRESS = re.compile(r"url\(#(.*?)\)")
 COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")
@@ -62,7 +62,7 @@ def _drop_unseen(root: Element) -> None:
 def _round_places(root: Element) -> None:
     """Round places to hundredths of a point: finer is more than anyone sees, and not alike on every machine."""
     for element in root.iter():
-        for name in PLACES & element.attrib.keys():
+        for name in GEOMETRY_ATTRIBUTES & element.attrib.keys():
             element.set(name, NUMBER.sub(lambda match: _short(float(match[0])), element.attrib[name]))
         if element.get("transform", "").startswith("rotate(-0 "):
             del element.attrib["transform"]
@@ -160,9 +160,9 @@ def _lift_clips(root: Element) -> None:
 
 def _choose(element: Element, above: Properties, chosen: dict[Element, Properties]) -> Counter[tuple[str, str]]:
     """Choose the properties of an element, of a group those that most of it has; return how many have which."""
-    own, votes = _parsed(element), Counter[tuple[str, str]]()
+    own, votes = _parse_properties(element), Counter[tuple[str, str]]()
     if element.tag in (PATH, TEXT, USE):
-        chosen[element] = _seen(element.tag, above, own)
+        chosen[element] = _visible_properties(element.tag, above, own)
         votes.update(chosen[element].items())
     elif element.tag in (GROUP, f"{SVG}svg"):
         for child in element:
@@ -170,16 +170,16 @@ def _choose(element: Element, above: Properties, chosen: dict[Element, Propertie
         chosen[element] = {name: value for (name, value), _ in reversed(votes.most_common())}
     elif element.tag == MARKS:  # a mark has the properties of the place where it is used, but for its own
         for mark in element.findall(PATH):
-            chosen[mark] = {name: value for name, value in _parsed(mark).items() if value != SHEET.get(name)}
+            chosen[mark] = {name: value for name, value in _parse_properties(mark).items() if value != SHEET.get(name)}
     return votes
 
 
-def _parsed(element: Element) -> Properties:
+def _parse_properties(element: Element) -> Properties:
     """Take the style off an element and return its properties."""
     return dict(part.split(": ", 1) for part in element.attrib.pop("style", "").split("; ") if part)
 
 
-def _seen(tag: str, above: Properties, own: Properties) -> Properties:
+def _visible_properties(tag: str, above: Properties, own: Properties) -> Properties:
     """Return the properties that show on a drawn element."""
     if tag == TEXT:
         return {"stroke": "none"} | LETTERS | above | own

@@ -17,7 +17,7 @@ from harness.statistics.selective import COVERAGE_STEPS
 
 
 @dataclass(frozen=True)
-class Between:
+class IntervalCell:
     """An interval; an infinite end is open."""
 
     low: float
@@ -35,8 +35,8 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """One table. Cells are strings, whole numbers, floats, `MeanStd`s, `Between`s or None."""
+class Table:
+    """One table. Cells are strings, whole numbers, floats, `MeanStd`s, `IntervalCell`s or None."""
 
     file: str  # the CSV twin that it is in, without ending
     title: str
@@ -53,7 +53,7 @@ class Sheet:
                 name = column.name.lower()
                 if isinstance(cell, MeanStd):
                     record |= {name: cell.mean, f"{name} sd": cell.sd}
-                elif isinstance(cell, Between):
+                elif isinstance(cell, IntervalCell):
                     record |= {f"{name} low": cell.low, f"{name} high": cell.high}
                 else:
                     record[name] = cell
@@ -64,39 +64,41 @@ class Sheet:
         """The columns that have no value in any row."""
         return tuple(each for i, each in enumerate(self.columns) if all(row[i] is None for row in self.rows))
 
-    def without(self, columns: Container[Column]) -> "Sheet":
+    def without(self, columns: Container[Column]) -> "Table":
         """Return it without some columns."""
         kept = [i for i, column in enumerate(self.columns) if column not in columns]
         left = tuple(self.columns[i] for i in kept)
         return replace(self, columns=left, rows=tuple(tuple(row[i] for i in kept) for row in self.rows))
 
-    def shown(self, place: int, value: Any) -> str:
+    def format_cell(self, place: int, value: Any) -> str:
         """Write a cell of one column."""
-        return shown(self.columns[place], value)
+        return format_value(self.columns[place], value)
 
 
-def shown(column: Column, value: Any) -> str:
+def format_value(column: Column, value: Any) -> str:
     """Write a value as its column is shown; nothing for None."""
     if value is None or isinstance(value, str):
         return value or ""
-    if isinstance(value, Between):
-        return " to ".join("out of reach" if isinf(end) else shown(column, end) for end in (value.low, value.high))
+    if isinstance(value, IntervalCell):
+        return " to ".join(
+            "out of reach" if isinf(end) else format_value(column, end) for end in (value.low, value.high)
+        )
     if isinstance(value, MeanStd):
         sd = "" if value.sd is None else f" ± {value.sd:.{column.decimals}f}"
-        return shown(column, value.mean) + sd
+        return format_value(column, value.mean) + sd
     return f"{value:,}" if isinstance(value, int) else f"{value:{'+' if column.signed else ''},.{column.decimals}f}"
 
 
-def twins(sheets: Iterable[Sheet]) -> dict[str, str]:
+def to_csv_files(tables: Iterable[Table]) -> dict[str, str]:
     """Return {file name: CSV}; sheets of one file follow each other in it."""
     files: dict[str, list[Row]] = {}
-    for sheet in sheets:
-        nothing: Row = dict.fromkeys([*(name for name, _ in sheet.about), *(c.name.lower() for c in sheet.columns)])
-        files.setdefault(f"{sheet.file}.csv", []).extend(sheet.records() if sheet.rows else [nothing])
+    for table in tables:
+        nothing: Row = dict.fromkeys([*(name for name, _ in table.about), *(c.name.lower() for c in table.columns)])
+        files.setdefault(f"{table.file}.csv", []).extend(table.records() if table.rows else [nothing])
     return {name: to_csv(iter(rows)) for name, rows in files.items()}
 
 
-def leaderboard(run: Run, leaderboard: Leaderboard) -> Sheet:
+def leaderboard_table(run: Run, leaderboard: Leaderboard) -> Table:
     """Return the ranked labelers of one comparison."""
     primary = run.suite.metrics.primary
     metrics = [primary, *(m for m in ("accuracy", "macro_f1", "mae") if m != primary)]
@@ -111,7 +113,7 @@ def leaderboard(run: Run, leaderboard: Leaderboard) -> Sheet:
                 place(row),
                 row.title,
                 row.values.get(primary),
-                Between(*interval) if interval else None,
+                IntervalCell(*interval) if interval else None,
                 row.difference,
                 *(row.values.get(metric) for metric in metrics[1:]),
                 row.oracle_gap,
@@ -119,34 +121,34 @@ def leaderboard(run: Run, leaderboard: Leaderboard) -> Sheet:
                 row.total,
             )
         )
-    return Sheet(
+    return Table(
         "leaderboard",
         "Leaderboard",
         tuple(Column(name, signed=name in (against, "Oracle gap")) for name in columns),
         tuple(rows),
-        _of(leaderboard.title),
+        _about_comparison(leaderboard.title),
     )
 
 
-def classes(leaderboard: Leaderboard) -> Sheet:
+def class_table(leaderboard: Leaderboard) -> Table:
     """Return the accuracy of each labeler on the rows of each class."""
     names = [f"{c} (n={span(n)})" for c, n in leaderboard.support.items()]
     rows = [
         (row.title, *(row.by_class.get(c) for c in leaderboard.support)) for row in leaderboard.rows if row.by_class
     ]
     columns = (Column("Labeler"), *(Column(name, 2, shade="value") for name in names))
-    return Sheet("classes", "Accuracy by class", columns, tuple(rows), _of(leaderboard.title))
+    return Table("classes", "Accuracy by class", columns, tuple(rows), _about_comparison(leaderboard.title))
 
 
-def confusion(profile: LabelerProfile) -> Sheet:
+def confusion_table(profile: LabelerProfile) -> Table:
     """Return how often each class was called what, counts over all cells of a labeler."""
     predicted = [Column(f"called {c}", 0, shade="row") for c in range(len(profile.confusion))]
     rows = [(c, *map(int, row)) for c, row in enumerate(profile.confusion)]
-    about = (*_of(profile.comparison), ("labeler", profile.title))
-    return Sheet("confusion", profile.title, (Column("True class", 0), *predicted), tuple(rows), about)
+    about = (*_about_comparison(profile.comparison), ("labeler", profile.title))
+    return Table("confusion", profile.title, (Column("True class", 0), *predicted), tuple(rows), about)
 
 
-def confidence(profiles: list[LabelerProfile], target: float) -> Sheet:
+def confidence_table(profiles: list[LabelerProfile], target: float) -> Table:
     """Return what each labeler's confidence is worth: the rows it may be trusted on, and how well it knows."""
     rows = []
     for profile in profiles:
@@ -175,10 +177,10 @@ def confidence(profiles: list[LabelerProfile], target: float) -> Sheet:
         "risk-coverage curve, lower is better.",
     )
     columns = tuple(Column(name) for name in (*names, "AURC", "Calibration error"))
-    return Sheet("confidence", "Confidence", columns, tuple(rows), _of(profiles[0].comparison), notes)
+    return Table("confidence", "Confidence", columns, tuple(rows), _about_comparison(profiles[0].comparison), notes)
 
 
-def coverage(profiles: list[LabelerProfile]) -> Sheet:
+def coverage_table(profiles: list[LabelerProfile]) -> Table:
     """Return the accuracy of the surest rows of each labeler."""
     rows = [
         (profile.title, (k + 1) / COVERAGE_STEPS, float(value))
@@ -186,10 +188,10 @@ def coverage(profiles: list[LabelerProfile]) -> Sheet:
         for k, value in enumerate(profile.accuracies)
     ]
     columns = (Column("Labeler"), Column("Coverage", 2), Column("Accuracy"))
-    return Sheet("coverage", "Coverage and accuracy", columns, tuple(rows), _of(profiles[0].comparison))
+    return Table("coverage", "Coverage and accuracy", columns, tuple(rows), _about_comparison(profiles[0].comparison))
 
 
-def reliability(profiles: list[LabelerProfile]) -> Sheet:
+def reliability_table(profiles: list[LabelerProfile]) -> Table:
     """Return mean confidence and accuracy in each bin of confidence, over all cells of a labeler."""
     rows = [
         (
@@ -205,10 +207,12 @@ def reliability(profiles: list[LabelerProfile]) -> Sheet:
         if each.rows
     ]
     columns = (*map(Column, ("Labeler", "From", "To", "Rows", "Confidence", "Accuracy")),)
-    return Sheet("reliability", "Confidence and accuracy", columns, tuple(rows), _of(profiles[0].comparison))
+    return Table(
+        "reliability", "Confidence and accuracy", columns, tuple(rows), _about_comparison(profiles[0].comparison)
+    )
 
 
-def shared(overlap: ErrorOverlap) -> Sheet:
+def shared_error_table(overlap: ErrorOverlap) -> Table:
     """Return the errors that two labelers have in common."""
     rows = [
         (overlap.titles[i], overlap.titles[j], each.both, each.chance, each.same)
@@ -216,10 +220,12 @@ def shared(overlap: ErrorOverlap) -> Sheet:
     ]
     names = ("First", "Second", "Both err", "By chance", "Same wrong label")
     notes = ("Shares of the rows. By chance: where their errors had nothing to do with each other.",)
-    return Sheet("shared_errors", "Errors in common", columns(names), tuple(rows), _of(overlap.comparison), notes)
+    return Table(
+        "shared_errors", "Errors in common", columns(names), tuple(rows), _about_comparison(overlap.comparison), notes
+    )
 
 
-def ensemble(overlap: ErrorOverlap) -> Sheet:
+def ensemble_table(overlap: ErrorOverlap) -> Table:
     """Return what each labeler adds to the mean of the probabilities of those drawn."""
     rows = [
         (title, each.alone, each.without, each.together - each.without)
@@ -228,10 +234,10 @@ def ensemble(overlap: ErrorOverlap) -> Sheet:
     columns = (Column("Labeler"), Column("Alone"), Column("All but it"), Column("It adds", signed=True))
     together = f"{overlap.gains[0].together:.{DECIMALS}f}"
     notes = (f"Accuracy of the plain mean of the probabilities of all {len(rows)}: {together}.",)
-    return Sheet("ensemble", "What each adds", columns, tuple(rows), _of(overlap.comparison), notes)
+    return Table("ensemble", "What each adds", columns, tuple(rows), _about_comparison(overlap.comparison), notes)
 
 
-def costs(profiles: list[LabelerProfile], target: float, prices: Prices) -> Sheet:
+def cost_table(profiles: list[LabelerProfile], target: float, prices: Prices) -> Table:
     """Return what the labels cost that are accepted at the target."""
     rows: list[tuple[Any, ...]] = []
     for each in profiles:
@@ -255,18 +261,18 @@ def costs(profiles: list[LabelerProfile], target: float, prices: Prices) -> Shee
         )
     decimals = {"Seconds": 2, "Seconds per accepted label": 6}
     if prices.hour is not None:
-        decimals["Computing per accepted label"] = _fine([row[5] for row in rows])
+        decimals["Computing per accepted label"] = _money_decimals([row[5] for row in rows])
     columns = tuple(Column(name, decimals.get(name, DECIMALS)) for name in names)
-    return Sheet("costs", "Costs", columns, tuple(rows), _of(profiles[0].comparison), tuple(notes))
+    return Table("costs", "Costs", columns, tuple(rows), _about_comparison(profiles[0].comparison), tuple(notes))
 
 
-def _fine(values: Iterable[Any]) -> int:
+def _money_decimals(values: Iterable[Any]) -> int:
     """Return the decimals that show two digits of the least of some amounts of money."""
     least = min((value for value in values if value), default=1.0)
     return max(DECIMALS, 1 - floor(log10(least)))
 
 
-def failures(cell_results: list[CellResult]) -> Sheet:
+def failure_table(cell_results: list[CellResult]) -> Table:
     """Return the cells without a result: their number for each labeler and reason."""
     counts = Counter(
         (e.cell.evaluation.comparison, e.cell.candidate.title, e.status, e.reason)
@@ -275,7 +281,7 @@ def failures(cell_results: list[CellResult]) -> Sheet:
     )
     rows = [(*about, count) for about, count in counts.items()]
     names = ("Comparison", "Labeler", "Status", "Reason", "Cells")
-    return Sheet("failures", "Cells that do not count", columns(names), tuple(rows))
+    return Table("failures", "Cells that do not count", columns(names), tuple(rows))
 
 
 def columns(names: Iterable[str]) -> tuple[Column, ...]:
@@ -283,5 +289,5 @@ def columns(names: Iterable[str]) -> tuple[Column, ...]:
     return tuple(Column(name) for name in names)
 
 
-def _of(comparison: str) -> tuple[tuple[str, str], ...]:
+def _about_comparison(comparison: str) -> tuple[tuple[str, str], ...]:
     return (("comparison", comparison),)

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.plugin.protocols import block_names, iter_plugins
 from harness.report.markdown import span
-from harness.report.tables import Column, Sheet
+from harness.report.tables import Column, Table
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Leaderboard
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
@@ -19,7 +19,7 @@ NOTES = (
 )
 
 
-def tried(run: Run, leaderboard: Leaderboard) -> Sheet | None:
+def tuning_table(run: Run, leaderboard: Leaderboard) -> Table | None:
     """Return every method of a comparison with its settings; None where none has several, or no error is known.
 
     A method is a labeler, with those it holds, on certain blocks: its settings are all that differ in the other
@@ -47,10 +47,10 @@ def tried(run: Run, leaderboard: Leaderboard) -> Sheet | None:
     rows.sort(key=lambda row: (row[4] if lower else -row[4], row[0]))
     names = ("Method", "Settings", "Best", f"Best's {DISPLAY_NAMES[primary]}", "Chosen on half", "At random")
     about = (("comparison", leaderboard.title),)
-    return Sheet("settings", "Settings tried", tuple(map(Column, names)), tuple(rows), about, NOTES)
+    return Table("settings", "Settings tried", tuple(map(Column, names)), tuple(rows), about, NOTES)
 
 
-def headline(table: Sheet) -> str:
+def headline(table: Table) -> str:
     """Say in a few words how unequal the chances were."""
     return f"Settings tried of each method: {span(row[1] for row in table.rows)}"
 

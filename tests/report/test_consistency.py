@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from harness.report import index
-from harness.report.consistency import boards, contradictions
+from harness.report.consistency import find_boards, find_contradictions
 from tests.command_line import harness
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
-WHOLE = boards(LEADERBOARDS)
+WHOLE = find_boards(LEADERBOARDS)
 
 
 def test_the_committed_boards_and_their_index_agree():
     assert len(WHOLE) >= 30
-    assert [line for board in WHOLE for line in contradictions(board)] == []
-    assert index.stale(LEADERBOARDS) == []
+    assert [line for board in WHOLE for line in find_contradictions(board)] == []
+    assert index.outdated_files(LEADERBOARDS) == []
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def altered(board, name, row, column, value):
 )
 def test_an_altered_page_is_told_by_the_other_files(board, old, new, said):
     rewrite(board / "README.md", old, new)
-    found = list(contradictions(board))
+    found = list(find_contradictions(board))
     assert any(said in line for line in found), found
 
 
@@ -76,23 +76,23 @@ def test_an_altered_page_is_told_by_the_other_files(board, old, new, said):
 )
 def test_an_altered_table_is_told_by_the_other_files(board, name, row, column, value, said):
     altered(board, name, row, column, value)
-    found = list(contradictions(board))
+    found = list(find_contradictions(board))
     assert any(said in line for line in found), found
 
 
 def test_a_missing_or_broken_file_is_one_line(board):
     (board / "pairs.csv").write_text("comparison,labeler_a\nx,y\n")
-    (line,) = contradictions(board)
+    (line,) = find_contradictions(board)
     assert line.startswith(f"{board}: is not as `harness leaderboard` writes it: KeyError")
     (board / "pairs.csv").unlink()
     (board / "board.json").unlink()
-    (line,) = contradictions(board)
+    (line,) = find_contradictions(board)
     assert line == f"{board}: board.json, pairs.csv missing; write it again with harness leaderboard SUITE"
 
 
 def test_the_command_checks_a_folder_of_boards_or_one_of_them(board):
     folder = board.parent
-    index.write(folder)
+    index.write_index(folder)
     done = harness("leaderboard", "--check", ".", cwd=folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 board and the index: agree with each other\n", "")
     rewrite(board / "README.md", "| 1-3 • |", "| 1 • |")

@@ -18,9 +18,9 @@ from harness.errors import printable
 from harness.report import html_report, svg
 from harness.report import tables as report_tables
 from harness.report.html_report import as_json
-from harness.report.index import files as index_files
+from harness.report.index import index_files as index_files
 from harness.report.svg import Figure, Panel, Series
-from harness.report.tables import Between, Column, Sheet
+from harness.report.tables import Column, IntervalCell, Table
 from harness.scoring.leaderboard import MeanStd
 from tests.command_line import harness, scores, table, write_labelers, write_suite
 from tests.report.test_leaderboard_page import HOSTILE, PARSER, plain, read_tables
@@ -222,14 +222,14 @@ def test_fits_and_costs_say_what_they_refuse(run, page):
 
 def test_what_an_audit_found_is_shown(tmp_path):
     file = tmp_path / "audit.csv"
-    assert html_report.findings(file) is None
+    assert html_report.audit_table(file) is None
     rows = [
         {"check": "verdict", "of": "labeler", "labeler": "knn", "what": "leak", "value": "<b>it knows</b>"},
         {"check": "probe", "of": "labeler", "labeler": "knn", "what": "seed", "value": 0.5},
         {"check": "remark", "of": "data", "labeler": "", "what": "warning", "value": "rows repeat"},
     ]
     file.write_text(report_tables.to_csv(iter(rows)))
-    found = html_report.findings(file).rows
+    found = html_report.audit_table(file).rows
     assert found == (("leak", "knn", "<b>it knows</b>"), ("warning", "the data", "rows repeat"))
 
 
@@ -243,12 +243,14 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
     from jinja2 import Environment
 
     columns = (Column("Labeler"), Column(other), Column("Interval"))
-    sheet = Sheet(
-        "x", name, columns, ((name, MeanStd(number, 1.0, 2), Between(number, number)),), (("comparison", other),)
+    table = Table(
+        "x", name, columns, ((name, MeanStd(number, 1.0, 2), IntervalCell(number, number)),), (("comparison", other),)
     )
     source = (Path(html_report.__file__).parent / "html" / "report.html").read_text()
     macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]
-    made = Environment(autoescape=True).from_string(macro + "{{ grid(table) }}").render(table=html_report.table(sheet))
+    made = (
+        Environment(autoescape=True).from_string(macro + "{{ grid(table) }}").render(table=html_report.to_html(table))
+    )
     page = Page(made)
     assert {"script", "img", "b", "a"}.isdisjoint(page.tags)
     assert [text.strip() for _, text in page.of("th", scope="row")] == [printable(name).strip()]
@@ -257,7 +259,7 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
     assert json.loads(as_json({"text": name})) == {"text": name}
     assert not set("<>&\u2028") & set(as_json({"text": name}))
     if {other.lower(), f"{other} sd".lower()}.isdisjoint({"comparison", "labeler", "interval low", "interval high"}):
-        header, row = csv.reader(io.StringIO(report_tables.twins([sheet])["x.csv"], newline=""))
+        header, row = csv.reader(io.StringIO(report_tables.to_csv_files([table])["x.csv"], newline=""))
         cells = dict(zip(header, row, strict=True))
         assert float(cells["interval low"]) == number
         assert cells["labeler"].replace("\r", "\n") in (name.replace("\r", "\n"), "'" + name.replace("\r", "\n"))
@@ -282,25 +284,25 @@ def test_hostile_names_break_no_index(tmp_path, name, other):
 def test_hostile_names_break_no_plot(names):
     names = tuple(names)
     series = tuple(Series(name, (1.0, 2.0), (0.1 * i, 0.5), (0.1, None), (name, name)) for i, name in enumerate(names))
-    drawn = svg.svg(Figure("f-1", names[0], names[-1], (Panel("A", "x", "y", series, log=True),), names), True)
+    drawn = svg.draw_svg(Figure("f-1", names[0], names[-1], (Panel("A", "x", "y", series, log=True),), names), True)
     root = ElementTree.fromstring(drawn)
     assert not [e for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "image", "foreignObject", "a")]
     marks = [e.text or "" for e in root.iter(f"{{{svg.SVG}}}title")]
     assert marks[0] == f"SIMULATED DATA: {printable(names[0])}"
     assert marks[1:] == [printable(name) for name in names for _ in range(2)]
     legend = [e.text or "" for e in root.iter(f"{{{svg.SVG}}}text")]
-    assert {svg.shortened(name) for name in names} - {""} <= set(legend)
+    assert {svg.shorten(name) for name in names} - {""} <= set(legend)
 
 
 def test_a_plot_is_the_same_every_time_and_moves_with_its_values():
     series = Series("a", (10.0, 100.0), (0.25, 0.5), texts=("first", "second"))
     figure = Figure("f-1", "T", "D", (Panel("A", "x", "y", (series,), level=0.4, diagonal=True),), ("a",))
-    drawn = svg.svg(figure, False)
-    assert drawn == svg.svg(figure, False)
+    drawn = svg.draw_svg(figure, False)
+    assert drawn == svg.draw_svg(figure, False)
     moved = replace(figure, panels=(replace(figure.panels[0], series=(replace(series, y=(0.25, 0.4)),)),))
-    assert drawn != svg.svg(moved, False)
+    assert drawn != svg.draw_svg(moved, False)
     assert "prefers-color-scheme" in drawn
-    assert "prefers-color-scheme" not in svg.svg(figure, False, standalone=False)
+    assert "prefers-color-scheme" not in svg.draw_svg(figure, False, standalone=False)
 
 
 def test_the_board_stays_readable_as_text(run):

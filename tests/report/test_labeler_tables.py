@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from harness.plugin.protocols import Split
-from harness.report.labeler_tables import details
+from harness.report.labeler_tables import labeler_tables
 from harness.run.plan import Cell, EvaluationSplit
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import CheckpointScores, MetricValue, Scores
@@ -51,7 +51,7 @@ def ending(found, where=None, labeler=None, title="it"):
 
 
 def shown(*endings, title="it", comparison="nested, 10 % labelled"):
-    return details(list(endings)).get((comparison, title), [])
+    return labeler_tables(list(endings)).get((comparison, title), [])
 
 
 def with_rows(rows, columns=("Name", "A", "B"), **more):
@@ -61,9 +61,9 @@ def with_rows(rows, columns=("Name", "A", "B"), **more):
 def test_a_table_is_the_mean_over_the_cells():
     one = ending(with_rows([["x", 1, 0.25], ["y", 1500, None]]), cut(seed=1))
     two = ending(with_rows([["x", 2, 0.5], ["y", 1503, None]]), cut(seed=2))
-    (detail,) = shown(one, two)
-    assert (detail.title, detail.columns, detail.notes) == ("T", ("Name", "A", "B"), ())
-    assert detail.rows == (("x", "1.5", "0.3750"), ("y", "1,501.5", ""))
+    (labeler_table,) = shown(one, two)
+    assert (labeler_table.title, labeler_table.columns, labeler_table.notes) == ("T", ("Name", "A", "B"), ())
+    assert labeler_table.rows == (("x", "1.5", "0.3750"), ("y", "1,501.5", ""))
     (alone,) = shown(one)
     assert alone.rows == (("x", "1", "0.2500"), ("y", "1,500", ""))
 
@@ -71,46 +71,46 @@ def test_a_table_is_the_mean_over_the_cells():
 def test_a_mean_over_fewer_cells_says_so():
     whole = with_rows([["x", 1, 0.25], ["y", 3, 0.5]])
     short = with_rows([["x", 1, None]])
-    (detail,) = shown(ending(whole, cut(seed=1)), ending(short, cut(seed=2)), ending(None, cut(seed=3)))
-    assert detail.rows == (("x", "1 (2/3)", "0.2500 (1/3)"), ("y", "3 (1/3)", "0.5000 (1/3)"))
+    (labeler_table,) = shown(ending(whole, cut(seed=1)), ending(short, cut(seed=2)), ending(None, cut(seed=3)))
+    assert labeler_table.rows == (("x", "1 (2/3)", "0.2500 (1/3)"), ("y", "3 (1/3)", "0.5000 (1/3)"))
 
 
 def test_words_stay_and_different_ones_stand_side_by_side():
     told = [with_rows([["x", "knn", 1]]), with_rows([["x", "mlp", 1]]), with_rows([["x", "knn", 1]])]
-    (detail,) = shown(*(ending(each, cut(seed=seed)) for seed, each in enumerate(told)))
-    assert detail.rows == (("x", "knn, mlp", "1"),)
+    (labeler_table,) = shown(*(ending(each, cut(seed=seed)) for seed, each in enumerate(told)))
+    assert labeler_table.rows == (("x", "knn, mlp", "1"),)
 
 
 def test_rows_and_columns_meet_by_name():
     one = with_rows([["x", 1], ["y", 2]], ["Name", "A"])
     two = with_rows([["y", 4, 5], ["z", 6, 7]], ["Name", "A", "B"])
-    (detail,) = shown(ending(one, cut(seed=1)), ending(two, cut(seed=2)))
-    assert detail.columns == ("Name", "A", "B")
-    assert detail.rows == (("x", "1 (1/2)", ""), ("y", "3", "5 (1/2)"), ("z", "6 (1/2)", "7 (1/2)"))
+    (labeler_table,) = shown(ending(one, cut(seed=1)), ending(two, cut(seed=2)))
+    assert labeler_table.columns == ("Name", "A", "B")
+    assert labeler_table.rows == (("x", "1 (1/2)", ""), ("y", "3", "5 (1/2)"), ("z", "6 (1/2)", "7 (1/2)"))
 
 
 def test_two_rows_of_one_name_are_two_rows():
-    (detail,) = shown(ending(with_rows([["x", 1, 2], ["x", 3, 4]])))
-    assert detail.rows == (("x", "1", "2"), ("x (2)", "3", "4"))
+    (labeler_table,) = shown(ending(with_rows([["x", 1, 2], ["x", 3, 4]])))
+    assert labeler_table.rows == (("x", "1", "2"), ("x (2)", "3", "4"))
 
 
 def test_the_top_rows_are_those_of_the_largest_means():
     one = with_rows([["a", 0.5, 0], ["b", 0.3, 0], ["c", 0.2, 0]], top=2)
     two = with_rows([["c", 0.9, 0], ["b", 0.4, 0], ["a", 0.0, 0]], top=2)
-    (detail,) = shown(ending(one, cut(seed=1)), ending(two, cut(seed=2)))
-    assert [row[:2] for row in detail.rows] == [("c", "0.5500"), ("b", "0.3500")]
-    assert detail.notes == ("2 of 3 rows.",)
+    (labeler_table,) = shown(ending(one, cut(seed=1)), ending(two, cut(seed=2)))
+    assert [row[:2] for row in labeler_table.rows] == [("c", "0.5500"), ("b", "0.3500")]
+    assert labeler_table.notes == ("2 of 3 rows.",)
 
 
 def test_a_long_table_is_cut_in_its_own_order():
-    (detail,) = shown(ending(with_rows([[f"row {i}", i, 0] for i in range(1234)])))
-    assert [row[0] for row in detail.rows] == [f"row {i}" for i in range(40)]
-    assert detail.notes == ("40 of 1,234 rows.",)
+    (labeler_table,) = shown(ending(with_rows([[f"row {i}", i, 0] for i in range(1234)])))
+    assert [row[0] for row in labeler_table.rows] == [f"row {i}" for i in range(40)]
+    assert labeler_table.notes == ("40 of 1,234 rows.",)
 
 
 def test_a_labeler_that_says_nothing_has_no_details():
-    assert details([ending({"parameters": 7}), ending(None, title="failed")]) == {}
-    assert details([ending({"tables": {"T": "from an older version"}})]) == {}
+    assert labeler_tables([ending({"parameters": 7}), ending(None, title="failed")]) == {}
+    assert labeler_tables([ending({"tables": {"T": "from an older version"}})]) == {}
 
 
 def stage(accuracy, macro_f1=0.5, **rows):
@@ -126,9 +126,9 @@ SCORED = ("Accuracy of adopted", "Accuracy", "Macro-F1", "MAE", "Class 0", "Clas
 
 def test_a_scored_table_has_the_scores_of_its_stages_beside_its_rows():
     told = with_rows([["round 0", 3], ["round 1", None], ["never", 1]], ["Round", "Adopted"], scored=True)
-    (detail,) = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
-    assert detail.columns == ("Round", "Adopted", *SCORED)
-    assert detail.rows == (
+    (labeler_table,) = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
+    assert labeler_table.columns == ("Round", "Adopted", *SCORED)
+    assert labeler_table.rows == (
         ("round 0", "3", "0.6250", "0.5000", "0.5000", "1.0000", "0.7500", ""),
         ("round 1", "", "", "0.6000", "0.5000", "1.0000", "0.7500", ""),
         ("never", "1", *[""] * 6),
@@ -176,11 +176,11 @@ def trained_on(*sizes, seed=0, labeler=None, where=None):
 
 def real(*endings):
     """Return the columns on real labels of the first table: [(accuracy, macro-F1)]."""
-    detail = shown(*endings)[0]
-    if "Accuracy on real labels" not in detail.columns:
-        return None, detail.notes
-    places = [detail.columns.index(f"{metric} on real labels") for metric in ("Accuracy", "Macro-F1")]
-    return [tuple(row[place] for place in places) for row in detail.rows], detail.notes
+    labeler_table = shown(*endings)[0]
+    if "Accuracy on real labels" not in labeler_table.columns:
+        return None, labeler_table.notes
+    places = [labeler_table.columns.index(f"{metric} on real labels") for metric in ("Accuracy", "Macro-F1")]
+    return [tuple(row[place] for place in places) for row in labeler_table.rows], labeler_table.notes
 
 
 CURVE = [point(0.1, 0.4, macro_f1=0.2), point(0.2, 0.6, macro_f1=0.3), point(0.5, 0.9, macro_f1=0.9)]

@@ -111,7 +111,7 @@ def test_the_index_names_every_board_that_speaks_for_itself(folder, board):
     (board / "a_twin/board.json").write_text(json.dumps(about | {"simulated": True, "leading": list("abcde")}))
     (board / "broken").mkdir(exist_ok=True)
     (board / "broken/board.json").write_text("{")
-    text = index.files(board)["README.md"]
+    text = index.index_files(board)["README.md"]
     assert (
         text.index("[small]")
         < text.index("## On SIMULATED DATA")
@@ -119,4 +119,4 @@ def test_the_index_names_every_board_that_speaks_for_itself(folder, board):
     )
     assert "a; b; c and 2 more" in text
     assert "broken" not in text
-    assert index.stale(board)
+    assert index.outdated_files(board)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.errors import HarnessError
-from harness.report.pairwise import tally
+from harness.report.pairwise import count_wins
 from harness.scoring.pairwise import Gate, PairedComparison, SplitPair, parse_gate
 from tests.command_line import events, harness, scores, table, write_labelers, write_suite
 
@@ -158,7 +158,7 @@ def test_the_tally_by_hand(primary, won, lost):
         SplitPair("d", 0.5, 0.50001),
     ]
     curve = PairedComparison("curve", "A", "B", (), tuple(rounds), is_curve=True)
-    found = tally([PairedComparison("here", "A", "B", (), tuple(rounds)), curve], primary)
+    found = count_wins([PairedComparison("here", "A", "B", (), tuple(rounds)), curve], primary)
     assert (found.wins, found.ties, found.losses) == (won, 1, lost)
     assert found.mean == pytest.approx(0.11001 / 4)
     assert {found.best.split, found.worst.split} == {"a", "c"}
