@@ -9,11 +9,31 @@ from typing import Literal
 import numpy as np
 
 from harness.audit import robustness
-from harness.audit.duplicates import NEAR, PROMPT, ROW, TEXT, Shown, shown, texts
-from harness.audit.probe import AGAIN, BASE, PERMUTED, QUESTIONS, SHUFFLES, Answer, Asked, Bench, ask_all, bench, carve
-from harness.audit.robustness import Table
-from harness.audit.shift import Shift, shifts
-from harness.audit.verdict import Finding, judge, suspicious
+from harness.audit.duplicates import (
+    NEAR_DUPLICATE_COSINE,
+    PROMPT,
+    ROW,
+    TEXT,
+    DuplicateRows,
+    find_duplicates,
+    hash_texts,
+)
+from harness.audit.probe import (
+    AGAIN,
+    BASE,
+    PERMUTED,
+    QUESTIONS,
+    SHUFFLES,
+    ProbeAnswer,
+    ProbeBench,
+    ProbeQuestion,
+    make_bench,
+    run_probes,
+    subsample,
+)
+from harness.audit.robustness import RobustnessTable
+from harness.audit.shift import PopulationShift, find_shifts
+from harness.audit.verdict import LeakFinding, beats_majority, judge_labeler
 from harness.data.dataset import load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
@@ -25,9 +45,9 @@ from harness.scoring import audit_verdicts
 from harness.scoring.audit_verdicts import AuditVerdict
 from harness.utils.processes import Processes
 
-FEW = 0.01  # share of test rows with a twin among the train rows that is worth no warning
+MAX_DUPLICATE_SHARE = 0.01  # share of test rows with a twin among the train rows that is worth no warning
 
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
 
 
@@ -45,12 +65,12 @@ class Audit:
 
     run: Run
     remarks: tuple[Remark, ...]
-    shifts: tuple[Shift, ...]
-    shown: tuple[Shown, ...]  # of one split of each comparison
+    shifts: tuple[PopulationShift, ...]
+    duplicates: tuple[DuplicateRows, ...]  # of one split of each comparison
     rows: tuple[int, int]  # train and test rows of the questions
-    findings: dict[str, Finding]  # by labeler; none of one that is not made for the task
+    findings: dict[str, LeakFinding]  # by labeler; none of one that is not made for the task
     verdicts: tuple[AuditVerdict, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[RobustnessTable, ...]
 
     @property
     def leaks(self) -> bool:
@@ -59,37 +79,40 @@ class Audit:
         return "leak" in bad
 
 
-def audit(run: Run, processes: Processes, jobs: int, full: bool, told: Told) -> Audit:
+def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: Progress) -> Audit:
     """Make every check and keep the verdicts beside the cells. With `full` the labelers are asked about whole splits,
     and all test rows are searched for near ones. Blocks that are not on disk are made.
     """
-    blocks = _blocks(run, processes, told)
+    blocks = _blocks(run, processes, progress)
     first: dict[str, EvaluationSplit] = {}
     for cell in run.cells:
         first.setdefault(cell.evaluation.comparison, cell.evaluation)
     if run.dataset.items.text is not None:
-        told("rows of texts", len(run.dataset), len(run.dataset))
-    known = texts(run.dataset.items)
+        progress("rows of texts", len(run.dataset), len(run.dataset))
+    known = hash_texts(run.dataset.items)
     embeddings = {name: block for name, block in blocks.items() if block.kind == "embedding"}
     most = {"most": None} if full else {}
-    seen = [shown(run.dataset, evaluation, known, embeddings, progress=told, **most) for evaluation in first.values()]
+    seen = [
+        find_duplicates(run.dataset, evaluation, known, embeddings, progress=progress, **most)
+        for evaluation in first.values()
+    ]
     whole = load_dataset(run.suite.data, Population(), run.dataset.table)
-    moved = list(shifts(run.dataset, whole, list(first.values())))
+    moved = list(find_shifts(run.dataset, whole, list(first.values())))
     folder = run.store.folder / "audit"
     shutil.rmtree(folder, ignore_errors=True)  # of an audit that was killed
     folder.mkdir(parents=True)
     try:
-        rows, findings = _findings(run, blocks, processes, folder, jobs, full, told)
+        rows, findings = _findings(run, blocks, processes, folder, jobs, full, progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     verdicts = tuple(_verdicts(run.cells, findings))
     audit_verdicts.write_verdicts(run.store.folder, verdicts)
-    tables = tuple(robustness.tables(run, {each.cut.comparison: each for each in seen}))
+    tables = tuple(robustness.robustness_tables(run, {each.evaluation.comparison: each for each in seen}))
     remarks = tuple(_remarks(run, seen, moved))
     return Audit(run, remarks, tuple(moved), tuple(seen), rows, findings, verdicts, tables)
 
 
-def _blocks(run: Run, processes: Processes, told: Told) -> dict[str, Block]:
+def _blocks(run: Run, processes: Processes, told: Progress) -> dict[str, Block]:
     """Open every block that a labeler is given; what is not on disk is made."""
     names = dict.fromkeys(name for cell in run.cells for name in cell.blocks)
     for name in names:
@@ -110,71 +133,85 @@ def _blocks(run: Run, processes: Processes, told: Told) -> dict[str, Block]:
 
 
 def _findings(
-    run: Run, blocks: dict[str, Block], processes: Processes, folder: Path, jobs: int, full: bool, told: Told
-) -> tuple[tuple[int, int], dict[str, Finding]]:
+    run: Run, blocks: dict[str, Block], processes: Processes, folder: Path, jobs: int, full: bool, told: Progress
+) -> tuple[tuple[int, int], dict[str, LeakFinding]]:
     """Ask every labeler every question; returns the rows of the questions and the findings by labeler."""
     split = run.cells[0].evaluation.split
     spare = np.setdiff1d(np.arange(len(run.dataset)), np.concatenate([split.train, split.test]))
-    split = carve(split, spare, None, None) if full else carve(split, spare)
-    table = bench(run.dataset, split, blocks, folder)
+    split = subsample(split, spare, None, None) if full else subsample(split, spare)
+    table = make_bench(run.dataset, split, blocks, folder)
     truth = run.dataset.y[run.dataset.positions(split.test)]
     kinds = {cell.candidate.title: (cell.candidate.labeler, cell.blocks) for cell in run.cells}
-    answers = _asked(
-        run, table, [Asked(*kind, q) for kind in kinds.values() for q in QUESTIONS], processes, jobs, told, folder
+    answers = _ask_labelers(
+        run,
+        table,
+        [ProbeQuestion(*kind, q) for kind in kinds.values() for q in QUESTIONS],
+        processes,
+        jobs,
+        told,
+        folder,
     )
     again = []
     for labeler, names in kinds.values():
-        base, permuted = (answers[Asked(labeler, names, question)] for question in (BASE, PERMUTED))
+        base, permuted = (answers[ProbeQuestion(labeler, names, question)] for question in (BASE, PERMUTED))
         if base.status == "ok" and permuted.digest != base.digest:
-            again.append(Asked(labeler, names, AGAIN))
-        if suspicious(answers[Asked(labeler, names, "shuffled 1")], truth):
-            again += [Asked(labeler, names, f"shuffled {number}") for number in range(2, SHUFFLES + 1)]
-    answers |= _asked(run, table, again, processes, jobs, told, folder)
+            again.append(ProbeQuestion(labeler, names, AGAIN))
+        if beats_majority(answers[ProbeQuestion(labeler, names, "shuffled 1")], truth):
+            again += [ProbeQuestion(labeler, names, f"shuffled {number}") for number in range(2, SHUFFLES + 1)]
+    answers |= _ask_labelers(run, table, again, processes, jobs, told, folder)
     findings = {}
     for title, (labeler, names) in kinds.items():
         mine = {
             asked.question: answer
             for asked, answer in answers.items()
-            if asked == Asked(labeler, names, asked.question)
+            if asked == ProbeQuestion(labeler, names, asked.question)
         }
-        finding = judge(labeler, mine, truth)
+        finding = judge_labeler(labeler, mine, truth)
         if finding is not None:
             findings[title] = finding
     return (len(split.train), len(split.test)), findings
 
 
-def _asked(
-    run: Run, table: Bench, asked: list[Asked], processes: Processes, jobs: int, told: Told, folder: Path
-) -> dict[Asked, Answer]:
+def _ask_labelers(
+    run: Run,
+    table: ProbeBench,
+    asked: list[ProbeQuestion],
+    processes: Processes,
+    jobs: int,
+    told: Progress,
+    folder: Path,
+) -> dict[ProbeQuestion, ProbeAnswer]:
     done = 0
 
-    def count(_: Asked) -> None:
+    def count(_: ProbeQuestion) -> None:
         nonlocal done
         done += 1
         told("questions to labelers", done, len(asked))
 
     asked = list(dict.fromkeys(asked))
-    return ask_all(table, asked, run.catalog, processes, run.options.limits, folder / "workers", jobs, count)
+    return run_probes(table, asked, run.catalog, processes, run.options.limits, folder / "workers", jobs, count)
 
 
-def _verdicts(cells: list[Cell], findings: dict[str, Finding]) -> Iterable[AuditVerdict]:
+def _verdicts(cells: list[Cell], findings: dict[str, LeakFinding]) -> Iterable[AuditVerdict]:
     for title, finding in findings.items():
         keys = tuple(cell.key for cell in cells if cell.candidate.title == title)
         yield AuditVerdict(title, finding.judgement, finding.reasons, keys)
 
 
-def _remarks(run: Run, seen: list[Shown], moved: list[Shift]) -> Iterable[Remark]:
+def _remarks(run: Run, seen: list[DuplicateRows], moved: list[PopulationShift]) -> Iterable[Remark]:
     """Say in sentences what is wrong with the data."""
     if run.dataset.oversampled:
         yield Remark("leak", "the population is oversampled: its rows are repeated before the split")
     for each in seen:
         for what, mask in each.masks.items():
             if mask.any():
-                share = f"{each.cut}: {mask.sum():,} of {each.examined(what):,} test rows ({each.share(what):.2%})"
-                kind: Literal["leak", "warning", "note"] = (
-                    "leak" if what == ROW else "note" if each.share(what) < FEW else "warning"
+                share = (
+                    f"{each.evaluation}: {mask.sum():,} of {each.examined(what):,} test rows ({each.share(what):.2%})"
                 )
-                yield Remark(kind, f"{share} {_shared(what)}")
+                kind: Literal["leak", "warning", "note"] = (
+                    "leak" if what == ROW else "note" if each.share(what) < MAX_DUPLICATE_SHARE else "warning"
+                )
+                yield Remark(kind, f"{share} {_describe_duplicate(what)}")
     for shift in moved:
         if shift.shifted:
             sizes = f"w = {shift.w:.2f}, p {shift.chance}"
@@ -185,10 +222,13 @@ def _remarks(run: Run, seen: list[Shown], moved: list[Shift]) -> Iterable[Remark
             yield Remark("note", f"block {name} ({maker.name}) is fitted on the texts of all rows, test rows included")
 
 
-def _shared(what: str) -> str:
+def _describe_duplicate(what: str) -> str:
     known = {
         ROW: "are rows of the file that stand among the train rows too",
         TEXT: "have the text of a train row",
         PROMPT: "have the prompt of a train row, with its answer or another",
     }
-    return known.get(what) or f"have a train row with a cosine above {NEAR:g} {what.removeprefix('near ')}"
+    return (
+        known.get(what)
+        or f"have a train row with a cosine above {NEAR_DUPLICATE_COSINE:g} {what.removeprefix('near ')}"
+    )

@@ -16,14 +16,14 @@ from harness.utils.hashing import canonical_json
 
 Mask = NDArray[np.bool_]
 
-NEAR = 0.98  # cosine above which two rows count as nearly the same
+NEAR_DUPLICATE_COSINE = 0.98  # cosine above which two rows count as nearly the same
 ROW, TEXT, PROMPT = "same row", "same text", "same prompt"
-AT_ONCE = 30_000  # test rows in memory beside the train rows
-MOST = 5_000  # test rows that are searched for near ones, unless all are wanted
+TEST_ROWS_PER_BATCH = 30_000  # test rows in memory beside the train rows
+MAX_SEARCHED_ROWS = 5_000  # test rows that are searched for near ones, unless all are wanted
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class TextHashes:
     """What identifies the text of each row: equal numbers are equal texts."""
 
     whole: NDArray[np.int64]  # (N,) of all turns
@@ -31,10 +31,10 @@ class Texts:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DuplicateRows:
     """Which test rows of a split have a twin among its train rows."""
 
-    cut: EvaluationSplit
+    evaluation: EvaluationSplit
     masks: Mapping[str, Mask]  # what they share -> (m,) True where a train row has it too
     searched: Mapping[str, Mask]  # what they share -> (m,) True where it was looked for
 
@@ -47,7 +47,7 @@ class Shown:
         return float(self.masks[what].sum() / self.examined(what))
 
 
-def texts(items: Items) -> Texts | None:
+def hash_texts(items: Items) -> TextHashes | None:
     """Hash the text and the prompt of every row; None where no column of texts is named. Empty texts are no twins."""
     if items.text is None:
         return None
@@ -56,30 +56,35 @@ def texts(items: Items) -> Texts | None:
         asked = [content for role, content in turns if role == "user"]
         whole[row] = _number(turns if any(content for _, content in turns) else row)
         prompt[row] = _number(asked if any(asked) else row)
-    return Texts(whole, prompt)
+    return TextHashes(whole, prompt)
 
 
-def shown(
+def find_duplicates(
     dataset: Dataset,
     evaluation: EvaluationSplit,
-    known: Texts | None,
+    texts: TextHashes | None,
     embeddings: Mapping[str, Block],
-    most: int | None = MOST,
+    max_rows: int | None = MAX_SEARCHED_ROWS,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
-) -> Shown:
+) -> DuplicateRows:
     """Find the test rows that the train rows have shown already.
 
-    `embeddings` are blocks of kind embedding; of their rows `most` test rows, spread evenly, are searched for a train
-    row nearer than `NEAR`; None searches all. `progress` is told (block, rows done, rows in all).
+    `embeddings` are blocks of kind embedding; of their rows `max_rows` test rows, spread evenly, are searched for a
+    train
+    row nearer than `NEAR_DUPLICATE_COSINE`; None searches all. `progress` is told (block, rows done, rows in all).
     """
     train, test = evaluation.split.train, evaluation.split.test
     origin = dataset.items.rows
     masks: dict[str, Mask] = {ROW: np.isin(origin[test], origin[train])}
-    if known is not None:
-        masks[TEXT] = np.isin(known.whole[test], known.whole[train])
-        masks[PROMPT] = np.isin(known.prompt[test], known.prompt[train])
+    if texts is not None:
+        masks[TEXT] = np.isin(texts.whole[test], texts.whole[train])
+        masks[PROMPT] = np.isin(texts.prompt[test], texts.prompt[train])
     searched = dict.fromkeys(masks, np.ones(len(test), np.bool_))
-    few = np.arange(len(test)) if most is None else np.unique(np.linspace(0, len(test) - 1, most).astype(np.int64))
+    few = (
+        np.arange(len(test))
+        if max_rows is None
+        else np.unique(np.linspace(0, len(test) - 1, max_rows).astype(np.int64))
+    )
     for name, block in embeddings.items():
         key = f"near in {name}"
 
@@ -87,15 +92,16 @@ def shown(
             progress(name, done, len(few))
 
         masks[key], searched[key] = np.zeros(len(test), np.bool_), np.zeros(len(test), np.bool_)
-        masks[key][few], searched[key][few] = near(block, train, test[few], tell), True
-    return Shown(evaluation, masks, searched)
+        masks[key][few], searched[key][few] = find_near(block, train, test[few], tell), True
+    return DuplicateRows(evaluation, masks, searched)
 
 
-def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] = lambda done: None) -> Mask:
-    """Return (m,) True where a test row has a train row with a cosine above `NEAR`. Zero vectors have none."""
+def find_near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] = lambda done: None) -> Mask:
+    """Return (m,) True where a test row has a train row with a cosine above `NEAR_DUPLICATE_COSINE`. Zero vectors
+    have none."""
     found = np.empty(len(test), np.bool_)
-    for start in range(0, len(test), AT_ONCE):  # so that many test rows take the memory of some
-        some = test[start : start + AT_ONCE]
+    for start in range(0, len(test), TEST_ROWS_PER_BATCH):  # so that many test rows take the memory of some
+        some = test[start : start + TEST_ROWS_PER_BATCH]
         rows = np.concatenate([train, some])
         (X,) = fuse([block], train, rows)
 
@@ -103,7 +109,7 @@ def near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] 
             progress(before + done)
 
         similarity, _ = nearest(normalize(X), rows, len(train), len(train), 1, tell)
-        found[start : start + len(some)] = similarity[:, 0] > NEAR
+        found[start : start + len(some)] = similarity[:, 0] > NEAR_DUPLICATE_COSINE
     return found
 
 

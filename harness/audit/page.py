@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.audit.audit import Audit
-from harness.audit.duplicates import NEAR, Shown
+from harness.audit.duplicates import NEAR_DUPLICATE_COSINE, DuplicateRows
 from harness.audit.probe import SHUFFLES
-from harness.audit.robustness import Table
-from harness.audit.shift import NOTICEABLE, SURE
+from harness.audit.robustness import RobustnessTable
+from harness.audit.shift import ALPHA, MIN_EFFECT_SIZE
 from harness.report.csv_files import to_csv
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.markdown import escape, format_table, number, sentence
@@ -18,7 +18,7 @@ PER_CENT = ("by_row", "by_half", "by_seed", "by_threads")
 HEADER = ("Audit", "Labeler", "Accuracy", "Shuffled labels", "One row", "Half the rows", "Seed", "Threads")
 
 
-def write(audit: Audit) -> Path:
+def write_audit(audit: Audit) -> Path:
     """Write leaderboards/<suite>/audit.md and audit.csv; returns the page."""
     folder = audit.run.options.output / "leaderboards" / audit.run.suite.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,10 @@ def _data(audit: Audit) -> Iterator[str]:
     yield "## The data"
     if audit.remarks:
         yield "\n".join(f"- **{remark.kind}**: {sentence(remark.text)}" for remark in audit.remarks)
-    if audit.shown:
-        yield _shown_table(audit.shown)
+    if audit.duplicates:
+        yield _shown_table(audit.duplicates)
         yield (
-            f"Test rows that a train row shows already; near: a cosine above {NEAR:g}. In brackets the test rows that "
+            f"Test rows that a train row shows already; near: a cosine above {NEAR_DUPLICATE_COSINE:g}. In brackets the test rows that "
             "were searched, where they are not all."
         )
     if audit.shifts:
@@ -82,19 +82,26 @@ def _data(audit: Audit) -> Iterator[str]:
         yield format_table(["Rows", "By", "n", "Others", "p", "w", "Shifted"], rows, left=("Rows", "By"))
         yield (
             "p: Pearson's chi-square. w: Cohen's effect size, .1 small, .3 middling, .5 large. Shifted: p below "
-            f"{SURE:g} and w of {NOTICEABLE:g} or more."
+            f"{ALPHA:g} and w of {MIN_EFFECT_SIZE:g} or more."
         )
 
 
-def _shown_table(shown: tuple[Shown, ...]) -> str:
+def _shown_table(shown: tuple[DuplicateRows, ...]) -> str:
     kinds = list(dict.fromkeys(what for each in shown for what in each.masks))
     rows = []
     for each in shown:
         cells = []
         for what in kinds:
-            searched = "" if each.examined(what) == len(each.cut.split.test) else f" ({each.examined(what):,})"
+            searched = "" if each.examined(what) == len(each.evaluation.split.test) else f" ({each.examined(what):,})"
             cells.append(f"{each.masks[what].sum():,}{searched}")
-        rows.append([escape(str(each.cut)), f"{len(each.cut.split.train):,}", f"{len(each.cut.split.test):,}", *cells])
+        rows.append(
+            [
+                escape(str(each.evaluation)),
+                f"{len(each.evaluation.split.train):,}",
+                f"{len(each.evaluation.split.test):,}",
+                *cells,
+            ]
+        )
     return format_table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, left=("Split",))
 
 
@@ -121,18 +128,18 @@ def _labelers(audit: Audit) -> Iterator[str]:
         yield "\n".join(said)
 
 
-def _table(each: Table) -> str:
-    places = [_places([values[column] for _, values in each.rows]) for column in range(len(each.columns))]
+def _table(table: RobustnessTable) -> str:
+    places = [_ranks([values[column] for _, values in table.rows]) for column in range(len(table.columns))]
     rows = []
-    for row, (labeler, values) in enumerate(each.rows):
+    for row, (labeler, values) in enumerate(table.rows):
         cells = [number(value) for value in values]
-        if each.ranked:
+        if table.ranked:
             cells = [f"{cell} ({places[column][row]})" if cell else "" for column, cell in enumerate(cells)]
         rows.append([escape(labeler), *cells])
-    return format_table(["Labeler", *map(escape, each.columns)], rows)
+    return format_table(["Labeler", *map(escape, table.columns)], rows)
 
 
-def _places(values: list[float | None]) -> list[int]:
+def _ranks(values: list[float | None]) -> list[int]:
     """Return the rank of each value, the largest first; equal printed values share one."""
     printed = [None if value is None else round(value, DECIMALS) for value in values]
     return [0 if mine is None else 1 + sum(v is not None and v > mine for v in printed) for mine in printed]
@@ -151,10 +158,10 @@ def _rows(audit: Audit) -> Iterator[dict[str, Any]]:
         finding = audit.findings[verdict.title]
         for name in ("accuracy", "shuffled", "chance", *PER_CENT):
             yield row("probe", "labeler", verdict.title, name, getattr(finding, name))
-    for shown in audit.shown:
+    for shown in audit.duplicates:
         for what, mask in shown.masks.items():
-            yield row("shown", str(shown.cut), "", what, int(mask.sum()))
-            yield row("shown", str(shown.cut), "", f"{what}: searched", shown.examined(what))
+            yield row("shown", str(shown.evaluation), "", what, int(mask.sum()))
+            yield row("shown", str(shown.evaluation), "", f"{what}: searched", shown.examined(what))
     for shift in audit.shifts:
         yield row("shift", shift.what, "", f"{shift.by}: p", shift.p)
         yield row("shift", shift.what, "", f"{shift.by}: w", shift.w)

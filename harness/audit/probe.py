@@ -28,9 +28,9 @@ from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.utils.processes import Child, Limits, Processes, wait_any
 
-TRAIN, TEST, SPARE = 600, 1_000, 200  # rows of a question, at most
-AT_ONCE = 4_096  # rows of a block that are held in memory
-WILD = 1e6  # what every number of one row is set to
+TRAIN_ROWS, TEST_ROWS, SPARE_ROWS = 600, 1_000, 200  # rows of a question, at most
+ROWS_PER_BATCH = 4_096  # rows of a block that are held in memory
+OUTLIER_VALUE = 1e6  # what every number of one row is set to
 BASE, PERMUTED, AGAIN, ROW, HALF, SEED, THREADS = "base", "permuted", "again", "row", "half", "seed", "threads"
 QUESTIONS = (BASE, PERMUTED, ROW, HALF, SEED, THREADS, "shuffled 1")
 SHUFFLES = 5  # a labeler that beats chance on shuffled labels is tried on that many shuffles in all
@@ -39,7 +39,7 @@ Blocks = Mapping[str, Block]
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class ProbeBench:
     """What all questions to all labelers of a suite are made from."""
 
     dataset: Dataset
@@ -50,7 +50,7 @@ class Bench:
         """Return the task of one question, with the blocks called `names`."""
         kind = question.partition(" ")[0]
         blocks = self.blocks.get(kind, self.blocks[BASE])
-        dataset = _other_labels(self.dataset, self.split.train) if kind == PERMUTED else self.dataset
+        dataset = _permute_labels(self.dataset, self.split.train) if kind == PERMUTED else self.dataset
         task = replace(make_task(dataset, self.split, {name: blocks[name] for name in names}), spare=self.split.spare)
         if kind == SEED:
             return replace(task, seed=task.seed + 1)
@@ -61,7 +61,7 @@ class Bench:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ProbeAnswer:
     """What came back: "ok", "failed" or "not applicable"."""
 
     status: str
@@ -77,7 +77,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbeQuestion:
     """A question put to one labeler."""
 
     labeler: Any
@@ -85,7 +85,7 @@ class Asked:
     question: str
 
 
-def carve(split: Split, spare: Rows, train: int | None = TRAIN, test: int | None = TEST) -> Split:
+def subsample(split: Split, spare: Rows, train: int | None = TRAIN_ROWS, test: int | None = TEST_ROWS) -> Split:
     """Return the split of some of its rows, drawn evenly; None takes them all. `spare` are the rows without a part."""
     rng = np.random.default_rng(0)
 
@@ -93,37 +93,37 @@ def carve(split: Split, spare: Rows, train: int | None = TRAIN, test: int | None
         few = most is None or len(rows) <= most
         return rows if few else np.sort(rng.permutation(rows)[:most])
 
-    return replace(split, train=some(split.train, train), test=some(split.test, test), spare=some(spare, SPARE))
+    return replace(split, train=some(split.train, train), test=some(split.test, test), spare=some(spare, SPARE_ROWS))
 
 
-def bench(dataset: Dataset, split: Split, blocks: Blocks, folder: Path) -> Bench:
+def make_bench(dataset: Dataset, split: Split, blocks: Blocks, folder: Path) -> ProbeBench:
     """Return the bench of a carved split; its changed blocks are written to `folder`."""
     half = np.concatenate([split.test[len(split.test) // 2 :], split.spare])
-    changed = {ROW: _one_wild, HALF: _moved}
+    changed = {ROW: _replace_one, HALF: _transform_rows}
     rows = {ROW: split.test[:1], HALF: half}
     everyone = np.concatenate([split.train, split.test, split.spare])
     made: dict[str, Blocks] = {BASE: blocks}
     for kind, change in changed.items():
         made[kind] = {
-            name: _rewritten(block, everyone, rows[kind], change, folder / f"{kind}-{place}.npy")
+            name: _rewrite_block(block, everyone, rows[kind], change, folder / f"{kind}-{place}.npy")
             for place, (name, block) in enumerate(blocks.items())
         }
-    return Bench(dataset, split, made)
+    return ProbeBench(dataset, split, made)
 
 
-def ask_all(
-    bench: Bench,
-    asked: list[Asked],
+def run_probes(
+    bench: ProbeBench,
+    questions: list[ProbeQuestion],
     catalog: Catalog,
     processes: Processes,
     limits: Limits,
     folder: Path,
     jobs: int,
-    told: Callable[[Asked], None],
-) -> dict[Asked, Answer]:
-    """Put each question in a worker of its own, `jobs` at a time. `told` hears of each that is answered."""
-    waiting, running = deque(enumerate(asked)), dict[int, tuple[Asked, Child]]()
-    answers: dict[Asked, Answer] = {}
+    report: Callable[[ProbeQuestion], None],
+) -> dict[ProbeQuestion, ProbeAnswer]:
+    """Put each question in a worker of its own, `jobs` at a time. `report` hears of each that is answered."""
+    waiting, running = deque(enumerate(questions)), dict[int, tuple[ProbeQuestion, Child]]()
+    answers: dict[ProbeQuestion, ProbeAnswer] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -134,34 +134,34 @@ def ask_all(
                 question, _ = running.pop(id(child))
                 answers[question] = _read(child, limit)
                 shutil.rmtree(child.folder, ignore_errors=True)
-                told(question)
+                report(question)
     finally:
         for _, child in running.values():
             child.kill()
     return answers
 
 
-def _start(bench: Bench, asked: Asked, catalog: Catalog, processes: Processes, folder: Path) -> Child:
+def _start(bench: ProbeBench, asked: ProbeQuestion, catalog: Catalog, processes: Processes, folder: Path) -> Child:
     folder.mkdir(parents=True)
     references: worker.References = {
         plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(asked.labeler)
     }
     task = bench.task(asked.question, asked.names)
     threads = 2 if asked.question == THREADS else 1
-    return processes.start(_answer, (spec.to_spec(asked.labeler), references, task, threads), folder.absolute())
+    return processes.start(_run_probe, (spec.to_spec(asked.labeler), references, task, threads), folder.absolute())
 
 
-def _read(child: Child, stopped: str | None) -> Answer:
+def _read(child: Child, stopped: str | None) -> ProbeAnswer:
     try:
         told = json.loads((child.folder / worker.ANSWER_FILE).read_text())
         if stopped or told["status"] != "ok":
-            return Answer(told["status"] if not stopped else "failed", stopped or told["reason"])
+            return ProbeAnswer(told["status"] if not stopped else "failed", stopped or told["reason"])
         said = hashlib.sha256()
         for name in sorted(told["files"]):
             said.update(_content(child.folder / name))
-        return Answer("ok", "", np.load(child.folder / "proba.npy", allow_pickle=False), said.hexdigest())
+        return ProbeAnswer("ok", "", np.load(child.folder / "proba.npy", allow_pickle=False), said.hexdigest())
     except (OSError, ValueError, KeyError, TypeError):
-        return Answer("failed", stopped or child.describe_exit())
+        return ProbeAnswer("failed", stopped or child.describe_exit())
 
 
 def _content(file: Path) -> bytes:
@@ -171,7 +171,7 @@ def _content(file: Path) -> bytes:
     return b"".join(array.tobytes() for array in arrays)
 
 
-def _other_labels(dataset: Dataset, train: Rows) -> Dataset:
+def _permute_labels(dataset: Dataset, train: Rows) -> Dataset:
     """Return the dataset with every label that is not a train row's permuted, those of the raters along with it."""
     hidden = np.flatnonzero(~np.isin(dataset.labelled, train))
     order = np.arange(len(dataset.labelled))
@@ -185,11 +185,11 @@ Change = Callable[[Any, Rows, Rows, bool], Iterator[tuple[Rows, Floats]]]
 """Takes an array, rows of it, those to change and whether it holds categories; yields (rows, what they become)."""
 
 
-def _rewritten(block: Block, rows: Rows, changed: Rows, change: Change, file: Path) -> Block:
+def _rewrite_block(block: Block, rows: Rows, changed: Rows, change: Change, file: Path) -> Block:
     """Write a block in which only `rows` are filled, the `changed` ones among them by other numbers."""
     array = np.lib.format.open_memmap(file, "w+", np.float32, block.array.shape)
     categories = True
-    for some in _parts(rows):  # all rows of a large block, with --full: never at once
+    for some in _row_batches(rows):  # all rows of a large block, with --full: never at once
         array[some] = block.array[some]
         categories = categories and _is_categories(array[some])
     for some, values in change(block.array, rows, changed, categories):
@@ -198,29 +198,29 @@ def _rewritten(block: Block, rows: Rows, changed: Rows, change: Change, file: Pa
     return Block.open(str(file.absolute()), block.kind, block.names)
 
 
-def _one_wild(array: Any, rows: Rows, one: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
+def _replace_one(array: Any, rows: Rows, one: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
     """Set one row to a million; among zeros and ones, to what the first row that differs has."""
     if not categories:
-        yield one, np.full((len(one), array.shape[1]), WILD, np.float32)
+        yield one, np.full((len(one), array.shape[1]), OUTLIER_VALUE, np.float32)
         return
-    for some in _parts(rows):
+    for some in _row_batches(rows):
         others = some[(array[some] != array[one]).any(axis=1)]
         if len(others):
             yield one, array[others[:1]]
             return
 
 
-def _moved(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
+def _transform_rows(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
     """Move rows to 3 x + 5 with their columns reversed, which turns mean, scale and axes; among zeros and ones, give
     each row what another has, the last one's to the first.
     """
-    for some, mirrored in zip(_parts(changed), _parts(changed[::-1]), strict=True):
+    for some, mirrored in zip(_row_batches(changed), _row_batches(changed[::-1]), strict=True):
         yield some, array[mirrored] if categories else 3 * np.asarray(array[some][:, ::-1], np.float32) + 5
 
 
-def _parts(rows: Rows) -> Iterator[Rows]:
-    for start in range(0, len(rows), AT_ONCE):
-        yield rows[start : start + AT_ONCE]
+def _row_batches(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows), ROWS_PER_BATCH):
+        yield rows[start : start + ROWS_PER_BATCH]
 
 
 def _is_categories(values: NDArray[np.float32]) -> bool:
@@ -230,7 +230,7 @@ def _is_categories(values: NDArray[np.float32]) -> bool:
 # What follows runs in the worker.
 
 
-def _answer(what: Mapping[str, Any], references: worker.References, task: Task, threads: int) -> None:
+def _run_probe(labeler_spec: Mapping[str, Any], references: worker.References, task: Task, threads: int) -> None:
     from threadpoolctl import threadpool_limits
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -238,4 +238,4 @@ def _answer(what: Mapping[str, Any], references: worker.References, task: Task, 
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     with threadpool_limits(threads):  # for what is loaded already
-        worker.label_in_worker(what, references, task)
+        worker.label_in_worker(labeler_spec, references, task)

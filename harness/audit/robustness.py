@@ -7,19 +7,19 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.duplicates import Shown
+from harness.audit.duplicates import DuplicateRows
 from harness.plugin.protocols import Split
 from harness.run.plan import Cell
 from harness.run.runner import Run
 
-MOST_SOURCES = 30  # as on a board
+MAX_SOURCES = 30  # as on a board
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 Score = Callable[[Cell, Labels], float | None]
 
 
 @dataclass(frozen=True)
-class Table:
+class RobustnessTable:
     """Numbers of each labeler of one comparison; columns that hold accuracies can be ranked."""
 
     comparison: str
@@ -30,7 +30,7 @@ class Table:
     ranked: bool = True
 
 
-def tables(run: Run, shown: Mapping[str, Shown]) -> Iterator[Table]:
+def robustness_tables(run: Run, shown: Mapping[str, DuplicateRows]) -> Iterator[RobustnessTable]:
     """Yield the tables of every comparison that has finished cells. `shown` is of one split of each comparison."""
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in run.cells:
@@ -40,11 +40,11 @@ def tables(run: Run, shown: Mapping[str, Shown]) -> Iterator[Table]:
         yield from _under_other_raters(run, comparison, labelers)
         yield from _without_sources(run, comparison, labelers)
         if comparison in shown:
-            yield from _without_shown(run, labelers, shown[comparison])
+            yield from _without_duplicates(run, labelers, shown[comparison])
         yield from _between_seeds(run, comparison, labelers)
 
 
-def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[Table]:
+def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
     """Score against what each rater has said of the test rows."""
     data, raters = run.suite.data, run.dataset.raters
     others = [(place, name) for place, name in enumerate(data.raters) if name != data.target]
@@ -61,11 +61,11 @@ def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell
     yield _table(run, comparison, "Other raters as truth", labelers, scores, about)
 
 
-def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[Table]:
+def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
     """Score without the test rows of each source; nothing is trained again."""
     sources = run.dataset.sources
     names = [] if sources is None else [str(name) for name in np.unique(sources)]
-    if sources is None or not 1 < len(names) <= MOST_SOURCES:
+    if sources is None or not 1 < len(names) <= MAX_SOURCES:
         return
     scores: dict[str, Score] = {"all": lambda cell, labels: _accuracy(labels, _truth(run, cell.evaluation.split))}
     for name in names:
@@ -79,14 +79,14 @@ def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]])
     yield _table(run, comparison, "One source left out of the test rows", labelers, scores, about)
 
 
-def _without_shown(run: Run, labelers: dict[str, list[Cell]], shown: Shown) -> Iterator[Table]:
+def _without_duplicates(run: Run, labelers: dict[str, list[Cell]], shown: DuplicateRows) -> Iterator[RobustnessTable]:
     """Score without the test rows that the train rows have shown."""
     names = [name for name, mask in shown.masks.items() if mask.any()]
-    here = {title: [cell for cell in cells if cell.evaluation is shown.cut] for title, cells in labelers.items()}
+    here = {title: [cell for cell in cells if cell.evaluation is shown.evaluation] for title, cells in labelers.items()}
     here = {title: cells for title, cells in here.items() if cells}
     if not names or not here:
         return
-    kept: dict[str, Mask] = {"all rows": np.ones(len(shown.cut.split.test), np.bool_)}
+    kept: dict[str, Mask] = {"all rows": np.ones(len(shown.evaluation.split.test), np.bool_)}
     for name in names:
         if not shown.searched[name].all():
             kept[f"searched for {name}"] = shown.searched[name]
@@ -97,12 +97,12 @@ def _without_shown(run: Run, labelers: dict[str, list[Cell]], shown: Shown) -> I
         )
         for name, mask in kept.items()
     }
-    one = f"of one split alone, that of seed {shown.cut.split.seed}"
+    one = f"of one split alone, that of seed {shown.evaluation.split.seed}"
     about = f"Accuracy without the test rows that share it with a train row, {one}; in brackets the rank."
-    yield _table(run, shown.cut.comparison, "Without what the train rows have shown", here, scores, about)
+    yield _table(run, shown.evaluation.comparison, "Without what the train rows have shown", here, scores, about)
 
 
-def _between_seeds(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[Table]:
+def _between_seeds(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
     """Count the labels that change with the seed, over all pairs of seeds and the test rows both have."""
     rows = []
     for title, cells in labelers.items():
@@ -114,7 +114,9 @@ def _between_seeds(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -
             "Flip rate: the share of common test rows whose label differs between two seeds, over all pairs; the seed "
             "also draws the train rows. Oracle gap: what choosing the best checkpoint on the test rows would add."
         )
-        yield Table(comparison, "Seeds and checkpoints", ("flip rate", "oracle gap"), tuple(rows), about, ranked=False)
+        yield RobustnessTable(
+            comparison, "Seeds and checkpoints", ("flip rate", "oracle gap"), tuple(rows), about, ranked=False
+        )
 
 
 def _other_seed(one: Cell, other: Cell) -> bool:
@@ -145,7 +147,7 @@ def _gap(run: Run, cells: list[Cell]) -> float | None:
 
 def _table(
     run: Run, comparison: str, title: str, labelers: dict[str, list[Cell]], scores: Mapping[str, Score], about: str
-) -> Table:
+) -> RobustnessTable:
     """Score every cell in every way, and take the mean over the cells of a labeler."""
     rows = []
     for labeler, cells in labelers.items():
@@ -154,7 +156,7 @@ def _table(
         known = [[value for value in values if value is not None] for values in found]
         rows.append((labeler, tuple(float(np.mean(values)) if values else None for values in known)))
     rows.sort(key=lambda row: (-(row[1][0] or 0), row[0]))
-    return Table(comparison, title, tuple(scores), tuple(rows), about)
+    return RobustnessTable(comparison, title, tuple(scores), tuple(rows), about)
 
 
 def _truth(run: Run, split: Split) -> NDArray[np.int64]:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from harness.data.dataset import Dataset
 from harness.run.plan import EvaluationSplit
 
-SURE = 1e-3  # a p-value below this is no accident
-NOTICEABLE = 0.1  # Cohen's w of a small effect: with 300,000 rows every difference is significant
+ALPHA = 1e-3  # a p-value below this is no accident
+MIN_EFFECT_SIZE = 0.1  # Cohen's w of a small effect: with 300,000 rows every difference is significant
 
 
 @dataclass(frozen=True)
-class Shift:
+class PopulationShift:
     """How the rows of one side are spread over the classes or the sources, against the other side."""
 
     what: str  # "population against the file"
@@ -33,32 +33,32 @@ class Shift:
     @property
     def shifted(self) -> bool:
         """Whether it is neither an accident nor too small to matter."""
-        return self.p < SURE and self.w >= NOTICEABLE
+        return self.p < ALPHA and self.w >= MIN_EFFECT_SIZE
 
 
-def shifts(dataset: Dataset, whole: Dataset, cuts: list[EvaluationSplit]) -> Iterator[Shift]:
+def find_shifts(dataset: Dataset, full: Dataset, evaluations: list[EvaluationSplit]) -> Iterator[PopulationShift]:
     """Compare the population with the rest of its file, labelled rows with the others, and train rows with test rows.
 
-    `whole` is the same file with every row taken. Of the cuts, one for each comparison is enough.
+    `full` is the same file with every row taken. Of the cuts, one for each comparison is enough.
     """
-    if not np.array_equal(dataset.items.rows, whole.items.rows):
-        outside = ~np.isin(whole.items.rows[whole.labelled], dataset.items.rows)
-        yield from _both("population against the file", "class", dataset.y, whole.y[outside])
-        if dataset.sources is not None and whole.sources is not None:
-            left = ~np.isin(whole.items.rows, dataset.items.rows)
-            yield from _both("population against the file", "source", dataset.sources, whole.sources[left])
+    if not np.array_equal(dataset.items.rows, full.items.rows):
+        outside = ~np.isin(full.items.rows[full.labelled], dataset.items.rows)
+        yield from _compare_both("population against the file", "class", dataset.y, full.y[outside])
+        if dataset.sources is not None and full.sources is not None:
+            left = ~np.isin(full.items.rows, dataset.items.rows)
+            yield from _compare_both("population against the file", "source", dataset.sources, full.sources[left])
     labelled = np.isin(np.arange(len(dataset)), dataset.labelled)
     if dataset.sources is not None:
-        yield from _both("labelled rows against the others", "source", *_parted(dataset.sources, labelled))
-    for evaluation in cuts:
+        yield from _compare_both("labelled rows against the others", "source", *_split_by(dataset.sources, labelled))
+    for evaluation in evaluations:
         sides = evaluation.split.train, evaluation.split.test
         what = f"train against test, {evaluation}"
-        yield from _both(what, "class", *(dataset.y[dataset.positions(rows)] for rows in sides))
+        yield from _compare_both(what, "class", *(dataset.y[dataset.positions(rows)] for rows in sides))
         if dataset.sources is not None:
-            yield from _both(what, "source", *(dataset.sources[rows] for rows in sides))
+            yield from _compare_both(what, "source", *(dataset.sources[rows] for rows in sides))
 
 
-def compare(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> Shift | None:
+def compare_samples(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> PopulationShift | None:
     """Compare the categories of two sets of rows, (n,) and (m,); None where there is nothing to compare.
 
     Pearson's chi-square for a 2 x k table says how likely two fair samples of one pool are as different as these; the
@@ -77,14 +77,14 @@ def compare(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> Shift
     statistic = float(((counts - ideal) ** 2 / ideal).sum())
     share = counts[0] / counts[0].sum()
     w = float(np.sqrt(((share - expected) ** 2 / expected).sum()))
-    return Shift(what, by, float(chi2.sf(statistic, len(names) - 1)), w, len(one), len(other))
+    return PopulationShift(what, by, float(chi2.sf(statistic, len(names) - 1)), w, len(one), len(other))
 
 
-def _both(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> Iterator[Shift]:
-    found = compare(what, by, one, other)
+def _compare_both(what: str, by: str, one: NDArray[Any], other: NDArray[Any]) -> Iterator[PopulationShift]:
+    found = compare_samples(what, by, one, other)
     if found is not None:
         yield found
 
 
-def _parted(values: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _split_by(values: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
     return values[mask], values[~mask]

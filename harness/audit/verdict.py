@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.probe import AGAIN, BASE, HALF, PERMUTED, ROW, SEED, SHUFFLES, THREADS, Answer
+from harness.audit.probe import AGAIN, BASE, HALF, PERMUTED, ROW, SEED, SHUFFLES, THREADS, ProbeAnswer
 from harness.plugin.protocols import iter_plugins
 from harness.scoring.audit_verdicts import Judgement
 
 TOLERANCE = 1e-4  # of a probability: sums in another order differ by less
-SURE = 1e-3  # a labeler that guesses gets so many right with at most this probability
-UNSTEADY = 0.01  # share of labels that may change with the number of threads
+ALPHA = 1e-3  # a labeler that guesses gets so many right with at most this probability
+MAX_THREAD_FLIPS = 0.01  # share of labels that may change with the number of threads
 
 
 @dataclass(frozen=True)
-class Finding:
+class LeakFinding:
     """What the questions have shown of one labeler. Shares are of the rows to label; None where nothing came back."""
 
     judgement: Judgement
@@ -31,7 +31,7 @@ class Finding:
     by_threads: float | None = None  # labels that two threads instead of one change
 
 
-def judge(labeler: Any, answers: Mapping[str, Answer], truth: NDArray[np.int64]) -> Finding | None:
+def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArray[np.int64]) -> LeakFinding | None:
     """Return the finding on a labeler from its answers by question, or None where it is not made for such a task.
 
     `truth` are the hidden labels (m,) of the rows asked about.
@@ -40,9 +40,9 @@ def judge(labeler: Any, answers: Mapping[str, Answer], truth: NDArray[np.int64])
     if base.status == "not applicable":
         return None
     if base.status != "ok":
-        return Finding("warning", (f"could not be tried: {base.reason}",))
+        return LeakFinding("warning", (f"could not be tried: {base.reason}",))
     declared = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(labeler))
-    by_row, by_half = moved(base, answers.get(ROW))[1:], moved(base, answers.get(HALF))[: len(truth) // 2]
+    by_row, by_half = changed_rows(base, answers.get(ROW))[1:], changed_rows(base, answers.get(HALF))[: len(truth) // 2]
     shuffled = _shuffled(answers, truth)
     chance = float(np.bincount(truth).max() / len(truth))
     leaks = [*_of_hidden_labels(answers), *_of_shuffles(shuffled, chance, len(truth))]
@@ -51,7 +51,7 @@ def judge(labeler: Any, answers: Mapping[str, Answer], truth: NDArray[np.int64])
     warnings = [*_of_repetition(answers), *_of_threads(by_threads), *_of_failures(answers)]
     judgement: Judgement = "leak" if leaks else "warning" if warnings else "transductive" if declared else "clean"
     reasons = [*leaks, *warnings, *(_of_declared(by_row, by_half) if declared else ())]
-    return Finding(
+    return LeakFinding(
         judgement,
         tuple(reasons),
         _accuracy(base, truth),
@@ -64,21 +64,21 @@ def judge(labeler: Any, answers: Mapping[str, Answer], truth: NDArray[np.int64])
     )
 
 
-def beats(hits: int, m: int, chance: float) -> bool:
+def beats_chance(hits: int, m: int, chance: float) -> bool:
     """Say whether a guesser that is right with probability `chance` would hardly get this many of m rows right."""
     from scipy.stats import binom
 
-    return bool(binom.sf(hits - 1, m, chance) < SURE)
+    return bool(binom.sf(hits - 1, m, chance) < ALPHA)
 
 
-def suspicious(answer: Answer, truth: NDArray[np.int64]) -> bool:
+def beats_majority(answer: ProbeAnswer, truth: NDArray[np.int64]) -> bool:
     """Say whether an answer learned from shuffled labels is right more often than the commonest class is."""
     if answer.status != "ok":
         return False
-    return beats(int((answer.labels == truth).sum()), len(truth), float(np.bincount(truth).max() / len(truth)))
+    return beats_chance(int((answer.labels == truth).sum()), len(truth), float(np.bincount(truth).max() / len(truth)))
 
 
-def moved(base: Answer, other: Answer | None) -> NDArray[np.bool_]:
+def changed_rows(base: ProbeAnswer, other: ProbeAnswer | None) -> NDArray[np.bool_]:
     """Return (m,) True where the label or a probability of a row is another; nothing where there is no answer."""
     if other is None or base.proba is None or other.proba is None:
         return np.empty(0, np.bool_)
@@ -86,7 +86,7 @@ def moved(base: Answer, other: Answer | None) -> NDArray[np.bool_]:
     return np.asarray(far | (base.labels != other.labels))
 
 
-def _shuffled(answers: Mapping[str, Answer], truth: NDArray[np.int64]) -> list[float]:
+def _shuffled(answers: Mapping[str, ProbeAnswer], truth: NDArray[np.int64]) -> list[float]:
     return [
         _accuracy(answer, truth)
         for question, answer in answers.items()
@@ -96,7 +96,7 @@ def _shuffled(answers: Mapping[str, Answer], truth: NDArray[np.int64]) -> list[f
 
 def _of_shuffles(shuffled: list[float], chance: float, m: int) -> list[str]:
     """One lucky shuffle is no proof: what knows the labels beats chance on all of them."""
-    if len(shuffled) < SHUFFLES or not beats(round(min(shuffled) * m), m, chance):
+    if len(shuffled) < SHUFFLES or not beats_chance(round(min(shuffled) * m), m, chance):
         return []
     return [
         f"knows hidden labels: trained on shuffled labels it is right on {min(shuffled):.1%} of the test rows or more, "
@@ -104,16 +104,16 @@ def _of_shuffles(shuffled: list[float], chance: float, m: int) -> list[str]:
     ]
 
 
-def _of_hidden_labels(answers: Mapping[str, Answer]) -> list[str]:
+def _of_hidden_labels(answers: Mapping[str, ProbeAnswer]) -> list[str]:
     same = answers[PERMUTED].digest == answers[BASE].digest or answers[PERMUTED].status != "ok"
     repeats = AGAIN in answers and answers[AGAIN].digest == answers[BASE].digest
     return [] if same or not repeats else ["its answer changed with the hidden labels"]
 
 
-def _of_repetition(answers: Mapping[str, Answer]) -> list[str]:
+def _of_repetition(answers: Mapping[str, ProbeAnswer]) -> list[str]:
     if AGAIN not in answers or answers[AGAIN].status != "ok" or answers[AGAIN].digest == answers[BASE].digest:
         return []
-    share = moved(answers[BASE], answers[AGAIN]).mean()
+    share = changed_rows(answers[BASE], answers[AGAIN]).mean()
     return [
         f"the same task got another answer the second time ({share:.1%} of the rows): chance not drawn from the seed"
     ]
@@ -135,12 +135,12 @@ def _of_declared(by_row: NDArray[np.bool_], by_half: NDArray[np.bool_]) -> list[
 
 
 def _of_threads(by_threads: float | None) -> list[str]:
-    if by_threads is None or by_threads <= UNSTEADY:
+    if by_threads is None or by_threads <= MAX_THREAD_FLIPS:
         return []
     return [f"{by_threads:.1%} of its labels change from one thread to two"]
 
 
-def _of_failures(answers: Mapping[str, Answer]) -> list[str]:
+def _of_failures(answers: Mapping[str, ProbeAnswer]) -> list[str]:
     return [
         f"failed on the question {question!r}: {answer.reason}"
         for question, answer in answers.items()
@@ -148,13 +148,13 @@ def _of_failures(answers: Mapping[str, Answer]) -> list[str]:
     ]
 
 
-def _flips(base: Answer, other: Answer | None) -> float | None:
+def _flips(base: ProbeAnswer, other: ProbeAnswer | None) -> float | None:
     if other is None or other.proba is None:
         return None
     return float((base.labels != other.labels).mean())
 
 
-def _accuracy(answer: Answer, truth: NDArray[np.int64]) -> float:
+def _accuracy(answer: ProbeAnswer, truth: NDArray[np.int64]) -> float:
     return float((answer.labels == truth).mean())
 
 

@@ -62,12 +62,12 @@ def audit(
 
 def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> bool:
     from harness.audit import page as audit_page
-    from harness.audit.audit import audit as look
+    from harness.audit.audit import audit_run as look
     from harness.utils.locks import hold_lock
 
     with hold_lock(ready.store.folder / "audit.lock", wait=False), _progress(talk) as told:
         found = look(ready, processes, jobs, full, told)
-    page = audit_page.write(found)
+    page = audit_page.write_audit(found)
     _show(talk, ready, found, page)
     if any(ready.store.has(cell.key) for cell in ready.cells):
         _write_board(ready)

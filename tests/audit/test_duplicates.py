@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.audit import duplicates
-from harness.audit.duplicates import NEAR, near, shown, texts
+from harness.audit.duplicates import NEAR_DUPLICATE_COSINE, find_duplicates, find_near, hash_texts
 from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
@@ -40,7 +40,7 @@ def dataset_of(table_of, conversations, population=None):
 
 
 def test_equal_numbers_are_equal_texts_and_empty_ones_are_no_twins(table_of):
-    known = texts(dataset_of(table_of, CONVERSATIONS).items)
+    known = hash_texts(dataset_of(table_of, CONVERSATIONS).items)
     pairs = [(i, j) for i in range(len(CONVERSATIONS)) for j in range(i)]
     assert [(i, j) for i, j in pairs if known.whole[i] == known.whole[j]] == [(2, 0), (5, 4)]
     assert [(i, j) for i, j in pairs if known.prompt[i] == known.prompt[j]] == [(1, 0), (2, 0), (2, 1)]
@@ -48,7 +48,7 @@ def test_equal_numbers_are_equal_texts_and_empty_ones_are_no_twins(table_of):
 
 def test_each_kind_of_twin_has_its_own_mask(table_of):
     dataset = dataset_of(table_of, CONVERSATIONS)
-    found = shown(dataset, cut([0, 4, 6], [1, 2, 3, 5, 7]), texts(dataset.items), {})
+    found = find_duplicates(dataset, cut([0, 4, 6], [1, 2, 3, 5, 7]), hash_texts(dataset.items), {})
     assert {name: mask.tolist() for name, mask in found.masks.items()} == {
         "same row": [False] * 5,
         "same text": [False, True, False, True, False],
@@ -63,7 +63,7 @@ def test_a_repeated_row_is_the_same_row_whatever_its_number(table_of):
     assert len(rows) == 24
     train, test = np.arange(0, 24, 2), np.arange(1, 24, 2)
     expected = [rows[t] in set(rows[train].tolist()) for t in test]
-    assert shown(dataset, cut(train, test), None, {}).masks["same row"].tolist() == expected
+    assert find_duplicates(dataset, cut(train, test), None, {}).masks["same row"].tolist() == expected
     assert any(expected)
 
 
@@ -77,12 +77,12 @@ def test_near_rows_are_those_of_a_plain_loop(seed, n, m, at_once):
     unit = X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-30)
     cosine = (unit[test] @ unit[train].T).max(axis=1)
     told = []
-    with patch.object(duplicates, "AT_ONCE", at_once):
-        found = near(Block(X, "embedding"), train, test, told.append)
+    with patch.object(duplicates, "TEST_ROWS_PER_BATCH", at_once):
+        found = find_near(Block(X, "embedding"), train, test, told.append)
     assert told == sorted(told)
     assert told[-1] == m
-    clear = np.abs(cosine - NEAR) > 1e-5
-    assert (found == (cosine > NEAR))[clear].all()
+    clear = np.abs(cosine - NEAR_DUPLICATE_COSINE) > 1e-5
+    assert (found == (cosine > NEAR_DUPLICATE_COSINE))[clear].all()
 
 
 def test_only_so_many_rows_are_searched_and_the_page_can_say_so(table_of):
@@ -90,8 +90,8 @@ def test_only_so_many_rows_are_searched_and_the_page_can_say_so(table_of):
     block = Block(np.ones((len(dataset), 2), np.float32), "embedding")
     split = cut([0], np.arange(1, 11))
     told = []
-    few = shown(dataset, split, None, {"e": block}, 5, lambda *what: told.append(what))
+    few = find_duplicates(dataset, split, None, {"e": block}, 5, lambda *what: told.append(what))
     assert few.masks["near in e"].tolist() == [True, False, True, False, True, False, True, False, False, True]
     assert few.searched["near in e"].tolist() == few.masks["near in e"].tolist()
     assert (few.examined("near in e"), few.share("near in e"), told[-1]) == (5, 1.0, ("e", 5, 5))
-    assert shown(dataset, split, None, {"e": block}, None).masks["near in e"].all()
+    assert find_duplicates(dataset, split, None, {"e": block}, None).masks["near in e"].all()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
-from harness.audit.shift import compare, shifts
+from harness.audit.shift import compare_samples, find_shifts
 from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.plugin.protocols import Split
@@ -15,7 +15,7 @@ from harness.run.plan import EvaluationSplit
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 4), min_size=1, max_size=60))
 def test_the_p_value_is_that_of_a_contingency_table(one, other):
-    found = compare("", "", np.array(one), np.array(other))
+    found = compare_samples("", "", np.array(one), np.array(other))
     names = sorted({*one, *other})
     if len(names) == 1:
         assert found is None
@@ -26,15 +26,15 @@ def test_the_p_value_is_that_of_a_contingency_table(one, other):
 
 def test_the_effect_is_cohens_w_by_hand():
     # Shares .75 / .25 against .5 / .5 of all: w = sqrt(.0625 / .5 + .0625 / .5) = .5
-    found = compare("what", "class", np.array([0, 0, 0, 1]), np.array([1, 1, 1, 0]))
+    found = compare_samples("what", "class", np.array([0, 0, 0, 1]), np.array([1, 1, 1, 0]))
     assert (found.w, found.rows, found.others) == (0.5, 4, 4)
     assert not found.shifted, "of so few rows nobody can tell"
 
 
 def test_names_of_any_kind_are_compared():
     names = np.array(["a", "b"] * 500, np.dtypes.StringDType())
-    assert not compare("", "source", names, names[::-1]).shifted
-    assert compare("", "source", names, np.array(["a"] * 1000, np.dtypes.StringDType())).shifted
+    assert not compare_samples("", "source", names, names[::-1]).shifted
+    assert compare_samples("", "source", names, np.array(["a"] * 1000, np.dtypes.StringDType())).shifted
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def pool(scores, table_of):
         dataset = load_dataset(data, population, table)
         order = np.random.default_rng(3).permutation(len(dataset))
         split = Split(np.sort(order[:3000]), np.sort(order[3000:]), np.empty(0, np.int64), 3)
-        made = shifts(dataset, load_dataset(data, Population(), table), [EvaluationSplit("prefix", split)])
+        made = find_shifts(dataset, load_dataset(data, Population(), table), [EvaluationSplit("prefix", split)])
         return {(shift.what.partition(",")[0], shift.by): shift for shift in made}
 
     return found
@@ -85,5 +85,5 @@ def test_rows_that_are_labelled_in_some_sources_alone_are_seen(table_of):
     dataset = load_dataset(
         Data("data.parquet", "y", 2, source="source"), Population(), table_of({"y": y, "source": source})
     )
-    (shift,) = shifts(dataset, dataset, [])
+    (shift,) = find_shifts(dataset, dataset, [])
     assert (shift.what, shift.by, shift.shifted) == ("labelled rows against the others", "source", True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from harness.audit import probe
-from harness.audit.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, Answer, bench, carve
-from harness.audit.verdict import beats, judge, moved, suspicious
+from harness.audit.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, ProbeAnswer, make_bench, subsample
+from harness.audit.verdict import beats_chance, beats_majority, changed_rows, judge_labeler
 from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.errors import NotApplicable
@@ -35,9 +35,9 @@ def benches(tmp_path_factory):
         data = Data("data.parquet", "a", 6, raters=("a", "b"))
         dataset = load_dataset(data, Population(), _table(columns, folder))
         split = Split(np.sort(task.labelled), np.sort(task.to_label), np.empty(0, np.int64), 0)
-        split = carve(split, np.sort(task.spare), None, None)
+        split = subsample(split, np.sort(task.spare), None, None)
         TRUTH[:] = [truth]
-        return bench(dataset, split, task.blocks, folder), truth[split.test]
+        return make_bench(dataset, split, task.blocks, folder), truth[split.test]
 
     return make
 
@@ -59,20 +59,20 @@ def found(labeler, benches):
     answers = {question: answer(labeler, asked.task(question, names)) for question in QUESTIONS}
     if answers[BASE].digest != answers["permuted"].digest:
         answers[AGAIN] = answer(labeler, asked.task(AGAIN, names))
-    if suspicious(answers["shuffled 1"], truth):
+    if beats_majority(answers["shuffled 1"], truth):
         more = [f"shuffled {number}" for number in range(2, SHUFFLES + 1)]
         answers |= {question: answer(labeler, asked.task(question, names)) for question in more}
-    return judge(labeler, answers, truth)
+    return judge_labeler(labeler, answers, truth)
 
 
 def answer(labeler, task):
     try:
         said = labeler.label(task)
     except NotApplicable as reason:
-        return Answer("not applicable", str(reason))
+        return ProbeAnswer("not applicable", str(reason))
     said = said if isinstance(said, Predictions) else Predictions(said)
     parts = [said.proba, *said.checkpoints.values(), *said.rows.values()]
-    return Answer("ok", "", said.proba.astype(np.float32), "".join(part.tobytes().hex() for part in parts))
+    return ProbeAnswer("ok", "", said.proba.astype(np.float32), "".join(part.tobytes().hex() for part in parts))
 
 
 @pytest.mark.parametrize("labeler", LABELERS, ids=repr)
@@ -249,8 +249,8 @@ def test_a_changed_block_is_the_same_written_in_parts(tmp_path, monkeypatch, kin
     written = []
     for folder, at_once in ((whole, 4_096), (parts, 4)):
         folder.mkdir()
-        monkeypatch.setattr(probe, "AT_ONCE", at_once)
-        written.append(np.array(probe.bench(None, split, {"b": block}, folder).blocks[kind]["b"].array))
+        monkeypatch.setattr(probe, "ROWS_PER_BATCH", at_once)
+        written.append(np.array(probe.make_bench(None, split, {"b": block}, folder).blocks[kind]["b"].array))
     np.testing.assert_array_equal(*written)
     changed = np.r_[30] if kind == ROW else np.r_[37:45, 45:48]
     kept = np.setdiff1d(np.arange(48), changed)
@@ -265,7 +265,7 @@ def test_a_changed_block_is_the_same_written_in_parts(tmp_path, monkeypatch, kin
 
 def test_carving_draws_rows_of_each_side_and_keeps_their_order():
     split = Split(np.arange(0, 5000, 2), np.arange(1, 5000, 2), np.empty(0, np.int64), 7)
-    small = carve(split, np.arange(5000, 6000))
+    small = subsample(split, np.arange(5000, 6000))
     assert (len(small.train), len(small.test), len(small.spare), small.seed) == (600, 1000, 200, 7)
     for part, whole in ((small.train, split.train), (small.test, split.test)):
         assert np.isin(part, whole).all()
@@ -275,12 +275,12 @@ def test_carving_draws_rows_of_each_side_and_keeps_their_order():
 
 def test_beating_chance_is_the_tail_of_the_binomial():
     # Of 10 rows with chance 1/2: P(10 right) = 1/1024, P(9 or more) = 11/1024.
-    assert beats(10, 10, 0.5)
-    assert not beats(9, 10, 0.5)
+    assert beats_chance(10, 10, 0.5)
+    assert not beats_chance(9, 10, 0.5)
 
 
 def test_a_row_has_moved_when_its_label_or_a_probability_is_another():
-    base = Answer("ok", "", np.array([[0.5, 0.5], [0.2, 0.8], [0.6, 0.4]], np.float32))
-    other = Answer("ok", "", np.array([[0.49999, 0.50001], [0.20001, 0.79999], [0.61, 0.39]], np.float32))
-    assert moved(base, other).tolist() == [True, False, True]
-    assert moved(base, None).tolist() == []
+    base = ProbeAnswer("ok", "", np.array([[0.5, 0.5], [0.2, 0.8], [0.6, 0.4]], np.float32))
+    other = ProbeAnswer("ok", "", np.array([[0.49999, 0.50001], [0.20001, 0.79999], [0.61, 0.39]], np.float32))
+    assert changed_rows(base, other).tolist() == [True, False, True]
+    assert changed_rows(base, None).tolist() == []
