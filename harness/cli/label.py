@@ -61,7 +61,7 @@ def label(
     it. Interrupt it at any time and give the same command again: finished trainings are reused.
     """
     from harness.errors import did_you_mean
-    from harness.label.postprocess import Wish
+    from harness.label.postprocess import LabelOptions
     from harness.run import runner
     from harness.statistics.calibration import METHODS
 
@@ -70,7 +70,7 @@ def label(
     if labels_for is not None:
         from harness.label import learning_curve
 
-        learning_curve.check(labels_for)
+        learning_curve.check_target(labels_for)
         if suggest is not None:
             raise HarnessError(
                 "--labels-for and --suggest: give one of them; the second command reuses the trainings of the first"
@@ -78,7 +78,7 @@ def label(
     if push is not None:
         from harness.label import publish
 
-        publish.check(push)
+        publish.check_repository(push)
     talk = talk_to(as_json)
     options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
     loaded, found = load(suite, plugin)
@@ -86,7 +86,7 @@ def label(
         raise HarnessError(f"{suite}: is a list of suites; name one of them")
     ready = make_ready(talk, loaded.suites[0], found, options)
     n_classes = ready.dataset.n_classes
-    wish = Wish(
+    label_options = LabelOptions(
         coverage,
         calibration,  # type: ignore[arg-type]
         target_accuracy,
@@ -96,8 +96,8 @@ def label(
         at_least,
         max(1, n_classes - 2) if good is None else good,
     )
-    wish.check(n_classes)
-    labelling, order = _prepared(ready, name, data, out, folds, licence, wish, suggest is not None, labels_for)
+    label_options.check(n_classes)
+    labelling, order = _prepared(ready, name, data, out, folds, licence, label_options, suggest is not None, labels_for)
     _refuse_unseen(labelling.dataset, unseen)
     _work(talk, labelling)
     if suggest is not None:
@@ -116,26 +116,28 @@ def _prepared(
     out: Path,
     folds: int,
     licence: str,
-    wish: Any,
+    label_options: Any,
     suggests: bool,
     labels_for: float | None,
 ) -> tuple[Any, Any]:
     """Return the labelling that is to be run, and the order for what is written of it."""
     from harness.data.table import open_table
     from harness.label import label_file, new_rows, suggestion_file, training
-    from harness.label.columns import Order
+    from harness.label.columns import LabelJob
 
     source, table, before = ready.dataset.table, ready.dataset.table, 0
     if data is not None:
         source = open_table(str(data), (Path.cwd(),), ready.cache, "error", None)
-        both = new_rows.join(ready.suite, ready.dataset.table, source, ready.cache)
+        both = new_rows.join_rows(ready.suite, ready.dataset.table, source, ready.cache)
         table, before = both.table, both.before
-    columns = suggestion_file.NAMES if suggests else label_file.NAMES
-    label_file.refuse(source.path, source.display_name, out, source.sha256, columns)
-    candidate, chosen = training.best(ready) if name == "best" else (training.named(ready.suite, name), "by its name")
+    columns = suggestion_file.COLUMN_NAMES if suggests else label_file.COLUMN_NAMES
+    label_file.check_target(source.path, source.display_name, out, source.sha256, columns)
+    candidate, chosen = (
+        training.best_labeler(ready) if name == "best" else (training.find_labeler(ready.suite, name), "by its name")
+    )
     grows = labels_for is not None
-    planned = training.make_ready(ready.suite, candidate, table, ready.catalog, ready.options, folds, grows)
-    return planned, Order(source, before, out.name, chosen, licence, wish, labels_for)
+    planned = training.plan_label_run(ready.suite, candidate, table, ready.catalog, ready.options, folds, grows)
+    return planned, LabelJob(source, before, out.name, chosen, licence, label_options, labels_for)
 
 
 def _refuse_unseen(dataset: Any, allowed: bool) -> None:
@@ -169,16 +171,16 @@ def _work(talk: Any, labelling: Any) -> None:
 def _write(labelling: Any, order: Any, out: Path) -> Any:
     """Write the labels and their card; returns the account."""
     from harness.label import label_file
-    from harness.label.card import card, numbers
-    from harness.label.columns import proxies
+    from harness.label.card import render_card, to_json
+    from harness.label.columns import build_columns
 
-    seen = label_file.seen(order.source.path)
-    account, new = proxies(labelling, order)
+    seen = label_file.file_state(order.source.path)
+    account, new = build_columns(labelling, order)
     origin = account.provenance
     about = {"data": origin.sha256, "run_id": origin.run_id, "labeler": origin.labeler, "simulated": origin.simulated}
-    label_file.write(order.source.path, out, new, about, seen)
-    label_file.write_text(card(account), out.with_suffix(".md"))
-    label_file.write_text(json.dumps(numbers(account), indent=1) + "\n", out.with_suffix(".json"))
+    label_file.write_labels(order.source.path, out, new, about, seen)
+    label_file.write_text(render_card(account), out.with_suffix(".md"))
+    label_file.write_text(json.dumps(to_json(account), indent=1) + "\n", out.with_suffix(".json"))
     return account
 
 
@@ -186,13 +188,13 @@ def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
     """Write the rows to label next, and say why these."""
     from harness.label import suggestion_file
 
-    found = suggestion_file.shortlist(labelling, order, k)
+    found = suggestion_file.suggest_rows(labelling, order, k)
     about = {
         "data": order.source.sha256,
         "labeler": labelling.run.cells[0].candidate.title,
         "suggested": len(found.rows),
     }
-    suggestion_file.write(order.source.path, out, found, about | {"simulated": labelling.run.simulated})
+    suggestion_file.write_suggestion(order.source.path, out, found, about | {"simulated": labelling.run.simulated})
     if talk.as_json:
         counts = {"by_class": found.by_class, "by_source": found.by_source}
         talk.event(
@@ -208,22 +210,24 @@ def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
 
 def _say(talk: Any, account: Any, out: Path) -> None:
     from harness.label import card_learning_curve
-    from harness.label.card import numbers
+    from harness.label.card import to_json
 
     if talk.as_json:
-        talk.event("labels", file=str(out), **numbers(account))
+        talk.event("labels", file=str(out), **to_json(account))
         return
-    q, wish = account.quality, account.rules.wish
+    q, label_options = account.quality, account.rules.options
     talk.line(f"{account.labelled:,} rows labelled by {account.provenance.labeler}; {account.accepted:,} accepted")
     for what, found in (("accuracy", q.accuracy), ("macro-F1", q.macro_f1), ("MAE", q.mae)):
         talk.line(f"{what} {found.value:.4f} ({found.low:.4f} to {found.high:.4f})")
-    if wish.target is not None:
-        for c, each in enumerate(account.rules.thresholds if wish.by_class else account.rules.thresholds[:1]):
-            who = f"label {c}: " if wish.by_class else ""
+    if label_options.target is not None:
+        for c, each in enumerate(account.rules.thresholds if label_options.by_class else account.rules.thresholds[:1]):
+            who = f"label {c}: " if label_options.by_class else ""
             if each.confidence is None:
-                talk.line(f"{who}accuracy {wish.target:g} cannot be reached: at most {each.bound:.4f} can be promised")
+                talk.line(
+                    f"{who}accuracy {label_options.target:g} cannot be reached: at most {each.bound:.4f} can be promised"
+                )
             else:
                 talk.line(f"{who}accuracy over {each.bound:.4f} from confidence {each.confidence:.4f} on")
     if account.growth is not None:
-        talk.line(card_learning_curve.line(account.growth))
+        talk.line(card_learning_curve.summary_line(account.growth))
     talk.line(f"labels: {out}; card: {out.with_suffix('.md')}")

@@ -13,40 +13,40 @@ from harness.plugin.block import Block, Floats, Rows, fuse
 from harness.search.neighbors import normalize
 from harness.statistics.intervals import Numbers
 
-POOL = 10  # candidates for each row that is suggested
-MOST = 20_000  # candidates
+CANDIDATES_PER_ROW = 10  # candidates for each row that is suggested
+MAX_CANDIDATES = 20_000  # candidates
 
 
-def need(y: Numbers, label: Numbers, n_classes: int) -> Numbers:
+def class_need(y: Numbers, label: Numbers, n_classes: int) -> Numbers:
     """Return (C,) 1 - F1 of each class, from labels y (n,) and out-of-fold guesses (n,); 1 of a class never met."""
     table = np.bincount(y * n_classes + label, minlength=n_classes**2).reshape(n_classes, n_classes)
     both = table.sum(axis=0) + table.sum(axis=1)
     return np.asarray(1 - np.divide(2 * np.diag(table), both, out=np.zeros(n_classes), where=both > 0))
 
 
-def wanted(proba: Numbers, need: Numbers) -> Numbers:
+def uncertainty(proba: Numbers, need: Numbers) -> Numbers:
     """Return (m,) how much each row is wanted, from calibrated (m, C) probabilities: 0 for one that is sure."""
     p = np.clip(proba.astype(np.float64), 1e-12, 1.0)
     entropy = -(p * np.log(p)).sum(axis=1) / np.log(proba.shape[1])
     return np.asarray(entropy * (proba @ need))
 
 
-def suggest(want: Numbers, rows: Rows, fitted_on: Rows, blocks: Sequence[Block], k: int) -> Numbers:
+def choose_diverse(want: Numbers, rows: Rows, fitted_on: Rows, blocks: Sequence[Block], k: int) -> Numbers:
     """Return (k,) positions among the `rows` (m,), the most wanted first; all where there are no more than k.
 
     The rows are compared by the cosine of their `blocks`, features scaled as for the labelled rows `fitted_on`. Without
-    blocks, or where k is more than half of MOST, they are the most wanted, however alike.
+    blocks, or where k is more than half of MAX_CANDIDATES, they are the most wanted, however alike.
     """
     best = np.argsort(-want, kind="stable")
-    if k >= len(rows) or k > MOST // 2 or not blocks:
+    if k >= len(rows) or k > MAX_CANDIDATES // 2 or not blocks:
         return best[:k]
-    candidates = np.sort(best[: min(POOL * k, MOST)])
+    candidates = np.sort(best[: min(CANDIDATES_PER_ROW * k, MAX_CANDIDATES)])
     (X,) = fuse(blocks, fitted_on, rows[candidates])
-    chosen = candidates[_spread(normalize(X), want[candidates], k)]
+    chosen = candidates[_kmeans_sample(normalize(X), want[candidates], k)]
     return np.asarray(chosen[np.argsort(-want[chosen], kind="stable")])
 
 
-def _spread(X: Floats, weight: Numbers, k: int) -> Numbers:
+def _kmeans_sample(X: Floats, weight: Numbers, k: int) -> Numbers:
     """Return k different positions, one near each centre of a weighted k-means over the rows of X."""
     from sklearn.cluster import MiniBatchKMeans
 

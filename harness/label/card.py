@@ -7,14 +7,14 @@ from typing import Any
 
 from harness.label import card_learning_curve
 from harness.label.learning_curve import Growth
-from harness.label.postprocess import Rules
+from harness.label.postprocess import Postprocessor
 from harness.label.quality import Pool, Quality
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.markdown import escape, format_table
 from harness.statistics.intervals import Interval
 from harness.statistics.prediction_powered import PoolEstimate
 
-SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
+SIZE_CATEGORIES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Shift:
+class CardShift:
     """What is known of differences between labelled and unlabelled rows."""
 
     measured: bool
@@ -58,21 +58,21 @@ class Account:
     gold: int
     labelled: int  # by the labeler
     accepted: int  # of these
-    rules: Rules
+    postprocessor: Postprocessor
     quality: Quality
     pool: Pool
-    shift: Shift
+    shift: CardShift
     growth: Growth | None = None  # where it is asked for
 
 
-def numbers(account: Account) -> dict[str, Any]:
+def to_json(account: Account) -> dict[str, Any]:
     """Return the account as JSON values, for programs."""
-    rules = account.rules
+    postprocessor = account.postprocessor
     learnt = {
-        "wish": asdict(rules.wish),
-        "calibration": rules.method,
-        "temperature": rules.temperature,
-        "thresholds": [asdict(each) for each in rules.thresholds],
+        "wish": asdict(postprocessor.options),
+        "calibration": postprocessor.method,
+        "temperature": postprocessor.temperature,
+        "thresholds": [asdict(each) for each in postprocessor.thresholds],
     }
     asked = {} if account.growth is None else {"growth": asdict(account.growth)}
     return {
@@ -86,7 +86,7 @@ def numbers(account: Account) -> dict[str, Any]:
     }
 
 
-def card(account: Account) -> str:
+def render_card(account: Account) -> str:
     """Return the card as Markdown with the front matter of a data set on the Hugging Face hub."""
     origin = account.provenance
     parts = [
@@ -102,7 +102,7 @@ def card(account: Account) -> str:
         _accepted(account),
         "## The whole pool",
         _pool(account),
-        *([] if account.growth is None else card_learning_curve.section(account.growth)),
+        *([] if account.growth is None else card_learning_curve.card_section(account.growth)),
         "## Where this may not hold",
         *_shift(account),
         "## The columns",
@@ -115,7 +115,7 @@ def card(account: Account) -> str:
 
 def _front(account: Account) -> str:
     origin = account.provenance
-    size = next((name for most, name in SIZES if account.rows < most), "n>10M")
+    size = next((name for most, name in SIZE_CATEGORIES if account.rows < most), "n>10M")
     lines = [
         f"license: {origin.licence}",
         f"pretty_name: {_quoted(f'{origin.file}: proxy labels of {origin.target}')}",
@@ -139,7 +139,7 @@ def _how_measured(account: Account) -> str:
     q = account.quality
     compared = (
         "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
-        f"are (temperature {account.rules.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
+        f"are (temperature {account.postprocessor.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
         "numbers are shifted; the part of the spread between trainings that this does not explain "
         f"({q.unexplained:.0%}) widens the intervals. "
         if q.panel
@@ -155,7 +155,7 @@ def _how_measured(account: Account) -> str:
 
 
 def _overall(account: Account) -> str:
-    q, wish = account.quality, account.rules.wish
+    q, options = account.quality, account.postprocessor.options
 
     def both(shown: str, found: Interval, name: str) -> list[str]:
         return [shown, _shown(found), f"{q.out_of_fold[name]:.4f}"]
@@ -164,9 +164,9 @@ def _overall(account: Account) -> str:
         both("Accuracy", q.accuracy, "accuracy"),
         both("Macro-F1", q.macro_f1, "macro_f1"),
         both("MAE", q.mae, "mae"),
-        [f"Calibration error ({account.rules.method})", "", _error(q.calibration)],
+        [f"Calibration error ({account.postprocessor.method})", "", _error(q.calibration)],
         both("Mean confidence − accuracy", q.overconfidence, "overconfidence"),
-        both(f"Sets of {wish.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
+        both(f"Sets of {options.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
         ["Classes in a set, mean", "", f"{q.width:.2f}"],
     ]
     return format_table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
@@ -197,25 +197,29 @@ def _by_class(account: Account) -> str:
 
 
 def _accepted(account: Account) -> str:
-    wish, q = account.rules.wish, account.quality
+    options, q = account.postprocessor.options, account.quality
     share = account.accepted / account.labelled if account.labelled else 0.0
     taken = f"{account.accepted:,} of the {account.labelled:,} labelled rows are accepted ({share:.2%})"
     right = _shown(q.accepted_right) if q.accepted_right else "none was accepted out of fold"
-    if wish.top is not None or wish.at_least is not None:
-        what = f"the top {wish.top:.4g} by `proxy_score`" if wish.top is not None else f"labels from {wish.at_least} on"
-        return f"Selected: {what}. {taken}. Expected precision, a true score of {wish.good} or more: {right}."
-    if wish.target is None:
+    if options.top is not None or options.at_least is not None:
+        what = (
+            f"the top {options.top:.4g} by `proxy_score`"
+            if options.top is not None
+            else f"labels from {options.at_least} on"
+        )
+        return f"Selected: {what}. {taken}. Expected precision, a true score of {options.good} or more: {right}."
+    if options.target is None:
         return f"No accuracy was asked for, so every row is accepted. {taken}."
-    lines = [f"Accuracy asked for: {wish.target:.4g}. {taken}; expected accuracy of these: {right}."]
-    each = account.rules.thresholds if wish.by_class else account.rules.thresholds[:1]
+    lines = [f"Accuracy asked for: {options.target:.4g}. {taken}; expected accuracy of these: {right}."]
+    each = account.postprocessor.thresholds if options.by_class else account.postprocessor.thresholds[:1]
     for c, found in enumerate(each):
-        who = f"Label {c}" if wish.by_class else "All labels"
+        who = f"Label {c}" if options.by_class else "All labels"
         if found.confidence is None:
             lines.append(f"- {who}: **cannot be reached**; the most that can be promised is {found.bound:.4f}.")
         else:
             lines.append(f"- {who}: confidence from {found.confidence:.4f} on, accuracy over {found.bound:.4f}.")
-    if wish.keep:
-        lines.append(f"- Of each label at least {wish.keep:.2%} of the rows are accepted, whatever their accuracy.")
+    if options.keep:
+        lines.append(f"- Of each label at least {options.keep:.2%} of the rows are accepted, whatever their accuracy.")
     return "\n".join(lines)
 
 
@@ -263,7 +267,7 @@ def _shift(account: Account) -> Iterable[str]:
 
 
 def _columns(account: Account) -> str:
-    wish = account.rules.wish
+    options = account.postprocessor.options
     rows = [
         ("proxy_label", "the labeler's guess; on gold rows the out-of-fold one"),
         ("proxy_score", "expected class under proxy_probs"),
@@ -271,7 +275,7 @@ def _columns(account: Account) -> str:
         ("confidence", "calibrated probability that proxy_label is right"),
         (
             "label_low, label_high",
-            f"the classes from the one to the other hold the truth in {wish.coverage:.4g} of rows",
+            f"the classes from the one to the other hold the truth in {options.coverage:.4g} of rows",
         ),
         ("accepted", "what to use; a gold row counts by its own label"),
         ("is_gold", f"the row has a label in {account.provenance.target}"),

@@ -7,7 +7,7 @@ from harness.report.markdown import escape, format_table, mean_std, number
 from harness.statistics.intervals import Interval
 
 
-def line(growth: Growth) -> str:
+def summary_line(growth: Growth) -> str:
     """Return how many labels the target takes, or why nobody can say.
 
     >>> line(Growth(0.6, 1851, needed=5214.3, low=4080.0, high=9020.0))
@@ -24,11 +24,11 @@ def line(growth: Growth) -> str:
     return f"accuracy {growth.target:g}: about {_rough(growth.needed)} labels{interval}; there are {growth.labels:,}"
 
 
-def section(growth: Growth) -> Iterable[str]:
+def card_section(growth: Growth) -> Iterable[str]:
     """Yield the parts of the card's section, Markdown."""
     yield "## How many more labels, and where"
     if not growth.points:
-        yield f"Nothing can be said. {_sentence(line(growth))}"
+        yield f"Nothing can be said. {_sentence(summary_line(growth))}"
         return
     yield (
         "Each fold's labeler was also trained on random parts of its labels, each part within the next, and asked "
@@ -37,7 +37,7 @@ def section(growth: Growth) -> Iterable[str]:
     rows = [[f"{point.labels:,}", mean_std(point.accuracy)] for point in growth.points]
     yield format_table(["Labels", "Accuracy"], rows, left=())
     yield (
-        f"**{_sentence(line(growth))}** The law through these sizes is error = a n^-b + c (Hestness et al. 2017); it "
+        f"**{_sentence(summary_line(growth))}** The law through these sizes is error = a n^-b + c (Hestness et al. 2017); it "
         "holds for labels that are drawn at random from the pool. The folds share most of their rows (Bengio and "
         "Grandvalet 2004), so an interval from them is a rough one."
     )

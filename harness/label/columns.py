@@ -9,11 +9,18 @@ import pyarrow.parquet as pq
 from harness import __version__
 from harness.data.table import DataTable
 from harness.label import label_file, out_of_distribution, postprocess, quality, refit
-from harness.label.card import Account, Provenance, Shift
-from harness.label.out_of_distribution import FAR, Support
-from harness.label.postprocess import Answers, Rules, Wish
+from harness.label.card import Account, CardShift, Provenance
+from harness.label.out_of_distribution import FAR_SHARE, Support
+from harness.label.postprocess import LabelledRows, LabelOptions, Postprocessor
 from harness.label.quality import Pool
-from harness.label.training import Answered, Labelling, answered, grown, in_labelled_groups, unseen_classes
+from harness.label.training import (
+    LabelRun,
+    OutOfFold,
+    count_in_labelled_groups,
+    measure_growth,
+    read_answers,
+    unseen_classes,
+)
 from harness.plugin.block import Block
 from harness.run import blocks
 from harness.statistics.intervals import Numbers
@@ -23,7 +30,7 @@ from harness.utils.hashing import digest
 
 
 @dataclass(frozen=True)
-class Order:
+class LabelJob:
     """What is to be written: which rows, where, and what the card says of them."""
 
     source: DataTable
@@ -31,111 +38,111 @@ class Order:
     file: str
     chosen: str
     licence: str
-    wish: Wish
+    options: LabelOptions
     labels_for: float | None = None  # the accuracy that more labels are to bring
 
 
-def proxies(labelling: Labelling, order: Order) -> tuple[Account, pa.Table]:
+def build_columns(label_run: LabelRun, job: LabelJob) -> tuple[Account, pa.Table]:
     """Judge the finished cells; returns the account and the new columns of the source, row for row."""
-    dataset, wish = labelling.dataset, order.wish
-    found = answered(labelling)
-    unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
-    learnt, gold = postprocess.learn(found.held, dataset.y, labelling.fold, unit, wish)
-    last = carried(labelling, found, learnt)
+    dataset, options = label_run.dataset, job.options
+    found = read_answers(label_run)
+    unit = None if label_run.unit is None else label_run.unit[dataset.labelled]
+    postprocessor, gold = postprocess.fit_postprocessor(found.held, dataset.y, label_run.fold, unit, options)
+    last = transferred(label_run, found, postprocessor)
     answers = last.apply(found.proba)
-    transfers = refit.compare(
-        found.proba[np.searchsorted(labelling.unlabelled, labelling.panel)],
-        found.panel,
-        learnt,
+    transfers = refit.estimate_transfers(
+        found.proba[np.searchsorted(label_run.unlabelled, label_run.shared_pool)],
+        found.shared_pool,
+        postprocessor,
         last,
-        quality.by_fold(gold, dataset.y, dataset.n_classes, labelling.fold, wish),
-        len(dataset.labelled) / len(labelling.unlabelled),
+        quality.figures_by_fold(gold, dataset.y, dataset.n_classes, label_run.fold, options),
+        len(dataset.labelled) / len(label_run.unlabelled),
     )
-    there = out_of_distribution.look(dataset, labelling.unlabelled, blocks_of(labelling))
-    run_id = digest([cell.key for cell in labelling.cells], asdict(wish))[:16]
+    there = out_of_distribution.find_unsupported(dataset, label_run.unlabelled, open_blocks(label_run))
+    run_id = digest([cell.key for cell in label_run.cells], asdict(options))[:16]
     account = Account(
-        _provenance(labelling, order, run_id),
+        _provenance(label_run, job, run_id),
         len(dataset),
         len(dataset.labelled),
-        len(labelling.unlabelled),
+        len(label_run.unlabelled),
         int(answers.accepted.sum()),
         last,
-        quality.measure(found.held, gold, dataset.y, unit, last, transfers, answers),
-        _pool(labelling, found, answers),
-        _shift(labelling, there),
-        None if order.labels_for is None else grown(labelling, found, order.labels_for),
+        quality.measure_quality(found.held, gold, dataset.y, unit, last, transfers, answers),
+        _pool(label_run, found, answers),
+        _shift(label_run, there),
+        None if job.labels_for is None else measure_growth(label_run, found, job.labels_for),
     )
-    return account, _columns(labelling, order, answers, _by_truth(gold, dataset.y, wish), there, run_id)
+    return account, _columns(label_run, job, answers, _accept_by_truth(gold, dataset.y, options), there, run_id)
 
 
-def carried(labelling: Labelling, found: Answered, learnt: Rules) -> Rules:
-    """Return the rules for the last labeler, from the rows that it and the labelers of the folds answered for."""
-    return learnt.carried(found.proba[np.searchsorted(labelling.unlabelled, labelling.pool)], found.pool)
+def transferred(label_run: LabelRun, found: OutOfFold, postprocessor: Postprocessor) -> Postprocessor:
+    """Return the rules for the refit labeler, from the rows that it and the labelers of the folds answered for."""
+    return postprocessor.transferred(found.proba[np.searchsorted(label_run.unlabelled, label_run.pool)], found.pool)
 
 
 def _columns(
-    labelling: Labelling, order: Order, answers: Answers, gold: Answers, there: Support, run_id: str
+    label_run: LabelRun, job: LabelJob, answers: LabelledRows, gold: LabelledRows, there: Support, run_id: str
 ) -> pa.Table:
-    dataset = labelling.dataset
-    rows = dataset.items.rows - order.before  # of the source
+    dataset = label_run.dataset
+    rows = dataset.items.rows - job.before  # of the source
     here = rows[dataset.labelled] >= 0
-    return label_file.columns(
-        pq.read_metadata(order.source.path).num_rows,
-        [(rows[labelling.unlabelled], answers), (rows[dataset.labelled][here], gold.of(here))],
+    return label_file.make_columns(
+        pq.read_metadata(job.source.path).num_rows,
+        [(rows[label_run.unlabelled], answers), (rows[dataset.labelled][here], gold.of(here))],
         rows[dataset.labelled][here],
-        rows[labelling.unlabelled][there.outside],
-        labelling.run.cells[0].candidate.title,
+        rows[label_run.unlabelled][there.outside],
+        label_run.run.cells[0].candidate.title,
         run_id,
     )
 
 
-def _by_truth(gold: Answers, y: Numbers, wish: Wish) -> Answers:
+def _accept_by_truth(gold: LabelledRows, y: Numbers, options: LabelOptions) -> LabelledRows:
     """Accept the labelled rows by their label: all, or those that a selection is after."""
-    selects = wish.top is not None or wish.at_least is not None
-    return replace(gold, accepted=y >= wish.good if selects else np.ones(len(y), np.bool_))
+    selects = options.top is not None or options.at_least is not None
+    return replace(gold, accepted=y >= options.good if selects else np.ones(len(y), np.bool_))
 
 
-def blocks_of(labelling: Labelling) -> list[Block]:
+def open_blocks(label_run: LabelRun) -> list[Block]:
     """Return the blocks that the labeler reads."""
-    run = labelling.run
+    run = label_run.run
     return [blocks.open_block(run.recipes[name], run.cache) for name in run.cells[0].blocks]
 
 
-def _pool(labelling: Labelling, found: Answered, answers: Answers) -> Pool:
-    dataset, unit = labelling.dataset, labelling.unit
-    known = Sample(labelling.fold, None if unit is None else unit[dataset.labelled])
-    asked = Sample(labelling.pool_fold, None if unit is None else unit[labelling.pool])
-    return quality.of_pool(dataset.y, found.held, found.pool, known, asked, answers.label)
+def _pool(label_run: LabelRun, found: OutOfFold, answers: LabelledRows) -> Pool:
+    dataset, unit = label_run.dataset, label_run.unit
+    known = Sample(label_run.fold, None if unit is None else unit[dataset.labelled])
+    asked = Sample(label_run.pool_fold, None if unit is None else unit[label_run.pool])
+    return quality.estimate_pool(dataset.y, found.held, found.pool, known, asked, answers.label)
 
 
-def _provenance(labelling: Labelling, order: Order, run_id: str) -> Provenance:
-    run = labelling.run
+def _provenance(label_run: LabelRun, job: LabelJob, run_id: str) -> Provenance:
+    run = label_run.run
     candidate = run.cells[0].candidate
     return Provenance(
-        order.file,
+        job.file,
         str(run.suite.file),
         candidate.title,
         spec.to_spec(candidate.labeler),
-        order.chosen,
-        labelling.dataset.table.display_name,
-        order.source.sha256,
+        job.chosen,
+        label_run.dataset.table.display_name,
+        job.source.sha256,
         " + ".join(run.suite.data.hidden),
         run_id,
-        int(labelling.fold.max()) + 1,
-        order.licence,
+        int(label_run.fold.max()) + 1,
+        job.licence,
         __version__,
         run.simulated,
     )
 
 
-def _shift(labelling: Labelling, there: Support) -> Shift:
-    dataset = labelling.dataset
-    return Shift(
+def _shift(label_run: LabelRun, there: Support) -> CardShift:
+    dataset = label_run.dataset
+    return CardShift(
         there.measured,
         int(there.far.sum()),
-        FAR,
+        FAR_SHARE,
         int(there.strange.sum()),
         {name: asdict(each) for name, each in there.by_source.items()},
-        in_labelled_groups(dataset, labelling.unlabelled),
+        count_in_labelled_groups(dataset, label_run.unlabelled),
         tuple(unseen_classes(dataset)),
     )

@@ -12,12 +12,12 @@ from harness.plugin.protocols import Split
 from harness.run.plan import EvaluationSplit
 from harness.statistics.intervals import Numbers
 
-PER_LABEL = 4  # unlabelled rows the folds answer for, for each labelled one: more hardly shorten an interval
-PANEL = 3_000  # of these, rows that all folds answer for
-NOTHING = np.empty(0, np.int64)
+POOL_ROWS_PER_LABEL = 4  # unlabelled rows the folds answer for, for each labelled one: more hardly shorten an interval
+SHARED_POOL_ROWS = 3_000  # of these, rows that all folds answer for
+NO_ROWS = np.empty(0, np.int64)
 
 
-def folds_of(dataset: Dataset, folds: int) -> Numbers:
+def assign_folds(dataset: Dataset, folds: int) -> Numbers:
     """Return (n,) folds of the labelled rows: whole groups, or every class evenly where there are no groups."""
     n, rng = len(dataset.labelled), np.random.default_rng(0)
     if dataset.groups is None:
@@ -37,48 +37,48 @@ def folds_of(dataset: Dataset, folds: int) -> Numbers:
     return np.asarray(fold[unit])
 
 
-def fewer(dataset: Dataset, train: Rows, asked: Rows, fold: int) -> Iterator[EvaluationSplit]:
+def learning_curve_splits(dataset: Dataset, train: Rows, queries: Rows, fold: int) -> Iterator[EvaluationSplit]:
     """Yield the trainings of a fold on a part of its train rows each, the least part first."""
     at = dataset.positions(train)
     unit = None if dataset.groups is None else dataset.groups[train]
-    parts = learning_curve.nested(dataset.y[at], unit, fold)
+    parts = learning_curve.nested_parts(dataset.y[at], unit, fold)
     if len({len(train), *map(len, parts)}) <= len(parts):
         units = "" if unit is None else f" in {len(np.unique(unit)):,} groups"
         raise DataError(
             f"{dataset.table.display_name}: --labels-for trains on parts of a fold's labels, and {len(train):,} labelled "
             f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
         )
-    for share, part in zip(learning_curve.SHARES, parts, strict=True):
-        yield EvaluationSplit(f"fewer labels, {share:.4g} of them", Split(train[part], asked, NOTHING, 0, fold=fold))
+    for share, part in zip(learning_curve.TRAIN_SHARES, parts, strict=True):
+        yield EvaluationSplit(f"fewer labels, {share:.4g} of them", Split(train[part], queries, NO_ROWS, 0, fold=fold))
 
 
-def pool_of(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
+def choose_pool(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
     """Choose the unlabelled rows that the folds answer for: (p,) rows, (p,) folds.
 
     A row whose group has labelled rows goes with them, so that to each fold's labeler its unlabelled rows are as
     strange as its held ones; the others are dealt.
     """
     rng, folds = np.random.default_rng(1), int(fold.max()) + 1
-    pool = np.sort(rng.permutation(unlabelled)[: PER_LABEL * len(fold)])
+    pool = np.sort(rng.permutation(unlabelled)[: POOL_ROWS_PER_LABEL * len(fold)])
     dealt = rng.permutation(len(pool)) % folds
-    mine = _bound(dataset, pool, fold)
+    mine = _group_fold(dataset, pool, fold)
     dealt = np.where(mine >= 0, mine, dealt)
     if len(np.unique(dealt)) < folds:  # too few rows for every fold to have some: estimates go without
-        return NOTHING, NOTHING
+        return NO_ROWS, NO_ROWS
     return pool, dealt
 
 
-def panel_of(dataset: Dataset, pool: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
+def choose_shared_pool(dataset: Dataset, pool: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
     """Choose the rows of the pool that every fold answers for, so that its labeler can be compared with the others.
 
     Returns (q,) rows and (K, q) which fold is asked: not those that have learnt from the row's group.
     """
-    panel = np.sort(np.random.default_rng(2).permutation(pool)[:PANEL])
-    mine = _bound(dataset, panel, fold)
+    panel = np.sort(np.random.default_rng(2).permutation(pool)[:SHARED_POOL_ROWS])
+    mine = _group_fold(dataset, panel, fold)
     return panel, (mine < 0) | (mine == np.arange(int(fold.max()) + 1)[:, None])
 
 
-def _bound(dataset: Dataset, rows: Rows, fold: Numbers) -> Numbers:
+def _group_fold(dataset: Dataset, rows: Rows, fold: Numbers) -> Numbers:
     """Return (r,) the fold whose held rows share a group with each row; -1 where no labelled row does."""
     if dataset.groups is None:
         return np.full(len(rows), -1)

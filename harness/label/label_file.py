@@ -12,20 +12,20 @@ import pyarrow.parquet as pq
 
 from harness.data.table import batches
 from harness.errors import DataError
-from harness.label.postprocess import Answers
+from harness.label.postprocess import LabelledRows
 from harness.plugin.block import Rows
 from harness.statistics.intervals import Numbers
 
-ABOUT = b"labelharness"  # key of the file's metadata
-STALE = b"huggingface"  # a list of the columns, which would not name the new ones
-NAMES = (
+METADATA_KEY = b"labelharness"  # key of the file's metadata
+STALE_METADATA_KEY = b"huggingface"  # a list of the columns, which would not name the new ones
+COLUMN_NAMES = (
     *("proxy_label", "proxy_score", "proxy_probs", "confidence", "label_low", "label_high"),
     *("accepted", "is_gold", "outside_support", "proxy_labeler", "run_id"),
 )
 
 
-def columns(
-    rows: int, parts: list[tuple[Rows, Answers]], gold: Rows, outside: Rows, labeler: str, run_id: str
+def make_columns(
+    rows: int, parts: list[tuple[Rows, LabelledRows]], gold: Rows, outside: Rows, labeler: str, run_id: str
 ) -> pa.Table:
     """Return the new columns of a file with `rows` rows, from the answers for some of them each.
 
@@ -64,7 +64,7 @@ def columns(
     )
 
 
-def refuse(source: Path, shown: str, target: Path, identity: str, names: tuple[str, ...] = NAMES) -> None:
+def check_target(source: Path, shown: str, target: Path, identity: str, names: tuple[str, ...] = COLUMN_NAMES) -> None:
     """Raise DataError where columns called `names` cannot stand beside those of `source`, or `target` is another's."""
     if target.suffix != ".parquet":
         raise DataError(f"-o {target}: must end in .parquet")
@@ -82,21 +82,21 @@ def refuse(source: Path, shown: str, target: Path, identity: str, names: tuple[s
         raise DataError(f"-o {target}: holds labels of other data than {shown} is now; name another file, or remove it")
 
 
-def seen(source: Path) -> list[int]:
+def file_state(source: Path) -> list[int]:
     """Return what changes when a file does; the change time, unlike the modification time, no program can set."""
     stat = source.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def write(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], as_seen: list[int]) -> None:
+def write_labels(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], state: list[int]) -> None:
     """Write the rows of `source` with the new columns to `target`, in one rename, a few thousand rows in memory.
 
     Raises DataError where the source is no longer as it was seen.
     """
     scratch = target.with_name(f".{target.name}.partial")
     old = pq.read_schema(source)
-    metadata = {key: value for key, value in (old.metadata or {}).items() if key != STALE}
-    metadata[ABOUT] = json.dumps(dict(about), sort_keys=True).encode()
+    metadata = {key: value for key, value in (old.metadata or {}).items() if key != STALE_METADATA_KEY}
+    metadata[METADATA_KEY] = json.dumps(dict(about), sort_keys=True).encode()
     schema = pa.schema([*old, *new.schema], metadata)
     with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **_encoding(schema)) as out:
         first = 0
@@ -105,10 +105,10 @@ def write(source: Path, target: Path, new: pa.Table, about: Mapping[str, Any], a
             mine = [column.chunk(0) for column in piece.columns]
             out.write_batch(pa.record_batch([*batch.columns, *mine], schema=schema))
             first += len(batch)
-    if seen(source) != as_seen:
+    if file_state(source) != state:
         scratch.unlink()
         raise DataError(f"{source}: has changed while it was labelled; give the command again")
-    into_place(scratch, target)
+    replace_file(scratch, target)
 
 
 def _encoding(schema: pa.Schema) -> dict[str, Any]:
@@ -129,21 +129,21 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
 
 def write_table(table: pa.Table, target: Path, about: Mapping[str, Any]) -> None:
     """Write a small table in one rename."""
-    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != STALE}
-    metadata[ABOUT] = json.dumps(dict(about), sort_keys=True).encode()
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != STALE_METADATA_KEY}
+    metadata[METADATA_KEY] = json.dumps(dict(about), sort_keys=True).encode()
     scratch = target.with_name(f".{target.name}.partial")
     pq.write_table(table.replace_schema_metadata(metadata), scratch, compression="zstd", write_page_checksum=True)
-    into_place(scratch, target)
+    replace_file(scratch, target)
 
 
 def write_text(text: str, target: Path) -> None:
     """Write a sidecar in one rename."""
     scratch = target.with_name(f".{target.name}.partial")
     scratch.write_text(text, encoding="utf-8")
-    into_place(scratch, target)
+    replace_file(scratch, target)
 
 
-def into_place(scratch: Path, target: Path) -> None:
+def replace_file(scratch: Path, target: Path) -> None:
     """Rename a whole file over `target`, on disk before and after."""
     for path, rename in ((scratch, False), (target.parent, True)):
         if rename:
@@ -157,7 +157,7 @@ def into_place(scratch: Path, target: Path) -> None:
 
 def _about(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads((pq.read_schema(file).metadata or {})[ABOUT])
+        found = json.loads((pq.read_schema(file).metadata or {})[METADATA_KEY])
     except (pa.ArrowException, OSError, KeyError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.label.postprocess import Answers, Wish
+from harness.label.postprocess import LabelledRows, LabelOptions
 from harness.statistics.intervals import Numbers
 from harness.statistics.metrics import macro_f1, mae
 
@@ -19,10 +19,10 @@ class Figure:
 
 
 Figures = Mapping[str, Figure]
-NO_SHARES = ("macro_f1", "mae", "overconfidence")  # all other figures are shares of rows
+UNBOUNDED_FIGURES = ("macro_f1", "mae", "overconfidence")  # all other figures are shares of rows
 
 
-def figures(answers: Answers, truth: Numbers, wish: Wish) -> Figures:
+def label_figures(answers: LabelledRows, truth: Numbers, options: LabelOptions) -> Figures:
     """Return what is stated of answers for r rows, whose true class is c with probability truth[:, c] (r, C).
 
     Of a known truth it is measured, of a probable one expected. Figures of class c are called `recall c` and so on.
@@ -33,8 +33,8 @@ def figures(answers: Answers, truth: Numbers, wish: Wish) -> Figures:
     inside = (answers.low[:, None] <= classes) & (classes <= answers.high[:, None])
     table = truth.T @ given  # row true, column given
     hit = truth[np.arange(n), answers.label]
-    selects = wish.top is not None or wish.at_least is not None
-    right = truth[:, wish.good :].sum(axis=1) if selects else hit
+    selects = options.top is not None or options.at_least is not None
+    right = truth[:, options.good :].sum(axis=1) if selects else hit
     found = {
         "accuracy": Figure(float(hit.mean()), n),
         "macro_f1": Figure(macro_f1(table), n),

@@ -11,11 +11,11 @@ from harness.statistics import learning_curve
 from harness.statistics.intervals import Interval, Numbers, bootstrap_interval, mean_interval
 from harness.statistics.learning_curve import LabelsNeeded, Refusal
 
-SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the train rows of a fold; all of them are the fourth size that a curve takes
+TRAIN_SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the train rows of a fold; all of them are the fourth size that a curve takes
 
 
 @dataclass(frozen=True)
-class Point:
+class SizePoint:
     """One train size."""
 
     labels: int  # median over the folds
@@ -23,7 +23,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class OfClass:
+class ClassGrowth:
     """The labelled rows of one class, answered for out of fold."""
 
     labelled: int
@@ -34,7 +34,7 @@ class OfClass:
 
 
 @dataclass(frozen=True)
-class OfSource:
+class SourceGrowth:
     """The rows of one source; None where too few of its rows are labelled."""
 
     labelled: int
@@ -51,24 +51,24 @@ class Growth:
 
     target: float  # accuracy
     labels: int  # that there are
-    points: tuple[Point, ...] = ()
+    points: tuple[SizePoint, ...] = ()
     law: Mapping[str, float] | None = None
     needed: float | None = None  # labels that bring the accuracy to the target
     low: float | None = None  # of its interval; None where there is none
     high: float | None = None  # None with a `low`: it may be out of reach
     why: str = ""  # there is no number
-    by_class: Mapping[int, OfClass] = field(default_factory=dict)
-    by_source: Mapping[str, OfSource] = field(default_factory=dict)
+    by_class: Mapping[int, ClassGrowth] = field(default_factory=dict)
+    by_source: Mapping[str, SourceGrowth] = field(default_factory=dict)
 
 
-def check(target: float) -> None:
+def check_target(target: float) -> None:
     """Raise a HarnessError where no accuracy can be `target`."""
     if not 0 < target < 1:
         raise HarnessError(f"--labels-for {target:g}: must be between 0 and 1, as 0.8 for 80 %")
 
 
-def nested(y: Numbers, unit: Numbers | None, seed: int) -> list[Numbers]:
-    """Return for each of SHARES the increasing positions of a random part of n rows, each within the next.
+def nested_parts(y: Numbers, unit: Numbers | None, seed: int) -> list[Numbers]:
+    """Return for each of TRAIN_SHARES the increasing positions of a random part of n rows, each within the next.
 
     Whole units (n,) are taken one after the other. Without units every class of y (n,) is spread evenly over the order
     from a random start: systematic sampling (Madow and Madow 1944), so that a part has its share of each but for a row.
@@ -86,10 +86,10 @@ def nested(y: Numbers, unit: Numbers | None, seed: int) -> list[Numbers]:
         key = rng.permutation(len(names))[place.reshape(-1)].astype(np.float64)
     order = np.argsort(key, kind="stable")
     ends = np.flatnonzero(np.diff(key[order], append=np.inf)) + 1  # where no unit is cut
-    return [np.sort(order[: ends[np.abs(ends - share * n).argmin()]]) for share in SHARES]
+    return [np.sort(order[: ends[np.abs(ends - share * n).argmin()]]) for share in TRAIN_SHARES]
 
 
-def measure(
+def fit_growth(
     target: float,
     y: Numbers,
     fold: Numbers,
@@ -109,7 +109,7 @@ def measure(
     accuracy = np.stack([np.bincount(fold, each) / rows for each in hit])  # (S, F)
     n = np.rint(np.median(size, axis=1)).astype(np.int64)
     pairs = zip(n, accuracy, strict=True)
-    points = tuple(Point(int(k), MeanStd(float(a.mean()), float(a.std(ddof=1)), len(a))) for k, a in pairs)
+    points = tuple(SizePoint(int(k), MeanStd(float(a.mean()), float(a.std(ddof=1)), len(a))) for k, a in pairs)
     fit = learning_curve.fit_power_law(
         np.repeat(n, len(rows)), 1 - accuracy.ravel(), np.tile(np.arange(len(rows)), len(n))
     )
@@ -119,19 +119,19 @@ def measure(
         len(y),
         points,
         None if isinstance(fit, Refusal) else {"a": fit.a, "b": fit.b, "c": fit.c},
-        *_number(found),
+        *_needed_numbers(found),
         {c: _of_class(c, y, label, unit) for c in range(n_classes)},
         {} if sources is None else _by_source(hit, unit, *sources),
     )
 
 
-def _number(found: LabelsNeeded | Refusal) -> tuple[float | None, float | None, float | None, str]:
+def _needed_numbers(found: LabelsNeeded | Refusal) -> tuple[float | None, float | None, float | None, str]:
     if isinstance(found, Refusal):
         return None, None, None, found.reason
     return found.n, found.low, None if found.high is None or np.isinf(found.high) else found.high, ""
 
 
-def _of_class(c: int, y: Numbers, label: Numbers, unit: Numbers | None) -> OfClass:
+def _of_class(c: int, y: Numbers, label: Numbers, unit: Numbers | None) -> ClassGrowth:
     mine, wrong = y == c, label[-1] != y
 
     def f1(guess: Numbers, count: Numbers) -> float:
@@ -141,10 +141,10 @@ def _of_class(c: int, y: Numbers, label: Numbers, unit: Numbers | None) -> OfCla
     gain = bootstrap_interval(lambda count: f1(label[-1], count) - f1(label[-2], count), len(y), unit)
     one = np.ones(len(y), np.int64)
     share = float((mine & wrong).sum() / max(wrong.sum(), 1))
-    return OfClass(int(mine.sum()), f1(label[-2], one), f1(label[-1], one), gain, share)
+    return ClassGrowth(int(mine.sum()), f1(label[-2], one), f1(label[-1], one), gain, share)
 
 
-def _by_source(hit: Numbers, unit: Numbers | None, known: Numbers, asked: Numbers) -> dict[str, OfSource]:
+def _by_source(hit: Numbers, unit: Numbers | None, known: Numbers, asked: Numbers) -> dict[str, SourceGrowth]:
     found = {}
     for name in np.unique(np.concatenate([known, asked])):
         mine, others = known == name, int((asked == name).sum())
@@ -154,5 +154,5 @@ def _by_source(hit: Numbers, unit: Numbers | None, known: Numbers, asked: Number
             apart = mean_interval(hit[-1, mine].astype(np.int64) - hit[-2, mine], None if unit is None else unit[mine])
             gain = apart if np.isfinite(apart.high) else None
         errors = None if whole is None else (1 - whole) * others
-        found[str(name)] = OfSource(int(mine.sum()), others, half, whole, gain, errors)
+        found[str(name)] = SourceGrowth(int(mine.sum()), others, half, whole, gain, errors)
     return found

@@ -18,25 +18,25 @@ from harness.utils.locks import hold_lock
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedTable:
     """The table of both, and how many of its first rows are not of the new file."""
 
     table: DataTable
     before: int
 
 
-def join(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Joined:
+def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> JoinedTable:
     """Write the labelled rows of `old`, then every row of `new`, with the columns that the suite reads.
 
     Raises DataError where the new file lacks a column, has another type or other dimensions, or shares an id.
     """
     data = suite.data
-    names = _wanted(suite, old)
+    names = _needed_columns(suite, old)
     schema = pa.schema([pq.read_schema(old.path).field(name) for name in names])
-    _fits(schema, old, new, data)
-    labelled = _labelled(old, data)
+    _check_types(schema, old, new, data)
+    labelled = _is_labelled(old, data)
     if data.id is not None:
-        _apart(old, new, data.id, labelled)
+        _check_ids_apart(old, new, data.id, labelled)
     sha256 = digest("joined", old.sha256, new.sha256, names)
     file = cache / "joined" / f"{sha256}.parquet"
     with hold_lock(file.with_suffix(".lock")):
@@ -45,16 +45,16 @@ def join(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Joined:
             _write(scratch, schema, old, new, labelled)
             scratch.replace(file)
     shown = f"{new.display_name} with the labelled rows of {old.display_name}"
-    return Joined(DataTable(file.absolute(), shown, sha256, old.simulated or new.simulated), int(labelled.sum()))
+    return JoinedTable(DataTable(file.absolute(), shown, sha256, old.simulated or new.simulated), int(labelled.sum()))
 
 
-def _wanted(suite: Suite, old: DataTable) -> list[str]:
+def _needed_columns(suite: Suite, old: DataTable) -> list[str]:
     data = suite.data
     named = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
     return [name for name in old.columns if name in named]
 
 
-def _fits(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None:
+def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None:
     here = pq.read_schema(new.path)
     for field in schema:
         if field.name not in here.names:
@@ -63,10 +63,10 @@ def _fits(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None
             raise DataError(
                 f"{new.display_name}: no column {field.name!r}, which the suite reads{did_you_mean(field.name, here.names)}"
             )
-        theirs, ours = (_plain(kind) for kind in (here.field(field.name).type, field.type))
+        theirs, ours = (_storage_type(kind) for kind in (here.field(field.name).type, field.type))
         if pa.types.is_null(theirs):
             continue
-        if _family(theirs) != _family(ours):
+        if _type_family(theirs) != _type_family(ours):
             raise DataError(
                 f"{new.display_name}: column {field.name!r} is {theirs}, in {old.display_name} it is {ours}"
             )
@@ -77,24 +77,24 @@ def _fits(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None
             )
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _storage_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _family(kind: pa.DataType) -> str:
+def _type_family(kind: pa.DataType) -> str:
     """Return what a type is good for: types of one family can be cast to each other."""
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return "text"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return f"list of {_family(kind.value_type)}"
+        return f"list of {_type_family(kind.value_type)}"
     return str(kind) if not pa.types.is_struct(kind) else "struct"
 
 
 def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
     """Return how many numbers the first vector of a column has; None where it holds no vectors."""
-    if _family(kind) != "list of number":
+    if _type_family(kind) != "list of number":
         return None
     with pq.ParquetFile(table.path) as file:
         for batch in file.iter_batches(64, columns=[name]):
@@ -104,16 +104,16 @@ def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
     return None
 
 
-def _labelled(old: DataTable, data: Data) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _is_labelled(old: DataTable, data: Data) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return (N,) True for the rows of the suite's data that have a label."""
     columns = pq.read_table(old.path, columns=list(data.hidden))
     there = [column.is_valid().to_numpy() for column in columns.columns]
     return np.asarray(np.logical_and.reduce(there))
 
 
-def _apart(old: DataTable, new: DataTable, name: str, labelled: Any) -> None:
+def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Any) -> None:
     ids = [pq.read_table(table.path, columns=[name]).column(0) for table in (old, new)]
-    theirs = ids[1].cast(_plain(ids[0].type))
+    theirs = ids[1].cast(_storage_type(ids[0].type))
     twice = pc.filter(pc.value_counts(theirs).field(0), pc.greater(pc.value_counts(theirs).field(1), 1))
     if len(twice):
         raise DataError(
@@ -129,20 +129,20 @@ def _apart(old: DataTable, new: DataTable, name: str, labelled: Any) -> None:
 
 def _write(target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
+    plain = pa.schema([pa.field(field.name, _storage_type(field.type)) for field in schema])
     with pq.ParquetWriter(target, plain) as out:
         first = 0
         for batch in batches(old.path, plain.names):
             out.write_batch(
-                _under(batch.filter(pa.array(labelled[first : first + len(batch)])), plain, new.display_name)
+                _cast(batch.filter(pa.array(labelled[first : first + len(batch)])), plain, new.display_name)
             )
             first += len(batch)
         here = pq.read_schema(new.path).names
         for batch in batches(new.path, [name for name in plain.names if name in here]):
-            out.write_batch(_under(batch, plain, new.display_name))
+            out.write_batch(_cast(batch, plain, new.display_name))
 
 
-def _under(batch: pa.RecordBatch, schema: pa.Schema, shown: str) -> pa.RecordBatch:
+def _cast(batch: pa.RecordBatch, schema: pa.Schema, shown: str) -> pa.RecordBatch:
     columns = []
     for field in schema:
         there = batch.schema.get_field_index(field.name) >= 0

@@ -16,15 +16,15 @@ from harness.plugin.block import Block, Floats, Rows, fuse, parts
 from harness.search.neighbors import normalize
 from harness.statistics.intervals import Numbers
 
-MOST = 2_000  # labelled rows that distances are taken to, and as many that say how far is far
-FAR = 0.01  # share of rows that would be far if they were like the labelled ones
-FEW = 10  # labelled rows of a source under which nothing is known of it
-CHUNK = 4_096  # rows whose products are in memory at a time
-STEP = 128  # labelled rows that a row is compared with at a time, until one is near enough
+MAX_REFERENCE_ROWS = 2_000  # labelled rows that distances are taken to, and as many that say how far is far
+FAR_SHARE = 0.01  # share of rows that would be far if they were like the labelled ones
+MIN_SOURCE_ROWS = 10  # labelled rows of a source under which nothing is known of it
+PRODUCT_ROWS = 4_096  # rows whose products are in memory at a time
+COMPARED_ROWS = 128  # labelled rows that a row is compared with at a time, until one is near enough
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceSupport:
     """The rows of one source."""
 
     labelled: int
@@ -39,60 +39,62 @@ class Support:
     far: Numbers  # (m,) bool
     strange: Numbers  # (m,) bool: of a source with fewer than ten labelled rows
     measured: bool  # False: too few labelled rows, or no blocks, to say what is far
-    by_source: Mapping[str, Source]
+    by_source: Mapping[str, SourceSupport]
 
     @property
     def outside(self) -> Numbers:
         return np.asarray(self.far | self.strange)
 
 
-def look(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]) -> Support:
+def find_unsupported(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]) -> Support:
     """Find the unlabelled rows (m,) that the labelled ones do not cover, in the blocks that the labeler reads."""
     strange = np.zeros(len(unlabelled), np.bool_)
     if dataset.sources is not None:
         names, known = np.unique(dataset.sources[dataset.labelled], return_counts=True)
-        strange = ~np.isin(dataset.sources[unlabelled], names[known >= FEW])
-    base, others = _parted(dataset)
-    measured = len(blocks) > 0 and len(others) >= 1 / FAR - 1
+        strange = ~np.isin(dataset.sources[unlabelled], names[known >= MIN_SOURCE_ROWS])
+    base, others = _split_labelled(dataset)
+    measured = len(blocks) > 0 and len(others) >= 1 / FAR_SHARE - 1
     far = np.zeros(len(unlabelled), np.bool_)
     if measured:
         reach, tried = (normalize(X) for X in fuse(blocks, dataset.labelled, base, others))
         near = np.sort((tried @ reach.T).max(axis=1))
         # The r + 1 ranks of a row among r like it are equally likely.
-        least = near[int(np.floor((len(near) + 1) * FAR)) - 1]
+        least = near[int(np.floor((len(near) + 1) * FAR_SHARE)) - 1]
         with threadpool_limits(1):  # products so small are over before a second thread has begun
-            for place, X in parts(blocks, dataset.labelled, unlabelled, CHUNK):
+            for place, X in parts(blocks, dataset.labelled, unlabelled, PRODUCT_ROWS):
                 far[place] = _far(normalize(X), reach, least)
     return Support(far, strange, measured, _by_source(dataset, unlabelled, far | strange))
 
 
-def _parted(dataset: Dataset) -> tuple[Rows, Rows]:
-    """Deal the labelled rows to two sides, whole groups, at most MOST rows each."""
+def _split_labelled(dataset: Dataset) -> tuple[Rows, Rows]:
+    """Deal the labelled rows to two sides, whole groups, at most MAX_REFERENCE_ROWS rows each."""
     rng = np.random.default_rng(2)
     keys = dataset.labelled if dataset.groups is None else dataset.groups[dataset.labelled]
     names, place = np.unique(keys, return_inverse=True)
     side = rng.permutation(len(names))[place.reshape(-1)] % 2 == 0
-    return tuple(rng.permutation(dataset.labelled[mask])[:MOST] for mask in (side, ~side))  # type: ignore[return-value]
+    return tuple(rng.permutation(dataset.labelled[mask])[:MAX_REFERENCE_ROWS] for mask in (side, ~side))  # type: ignore[return-value]
 
 
-def _far(X: Floats, known: Floats, least: float) -> Numbers:
+def _far(X: Floats, references: Floats, least: float) -> Numbers:
     """Return (len(X),) True where no known row has a cosine of `least` or more.
 
     Most rows have many such among the first few, and are asked no further: a small part of all products is made.
     """
     left = np.arange(len(X))
-    for start in range(0, len(known), STEP):
-        left = left[~((X[left] @ known[start : start + STEP].T) >= least).any(axis=1)]
+    for start in range(0, len(references), COMPARED_ROWS):
+        left = left[~((X[left] @ references[start : start + COMPARED_ROWS].T) >= least).any(axis=1)]
         if len(left) == 0:
             break
     return np.isin(np.arange(len(X)), left)
 
 
-def _by_source(dataset: Dataset, unlabelled: Rows, outside: Numbers) -> dict[str, Source]:
+def _by_source(dataset: Dataset, unlabelled: Rows, outside: Numbers) -> dict[str, SourceSupport]:
     if dataset.sources is None:
         return {}
     known, asked = dataset.sources[dataset.labelled], dataset.sources[unlabelled]
     return {
-        str(name): Source(int((known == name).sum()), int((asked == name).sum()), int(outside[asked == name].sum()))
+        str(name): SourceSupport(
+            int((known == name).sum()), int((asked == name).sum()), int(outside[asked == name].sum())
+        )
         for name in np.unique(dataset.sources)
     }

@@ -13,11 +13,11 @@ from harness.statistics.intervals import Numbers
 from harness.statistics.metrics import expected_score
 from harness.statistics.selective import Threshold
 
-FEWEST = 100  # rows on which two labelers can be compared
+MIN_SHARED_ROWS = 100  # rows on which two labelers can be compared
 
 
 @dataclass(frozen=True)
-class Wish:
+class LabelOptions:
     """What the user asks of the labels. At most one of `target`, `top` and `at_least` chooses the accepted rows."""
 
     coverage: float = 0.9  # of the spans
@@ -48,7 +48,7 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class LabelledRows:
     """What is said of r rows."""
 
     label: Numbers  # (r,) the labeler's own: the class it finds likeliest
@@ -63,37 +63,37 @@ class Answers:
         """(r,) expected class."""
         return expected_score(self.proba)
 
-    def of(self, mask: Numbers) -> "Answers":
+    def of(self, mask: Numbers) -> "LabelledRows":
         """Return the answers for some of the rows."""
-        return Answers(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+        return LabelledRows(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
     @classmethod
-    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+    def concatenate(cls, parts: Sequence["LabelledRows"]) -> "LabelledRows":
         """Return the answers of several parts, one behind the other."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
 @dataclass(frozen=True, eq=False)
-class Rules:
+class Postprocessor:
     """How an answer becomes what is said of its row."""
 
-    wish: Wish
+    options: LabelOptions
     method: Method
     calibrate: Calibration
     span: float  # threshold of the conformal score
     thresholds: tuple[Threshold, ...]  # of each label; none where no accuracy is asked for
     temperature: float = 1.0  # that makes a labeler as sure as those that the rules were learnt on
 
-    def apply(self, proba: Numbers) -> Answers:
+    def apply(self, proba: Numbers) -> LabelledRows:
         """Return what is said of rows that nothing was learnt from, by (m, C) probabilities of the labeler."""
         calibrated = self.calibrate(calibration.scale(proba, self.temperature))
         label, low_high = proba.argmax(axis=1), conformal.label_ranges(calibrated, self.span)
-        return self._accept(Answers(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
+        return self._accept(LabelledRows(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
 
-    def carried(self, proba: Numbers, like: Numbers) -> "Rules":
+    def transferred(self, proba: Numbers, like: Numbers) -> "Postprocessor":
         """Return the rules for another labeler, by its answers (p, C) for rows that the labelers whom the rules were
         learnt from have answered for, too: `like` (p, C)."""
-        if len(proba) < FEWEST:
+        if len(proba) < MIN_SHARED_ROWS:
             return self
         temperature = recalibration.match_temperature(proba, like)
         mine, theirs = self.calibrate(calibration.scale(proba, temperature)), self.calibrate(like)
@@ -101,7 +101,7 @@ class Rules:
         sure, as_sure = _of_label(mine, label), _of_label(theirs, other)
         thresholds = []
         for c, each in enumerate(self.thresholds):
-            here, there = (label == c, other == c) if self.wish.by_class else (label >= 0, other >= 0)
+            here, there = (label == c, other == c) if self.options.by_class else (label >= 0, other >= 0)
             if each.confidence is not None:
                 each = replace(each, confidence=recalibration.match_level(sure[here], as_sure[there], each.confidence))
             thresholds.append(each)
@@ -110,50 +110,52 @@ class Rules:
         )
         return replace(self, span=span, thresholds=tuple(thresholds), temperature=temperature)
 
-    def _accept(self, answers: Answers) -> Answers:
-        wish, taken = self.wish, answers.accepted
-        if wish.top is not None:
-            taken = selective.top_share(answers.score, wish.top)
-        elif wish.at_least is not None:
-            taken = answers.label >= wish.at_least
+    def _accept(self, answers: LabelledRows) -> LabelledRows:
+        options, taken = self.options, answers.accepted
+        if options.top is not None:
+            taken = selective.top_share(answers.score, options.top)
+        elif options.at_least is not None:
+            taken = answers.label >= options.at_least
         elif self.thresholds:
             levels = [np.inf if each.confidence is None else each.confidence for each in self.thresholds]
-            taken = selective.accept(answers.confidence, answers.label, np.array(levels), wish.keep)
+            taken = selective.accept(answers.confidence, answers.label, np.array(levels), options.keep)
         return replace(answers, accepted=taken)
 
 
-def learn(proba: Numbers, y: Numbers, fold: Numbers, unit: Numbers | None, wish: Wish) -> tuple[Rules, Answers]:
+def fit_postprocessor(
+    proba: Numbers, y: Numbers, fold: Numbers, unit: Numbers | None, options: LabelOptions
+) -> tuple[Postprocessor, LabelledRows]:
     """Learn the rules from out-of-fold probabilities (n, C); returns them and what they say of these rows themselves.
 
     What is said of a labelled row is learnt from the other folds, so that it can be measured.
     """
-    if wish.calibration == "auto":
+    if options.calibration == "auto":
         method, crossed = calibration.best_method(proba, y, fold)
     else:
-        method = wish.calibration
+        method = options.calibration
         crossed = calibration.cross_fitted(method, proba, y, fold)
     label = proba.argmax(axis=1)
     confidence = _of_label(crossed, label)
     of_truth = conformal.conformal_scores(crossed)[np.arange(len(y)), y]
-    rules = Rules(
-        wish,
+    postprocessor = Postprocessor(
+        options,
         method,
         calibration.fit_calibration(method, proba, y),
-        conformal.score_threshold(of_truth, wish.coverage),
-        _thresholds(confidence, label, label == y, proba.shape[1], unit, wish),
+        conformal.score_threshold(of_truth, options.coverage),
+        _thresholds(confidence, label, label == y, proba.shape[1], unit, options),
     )
-    low, high = conformal.cross_fitted(crossed, y, fold, wish.coverage)
-    return rules, rules._accept(Answers(label, crossed, confidence, low, high, label >= 0))
+    low, high = conformal.cross_fitted(crossed, y, fold, options.coverage)
+    return postprocessor, postprocessor._accept(LabelledRows(label, crossed, confidence, low, high, label >= 0))
 
 
 def _thresholds(
-    confidence: Numbers, label: Numbers, hit: Numbers, n_classes: int, unit: Numbers | None, wish: Wish
+    confidence: Numbers, label: Numbers, hit: Numbers, n_classes: int, unit: Numbers | None, options: LabelOptions
 ) -> tuple[Threshold, ...]:
-    if wish.target is None:
+    if options.target is None:
         return ()
-    if wish.by_class:
-        return tuple(selective.find_class_thresholds(confidence, label, hit, n_classes, wish.target, unit))
-    return (selective.find_threshold(confidence, hit, wish.target, unit),) * n_classes
+    if options.by_class:
+        return tuple(selective.find_class_thresholds(confidence, label, hit, n_classes, options.target, unit))
+    return (selective.find_threshold(confidence, hit, options.target, unit),) * n_classes
 
 
 def _of_label(proba: Numbers, label: Numbers) -> Numbers:

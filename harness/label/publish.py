@@ -6,12 +6,12 @@ from pathlib import Path
 
 from harness.errors import DataError, HarnessError, printable
 
-NAME = re.compile(r"[\w.-]+/[\w.-]+")
+REPOSITORY_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def check(repository: str) -> None:
+def check_repository(repository: str) -> None:
     """Raise HarnessError where nothing could be pushed there, before anything is run for it."""
-    if not NAME.fullmatch(repository):
+    if not REPOSITORY_NAME.fullmatch(repository):
         raise HarnessError(f"--push {repository}: must be OWNER/NAME")
     try:
         from huggingface_hub import get_token

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.label.label_metrics import Figures, figures
-from harness.label.postprocess import Answers, Rules, Wish
+from harness.label.label_metrics import Figures, label_figures
+from harness.label.postprocess import LabelledRows, LabelOptions, Postprocessor
 from harness.label.refit import Transfers
 from harness.statistics.intervals import Interval, Numbers, bootstrap_interval
 from harness.statistics.metrics import confidence_error, macro_f1
 from harness.statistics.prediction_powered import PoolEstimate, Sample, estimate_mean
 
-ONE_SIDED = 0.1  # the upper end of an interval that misses in 10 % is exceeded in 5 %
+TWO_SIDED_ALPHA = 0.1  # the upper end of an interval that misses in 10 % is exceeded in 5 %
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Quality:
-    """Intervals hold the truth of the rows that the last labeler labels, with 95 % confidence each."""
+    """Intervals hold the truth of the rows that the refit labeler labels, with 95 % confidence each."""
 
     n: int
     accuracy: Interval
@@ -49,17 +49,25 @@ class Quality:
     accepted_right: Interval | None  # of the accepted: labelled right, or of a selection: as good as wanted
     out_of_fold: Mapping[str, float | None]  # the same numbers as measured, of the labelers of the folds
     unexplained: float  # part of the luck of a training that is not seen on the panel
-    panel: int  # rows on which the last labeler was compared with those of the folds; 0: it was not
+    panel: int  # rows on which the refit labeler was compared with those of the folds; 0: it was not
 
 
-def by_fold(answers: Answers, y: Numbers, n_classes: int, fold: Numbers, wish: Wish) -> list[Figures]:
+def figures_by_fold(
+    answers: LabelledRows, y: Numbers, n_classes: int, fold: Numbers, options: LabelOptions
+) -> list[Figures]:
     """Return what is measured on the held rows of each fold."""
     truth = np.eye(n_classes)[y]
-    return [figures(answers.of(fold == number), truth[fold == number], wish) for number in np.unique(fold)]
+    return [label_figures(answers.of(fold == number), truth[fold == number], options) for number in np.unique(fold)]
 
 
-def measure(
-    raw: Numbers, answers: Answers, y: Numbers, unit: Numbers | None, rules: Rules, transfers: Transfers, given: Answers
+def measure_quality(
+    raw: Numbers,
+    answers: LabelledRows,
+    y: Numbers,
+    unit: Numbers | None,
+    postprocessor: Postprocessor,
+    transfers: Transfers,
+    given: LabelledRows,
 ) -> Quality:
     """Measure out-of-fold answers against the truth y (n,), and state it of the answers `given` to unlabelled rows.
 
@@ -68,7 +76,7 @@ def measure(
     label, n_classes = answers.label, raw.shape[1]
     hit, inside = label == y, (answers.low <= y) & (y <= answers.high)
     confusion = y * n_classes + label
-    rows, to = np.arange(len(y)), transfers.of
+    rows, to = np.arange(len(y)), transfers.by_figure
 
     def f1(count: Numbers) -> float:
         return macro_f1(np.bincount(confusion, count, n_classes**2).reshape(n_classes, n_classes))
@@ -90,9 +98,9 @@ def measure(
         return found if found is None or holds.any() != holds.all() else Interval(certain, certain, certain, found.n)
 
     by_class = range(n_classes)
-    selects = rules.wish.top is not None or rules.wish.at_least is not None
-    right = y >= rules.wish.good if selects else hit
-    plain = figures(answers, np.eye(n_classes)[y], rules.wish)
+    selects = postprocessor.options.top is not None or postprocessor.options.at_least is not None
+    right = y >= postprocessor.options.good if selects else hit
+    plain = label_figures(answers, np.eye(n_classes)[y], postprocessor.options)
     return Quality(
         len(y),
         _some(to["accuracy"].share(hit, unit)),
@@ -123,7 +131,7 @@ class Pool:
     score: PoolEstimate  # mean class
 
 
-def of_pool(y: Numbers, held: Numbers, pool: Numbers, known: Sample, asked: Sample, label: Numbers) -> Pool:
+def estimate_pool(y: Numbers, held: Numbers, pool: Numbers, known: Sample, asked: Sample, label: Numbers) -> Pool:
     """Estimate the pool from labels y (n,), and out-of-fold probabilities of labelled (n, C) and other rows (p, C).
 
     `label` (m,) are those that the unlabelled rows are given.
@@ -144,7 +152,7 @@ def of_pool(y: Numbers, held: Numbers, pool: Numbers, known: Sample, asked: Samp
 
 def _calibrated(before: Numbers, after: Numbers, hit: Numbers, unit: Numbers | None) -> Calibrated:
     before = before.astype(np.float64)
-    found = bootstrap_interval(lambda count: confidence_error(after, hit, count), len(hit), unit, ONE_SIDED)
+    found = bootstrap_interval(lambda count: confidence_error(after, hit, count), len(hit), unit, TWO_SIDED_ALPHA)
     return Calibrated(confidence_error(before, hit), found.value, max(found.high, found.value))
 
 

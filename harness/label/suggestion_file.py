@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 
 from harness.data.table import batches
 from harness.label import label_file, postprocess
-from harness.label.active_learning import need, suggest, wanted
-from harness.label.columns import Order, blocks_of, carried
-from harness.label.training import Labelling, answered
+from harness.label.active_learning import choose_diverse, class_need, uncertainty
+from harness.label.columns import LabelJob, open_blocks, transferred
+from harness.label.training import LabelRun, read_answers
 from harness.statistics.intervals import Numbers
 
-NAMES = ("wanted", "proxy_label", "confidence", "proxy_probs", "proxy_labeler")
+COLUMN_NAMES = ("wanted", "proxy_label", "confidence", "proxy_probs", "proxy_labeler")
 
 
 @dataclass(frozen=True, eq=False)
-class Shortlist:
+class Suggestion:
     """k rows of the source, the most wanted first, and why they are."""
 
     rows: Numbers  # (k,) row numbers in the source
@@ -30,16 +30,16 @@ class Shortlist:
     by_source: Mapping[str, int]
 
 
-def shortlist(labelling: Labelling, order: Order, k: int) -> Shortlist:
+def suggest_rows(label_run: LabelRun, job: LabelJob, k: int) -> Suggestion:
     """Choose k unlabelled rows from the finished cells."""
-    dataset, found = labelling.dataset, answered(labelling)
-    unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
-    learnt, gold = postprocess.learn(found.held, dataset.y, labelling.fold, unit, order.wish)
-    answers = carried(labelling, found, learnt).apply(found.proba)
-    needed = need(dataset.y, gold.label, dataset.n_classes)
-    want = wanted(answers.proba, needed)
-    chosen = suggest(want, labelling.unlabelled, dataset.labelled, blocks_of(labelling), k)
-    here = labelling.unlabelled[chosen]
+    dataset, found = label_run.dataset, read_answers(label_run)
+    unit = None if label_run.unit is None else label_run.unit[dataset.labelled]
+    postprocessor, gold = postprocess.fit_postprocessor(found.held, dataset.y, label_run.fold, unit, job.options)
+    answers = transferred(label_run, found, postprocessor).apply(found.proba)
+    needed = class_need(dataset.y, gold.label, dataset.n_classes)
+    want = uncertainty(answers.proba, needed)
+    chosen = choose_diverse(want, label_run.unlabelled, dataset.labelled, open_blocks(label_run), k)
+    here = label_run.unlabelled[chosen]
     label = answers.label[chosen]
     columns = pa.table(
         {
@@ -49,15 +49,15 @@ def shortlist(labelling: Labelling, order: Order, k: int) -> Shortlist:
             "proxy_probs": pa.FixedSizeListArray.from_arrays(
                 pa.array(answers.proba[chosen].astype(np.float32).reshape(-1)), dataset.n_classes
             ),
-            "proxy_labeler": [labelling.run.cells[0].candidate.title] * len(chosen),
+            "proxy_labeler": [label_run.run.cells[0].candidate.title] * len(chosen),
         }
     )
     sources = {} if dataset.sources is None else _counts(dataset.sources[here])
     classes = {c: int((label == c).sum()) for c in range(dataset.n_classes)}
-    return Shortlist(dataset.items.rows[here] - order.before, columns, needed, classes, sources)
+    return Suggestion(dataset.items.rows[here] - job.before, columns, needed, classes, sources)
 
 
-def write(source: Path, target: Path, found: Shortlist, about: Mapping[str, Any]) -> None:
+def write_suggestion(source: Path, target: Path, found: Suggestion, about: Mapping[str, Any]) -> None:
     """Write the chosen rows of `source` with the new columns, in one rename."""
     inside = np.sort(found.rows)
     parts, first = [], 0
@@ -68,7 +68,7 @@ def write(source: Path, target: Path, found: Shortlist, about: Mapping[str, Any]
     rows = pa.Table.from_batches(parts, pq.read_schema(source)).take(
         np.argsort(np.argsort(found.rows, kind="stable"), kind="stable")
     )
-    for name in NAMES:
+    for name in COLUMN_NAMES:
         rows = rows.append_column(name, found.columns[name])
     label_file.write_table(rows, target, about)
 

@@ -1,6 +1,6 @@
 """The task of labelling: train on every labelled row, answer for all others, and know how well from folds.
 
-The last training and those of the folds are ordinary cells in a run of their own, so a kill loses one of them at most.
+The refit and those of the folds are ordinary cells in a run of their own, so a kill loses one of them at most.
 A fold's labeler answers for its held rows, for a part of the unlabelled ones, which is its alone, and for a panel of
 them that all answer for: there it is seen how far two trainings of one labeler differ.
 """
@@ -15,7 +15,7 @@ from harness.data.table import DataTable
 from harness.errors import DataError, HarnessError, did_you_mean
 from harness.label import folds as label_folds
 from harness.label import learning_curve
-from harness.label.folds import NOTHING
+from harness.label.folds import NO_ROWS
 from harness.plugin.block import Rows
 from harness.plugin.protocols import Split, iter_plugins
 from harness.run import blocks
@@ -29,8 +29,8 @@ from harness.suite.suite import Candidate, Suite
 
 
 @dataclass(frozen=True, eq=False)
-class Labelling:
-    """A labeler about to label a pool. The first cell of its run is the last training, then come the folds, then for
+class LabelRun:
+    """A labeler about to label a pool. The first cell of its run is the refit, then come the folds, then for
     each fold its trainings on fewer labels, where these are asked for."""
 
     run: Run
@@ -38,8 +38,8 @@ class Labelling:
     fold: Numbers  # (n,) of each labelled row
     pool: Rows  # (p,) unlabelled rows that the folds answer for
     pool_fold: Numbers  # (p,)
-    panel: Rows  # (q,) rows of the pool that all folds answer for
-    asked: Numbers  # (K, q) bool: all but folds that have learnt from the row's group
+    shared_pool: Rows  # (q,) rows of the pool that all folds answer for
+    asked_folds: Numbers  # (K, q) bool: all but folds that have learnt from the row's group
 
     @property
     def dataset(self) -> Dataset:
@@ -52,26 +52,26 @@ class Labelling:
 
     @property
     def cells(self) -> list[Cell]:
-        """Those that the labels come from: the last training, and the folds in their order."""
+        """Those that the labels come from: the refit, and the folds in their order."""
         return self.run.cells[: 2 + int(self.fold.max())]
 
     @property
-    def fewer(self) -> list[Cell]:
+    def curve_cells(self) -> list[Cell]:
         """The trainings on fewer labels, fold by fold."""
         return self.run.cells[len(self.cells) :]
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class OutOfFold:
     """What the labeler said: of the rows to label, and of rows whose truth is known or that estimates need."""
 
-    proba: Numbers  # (m, C) by the last training
+    proba: Numbers  # (m, C) by the refit
     held: Numbers  # (n, C) of labelled rows, out of fold
     pool: Numbers  # (p, C) of unlabelled rows, by the labelers of the folds
-    panel: Numbers  # (K, q, C) of the panel by each fold's labeler, NaN where it was not asked
+    shared_pool: Numbers  # (K, q, C) of the panel by each fold's labeler, NaN where it was not asked
 
 
-def best(ready: Run) -> tuple[Candidate, str]:
+def best_labeler(ready: Run) -> tuple[Candidate, str]:
     """Return the labeler that ranks first where the suite gave it most labels, and where that was."""
     leaderboards = [c for c in leaderboards_of(ready, list(score_cells(ready))) if any(row.rank for row in c.rows)]
     if not leaderboards:
@@ -86,10 +86,10 @@ def best(ready: Run) -> tuple[Candidate, str]:
     ranked = sum(bool(row.rank) for row in most.rows)
     metric = ready.suite.metrics.primary
     where = f"first of {ranked} by {metric} ({first.values[metric].mean:.4f}) in {most.title}"
-    return named(ready.suite, first.title), where
+    return find_labeler(ready.suite, first.title), where
 
 
-def named(suite: Suite, name: str) -> Candidate:
+def find_labeler(suite: Suite, name: str) -> Candidate:
     """Return a labeler of the suite by the name that its leaderboard shows."""
     titles = {candidate.title: candidate for candidate in suite.labelers}
     if name not in titles:
@@ -97,7 +97,7 @@ def named(suite: Suite, name: str) -> Candidate:
     return titles[name]
 
 
-def make_ready(
+def plan_label_run(
     suite: Suite,
     candidate: Candidate,
     table: DataTable,
@@ -105,82 +105,82 @@ def make_ready(
     options: Options,
     folds: int,
     grows: bool = False,
-) -> Labelling:
+) -> LabelRun:
     """Open every row of the table and plan the cells, those on fewer labels if it `grows`. Nothing is made or run.
 
     Raises DataError.
     """
     dataset = load_dataset(suite.data, Population(), table)
     unlabelled = np.setdiff1d(np.arange(len(dataset)), dataset.labelled)
-    _refuse(dataset, unlabelled, suite)
-    fold = label_folds.folds_of(dataset, folds)
-    pool, pool_fold = label_folds.pool_of(dataset, unlabelled, fold)
-    panel, who = label_folds.panel_of(dataset, pool, fold)
-    evaluations = [EvaluationSplit("labels", Split(dataset.labelled, unlabelled, NOTHING, 0))]
+    _check_trainable(dataset, unlabelled, suite)
+    fold = label_folds.assign_folds(dataset, folds)
+    pool, pool_fold = label_folds.choose_pool(dataset, unlabelled, fold)
+    panel, who = label_folds.choose_shared_pool(dataset, pool, fold)
+    evaluations = [EvaluationSplit("labels", Split(dataset.labelled, unlabelled, NO_ROWS, 0))]
     fewer: list[EvaluationSplit] = []
     for number in np.unique(fold):
         train, held = dataset.labelled[fold != number], dataset.labelled[fold == number]
         asked = np.unique(np.concatenate([held, pool[pool_fold == number], panel[who[number]]]))
-        evaluations.append(EvaluationSplit("out of fold", Split(train, asked, NOTHING, 0, fold=int(number))))
+        evaluations.append(EvaluationSplit("out of fold", Split(train, asked, NO_ROWS, 0, fold=int(number))))
         if grows:
             # To a transductive labeler other rows to label would be another task.
             alike = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(candidate.labeler))
-            fewer += label_folds.fewer(dataset, train, asked if alike else held, int(number))
+            fewer += label_folds.learning_curve_splits(dataset, train, asked if alike else held, int(number))
     cache = cache_of(options)
     mine = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
     recipes = blocks.recipes(suite.blocks, dataset, catalog, cache / "digests")
     cells = plan(mine, dataset, evaluations + fewer, recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / mine.name)
     run = Run(mine, catalog, options, dataset, recipes, cells, store)
-    return Labelling(run, unlabelled, fold, pool, pool_fold, panel, who)
+    return LabelRun(run, unlabelled, fold, pool, pool_fold, panel, who)
 
 
-def answered(labelling: Labelling) -> Answered:
+def read_answers(label_run: LabelRun) -> OutOfFold:
     """Read the finished cells. A DataError says why one is not there."""
-    run, dataset = labelling.run, labelling.dataset
-    for cell in labelling.cells:
+    run, dataset = label_run.run, label_run.dataset
+    for cell in label_run.cells:
         if not run.store.has(cell.key):
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
             raise DataError(f"{cell.candidate.title} ({cell.evaluation}): {failure['status']}: {failure['reason']}")
-    last, *folds = labelling.cells
+    last, *folds = label_run.cells
     held = np.empty((len(dataset.labelled), dataset.n_classes), np.float32)
-    pool = np.empty((len(labelling.pool), dataset.n_classes), np.float32)
-    panel = np.full((*labelling.asked.shape, dataset.n_classes), np.nan, np.float32)
+    pool = np.empty((len(label_run.pool), dataset.n_classes), np.float32)
+    panel = np.full((*label_run.asked_folds.shape, dataset.n_classes), np.nan, np.float32)
     for cell in folds:
         split = cell.evaluation.split
         proba = np.asarray(run.store.read(cell.key).proba)
-        mine = labelling.fold == split.fold
+        mine = label_run.fold == split.fold
         held[mine] = proba[np.searchsorted(split.test, dataset.labelled[mine])]
-        theirs = labelling.pool_fold == split.fold
-        pool[theirs] = proba[np.searchsorted(split.test, labelling.pool[theirs])]
-        shared = labelling.asked[split.fold]
-        panel[split.fold, shared] = proba[np.searchsorted(split.test, labelling.panel[shared])]
-    return Answered(np.asarray(run.store.read(last.key).proba), held, pool, panel)
+        theirs = label_run.pool_fold == split.fold
+        pool[theirs] = proba[np.searchsorted(split.test, label_run.pool[theirs])]
+        shared = label_run.asked_folds[split.fold]
+        panel[split.fold, shared] = proba[np.searchsorted(split.test, label_run.shared_pool[shared])]
+    return OutOfFold(np.asarray(run.store.read(last.key).proba), held, pool, panel)
 
 
-def grown(labelling: Labelling, found: Answered, target: float) -> learning_curve.Growth:
+def measure_growth(label_run: LabelRun, found: OutOfFold, target: float) -> learning_curve.Growth:
     """Measure what more labels would bring, from the trainings on fewer; says which of them failed, if one has."""
-    run, dataset = labelling.run, labelling.dataset
-    for cell in labelling.fewer:
+    run, dataset = label_run.run, label_run.dataset
+    for cell in label_run.curve_cells:
         if not run.store.has(cell.key):
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
             why = f"{cell.evaluation} ({len(cell.evaluation.split.train):,} labels) {failure['status']}: {failure['reason']}"
             return learning_curve.Growth(target, len(dataset.labelled), why=why)
-    _, *folds = labelling.cells
-    sizes = len(learning_curve.SHARES)
+    _, *folds = label_run.cells
+    sizes = len(learning_curve.TRAIN_SHARES)
     label = np.empty((sizes + 1, len(dataset.labelled)), np.int64)
     label[-1] = found.held.argmax(axis=1)
     size = np.full((sizes + 1, len(folds)), [len(cell.evaluation.split.train) for cell in folds])
-    for i, cell in enumerate(labelling.fewer):
+    for i, cell in enumerate(label_run.curve_cells):
         split, (number, place) = cell.evaluation.split, divmod(i, sizes)
-        mine = labelling.fold == number
+        mine = label_run.fold == number
         guess = np.asarray(run.store.read(cell.key).proba).argmax(axis=1)
         label[place, mine] = guess[np.searchsorted(split.test, dataset.labelled[mine])]
         size[place, number] = len(split.train)
-    unit = None if labelling.unit is None else labelling.unit[dataset.labelled]
+    unit = None if label_run.unit is None else label_run.unit[dataset.labelled]
     names = dataset.sources
-    sources = None if names is None else (names[dataset.labelled], names[labelling.unlabelled])
-    return learning_curve.measure(target, dataset.y, labelling.fold, size, label, dataset.n_classes, unit, sources)
+    sources = None if names is None else (names[dataset.labelled], names[label_run.unlabelled])
+    return learning_curve.fit_growth(target, dataset.y, label_run.fold, size, label, dataset.n_classes, unit, sources)
 
 
 def unseen_classes(dataset: Dataset) -> list[int]:
@@ -188,7 +188,7 @@ def unseen_classes(dataset: Dataset) -> list[int]:
     return [c for c in range(dataset.n_classes) if not (dataset.y == c).any()]
 
 
-def _refuse(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
+def _check_trainable(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
     target = " + ".join(suite.data.hidden)
     if len(unlabelled) == 0:
         raise DataError(
@@ -196,7 +196,7 @@ def _refuse(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
         )
 
 
-def in_labelled_groups(dataset: Dataset, rows: Rows) -> int:
+def count_in_labelled_groups(dataset: Dataset, rows: Rows) -> int:
     """Count the rows whose group has a labelled row."""
     if dataset.groups is None:
         return 0

@@ -14,7 +14,7 @@ import pytest
 
 from harness.cli.label import label as command
 from harness.errors import HarnessError
-from harness.label.label_file import NAMES
+from harness.label.label_file import COLUMN_NAMES
 from harness.statistics.intervals import share_interval
 from tests.command_line import harness, start, table, until, vectors, write_labelers, write_suite
 
@@ -71,9 +71,9 @@ def account(folder):
 def test_the_rows_are_the_inputs_with_columns_added(labelled):
     made, given = pq.read_table(labelled[0] / "labels.parquet"), pq.read_table(labelled[0] / "data.parquet")
     assert made.select(given.column_names).equals(given)
-    assert made.column_names == [*given.column_names, *NAMES]
+    assert made.column_names == [*given.column_names, *COLUMN_NAMES]
     assert made.schema.field("proxy_probs").type == pa.list_(pa.float32(), 6)
-    assert sum(made[name].null_count for name in NAMES) == 0
+    assert sum(made[name].null_count for name in COLUMN_NAMES) == 0
 
 
 def test_what_is_said_of_a_row_agrees_with_itself(labelled):
@@ -166,7 +166,7 @@ def test_the_card_says_what_was_measured(labelled):
     assert "first of 2 by accuracy" in card
     assert said["provenance"]["sha256"] in card
     assert "| flan | " in card
-    for name in NAMES:
+    for name in COLUMN_NAMES:
         assert name in card.split("## The columns")[1]
 
 

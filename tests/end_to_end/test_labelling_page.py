@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 
 from harness.cli.app import app
-from harness.label.label_file import NAMES
+from harness.label.label_file import COLUMN_NAMES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "labelling.md").read_text()
@@ -21,7 +21,7 @@ def test_the_tables_are_made_from_the_numbers():
 
 def test_every_column_is_explained():
     section = PAGE.split("## The columns")[1].split("\n## ")[0]
-    assert [name for name in NAMES if f"`{name}`" not in section] == []
+    assert [name for name in COLUMN_NAMES if f"`{name}`" not in section] == []
 
 
 def test_every_option_that_the_page_names_is_one():

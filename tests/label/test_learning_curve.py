@@ -17,8 +17,8 @@ from harness.cli.label import label as command
 from harness.cli.options import load
 from harness.errors import HarnessError
 from harness.label import training
-from harness.label.card_learning_curve import line
-from harness.label.learning_curve import SHARES, measure, nested
+from harness.label.card_learning_curve import summary_line
+from harness.label.learning_curve import TRAIN_SHARES, fit_growth, nested_parts
 from harness.run.runner import Options, prepare_run
 from tests.command_line import harness, start, table, until, write_labelers, write_suite
 
@@ -45,7 +45,7 @@ def said_by_law(n=20_000, folds=5, noise=0.0):
 
 
 def test_a_known_law_is_followed_to_the_labels_that_it_takes():
-    found = measure(1 - law(6000), *said_by_law(), 2)
+    found = fit_growth(1 - law(6000), *said_by_law(), 2)
     assert found.needed == pytest.approx(6000, rel=0.1)
     assert found.law["c"] == pytest.approx(0.3, abs=0.01)
     assert [point.labels for point in found.points] == [402, 802, 1602, 3202]
@@ -54,7 +54,7 @@ def test_a_known_law_is_followed_to_the_labels_that_it_takes():
 
 
 def test_noise_widens_the_interval():
-    few, much = (measure(1 - law(4000), *said_by_law(noise=noise), 2) for noise in (0.001, 0.01))
+    few, much = (fit_growth(1 - law(4000), *said_by_law(noise=noise), 2) for noise in (0.001, 0.01))
     assert few.low < 4000 < few.high
     assert few.high - few.low < (np.inf if much.high is None else much.high - much.low)
 
@@ -68,15 +68,15 @@ def test_noise_widens_the_interval():
     ],
 )
 def test_a_target_out_of_reach_has_a_reason_and_no_number(target, reason):
-    found = measure(target, *said_by_law(), 2)
+    found = fit_growth(target, *said_by_law(), 2)
     assert (found.needed, found.low, found.high) == (None, None, None)
     assert reason in found.why
-    assert line(found).startswith(f"accuracy {target:g}: ")
+    assert summary_line(found).startswith(f"accuracy {target:g}: ")
 
 
 def test_labels_that_do_not_help_are_said_to():
     y, fold, size, label = said_by_law()
-    assert measure(0.8, y, fold, size, label[::-1].copy(), 2).why == "more labels do not lower its error"
+    assert fit_growth(0.8, y, fold, size, label[::-1].copy(), 2).why == "more labels do not lower its error"
 
 
 def test_classes_and_sources_against_what_others_compute():
@@ -85,7 +85,7 @@ def test_classes_and_sources_against_what_others_compute():
     label = np.where(rng.random((4, 300)) < 0.6, y, rng.integers(0, 3, (4, 300)))
     known, asked = rng.choice(["a", "b"], 300), np.array(["a"] * 10 + ["c"] * 7)
     size = np.repeat(np.array([[25], [50], [100], [200]]), 3, axis=1)
-    found = measure(0.7, y, np.arange(300) % 3, size, label, 3, None, (known, asked))
+    found = fit_growth(0.7, y, np.arange(300) % 3, size, label, 3, None, (known, asked))
     wrong = label[-1] != y
     for place, name in ((2, "half"), (3, "whole")):
         assert [getattr(found.by_class[c], name) for c in range(3)] == pytest.approx(
@@ -108,8 +108,8 @@ def test_parts_lie_within_each_other_and_cut_no_unit(seed, n, grouped):
     rng = np.random.default_rng(seed)
     y = np.sort(rng.integers(0, 4, n))
     unit = rng.integers(0, max(2, n // 3), n) if grouped else None
-    parts = nested(y, unit, seed)
-    for share, part, larger in zip(SHARES, parts, [*parts[1:], np.arange(n)], strict=True):
+    parts = nested_parts(y, unit, seed)
+    for share, part, larger in zip(TRAIN_SHARES, parts, [*parts[1:], np.arange(n)], strict=True):
         assert (np.diff(part) > 0).all()
         assert set(part) <= set(larger)
         assert len(part) > 0
@@ -222,14 +222,14 @@ def test_the_parts_of_a_fold_are_nested_and_never_asked_about(tmp_path, monkeypa
     loaded, found = load(Path("suite.yaml"), None)
     ready = prepare_run(loaded.suites[0], found, Options(threads=1), print)
     planned = (ready.suite, ready.suite.labelers[1], ready.dataset.table, found, ready.options, FOLDS)
-    plain, made = training.make_ready(*planned), training.make_ready(*planned, grows=True)
+    plain, made = training.plan_label_run(*planned), training.plan_label_run(*planned, grows=True)
     assert [cell.key for cell in made.cells] == [cell.key for cell in plain.run.cells]
-    assert (plain.fewer, len(made.fewer)) == ([], 3 * FOLDS)
+    assert (plain.curve_cells, len(made.curve_cells)) == ([], 3 * FOLDS)
     groups = made.dataset.groups
     for number, cell in enumerate(made.cells[1:]):
         whole, parts = (
             cell.evaluation.split,
-            [each.evaluation.split for each in made.fewer[3 * number : 3 * number + 3]],
+            [each.evaluation.split for each in made.curve_cells[3 * number : 3 * number + 3]],
         )
         for part, larger in zip(parts, [*parts[1:], whole], strict=True):
             assert set(part.train) < set(larger.train)

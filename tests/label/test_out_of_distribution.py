@@ -7,7 +7,7 @@ import pytest
 from harness import Block
 from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
-from harness.label.out_of_distribution import look
+from harness.label.out_of_distribution import find_unsupported
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_rows_like_the_labelled_ones_are_far_in_one_of_a_hundred(dataset, kind):
     far = []
     for seed in range(20):
         X = np.random.default_rng(seed).normal(size=(2_000, 6)).astype(np.float32)
-        far.append(look(dataset, rest(dataset), [Block(X, kind)]).far.mean())
+        far.append(find_unsupported(dataset, rest(dataset), [Block(X, kind)]).far.mean())
     assert 0.004 < np.mean(far) < 0.018
 
 
@@ -40,7 +40,7 @@ def test_rows_elsewhere_are_far(dataset):
     X = np.abs(np.random.default_rng(0).normal(size=(2_000, 6))).astype(np.float32)
     rows = rest(dataset)
     X[rows[:50]] *= -1
-    found = look(dataset, rows, [Block(X, "embedding")])
+    found = find_unsupported(dataset, rows, [Block(X, "embedding")])
     assert found.measured
     assert found.far[:50].all()
     assert found.far[50:].mean() < 0.03
@@ -48,7 +48,7 @@ def test_rows_elsewhere_are_far(dataset):
 
 def test_a_source_without_labels_is_strange(dataset):
     rows = rest(dataset)
-    found = look(dataset, rows, [])
+    found = find_unsupported(dataset, rows, [])
     assert not found.measured
     assert not found.far.any()
     np.testing.assert_array_equal(found.strange, dataset.sources[rows] == "new")
@@ -69,6 +69,6 @@ def test_groups_do_not_stand_on_both_sides_of_the_measure(table_of):
     shares = {}
     for name in (None, "group"):
         found = load_dataset(Data("data.parquet", "y", 3, group=name), Population(), table_of(columns))
-        shares[name] = look(found, rest(found), [Block(X.astype(np.float32), "embedding")]).far.mean()
+        shares[name] = find_unsupported(found, rest(found), [Block(X.astype(np.float32), "embedding")]).far.mean()
     assert shares[None] > 0.9
     assert shares["group"] < 0.2

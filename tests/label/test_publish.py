@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from harness.errors import HarnessError
-from harness.label.publish import check
+from harness.label.publish import check_repository
 
 PUSH = """
 import sys
@@ -118,4 +118,4 @@ def test_nobody_logged_in_is_said_before_anything_is_run(tmp_path, hub):
 
 def test_a_name_that_is_none_is_refused():
     with pytest.raises(HarnessError, match="must be OWNER/NAME"):
-        check("labels")
+        check_repository("labels")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.label.postprocess import Wish, learn
+from harness.label.postprocess import LabelOptions, fit_postprocessor
 from harness.statistics.calibration import scale
 from harness.statistics.recalibration import match_bound, match_level, match_temperature
 
@@ -32,15 +32,15 @@ def test_a_surer_labeler_keeps_the_promises_of_those_it_is_judged_by(power):
     proba = softmax(logits, axis=1)
     y = (proba.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
     old, new = slice(0, 4_000), slice(4_000, None)
-    rules, known = learn(proba[old], y[old], np.arange(4_000) % 5, None, Wish(target=0.6))
+    postprocessor, known = fit_postprocessor(proba[old], y[old], np.arange(4_000) % 5, None, LabelOptions(target=0.6))
     sharp = softmax(power * logits, axis=1)
-    found = rules.carried(sharp[new][:5_000], proba[new][:5_000]).apply(sharp[new])
+    found = postprocessor.transferred(sharp[new][:5_000], proba[new][:5_000]).apply(sharp[new])
     hit, inside = found.label == y[new], (found.low <= y[new]) & (y[new] <= found.high)
     assert found.accepted.mean() == pytest.approx(known.accepted.mean(), abs=0.03)
     assert hit[found.accepted].mean() > 0.6
     assert inside.mean() == pytest.approx(0.9, abs=0.015)
     assert found.confidence.mean() == pytest.approx(hit.mean(), abs=0.02)
-    plain = rules.apply(sharp[new])
+    plain = postprocessor.apply(sharp[new])
     if power != 1.0:  # and without it they are broken
         assert abs(plain.confidence.mean() - hit.mean()) > 0.05
 
@@ -48,8 +48,8 @@ def test_a_surer_labeler_keeps_the_promises_of_those_it_is_judged_by(power):
 def test_too_few_rows_to_compare_leave_the_rules_alone():
     rng = np.random.default_rng(2)
     proba, y = rng.dirichlet(np.ones(4), 300), rng.integers(0, 4, 300)
-    rules, _ = learn(proba, y, np.arange(300) % 3, None, Wish())
-    assert rules.carried(proba[:50], proba[:50]) is rules
+    postprocessor, _ = fit_postprocessor(proba, y, np.arange(300) % 3, None, LabelOptions())
+    assert postprocessor.transferred(proba[:50], proba[:50]) is postprocessor
 
 
 def test_each_label_has_its_own_threshold_carried_over():
@@ -57,9 +57,11 @@ def test_each_label_has_its_own_threshold_carried_over():
     logits = rng.normal(scale=2, size=(6_000, 3))
     proba = softmax(logits, axis=1)
     y = (proba.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
-    rules, known = learn(proba, y, np.arange(6_000) % 5, None, Wish(target=0.8, by_class=True))
+    postprocessor, known = fit_postprocessor(
+        proba, y, np.arange(6_000) % 5, None, LabelOptions(target=0.8, by_class=True)
+    )
     sharp = softmax(2 * logits, axis=1)
-    found = rules.carried(sharp, proba).apply(sharp)
+    found = postprocessor.transferred(sharp, proba).apply(sharp)
     for c in range(3):
         here = found.label == c
         assert found.accepted[here].mean() == pytest.approx(known.accepted[here].mean(), abs=0.02)
