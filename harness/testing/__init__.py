@@ -19,7 +19,7 @@ from typing import Any
 from harness.plugin.protocols import Labeler
 from harness.testing.blocks import embedder_checks, feature_checks
 from harness.testing.examples import example_items, example_labelled, example_task
-from harness.testing.finding import Check, Finding, finding
+from harness.testing.finding import Check, Finding, run_check
 from harness.testing.labelers import labeler_checks
 from harness.testing.splitters import splitter_checks
 
@@ -48,7 +48,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 
 def check_plugin(kind: str, plugin: Any) -> list[Finding]:
     """Run every check of a kind on `plugin`, in their order; what a check raises becomes a finding."""
-    return [finding(check, plugin) for check in CHECKS[kind]]
+    return [run_check(check, plugin) for check in CHECKS[kind]]
 
 
 def check_labeler(labeler: Labeler) -> list[Finding]:

@@ -14,35 +14,35 @@ from harness.plugin.items import Items
 from harness.plugin.protocols import Embedder, FeatureSet
 from harness.run.block_writer import ARRAY_FILE, fill
 from harness.testing.examples import ODD_TALKS, TALKS, example_items
-from harness.testing.finding import Check, PromiseError, check_form, demand
+from harness.testing.finding import Check, PromiseError, check_form, require
 
 Maker = Embedder | FeatureSet
-NEAR = 1e-3  # of the longest vector: what another batch may change in a row
+MAX_RELATIVE_CHANGE = 1e-3  # of the longest vector: what another batch may change in a row
 
 
 def check_array(maker: Maker) -> None:
     """One row of finite numbers for each row of the data, in all chunks alike; a feature set names its columns."""
     with example_items() as items:
-        made(maker, items)
+        make_block(maker, items)
 
 
 def check_odd_texts(maker: Maker) -> None:
     """Finite numbers also for no turn, an empty one, no answer, any script and a very long text."""
     with example_items(talks=ODD_TALKS) as items:
-        made(maker, items)
+        make_block(maker, items)
 
 
 def check_one_row(maker: Maker) -> None:
     """One row of data is enough."""
     with example_items(talks=TALKS[:1]) as items:
-        made(maker, items)
+        make_block(maker, items)
 
 
 def check_same_bytes(maker: Maker) -> None:
     """The same rows have the same numbers, to the byte."""
     with example_items() as items:
-        same = made(maker, items).tobytes() == made(maker, items).tobytes()
-    demand(same, "the same rows must get the same numbers twice: draw all chance from a generator with a fixed seed")
+        same = make_block(maker, items).tobytes() == make_block(maker, items).tobytes()
+    require(same, "the same rows must get the same numbers twice: draw all chance from a generator with a fixed seed")
 
 
 def check_hidden_labels(maker: Maker) -> None:
@@ -51,8 +51,8 @@ def check_hidden_labels(maker: Maker) -> None:
     for seed in (0, 1):
         with example_items(seed=seed) as items:
             open_items = replace(items, columns=(*items.columns, *items.hidden), hidden=())
-            blocks.append(made(maker, open_items).tobytes())
-    demand(blocks[0] == blocks[1], "the numbers changed with the labels: read no column that the target is made of")
+            blocks.append(make_block(maker, open_items).tobytes())
+    require(blocks[0] == blocks[1], "the numbers changed with the labels: read no column that the target is made of")
 
 
 def check_text_only(maker: Maker) -> None:
@@ -60,9 +60,9 @@ def check_text_only(maker: Maker) -> None:
     if not getattr(maker, "text_only", False):
         return
     with example_items() as items:
-        made(maker, items, with_columns=True)  # what cannot use the example at all says nothing of the columns
+        make_block(maker, items, with_columns=True)  # what cannot use the example at all says nothing of the columns
         try:
-            made(maker, items)
+            make_block(maker, items)
         except NotApplicable as error:
             raise PromiseError(f"declares text_only, but reads more than the texts: {error}") from error
 
@@ -72,16 +72,16 @@ def check_start(embedder: Embedder) -> None:
     if not getattr(embedder, "resumable", True):
         return
     with example_items() as items:
-        whole = made(embedder, items)
+        whole = make_block(embedder, items)
         for start in (1, len(items) // 2, len(items) - 1):
             given = [np.ascontiguousarray(chunk, np.float32) for chunk in embedder.embed(items, start)]
             rows = sum(map(len, given))
             asked = f"embed(items, {start}) gave"
             wanted = len(items) - start
-            demand(rows == wanted, f"{asked} {rows} rows for {wanted}: yield from row number `start` on")
+            require(rows == wanted, f"{asked} {rows} rows for {wanted}: yield from row number `start` on")
             same = np.concatenate(given).tobytes() == whole[start:].tobytes()
             advice = "compute in chunks that begin at fixed row numbers, or declare resumable = False"
-            demand(same, f"{asked} other vectors than embed(items, 0) has there: {advice}")
+            require(same, f"{asked} other vectors than embed(items, 0) has there: {advice}")
 
 
 def check_rows(embedder: Embedder) -> None:
@@ -94,13 +94,13 @@ def check_rows(embedder: Embedder) -> None:
     with example_items() as items:
         some = np.arange(1, len(items), 3)
         few = replace(items, rows=items.rows[some], ids=items.ids[some])
-        whole, part = made(embedder, items), made(embedder, few)
-    demand(whole.shape[1] == part.shape[1], "gave another number of columns for fewer rows: the width must be fixed")
+        whole, part = make_block(embedder, items), make_block(embedder, few)
+    require(whole.shape[1] == part.shape[1], "gave another number of columns for fewer rows: the width must be fixed")
     distance = np.linalg.norm(part[:, None] - whole, axis=2)  # (some, rows)
     own = distance[np.arange(len(some)), some]
-    near = own <= distance.min(axis=1) + NEAR * np.linalg.norm(whole, axis=1).max()
+    near = own <= distance.min(axis=1) + MAX_RELATIVE_CHANGE * np.linalg.norm(whole, axis=1).max()
     advice = "yield in the order of the rows, and read the data through `items`"
-    demand(bool(near.all()), f"of fewer rows, number {near.argmin()} has the vector of another: {advice}")
+    require(bool(near.all()), f"of fewer rows, number {near.argmin()} has the vector of another: {advice}")
 
 
 def check_parts(features: FeatureSet) -> None:
@@ -108,11 +108,11 @@ def check_parts(features: FeatureSet) -> None:
     if not getattr(features, "rowwise", False):
         return
     with example_items() as items:
-        whole = made(features, items).tobytes()
+        whole = make_block(features, items).tobytes()
         for size in (1, 7):
-            parts = np.concatenate([made(features, part) for part in items.parts(size)])
+            parts = np.concatenate([make_block(features, part) for part in items.parts(size)])
             advice = "let each row's depend on that row alone, or do not declare rowwise"
-            demand(parts.tobytes() == whole, f"asked for {size} rows at a time it gave other numbers: {advice}")
+            require(parts.tobytes() == whole, f"asked for {size} rows at a time it gave other numbers: {advice}")
 
 
 embedder_checks: tuple[Check, ...] = (
@@ -138,7 +138,7 @@ feature_checks: tuple[Check, ...] = (
 )
 
 
-def made(maker: Maker, items: Items, with_columns: bool = False) -> Floats:
+def make_block(maker: Maker, items: Items, with_columns: bool = False) -> Floats:
     """Return the block (rows, d) as the harness would write it.
 
     `with_columns` leaves a maker that declares ``text_only`` the other columns. What the harness refuses is a
@@ -150,13 +150,13 @@ def made(maker: Maker, items: Items, with_columns: bool = False) -> Floats:
     with TemporaryDirectory() as folder:
         file = Path(folder) / ARRAY_FILE
         try:
-            fill(_Speaking(maker), kind, "block", items, file)
+            fill(_TranslatingMaker(maker), kind, "block", items, file)
         except DataError as error:
             raise PromiseError(str(error)) from error
         return np.load(file)  # type: ignore[no-any-return]
 
 
-class _Speaking:
+class _TranslatingMaker:
     """A maker whose own DataErrors are NotApplicable, so that they are told from what the harness refuses."""
 
     def __init__(self, maker: Any) -> None:
@@ -167,7 +167,7 @@ class _Speaking:
 
     def embed(self, items: Items, start: int) -> Any:
         found = self.maker.embed(items, start)
-        return self._guarded(found) if isinstance(found, Iterable) else found
+        return self._translate_errors(found) if isinstance(found, Iterable) else found
 
     def features(self, items: Items) -> Any:
         try:
@@ -176,7 +176,7 @@ class _Speaking:
             raise NotApplicable(str(error)) from error
 
     @staticmethod
-    def _guarded(chunks: Iterable[Any]) -> Iterator[Any]:
+    def _translate_errors(chunks: Iterable[Any]) -> Iterator[Any]:
         try:
             yield from chunks
         except DataError as error:

@@ -70,13 +70,13 @@ def task_for(labeler: object, seed: int = 0) -> Task:
     return example_task(block_names(labeler), seed=seed)
 
 
-def keep(task: Task, positions: NDArray[Any]) -> Task:
+def keep_positions(task: Task, positions: NDArray[Any]) -> Task:
     """Return the task with only these of its labelled positions: a mask (n,), or numbers that may repeat."""
     raters = None if task.raters is None else task.raters[positions]
     return replace(task, labelled=task.labelled[positions], y=task.y[positions], raters=raters)
 
 
-def in_pairs(task: Task) -> Task:
+def pair_groups(task: Task) -> Task:
     """Return the task with rows 0 and 1, 2 and 3, ... as groups."""
     return replace(task, groups=np.arange(len(next(iter(task.blocks.values())).array)) // 2)
 

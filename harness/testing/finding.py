@@ -15,7 +15,17 @@ from harness.suite import spec
 Check = Callable[[Any], None]
 """Takes a plugin; raises AssertionError with one sentence, what is wrong and what to do, or NotApplicable."""
 
-KNOWN = ("name", "names", "requires", "extra", "preload", "transductive", "resumable", "text_only", "rowwise")
+KNOWN_ATTRIBUTES = (
+    "name",
+    "names",
+    "requires",
+    "extra",
+    "preload",
+    "transductive",
+    "resumable",
+    "text_only",
+    "rowwise",
+)
 """Class attributes that mean something to the harness; any other that is no field was meant as a parameter."""
 
 
@@ -32,13 +42,13 @@ class PromiseError(AssertionError):
     """A promise that a plugin does not keep."""
 
 
-def demand(fulfilled: bool, sentence: str) -> None:
+def require(fulfilled: bool, sentence: str) -> None:
     """Raise a PromiseError unless it is fulfilled."""
     if not fulfilled:
         raise PromiseError(sentence)
 
 
-def finding(check: Check, plugin: Any) -> Finding:
+def run_check(check: Check, plugin: Any) -> Finding:
     """Run one check; what it raises becomes a finding."""
     name = getattr(check, "__name__", "check")
     try:
@@ -55,11 +65,11 @@ def check_form(plugin: Any) -> None:
     """A frozen dataclass with a class attribute `name`, whose fields are its parameters; it travels to a worker."""
     kind = type(plugin)
     settings = getattr(kind, "__dataclass_params__", None)
-    demand(settings is not None and settings.frozen, f"{kind.__name__} must be a @dataclass(frozen=True)")
+    require(settings is not None and settings.frozen, f"{kind.__name__} must be a @dataclass(frozen=True)")
     named = isinstance(getattr(kind, "name", None), str) and "name" not in getattr(kind, "__match_args__", ())
-    demand(named, f"{kind.__name__} must have its name as a class attribute: name: ClassVar[str] = '...'")
-    untyped = [name for name, value in vars(kind).items() if _meant_as_parameter(kind, name, value)]
-    demand(
+    require(named, f"{kind.__name__} must have its name as a class attribute: name: ClassVar[str] = '...'")
+    untyped = [name for name, value in vars(kind).items() if _looks_like_parameter(kind, name, value)]
+    require(
         not untyped, f"{', '.join(untyped)} has no type, so no suite can set it: write it as k: int = 5, or ClassVar"
     )
     try:
@@ -67,7 +77,7 @@ def check_form(plugin: Any) -> None:
     except Exception as error:
         raise PromiseError(f"must pickle to reach a worker; define the class in a module: {error}") from error
     same = copied == plugin and repr(copied) == repr(plugin)
-    demand(same, "a pickled copy must be equal and print alike: keep the dataclass's own __eq__ and __repr__")
+    require(same, "a pickled copy must be equal and print alike: keep the dataclass's own __eq__ and __repr__")
     held = {each.name: type(each) for each in iter_plugins(plugin)}
     try:
         spec.from_spec(spec.to_spec(plugin), lambda _, name: held[name])
@@ -76,9 +86,9 @@ def check_form(plugin: Any) -> None:
         raise PromiseError(f"its parameters must be such as a suite can give; {place}") from error
 
 
-def _meant_as_parameter(kind: type, name: str, value: object) -> bool:
+def _looks_like_parameter(kind: type, name: str, value: object) -> bool:
     """Say whether a class attribute looks like a parameter whose type was forgotten."""
-    if name in KNOWN or name.startswith("_") or name in inspect.get_annotations(kind):
+    if name in KNOWN_ATTRIBUTES or name.startswith("_") or name in inspect.get_annotations(kind):
         return False
     method = callable(value) or isinstance(value, property | classmethod | staticmethod | types.MemberDescriptorType)
     return not method and name not in {field.name for field in dataclasses.fields(kind)}

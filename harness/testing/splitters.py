@@ -11,21 +11,21 @@ from harness.data.splits import check_splits
 from harness.errors import DataError, NotApplicable
 from harness.plugin.protocols import Labelled, Split, Splitter
 from harness.testing.examples import example_labelled
-from harness.testing.finding import Check, PromiseError, check_form, demand
+from harness.testing.finding import Check, PromiseError, check_form, require
 
 
 def check_same_splits(splitter: Splitter) -> None:
     """Nothing but the arguments counts: the same rows and seed have the same splits."""
     first, second = (_splits(splitter, example_labelled(), seed=1) for _ in range(2))
-    same = len(first) == len(second) and all(map(_alike, first, second))
-    demand(same, "the same rows and seed must get the same splits twice: draw all chance from the seed")
+    same = len(first) == len(second) and all(map(_are_alike, first, second))
+    require(same, "the same rows and seed must get the same splits twice: draw all chance from the seed")
 
 
 def check_seed(splitter: Splitter) -> None:
     """Each split says the seed that it was asked for."""
     for seed in (0, 1, 2**31 + 7):
         said = {split.seed for split in _splits(splitter, example_labelled(), seed)}
-        demand(
+        require(
             said == {seed}, f"asked with seed {seed}, its splits say {sorted(said)}: hand the seed on to every Split"
         )
 
@@ -34,7 +34,7 @@ def check_folds(splitter: Splitter) -> None:
     """No two splits of one seed have one ratio and one fold: a cell is known by these."""
     splits = _splits(splitter, example_labelled(), seed=1)
     known = {(split.ratio, split.fold) for split in splits}
-    demand(
+    require(
         len(known) == len(splits), "two splits of one seed have the same ratio and fold: number them, as fold=0, 1, ..."
     )
 
@@ -53,8 +53,8 @@ splitter_checks: tuple[Check, ...] = (
     check_form,
     _valid("check_splits", "", lambda rows: rows),
     _valid("check_ids", "with text as ids", lambda rows: replace(rows, ids=_as_text(rows.ids))),
-    _valid("check_groups", "with groups of unequal size", lambda rows: replace(rows, groups=_grouped(rows))),
-    _valid("check_group_names", "with text as groups", lambda rows: replace(rows, groups=_as_text(_grouped(rows)))),
+    _valid("check_groups", "with groups of unequal size", lambda rows: replace(rows, groups=_make_groups(rows))),
+    _valid("check_group_names", "with text as groups", lambda rows: replace(rows, groups=_as_text(_make_groups(rows)))),
     _valid("check_no_sources", "without sources", lambda rows: replace(rows, sources=None)),
     check_same_splits,
     check_seed,
@@ -72,7 +72,7 @@ def _splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
         raise PromiseError(str(error)) from error
 
 
-def _alike(one: Split, other: Split) -> bool:
+def _are_alike(one: Split, other: Split) -> bool:
     sides = ((one.train, other.train), (one.test, other.test), (one.spare, other.spare))
     same = (one.ratio, one.fold) == (other.ratio, other.fold)
     return same and all(np.array_equal(np.sort(first), np.sort(second)) for first, second in sides)
@@ -83,7 +83,7 @@ def _as_text(array: NDArray[Any]) -> NDArray[Any]:
     return np.array([f"no. {each}" for each in array.tolist()], np.dtypes.StringDType())
 
 
-def _grouped(labelled: Labelled) -> NDArray[np.int64]:
+def _make_groups(labelled: Labelled) -> NDArray[np.int64]:
     """Return groups (n,) of one to four rows, the rows of each not side by side."""
     sizes = np.arange(len(labelled.rows)) % 4 + 1
     group = np.repeat(np.arange(len(sizes)), sizes)[: len(labelled.rows)]

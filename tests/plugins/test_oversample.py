@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness import Labeler, Predictions, Task, fold, holdout
 from harness.testing import example_task, labeler_checks
-from harness.testing.examples import keep
+from harness.testing.examples import keep_positions
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.majority import Prior
 from harness_plugins.networks.plugins import Linear
@@ -94,7 +94,7 @@ def test_all_the_base_says_is_passed_on():
 
 def test_the_prior_becomes_even_over_the_classes_that_are_there():
     task = example_task()
-    answer = Oversample(Prior()).label(keep(task, task.y != 3))
+    answer = Oversample(Prior()).label(keep_positions(task, task.y != 3))
     np.testing.assert_allclose(answer.proba, np.tile(np.array([1, 1, 1, 0, 1, 1]) / 5, (48, 1)))
 
 
