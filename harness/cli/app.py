@@ -9,7 +9,7 @@ import typer
 
 from harness import __version__
 from harness.cli import audit, compare, diagnose, doctor, embed, label, leaderboard, new, plugins, report, run, why
-from harness.cli.options import BAD_INPUT, IN_USE, OK
+from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_OK
 from harness.errors import HarnessError, InUse
 
 COMMANDS = (
@@ -59,13 +59,13 @@ def main() -> None:
         app()
     except HarnessError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        sys.exit(EXIT_BAD_INPUT)
     except InUse as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(IN_USE)
+        sys.exit(EXIT_IN_USE)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(OK)
+        sys.exit(EXIT_OK)
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error.filename or 'cannot go on'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        sys.exit(EXIT_BAD_INPUT)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import (
-    GATE,
+    EXIT_GATE,
     Device,
     Json,
     Output,
@@ -18,9 +18,9 @@ from harness.cli.options import (
     SuiteFile,
     Threads,
     TwinRows,
-    load,
-    make_ready,
-    talk_to,
+    load_suites,
+    make_reporter,
+    open_run,
 )
 
 
@@ -47,17 +47,17 @@ def audit(
     from harness.run import runner
     from harness.utils.processes import Processes
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    loaded, found = load(suite, plugin)
-    readies = [make_ready(talk, each, found, options) for each in loaded.suites]
+    loaded, found = load_suites(suite, plugin)
+    readies = [open_run(talk, each, found, options) for each in loaded.suites]
     # They also set the threads of this process, which must be done before faiss is imported.
     modules = [module for ready in readies for module in runner.preload_modules(ready.cells)]
     hardware = options.hardware
     processes = Processes(("harness.audit.probe", *dict.fromkeys(modules)), hardware.threads, hardware.device, jobs)
     leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]
     if any(leaks):
-        raise typer.Exit(GATE)
+        raise typer.Exit(EXIT_GATE)
 
 
 def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> bool:

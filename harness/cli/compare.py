@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.options import (
-    GATE,
+    EXIT_GATE,
     Device,
     Json,
     Output,
@@ -18,9 +18,9 @@ from harness.cli.options import (
     SuiteFile,
     Threads,
     TwinRows,
-    load,
-    make_ready,
-    talk_to,
+    load_suites,
+    make_reporter,
+    open_run,
 )
 from harness.errors import HarnessError
 
@@ -58,7 +58,7 @@ def compare(
     """
     from harness.run import runner
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(output, 1, threads, device=device, require_real=require_real, twin_rows=twin_rows)
     if other is None and labelers is None:
         if fail_if:
@@ -79,7 +79,7 @@ def _published(
     from harness.scoring import score_run
     from harness.suite import reference as suite_reference
 
-    loaded, found = load(suite, plugin)
+    loaded, found = load_suites(suite, plugin)
     files = [
         suite_reference.read_reference(suite_reference.find_file(name, found))
         for name in reference or [suite_reference.DEFAULT]
@@ -92,7 +92,7 @@ def _published(
         )
     for each in named:
         suite_reference.check_known(each.reference, str(each.file), files)
-    readies = [make_ready(talk, each, found, options) for each in named]
+    readies = [open_run(talk, each, found, options) for each in named]
     scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
     talk.simulated = any(ready.simulated for ready in readies)
     verdicts = reference_page.judge_numbers(scored, files, within)
@@ -140,10 +140,10 @@ def _pairs(
     gates = [pairwise.parse_gate(text) for text in fail_if]
     readies = []
     for file in files:
-        loaded, found = load(file, plugin)
+        loaded, found = load_suites(file, plugin)
         if loaded.name:
             raise HarnessError(f"{file}: lists suites; give one of them")
-        readies.append(make_ready(talk, loaded.suites[0], found, options))
+        readies.append(open_run(talk, loaded.suites[0], found, options))
     talk.simulated = any(ready.simulated for ready in readies)
     titles = [labelers] if labelers else [(title, title) for title in pairwise.common_labelers(readies[0], readies[-1])]
     named = {title for pair in titles for title in pair}
@@ -161,7 +161,7 @@ def _pairs(
     for match, row in stopped:
         talk.notice(f"gate: {match.second}, {match.where}: {row.metric} {row.delta:+.4f}")
     if stopped:
-        raise typer.Exit(GATE)
+        raise typer.Exit(EXIT_GATE)
 
 
 def _show_pairs(talk: Any, found: Any) -> None:

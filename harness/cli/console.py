@@ -23,8 +23,8 @@ from harness.run.forecast import Forecast, format_gib
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Leaderboard
 
-SEARCHES = {"list": "neighbours on"}
-TELL_EVERY = 15.0  # seconds between lines on a block's rows where no terminal is
+ARTIFACT_LABELS = {"list": "neighbours on"}
+EVENT_SECONDS = 15.0  # seconds between lines on a block's rows where no terminal is
 
 
 class Talk:
@@ -60,34 +60,34 @@ class Talk:
             self.aside.print(f"{ready.suite.name}: {len(ready.cells)} cells, {done} of them finished before")
 
     @contextmanager
-    def progress(self, total: int, done: int) -> Iterator["Reporter"]:
+    def progress(self, total: int, done: int) -> Iterator["CellReporter"]:
         """Follow a run: a live bar on a terminal, a line a cell elsewhere, events under --json."""
         with self._bar() as bar:
-            yield Reporter(self, bar, total, done)
+            yield CellReporter(self, bar, total, done)
 
     @contextmanager
-    def making(self) -> Iterator["Making"]:
+    def making(self) -> Iterator["BlockReporter"]:
         """Follow blocks alone, in the same ways."""
         with self._bar() as bar:
-            yield Making(self, bar)
+            yield BlockReporter(self, bar)
 
     def _bar(self) -> Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         return Progress(*columns, console=self.aside, disable=self.as_json or not self.aside.is_terminal)
 
-    def ahead(self, ready: Run, ahead: Forecast) -> None:
+    def show_forecast(self, ready: Run, ahead: Forecast) -> None:
         """Show what a run has before it."""
         if self.as_json:
             self._ahead_as_events(ready, ahead)
             return
         table = Table("To do", "Split", "Cells", "Each", "Memory", "By", box=None)
         for part in ahead.artifacts:
-            table.add_row(f"{SEARCHES.get(part.kind, part.kind)} {part.name}", "", "", *_costs([part.estimate]))
+            table.add_row(f"{ARTIFACT_LABELS.get(part.kind, part.kind)} {part.name}", "", "", *_costs([part.estimate]))
         for (comparison, labeler), estimates in ahead.by_labeler(ready.cells).items():
             table.add_row(labeler, comparison, str(len(estimates)), *_costs(estimates))
         self.console.print(table, markup=False)
         space = f"{format_gib(ahead.memory)} of memory at once, {format_gib(ahead.disk)} of disk"
-        self.line(f"with -j {ready.options.jobs}: {_time(ahead)}; {space}")
+        self.line(f"with -j {ready.options.jobs}: {_format_duration(ahead)}; {space}")
         for misfit in ahead.misfits:
             self.line(f"will not fit: {misfit}")
 
@@ -131,7 +131,7 @@ class Talk:
         self.line(f"{tally}{took}; leaderboard: {board}")
 
 
-def _time(ahead: Forecast) -> str:
+def _format_duration(ahead: Forecast) -> str:
     """Say how long it will take, as far as earlier runs tell."""
     if ahead.unknown == len(ahead.cells) + len(ahead.artifacts):
         return "time unknown, nothing like it has run here"
@@ -162,8 +162,8 @@ class Pace:
     rows: int = 0
     since: float = 0.0  # when the first rows were seen
     at_first: int = 0  # how many
-    told: float = 0.0  # when the last line about it was written
-    told_rows: int = 0
+    reported: float = 0.0  # when the last line about it was written
+    reported_rows: int = 0
 
     def update(self, rows: int, now: float) -> None:
         """Note how many rows are there."""
@@ -183,7 +183,7 @@ class Pace:
         return f"{speed:,.3g} rows/s" if speed < 100 else f"{speed:,.0f} rows/s"
 
 
-class Making:
+class BlockReporter:
     """Turns the rows of blocks and neighbour lists into progress: rows, rows a second, time left."""
 
     def __init__(self, talk: Talk, bar: Progress) -> None:
@@ -206,13 +206,13 @@ class Making:
         now = time.monotonic()
         if name not in self.paces or self.paces[name].what != what:
             task = self.bar.add_task(f"rows of {what} {name}", total=total)
-            self.paces[name] = Pace(what, task, total, told=now)
+            self.paces[name] = Pace(what, task, total, reported=now)
         pace = self.paces[name]
         pace.update(rows, now)
         shown = " ".join(part for part in (f"rows of {what} {name}", str(pace)) if part)
         self.bar.update(pace.task, completed=rows, description=shown)
-        if self.bar.disable and now - pace.told >= TELL_EVERY and rows > pace.told_rows:
-            pace.told, pace.told_rows = now, rows
+        if self.bar.disable and now - pace.reported >= EVENT_SECONDS and rows > pace.reported_rows:
+            pace.reported, pace.reported_rows = now, rows
             self._tell(name, pace, pace.speed(now))
 
     def _tell(self, name: str, pace: Pace, speed: float) -> None:
@@ -226,7 +226,7 @@ class Making:
         self.talk.aside.print(f"{pace.what} {name}: {pace.rows:,} of {pace.total:,} rows{rest}", markup=False)
 
 
-class Reporter:
+class CellReporter:
     """Turns what happens in a run into progress."""
 
     def __init__(self, talk: Talk, bar: Progress, total: int, done: int) -> None:
@@ -234,7 +234,7 @@ class Reporter:
         self.done, self.failed, self.reused = done, 0, done
         self.started = time.monotonic()
         self.cells = bar.add_task(self._tally(), total=total, completed=done)
-        making = Making(talk, bar)
+        making = BlockReporter(talk, bar)
         self.block, self.list = making.block, making.list
 
     @property

@@ -10,7 +10,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.options import Device, Engine, Json, Plugin, SuiteFile, Threads, TwinRows, load, make_ready, talk_to
+from harness.cli.options import (
+    Device,
+    Engine,
+    Json,
+    Plugin,
+    SuiteFile,
+    Threads,
+    TwinRows,
+    load_suites,
+    make_reporter,
+    open_run,
+)
 from harness.errors import HarnessError, did_you_mean, printable
 
 COLUMNS = ("block", "k", "kind", "group", "rows", "cosine", "match", "chance", "lift", "simulated")
@@ -42,17 +53,17 @@ def diagnose(
     from harness.search.engine import parse_engine
     from harness.utils.processes import Processes
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(
         output or Path(), 1, threads, device=device, twin_rows=twin_rows, engine=parse_engine(engine)
     )
-    loaded, found = load(suite, plugin)
+    loaded, found = load_suites(suite, plugin)
     # They also set the threads of this process, which must be done before faiss is imported.
     processes = Processes(("harness.run.worker",), options.hardware.threads, options.hardware.device)
     for each in loaded.suites:
-        names = _chosen(each, block)
-        ready = make_ready(talk, each, found, options)
-        lines = [line for name in names for line in _diagnosed(talk, ready, processes, name, k, rows)]
+        names = _select_blocks(each, block)
+        ready = open_run(talk, each, found, options)
+        lines = [line for name in names for line in _diagnose_block(talk, ready, processes, name, k, rows)]
         if output is not None:
             file = output / "leaderboards" / each.name / "diagnosis.csv"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -60,16 +71,18 @@ def diagnose(
             talk.line(f"diagnosis: {file}")
 
 
-def _chosen(suite: Any, asked: list[str] | None) -> list[str]:
+def _select_blocks(suite: Any, names: list[str] | None) -> list[str]:
     if not suite.blocks:
         raise HarnessError(f"{suite.file}: has no blocks to diagnose")
-    for name in asked or ():
+    for name in names or ():
         if name not in suite.blocks:
             raise HarnessError(f"{suite.file}: no block is called {name!r}{did_you_mean(name, suite.blocks)}")
-    return list(dict.fromkeys(asked or suite.blocks))
+    return list(dict.fromkeys(names or suite.blocks))
 
 
-def _diagnosed(talk: Any, ready: Any, processes: Any, name: str, k: int, first: int | None) -> list[dict[str, Any]]:
+def _diagnose_block(
+    talk: Any, ready: Any, processes: Any, name: str, k: int, first: int | None
+) -> list[dict[str, Any]]:
     """Diagnose one block and show it; returns its lines."""
     from harness.run import blocks
     from harness.run.block_builder import build_block

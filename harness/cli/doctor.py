@@ -5,10 +5,10 @@ from pathlib import Path
 
 import typer
 
-from harness.cli.options import SOME_FAILED, Json, Output, Plugin
+from harness.cli.options import EXIT_SOME_FAILED, Json, Output, Plugin
 from harness.suite import catalog
 
-MARKS = {"ok": "", "absent": "", "note": "NOTE: ", "broken": "BROKEN: "}
+STATE_PREFIXES = {"ok": "", "absent": "", "note": "NOTE: ", "broken": "BROKEN: "}
 
 
 def doctor(output: Output = Path(), plugin: Plugin = None, as_json: Json = False) -> None:
@@ -29,10 +29,10 @@ def doctor(output: Output = Path(), plugin: Plugin = None, as_json: Json = False
             section = finding.section
             print(section)
         advice = f"; {finding.advice}" if finding.advice else ""
-        print(f"  {finding.name:<20} {MARKS[finding.state]}{finding.value}{advice}", flush=True)
+        print(f"  {finding.name:<20} {STATE_PREFIXES[finding.state]}{finding.value}{advice}", flush=True)
     if as_json:
         print(json.dumps({"event": "done", "broken": broken}))
     else:
         print(f"{broken} broken" if broken else "nothing that a run needs is broken")
     if broken:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(EXIT_SOME_FAILED)

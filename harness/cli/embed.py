@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import Json, Plugin, RequireReal, TwinRows, load, make_ready, talk_to
+from harness.cli.options import Json, Plugin, RequireReal, TwinRows, load_suites, make_reporter, open_run
 from harness.errors import DataError, HarnessError, did_you_mean, first_few
 from harness.suite import catalog
 
@@ -50,7 +50,7 @@ def embed(
         device = "cuda" if Path("/dev/nvidiactl").exists() and visible_gpus() else "cpu"
     folder = (output or Path()) if is_suite else Path()
     options = runner.Options(folder, 1, threads, float("inf"), memory, device, require_real, twin_rows)
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     if is_suite:
         todo = _of_suite(talk, Path(target), plugin, options, block)
         _make(talk, todo, options, part, workers)
@@ -65,8 +65,8 @@ def _of_suite(
     talk: Any, file: Path, plugin: list[Path] | None, options: Any, names: list[str] | None
 ) -> list[tuple[Any, Any, Path]]:
     """Return (recipe, items, cache) of the blocks that are asked for: of all embedders, where none is named."""
-    loaded, found = load(file, plugin)
-    readies = [make_ready(talk, suite, found, options) for suite in loaded.suites]
+    loaded, found = load_suites(file, plugin)
+    readies = [open_run(talk, suite, found, options) for suite in loaded.suites]
     known = {name for ready in readies for name in ready.recipes}
     for name in names or ():
         if name not in known:

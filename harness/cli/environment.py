@@ -32,10 +32,10 @@ from harness.run.hardware import processor_kernels
 from harness.suite.catalog import Catalog
 from harness.utils.processes import Processes, cores
 
-OURS = "labelharness"
-MODULES = {"faiss-cpu": "faiss", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel.yaml"}  # where they differ
-FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
-VARIABLES = (
+DISTRIBUTION = "labelharness"
+MODULE_NAMES = {"faiss-cpu": "faiss", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel.yaml"}  # where they differ
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
+ENVIRONMENT_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_CORETYPE",
     "CUDA_VISIBLE_DEVICES",
@@ -45,14 +45,14 @@ VARIABLES = (
     "HF_TOKEN",
 )
 SLOW_KERNELS = ("Prescott", "Core2", "Generic")  # what OpenBLAS uses on a CPU that it does not know
-PATIENCE = 120.0  # seconds an import may take
-LITTLE = 5 * 2**30  # bytes free on a disk that will soon be full
-ANSWERS = "found.jsonl"
-GOMP = "install OpenMP: libgomp1 (Debian, Ubuntu), libgomp (Fedora), libomp (Homebrew)"
+IMPORT_TIMEOUT = 120.0  # seconds an import may take
+MIN_FREE_BYTES = 5 * 2**30  # bytes free on a disk that will soon be full
+IMPORTS_FILE = "found.jsonl"
+OPENMP_ADVICE = "install OpenMP: libgomp1 (Debian, Ubuntu), libgomp (Fedora), libomp (Homebrew)"
 
 
 @dataclass(frozen=True)
-class Finding:
+class EnvironmentFinding:
     """One thing that was looked at. Only what is broken keeps a run from working."""
 
     section: str
@@ -72,7 +72,7 @@ class NamedRequirement:
 
     @property
     def module(self) -> str:
-        return MODULES.get(self.name, self.name.replace("-", "_"))
+        return MODULE_NAMES.get(self.name, self.name.replace("-", "_"))
 
     @property
     def installed(self) -> str | None:
@@ -90,18 +90,20 @@ class NamedRequirement:
         return f"pip install '{self.name}{self.bounds}'"
 
 
-def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[Finding]:
+def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[EnvironmentFinding]:
     """Yield everything there is to say, part by part. `threads` is what a cell would get."""
-    yield Finding("python", "python", f"{platform.python_version()} ({sys.executable})")
-    yield Finding("python", OURS, f"{__version__} ({Path(__file__).parents[1]})")
-    yield Finding("python", "platform", platform.platform())
-    for name in VARIABLES:
+    yield EnvironmentFinding("python", "python", f"{platform.python_version()} ({sys.executable})")
+    yield EnvironmentFinding("python", DISTRIBUTION, f"{__version__} ({Path(__file__).parents[1]})")
+    yield EnvironmentFinding("python", "platform", platform.platform())
+    for name in ENVIRONMENT_VARIABLES:
         if name in os.environ:
-            yield Finding("python", name, "is set" if name == "HF_TOKEN" else printable(os.environ[name]) or "(empty)")
+            yield EnvironmentFinding(
+                "python", name, "is set" if name == "HF_TOKEN" else printable(os.environ[name]) or "(empty)"
+            )
     yield from _machine(threads)
     yield _disk(output)
     needed = [each for each in requirements() if each.extra is None]
-    found = _imported([each.module for each in needed], threads)
+    found = _import_in_worker([each.module for each in needed], threads)
     yield from _libraries(needed, found)
     yield from _device(found)
     yield from _plugins(catalog)
@@ -111,7 +113,7 @@ def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[Finding]:
 def requirements() -> list[NamedRequirement]:
     """Return what the installed metadata names, each with the extra that it belongs to."""
     named = []
-    for line in requires(OURS) or ():
+    for line in requires(DISTRIBUTION) or ():
         requirement = Requirement(line)
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", str(requirement.marker or ""))
         name = canonicalize_name(requirement.name)
@@ -119,28 +121,32 @@ def requirements() -> list[NamedRequirement]:
     return named
 
 
-def _machine(threads: int) -> Iterator[Finding]:
+def _machine(threads: int) -> Iterator[EnvironmentFinding]:
     usable = cores()
     about = _file("/proc/cpuinfo")
     model = re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE)
-    yield Finding("machine", "cores", f"{usable} of {os.cpu_count()}, {model[1] if model else platform.machine()}")
-    yield Finding("machine", "threads", f"{threads} a cell, unless --threads says otherwise")
+    yield EnvironmentFinding(
+        "machine", "cores", f"{usable} of {os.cpu_count()}, {model[1] if model else platform.machine()}"
+    )
+    yield EnvironmentFinding("machine", "threads", f"{threads} a cell, unless --threads says otherwise")
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", about, re.MULTILINE)
     if flags:
-        known = [name for name in FEATURES if name in flags[1].split()]
+        known = [name for name in CPU_FEATURES if name in flags[1].split()]
         slow = platform.machine() == "x86_64" and "avx2" not in known
         advice = "neighbour searches and networks are several times slower without AVX2" if slow else ""
-        yield Finding("machine", "cpu features", ", ".join(known) or "none", "note" if slow else "ok", advice)
+        yield EnvironmentFinding(
+            "machine", "cpu features", ", ".join(known) or "none", "note" if slow else "ok", advice
+        )
     instructions = ", ".join(f"{library} {level}" for library, level in processor_kernels().items())
-    yield Finding("machine", "kernels", instructions)
+    yield EnvironmentFinding("machine", "kernels", instructions)
     memory = psutil.virtual_memory()
     limits = [_file(f"/sys/fs/cgroup/{name}").strip() for name in ("memory.max", "memory/memory.limit_in_bytes")]
     least = min([int(limit) for limit in limits if limit.isdecimal()], default=memory.total)
     within = f", {_gib(least)} of it for this container" if least < memory.total else ""
-    yield Finding("machine", "memory", f"{_gib(memory.total)}{within}, {_gib(memory.available)} free")
+    yield EnvironmentFinding("machine", "memory", f"{_gib(memory.total)}{within}, {_gib(memory.available)} free")
 
 
-def _disk(output: Path) -> Finding:
+def _disk(output: Path) -> EnvironmentFinding:
     """Look whether runs/ and leaderboards/ can be written; leaves nothing behind."""
     folder = output.absolute()
     while not folder.exists() and folder != folder.parent:
@@ -151,13 +157,13 @@ def _disk(output: Path) -> Finding:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         value = f"{folder}: cannot be written or locked: {error.strerror or error}"
-        return Finding("machine", "disk", value, "broken", "choose another folder with --output")
-    short = free < LITTLE
+        return EnvironmentFinding("machine", "disk", value, "broken", "choose another folder with --output")
+    short = free < MIN_FREE_BYTES
     advice = "blocks of 300,000 rows take GiB" if short else ""
-    return Finding("machine", "disk", f"{_gib(free)} free in {folder}", "note" if short else "ok", advice)
+    return EnvironmentFinding("machine", "disk", f"{_gib(free)} free in {folder}", "note" if short else "ok", advice)
 
 
-def _imported(modules: list[str], threads: int) -> dict[str, Any]:
+def _import_in_worker(modules: list[str], threads: int) -> dict[str, Any]:
     """Let workers import the modules; returns what they said: {module: {...}}, and {"worker": ...} where none works."""
     answers: dict[str, Any] = {}
     processes = Processes((), threads, "cuda")  # so that no GPU is hidden
@@ -165,44 +171,46 @@ def _imported(modules: list[str], threads: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             child = processes.start(_import, (left,), Path(folder))
             size, since = 0, time.monotonic()
-            while not child.done() and time.monotonic() - since < PATIENCE:
+            while not child.done() and time.monotonic() - since < IMPORT_TIMEOUT:
                 time.sleep(0.05)
-                now = len(_file(f"{folder}/{ANSWERS}"))
+                now = len(_file(f"{folder}/{IMPORTS_FILE}"))
                 size, since = (now, time.monotonic()) if now > size else (size, since)
             hung = not child.done()
             child.kill()
-            lines = [json.loads(line) for line in _file(f"{folder}/{ANSWERS}").splitlines()]
+            lines = [json.loads(line) for line in _file(f"{folder}/{IMPORTS_FILE}").splitlines()]
             answers |= {line.pop("name"): line for line in lines}
             left = [module for module in left if module not in answers]
             if left:  # the first of them ended the worker
-                answers[left[0]] = {"error": f"not imported after {PATIENCE:g} s" if hung else child.describe_exit()}
+                answers[left[0]] = {
+                    "error": f"not imported after {IMPORT_TIMEOUT:g} s" if hung else child.describe_exit()
+                }
             if not lines and hung:
                 answers["worker"] = {"error": "a worker process does not answer"}
                 break
     return answers
 
 
-def _libraries(needed: list[NamedRequirement], found: dict[str, Any]) -> Iterator[Finding]:
-    if "worker" in found:
-        yield Finding("libraries", "worker", found["worker"]["error"], "broken", "every cell needs one")
+def _libraries(needed: list[NamedRequirement], imported: dict[str, Any]) -> Iterator[EnvironmentFinding]:
+    if "worker" in imported:
+        yield EnvironmentFinding("libraries", "worker", imported["worker"]["error"], "broken", "every cell needs one")
     for each in needed:
-        answer = found.get(each.module, {"error": "not looked at"})
+        answer = imported.get(each.module, {"error": "not looked at"})
         if "error" in answer:
             missing = each.installed is None and answer["error"].startswith("ModuleNotFoundError")
-            advice = GOMP if "gomp" in answer["error"] or "libomp" in answer["error"] else each.command
+            advice = OPENMP_ADVICE if "gomp" in answer["error"] or "libomp" in answer["error"] else each.command
             value = "is not installed" if missing else printable(answer["error"])
-            yield Finding("libraries", each.name, value, "broken", advice)
+            yield EnvironmentFinding("libraries", each.name, value, "broken", advice)
             continue
         installed = each.installed or answer["version"]
         state: Literal["ok", "broken"] = "ok" if each.bounds.contains(installed, prereleases=True) else "broken"
         value = " ".join(filter(None, (installed, answer.get("built", ""))))
-        yield Finding("libraries", each.name, value, state, "" if state == "ok" else each.command)
-    pools = found.get("pools", {"pools": []})["pools"]
+        yield EnvironmentFinding("libraries", each.name, value, state, "" if state == "ok" else each.command)
+    pools = imported.get("pools", {"pools": []})["pools"]
     blas = dict.fromkeys(f"{p['internal_api']} {p['version']} ({p.get('architecture')})" for p in pools if p["blas"])
     if blas:
         slow = platform.machine() == "x86_64" and any(p.get("architecture") in SLOW_KERNELS for p in pools)
         advice = "it takes this CPU for an old one: set OPENBLAS_CORETYPE=Haswell where there is AVX2" if slow else ""
-        yield Finding("libraries", "BLAS", ", ".join(blas), "note" if slow else "ok", advice)
+        yield EnvironmentFinding("libraries", "BLAS", ", ".join(blas), "note" if slow else "ok", advice)
     runtimes = Counter(p["prefix"] for p in pools if not p["blas"])
     if runtimes:
         both = len(runtimes) > 1
@@ -210,48 +218,54 @@ def _libraries(needed: list[NamedRequirement], found: dict[str, Any]) -> Iterato
             "two kinds of OpenMP in one process may hang or crash: KMP_DUPLICATE_LIB_OK hides it only" if both else ""
         )
         value = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(runtimes.items()))
-        yield Finding("libraries", "OpenMP", value, "note" if both else "ok", advice)
+        yield EnvironmentFinding("libraries", "OpenMP", value, "note" if both else "ok", advice)
 
 
-def _device(found: dict[str, Any]) -> Iterator[Finding]:
-    torch = found.get("torch", {})
+def _device(imported: dict[str, Any]) -> Iterator[EnvironmentFinding]:
+    torch = imported.get("torch", {})
     driver = Path("/dev/nvidiactl").exists()
     for number, name in enumerate(torch.get("gpus", ())):
-        yield Finding("device", f"cuda:{number}", name)
+        yield EnvironmentFinding("device", f"cuda:{number}", name)
     if not torch.get("gpus"):
         state: Literal["ok", "note"] = "note" if driver and "error" not in torch else "ok"
         advice = (
             "this torch is built without CUDA" if not torch.get("cuda") else "is the driver too old for this torch?"
         )
         value = "an NVIDIA driver is there, and torch sees no GPU" if state == "note" else "no GPU"
-        yield Finding("device", "cpu", value, state, advice if state == "note" else "")
+        yield EnvironmentFinding("device", "cpu", value, state, advice if state == "note" else "")
 
 
-def _plugins(catalog: Catalog) -> Iterator[Finding]:
+def _plugins(catalog: Catalog) -> Iterator[EnvironmentFinding]:
     counts: dict[str, Counter[str]] = {}
     for entry in catalog.entries:
         counts.setdefault(f"{entry.distribution} {entry.version}".strip(), Counter())[entry.kind] += 1
     for who, kinds in counts.items():
-        yield Finding("plugins", who, ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+        yield EnvironmentFinding("plugins", who, ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
     for who, why in sorted(catalog.broken.items()):
-        own = f"({OURS} " in who
+        own = f"({DISTRIBUTION} " in who
         advice = "install the project again" if own else "suites that do not use it run; mend it or uninstall it"
-        yield Finding("plugins", who, printable(why), "broken" if own else "note", advice)
+        yield EnvironmentFinding("plugins", who, printable(why), "broken" if own else "note", advice)
     for (kind, name), count in Counter((entry.kind, entry.name) for entry in catalog.entries).items():
         if count > 1:
-            yield Finding("plugins", name, f"{kind}: offered {count} times", "note", "uninstall one to use it")
+            yield EnvironmentFinding(
+                "plugins", name, f"{kind}: offered {count} times", "note", "uninstall one to use it"
+            )
 
 
-def _extras() -> Iterator[Finding]:
-    found = [each for each in requirements() if each.extra and each.name != OURS]  # not the extras that name extras
+def _extras() -> Iterator[EnvironmentFinding]:
+    found = [
+        each for each in requirements() if each.extra and each.name != DISTRIBUTION
+    ]  # not the extras that name extras
     for extra in dict.fromkeys(each.extra for each in found):
         members = [each for each in found if each.extra == extra]
         lacking = [each for each in members if not each.is_met]
         if lacking:
             what = "lacks " + ", ".join(f"{each.name}{each.bounds}" for each in lacking)
-            yield Finding("extras", str(extra), what, "absent", f"pip install '{OURS}[{extra}]'")
+            yield EnvironmentFinding("extras", str(extra), what, "absent", f"pip install '{DISTRIBUTION}[{extra}]'")
         else:
-            yield Finding("extras", str(extra), ", ".join(f"{each.name} {each.installed}" for each in members))
+            yield EnvironmentFinding(
+                "extras", str(extra), ", ".join(f"{each.name} {each.installed}" for each in members)
+            )
 
 
 def _gib(size: int) -> str:
@@ -269,7 +283,7 @@ def _file(path: str) -> str:
 
 
 def _import(modules: list[str]) -> None:
-    with Path(ANSWERS).open("a", buffering=1) as out:
+    with Path(IMPORTS_FILE).open("a", buffering=1) as out:
         for name in modules:
             try:
                 answer = _about(importlib.import_module(name))

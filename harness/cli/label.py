@@ -14,9 +14,9 @@ from harness.cli.options import (
     SuiteFile,
     Threads,
     TwinRows,
-    load,
-    make_ready,
-    talk_to,
+    load_suites,
+    make_reporter,
+    open_run,
 )
 from harness.errors import HarnessError, printable
 
@@ -79,12 +79,12 @@ def label(
         from harness.label import publish
 
         publish.check_repository(push)
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    loaded, found = load(suite, plugin)
+    loaded, found = load_suites(suite, plugin)
     if loaded.name:
         raise HarnessError(f"{suite}: is a list of suites; name one of them")
-    ready = make_ready(talk, loaded.suites[0], found, options)
+    ready = open_run(talk, loaded.suites[0], found, options)
     n_classes = ready.dataset.n_classes
     label_options = LabelOptions(
         coverage,
@@ -97,19 +97,19 @@ def label(
         max(1, n_classes - 2) if good is None else good,
     )
     label_options.check(n_classes)
-    labelling, order = _prepared(ready, name, data, out, folds, licence, label_options, suggest is not None, labels_for)
-    _refuse_unseen(labelling.dataset, unseen)
+    labelling, order = _prepare(ready, name, data, out, folds, licence, label_options, suggest is not None, labels_for)
+    _check_unseen(labelling.dataset, unseen)
     _work(talk, labelling)
     if suggest is not None:
         _suggest(talk, labelling, order, suggest, out)
     else:
-        _say(talk, _write(labelling, order, out), out)
+        _print_summary(talk, _write(labelling, order, out), out)
     if push is not None:
         card = {} if suggest is not None else {"README.md": out.with_suffix(".md")}
         talk.line(f"pushed: {publish.publish({out.name: out} | card, push)}")
 
 
-def _prepared(
+def _prepare(
     ready: Any,
     name: str,
     data: Path | None,
@@ -140,7 +140,7 @@ def _prepared(
     return planned, LabelJob(source, before, out.name, chosen, licence, label_options, labels_for)
 
 
-def _refuse_unseen(dataset: Any, allowed: bool) -> None:
+def _check_unseen(dataset: Any, allowed: bool) -> None:
     from harness.label.training import unseen_classes
 
     missing = unseen_classes(dataset)
@@ -208,7 +208,7 @@ def _suggest(talk: Any, labelling: Any, order: Any, k: int, out: Path) -> None:
     talk.line(f"{len(found.rows):,} rows to label next: {out}")
 
 
-def _say(talk: Any, account: Any, out: Path) -> None:
+def _print_summary(talk: Any, account: Any, out: Path) -> None:
     from harness.label import card_learning_curve
     from harness.label.card import to_json
 

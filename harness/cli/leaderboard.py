@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.options import (
-    GATE,
+    EXIT_GATE,
     Device,
     Json,
     Output,
@@ -15,8 +15,8 @@ from harness.cli.options import (
     Threads,
     TwinRows,
     count_by_status,
-    make_all_ready,
-    talk_to,
+    make_reporter,
+    prepare_suites,
 )
 from harness.errors import HarnessError
 
@@ -41,7 +41,7 @@ def leaderboard(
     from harness.run import runner
     from harness.scoring import score_run
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     if check and csv:
         raise HarnessError("--csv writes files and --check writes nothing: give one of them")
     if csv and suite.is_dir() and (found := consistency.find_boards(suite)):
@@ -52,10 +52,10 @@ def leaderboard(
     if check and suite.is_dir() and (found := consistency.find_boards(suite)):
         wrong = [line for each in found for line in consistency.find_contradictions(each)]
         wrong += index.outdated_files(suite) if found != [suite] else []
-        _refuse(talk, wrong, len(found), "agree with each other")
+        _report_outdated(talk, wrong, len(found), "agree with each other")
         return
     options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
-    loaded, readies = make_all_ready(talk, suite, plugin, options)
+    loaded, readies = prepare_suites(talk, suite, plugin, options)
     scored, stale = [], []
     for ready in readies:
         cell_results = list(score_run.score_cells(ready))
@@ -76,19 +76,19 @@ def leaderboard(
             *(collection_page.outdated_files(loaded, scored, options) if loaded.name else ()),
             *index.outdated_files(boards),
         ]
-        _refuse(talk, stale, len(readies), "as the finished cells say")
+        _report_outdated(talk, stale, len(readies), "as the finished cells say")
         return
     if loaded.name:
         talk.line(f"all of them: {collection_page.write_collection(loaded, scored, options)}")
     index.write_index(boards)
 
 
-def _refuse(talk: Any, stale: list[str], boards: int, right: str) -> None:
+def _report_outdated(talk: Any, stale: list[str], boards: int, right: str) -> None:
     """Say which files are wrong, and fail if any is; else that they are all right."""
     for each in stale:
         talk.line(each)
     if talk.as_json:
         talk.event("checked", boards=boards, stale=stale)
     if stale:
-        raise typer.Exit(GATE)
+        raise typer.Exit(EXIT_GATE)
     talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: {right}")

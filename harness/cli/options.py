@@ -9,7 +9,7 @@ import typer
 from harness.errors import HarnessError
 from harness.suite import catalog
 
-OK, SOME_FAILED, BAD_INPUT, GATE, IN_USE = 0, 1, 2, 3, 4
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_GATE, EXIT_IN_USE = 0, 1, 2, 3, 4
 SuiteFile = Annotated[
     Path,
     typer.Argument(metavar="SUITE", help="A suite file, such as suites/quickstart.yaml, or a run: runs/quickstart."),
@@ -29,13 +29,13 @@ TwinRows = Annotated[int | None, typer.Option(min=100, help="Size of the simulat
 RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse to run on simulated data (exit code 2).")]
 
 
-def talk_to(as_json: bool) -> Any:
+def make_reporter(as_json: bool) -> Any:
     from harness.cli.console import Talk
 
     return Talk(as_json)
 
 
-def load(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
+def load_suites(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
     """Read a suite, or a list of suites; returns the Collection and the catalog it was read with.
 
     Of the folder of a run, runs/NAME, it is the suite that was run.
@@ -62,7 +62,7 @@ def _of_run(folder: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def make_ready(talk: Any, suite: Any, found: Any, options: Any, anew: bool = False) -> Any:
+def open_run(talk: Any, suite: Any, found: Any, options: Any, anew: bool = False) -> Any:
     """Open the data of one suite and plan its cells.
 
     They are those of its last run, so that whoever ran it with --threads 1 need not say so of every command after it;
@@ -82,12 +82,12 @@ def make_ready(talk: Any, suite: Any, found: Any, options: Any, anew: bool = Fal
     return ready
 
 
-def make_all_ready(
+def prepare_suites(
     talk: Any, file: Path, plugin: list[Path] | None, options: Any, anew: bool = False
 ) -> tuple[Any, list[Any]]:
     """Make every suite of a file ready before any of them runs: what is wrong is said at the start."""
-    loaded, found = load(file, plugin)
-    return loaded, [make_ready(talk, suite, found, options, anew) for suite in loaded.suites]
+    loaded, found = load_suites(file, plugin)
+    return loaded, [open_run(talk, suite, found, options, anew) for suite in loaded.suites]
 
 
 def count_by_status(ended: Any) -> Counter[str]:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.cli.options import SOME_FAILED, Json, Plugin
+from harness.cli.options import EXIT_SOME_FAILED, Json, Plugin
 from harness.errors import PluginError, did_you_mean
 from harness.suite import catalog
 
@@ -58,7 +58,7 @@ def check(
     from harness.testing import check_plugin
 
     findings = []
-    for kind, built in _built(name, catalog.discover(tuple(plugin or ()))):
+    for kind, built in _build_plugins(name, catalog.discover(tuple(plugin or ()))):
         print(f"checking {catalog.singular(kind)} {display_name(built)}")
         first: dict[str | None, str] = {None: ""}  # message -> the check that said it first
         for finding in check_plugin(kind, built):
@@ -67,10 +67,10 @@ def check(
             print(f"{finding.outcome:<14} {finding.check}" + (f": {said}" if said else ""))
             findings.append(finding)
     if any(finding.outcome == "failed" for finding in findings):
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _built(text: str, found: catalog.Catalog) -> list[tuple[str, Any]]:
+def _build_plugins(text: str, found: catalog.Catalog) -> list[tuple[str, Any]]:
     """Build the plugins that `check` speaks of, with their kinds: a name may be that of several kinds.
 
     A field `on` that is not given is the kit's own block.

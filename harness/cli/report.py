@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Device, Json, Output, Plugin, SuiteFile, Threads, TwinRows, load, make_ready, talk_to
+from harness.cli.options import (
+    Device,
+    Json,
+    Output,
+    Plugin,
+    SuiteFile,
+    Threads,
+    TwinRows,
+    load_suites,
+    make_reporter,
+    open_run,
+)
 from harness.errors import HarnessError
 
 Price = typer.Option(min=0, help="In any one currency, for the table of costs.", show_default=False)
@@ -31,11 +42,11 @@ def report(
     from harness.scoring.profiles import profile_run
     from harness.statistics.costs import Prices
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
-    loaded, found = load(suite, plugin)
+    loaded, found = load_suites(suite, plugin)
     for each in loaded.suites:
-        ready = make_ready(talk, each, found, options)
+        ready = open_run(talk, each, found, options)
         cell_results = list(score_run.score_cells(ready))
         if (missing := missing_cells_message(ready, cell_results)) is not None:
             raise HarnessError(missing)

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from harness.cli.options import (
-    SOME_FAILED,
+    EXIT_SOME_FAILED,
     Device,
     Engine,
     Jobs,
@@ -22,9 +22,9 @@ from harness.cli.options import (
     Timeout,
     TwinRows,
     count_by_status,
-    load,
-    make_all_ready,
-    talk_to,
+    load_suites,
+    make_reporter,
+    prepare_suites,
 )
 
 
@@ -50,18 +50,18 @@ def run(
     from harness.run import runner
     from harness.search.engine import parse_engine
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(
         output, jobs, threads, timeout, memory, device, require_real, twin_rows, parse_engine(engine)
     )
-    loaded, readies = make_all_ready(talk, suite, plugin, options, anew=True)
+    loaded, readies = prepare_suites(talk, suite, plugin, options, anew=True)
     scored: list[tuple[Any, Any]] = []
     for ready in readies:
         scored.append((ready, _run_one(talk, ready, [earlier.store for earlier, _ in scored])))
     if loaded.name:
         talk.line(f"all of them: {collection_page.write_collection(loaded, scored, options)}")
     if any(ending.status in ("failed", "not run") for _, ended in scored for ending in ended):
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
@@ -110,9 +110,9 @@ def plan(
     """
     from harness.run import runner
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    loaded, readies = make_all_ready(talk, suite, plugin, options, anew=True)
+    loaded, readies = prepare_suites(talk, suite, plugin, options, anew=True)
     for ready in readies:
         if loaded.name and not as_json:
             talk.line(f"{ready.suite.name} ({ready.suite.file})")
@@ -126,7 +126,7 @@ def _show_plan(talk: Any, ready: Any) -> None:
     finished = ready.store.finished_keys(cell.key for cell in ready.cells)
     ahead = forecast(ready, finished)
     if talk.as_json:
-        talk.ahead(ready, ahead)
+        talk.show_forecast(ready, ahead)
         return
     for name, recipe in ready.recipes.items():
         talk.line(f"block {name}: {recipe.maker.name}, {'on disk' if ready.is_made(name) else 'to be made'}")
@@ -144,12 +144,12 @@ def _show_plan(talk: Any, ready: Any) -> None:
     done = reused.total()
     talk.line(f"{len(ready.cells)} cells, {done} finished, {len(ready.cells) - done} to run")
     if ahead.cells:
-        talk.ahead(ready, ahead)
+        talk.show_forecast(ready, ahead)
 
 
 def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
     """Check a suite file without touching its data. Every mistake is shown at once."""
-    loaded, _ = load(suite, plugin)
+    loaded, _ = load_suites(suite, plugin)
     for each in loaded.suites:
         print(f"{each.file}: ok ({len(each.labelers)} labelers, {len(each.blocks)} blocks)")
 
@@ -166,10 +166,10 @@ def status(
     """Say how far a run is: finished, failed (with the reason) and missing cells."""
     from harness.run import runner
 
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
     counts: Counter[str] = Counter()
-    for ready in make_all_ready(talk, suite, plugin, options)[1]:
+    for ready in prepare_suites(talk, suite, plugin, options)[1]:
         finished = ready.store.finished_keys(cell.key for cell in ready.cells)
         for cell in ready.cells:
             failure = None if cell.key in finished else ready.store.failure(cell.key)

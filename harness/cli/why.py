@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import Device, Json, Output, Plugin, Threads, TwinRows, load, make_ready, talk_to
+from harness.cli.options import Device, Json, Output, Plugin, Threads, TwinRows, load_suites, make_reporter, open_run
 from harness.errors import HarnessError, did_you_mean
 
 
@@ -25,16 +25,16 @@ def why(
 
     With a SUITE the cells it plans are explained; without, a finished cell is compared with its predecessor in runs/.
     """
-    talk = talk_to(as_json)
+    talk = make_reporter(as_json)
     if suite is None:
         _of_runs(talk, cell, output / "runs")
         return
     from harness.run import runner
 
     options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
-    loaded, found = load(suite, plugin)
-    readies = [make_ready(talk, each, found, options) for each in loaded.suites]
-    planned = [(ready, each) for ready in readies for each in ready.cells if _is_meant(cell, each)]
+    loaded, found = load_suites(suite, plugin)
+    readies = [open_run(talk, each, found, options) for each in loaded.suites]
+    planned = [(ready, each) for ready in readies for each in ready.cells if _matches(cell, each)]
     if not planned:
         titles = {each.candidate.title for ready in readies for each in ready.cells}
         raise HarnessError(
@@ -44,7 +44,7 @@ def why(
         _explain(talk, ready, each)
 
 
-def _is_meant(asked: str, cell: Any) -> bool:
+def _matches(asked: str, cell: Any) -> bool:
     return cell.candidate.title == asked or (bool(asked) and cell.key.startswith(asked))
 
 
@@ -53,15 +53,15 @@ def _explain(talk: Any, ready: Any, cell: Any) -> None:
 
     failure = ready.store.failure(cell.key)
     if ready.store.has(cell.key):
-        _tell(talk, cell.key, str(cell), "finished: it would not run again", None, [])
+        _print_explanation(talk, cell.key, str(cell), "finished: it would not run again", None, [])
     elif failure:
-        _tell(
+        _print_explanation(
             talk, cell.key, str(cell), f"would run again because it {failure['status']}: {failure['reason']}", None, []
         )
     else:
         before, found = explain(cell, ready.store)
         state = "would run" if before is None else "would run again"
-        _tell(talk, cell.key, str(cell), state, before, found)
+        _print_explanation(talk, cell.key, str(cell), state, before, found)
 
 
 def _of_runs(talk: Any, asked: str, folder: Path) -> None:
@@ -75,14 +75,16 @@ def _of_runs(talk: Any, asked: str, folder: Path) -> None:
         raise HarnessError(f"{folder}: no finished cell has a key that begins with {asked!r}; name the suite as well")
     for name, each in meant:
         if not each.parts:
-            _tell(talk, each.key, str(each), "finished, before the parts of a key were written down", None, [])
+            _print_explanation(
+                talk, each.key, str(each), "finished, before the parts of a key were written down", None, []
+            )
             continue
         before = most_similar(each.parts, each.key, each.split, known[name])
         found = [] if before is None else differences(before.parts, each.parts)
-        _tell(talk, each.key, str(each), "finished", before, found)
+        _print_explanation(talk, each.key, str(each), "finished", before, found)
 
 
-def _tell(talk: Any, key: str, name: str, state: str, before: Any, found: list[str]) -> None:
+def _print_explanation(talk: Any, key: str, name: str, state: str, before: Any, found: list[str]) -> None:
     if talk.as_json:
         like = None if before is None else before.key
         talk.event("why", cell=key, what=name, state=state, like=like, differences=found)

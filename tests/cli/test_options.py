@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from harness.cli.app import app
-from harness.cli.options import load
+from harness.cli.options import load_suites
 from harness.errors import HarnessError
 from harness.run.store import last_run
 from tests.command_line import board, harness, write_suite
@@ -42,13 +42,13 @@ def test_a_run_notes_the_suite_that_it_is_of(run):
 
 
 def test_it_is_read_as_the_suite_is(folder, tmp_path, monkeypatch):
-    by_folder, by_file = (load(path, None)[0] for path in (RUN, Path("suite.yaml")))
+    by_folder, by_file = (load_suites(path, None)[0] for path in (RUN, Path("suite.yaml")))
     assert by_folder == by_file, "file name and all: what is written from it is the same"
     monkeypatch.chdir(tmp_path)
-    assert load(folder / RUN, None)[0].file == Path("copy/suite.yaml")
+    assert load_suites(folder / RUN, None)[0].file == Path("copy/suite.yaml")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert load(folder / RUN, None)[0].suites[0].file == folder / "suite.yaml"
+    assert load_suites(folder / RUN, None)[0].suites[0].file == folder / "suite.yaml"
 
 
 def test_the_same_run_goes_on_and_its_board_stays(folder):
@@ -87,7 +87,7 @@ def test_a_folder_of_no_run_is_refused_in_one_line(tmp_path, content):
     if content is not None:
         (tmp_path / "suite.json").write_text(content)
     with pytest.raises(HarnessError) as error:
-        load(tmp_path, None)
+        load_suites(tmp_path, None)
     assert (
         str(error.value)
         == f"{tmp_path}: is a folder without the suite.json that a run notes there; give the suite's file"
@@ -95,7 +95,7 @@ def test_a_folder_of_no_run_is_refused_in_one_line(tmp_path, content):
 
 
 def test_every_command_reads_a_suite_in_this_one_way():
-    """A command with a SUITE argument calls `load`, and none goes round it."""
+    """A command with a SUITE argument calls `load_suites`, and none goes round it."""
     commands = Path(__file__).parents[2] / "harness" / "cli"
     sources = {file.stem: file.read_text() for file in commands.glob("*.py")}
     assert [name for name, text in sources.items() if "load_collection" in text or "load_suite" in text] == ["options"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from harness.cli.label import label as command
-from harness.cli.options import load
+from harness.cli.options import load_suites
 from harness.errors import HarnessError
 from harness.label import training
 from harness.label.card_learning_curve import summary_line
@@ -219,7 +219,7 @@ def test_with_it_three_trainings_more_a_fold_are_reused_for_any_target(folder, c
 def test_the_parts_of_a_fold_are_nested_and_never_asked_about(tmp_path, monkeypatch, grouped):
     suite(tmp_path, **({} if grouped else {"data": DATA}))
     monkeypatch.chdir(tmp_path)
-    loaded, found = load(Path("suite.yaml"), None)
+    loaded, found = load_suites(Path("suite.yaml"), None)
     ready = prepare_run(loaded.suites[0], found, Options(threads=1), print)
     planned = (ready.suite, ready.suite.labelers[1], ready.dataset.table, found, ready.options, FOLDS)
     plain, made = training.plan_label_run(*planned), training.plan_label_run(*planned, grows=True)
