@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness import Block, Task
-from harness_plugins.labelers.gbm import GBM, _binned
+from harness_plugins.labelers.gbm import GBM, _bin_rows
 
 ROUNDS = 3
 GROWN = 5  # rounds of boosting that are timed
@@ -28,7 +28,7 @@ def task_of(rows: int, columns: int) -> Task:
 def seconds(gbm: GBM, task: Task) -> tuple[float, float]:
     """Return the seconds for binning alone and for a round."""
     start = time.perf_counter()
-    _binned(task, "x", np.ones(len(task.y), bool), gbm._parameters(task))
+    _bin_rows(task, "x", np.ones(len(task.y), bool), gbm._parameters(task))
     binning = time.perf_counter() - start
     start = time.perf_counter()
     gbm.label(task)

@@ -14,7 +14,7 @@ from harness.testing import example_task, labeler_checks
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.majority import Prior
 from harness_plugins.networks.plugins import Linear
-from harness_plugins.wrappers.calibrated import Calibrated, fit, scaled
+from harness_plugins.wrappers.calibrated import Calibrated, apply_temperature, fit
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def test_two_classes_by_hand():
     assert temperature == pytest.approx(2, abs=1e-3)
     assert before == pytest.approx(-(3 * np.log(0.9) + np.log(0.1)) / 4, abs=1e-6)
     assert after == pytest.approx(-(3 * np.log(0.75) + np.log(0.25)) / 4, abs=1e-6)
-    np.testing.assert_allclose(scaled(proba, temperature), np.tile([0.75, 0.25], (8, 1)), atol=1e-4)
+    np.testing.assert_allclose(apply_temperature(proba, temperature), np.tile([0.75, 0.25], (8, 1)), atol=1e-4)
 
 
 POWERS = np.geomspace(0.2, 8, 400)
@@ -81,7 +81,7 @@ def test_no_temperature_of_a_fine_grid_is_better(power):
     proba, y = too_sure(power=power)
     before, temperature, after = fit(proba, y)
     assert before == pytest.approx(log_loss(proba, y), abs=1e-6)
-    assert after == pytest.approx(log_loss(scaled(proba, temperature), y), abs=1e-6)
+    assert after == pytest.approx(log_loss(apply_temperature(proba, temperature), y), abs=1e-6)
     grid = {T: log_loss(proba ** (1 / T) / (proba ** (1 / T)).sum(axis=1, keepdims=True), y) for T in POWERS}
     assert after <= min(grid.values()) + 1e-6
     assert temperature == pytest.approx(min(grid, key=grid.get), rel=0.02)
@@ -100,7 +100,7 @@ def test_facts_tell_of_the_rows_out_of_fold():
         "base": {"on": "a"},
     }
     assert after < before - 0.1
-    np.testing.assert_array_equal(answer.proba, scaled(proba[:3].astype(np.float32), temperature))
+    np.testing.assert_array_equal(answer.proba, apply_temperature(proba[:3].astype(np.float32), temperature))
 
 
 def test_a_base_that_knows_its_rows_by_heart_is_not_believed():
@@ -134,15 +134,15 @@ TEMPERATURES = st.sampled_from([0.05, 0.3, 1.0, 1.7, 20.0])
 def test_labels_never_change(shares, temperature, dtype):
     """Ties and near-ties included, as the harness reads labels: in single precision, the lower class first."""
     proba = (shares / shares.sum(axis=1, keepdims=True)).astype(dtype)
-    cooled = scaled(proba, temperature)
+    cooled = apply_temperature(proba, temperature)
     np.testing.assert_array_equal(cooled.argmax(axis=1), proba.astype(np.float32).argmax(axis=1))
     np.testing.assert_allclose(cooled.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_hair_s_breadth_survives_the_highest_temperature():
     proba = np.array([[0.25, np.nextafter(np.float32(0.25), np.float32(1)), 0.25, 0.25]], np.float32)
-    assert scaled(proba, 20.0).argmax(axis=1).tolist() == [1]
-    assert scaled(np.full((1, 4), 0.25), 20.0).tolist() == [[0.25] * 4]  # a true tie stays one
+    assert apply_temperature(proba, 20.0).argmax(axis=1).tolist() == [1]
+    assert apply_temperature(np.full((1, 4), 0.25), 20.0).tolist() == [[0.25] * 4]  # a true tie stays one
 
 
 def test_probabilities_of_nought_are_seven_digits():

@@ -14,7 +14,7 @@ from harness.testing import example_task, labeler_checks
 from harness.testing.examples import example
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.networks.plugins import Linear
-from harness_plugins.wrappers.cleanlab_filter import Cleanlab, FilterBy, among, issues, last_ones
+from harness_plugins.wrappers.cleanlab_filter import Cleanlab, FilterBy, among, class_keepers, issues
 
 BASES = [KNN(on="embedding", k=5), Linear(on="text", epochs=2)]
 
@@ -162,7 +162,7 @@ def test_a_class_keeps_its_most_confident_row():
 def test_a_class_with_a_row_left_needs_no_saving():
     given, flagged = np.array([0, 0, 1, 1]), np.array([True, False, True, True])
     proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
-    assert last_ones(given, proba, flagged).tolist() == [False, False, False, True]
+    assert class_keepers(given, proba, flagged).tolist() == [False, False, False, True]
 
 
 def test_classes_without_a_label_are_left_out():

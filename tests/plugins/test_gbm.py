@@ -117,7 +117,7 @@ def test_a_share_beside_the_preset_that_sets_it_is_refused(field):
 def test_rows_answered_in_portions_get_the_same_bytes(noisy, monkeypatch, validation):
     gbm = replace(SMALL, rounds=70, validation=validation)
     whole = gbm.label(noisy)
-    monkeypatch.setattr("harness_plugins.labelers.gbm.CHUNK", 7)
+    monkeypatch.setattr("harness_plugins.labelers.gbm.PREDICTED_ROWS", 7)
     portions = gbm.label(noisy)
     assert portions.proba.tobytes() == whole.proba.tobytes()
     assert list(portions.checkpoints) == ([] if validation else ["round 50", "round 70"])

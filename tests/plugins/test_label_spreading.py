@@ -10,7 +10,7 @@ from sklearn.semi_supervised import LabelSpreading as Spreading
 from harness import Block, NotApplicable, Task
 from harness.testing import example_task, labeler_checks
 from harness_plugins.labelers import label_spreading
-from harness_plugins.labelers.label_spreading import LabelSpreading, once
+from harness_plugins.labelers.label_spreading import LabelSpreading, deduplicate
 
 
 def mixed():
@@ -93,22 +93,22 @@ def test_repeated_rows_count_once_with_their_commonest_label():
     y = np.concatenate([task.y.repeat(3), [(task.y[0] + 1) % 6]])
     repeated = replace(single, labelled=rows, y=y)
     order = np.argsort(task.labelled)
-    assert once(repeated).labelled.tolist() == task.labelled[order].tolist()
-    assert once(repeated).y.tolist() == task.y[order].tolist()
+    assert deduplicate(repeated).labelled.tolist() == task.labelled[order].tolist()
+    assert deduplicate(repeated).y.tolist() == task.y[order].tolist()
     spread = LabelSpreading(on="embedding")
     np.testing.assert_allclose(spread.label(repeated).proba, spread.label(single).proba, atol=1e-6)
 
 
 def test_between_as_many_labels_of_two_classes_the_lower_one_counts():
     task = two_islands([1, 3, 3])
-    assert once(replace(task, labelled=[5, 5, 2, 5, 5], y=[3, 2, 0, 2, 3])).y.tolist() == [0, 2]
+    assert deduplicate(replace(task, labelled=[5, 5, 2, 5, 5], y=[3, 2, 0, 2, 3])).y.tolist() == [0, 2]
 
 
 def test_a_row_with_a_pseudo_label_is_one_row():
     task = two_islands([1, 3, 3])
     pseudo = replace(task, labelled=[0, 1, 2, 3], y=[1, 3, 3, 3])  # row 3 is still asked about
-    assert once(pseudo).labelled.tolist() == [0, 1, 2, 3]
-    assert once(pseudo).to_label.tolist() == list(range(4, 16))
+    assert deduplicate(pseudo).labelled.tolist() == [0, 1, 2, 3]
+    assert deduplicate(pseudo).to_label.tolist() == list(range(4, 16))
     X = task.blocks["x"].array
     model = Spreading(kernel="knn", n_neighbors=7).fit(X, [1, 3, 3, 3, *[-1] * 12])
     proba = LabelSpreading(on="x", pca=0).label(pseudo).proba
@@ -117,9 +117,9 @@ def test_a_row_with_a_pseudo_label_is_one_row():
 
 def test_too_many_rows_are_referred_to_graph_propagation(monkeypatch):
     task = example_task(n=60, m=40)
-    monkeypatch.setattr(label_spreading, "MOST_ROWS", 100)
+    monkeypatch.setattr(label_spreading, "MAX_ROWS", 100)
     LabelSpreading(on="text").label(task)
-    monkeypatch.setattr(label_spreading, "MOST_ROWS", 99)
+    monkeypatch.setattr(label_spreading, "MAX_ROWS", 99)
     with pytest.raises(NotApplicable, match="100 rows are more than 99: use graph_propagation"):
         LabelSpreading(on="text").label(task)
 

@@ -99,7 +99,7 @@ def test_the_seed_of_the_task_is_that_of_the_model_unless_one_is_given(task):
 
 def test_rows_answered_in_several_parts(task, monkeypatch):
     whole = SklearnModel("x", LOGISTIC).label(task)
-    monkeypatch.setattr(sklearn_model, "CHUNK", 7)
+    monkeypatch.setattr(sklearn_model, "PREDICTED_ROWS", 7)
     np.testing.assert_allclose(SklearnModel("x", LOGISTIC).label(task), whole, atol=1e-6)
 
 
@@ -187,7 +187,7 @@ def test_whatever_a_public_module_holds_is_taken_or_refused_in_a_line():
     taken = set()
     for package in (sklearn, lightgbm):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if any(part.startswith("_") or part in sklearn_model.HIDDEN for part in found.name.split(".")):
+            if any(part.startswith("_") or part in sklearn_model.HIDDEN_MODULES for part in found.name.split(".")):
                 continue
             try:
                 module = importlib.import_module(found.name)

@@ -234,7 +234,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(tiny, tmp_path):
 
 @pytest.mark.parametrize("kind", [SentenceTransformer, RewardModel])
 def test_a_start_anywhere_gives_the_same_bytes(minilm, tiny, monkeypatch, kind):
-    monkeypatch.setattr(_checkpoint, "CHUNK", 3)
+    monkeypatch.setattr(_checkpoint, "CHUNK_ROWS", 3)
     embedder = (
         SentenceTransformer(minilm, batch=2) if kind is SentenceTransformer else RewardModel(tiny("left"), batch=2)
     )
@@ -246,7 +246,7 @@ def test_a_start_anywhere_gives_the_same_bytes(minilm, tiny, monkeypatch, kind):
 
 @pytest.mark.parametrize("start", [0, 1, 3, 5, 7, 8])
 def test_a_row_is_computed_beside_the_same_rows_wherever_one_starts(monkeypatch, start):
-    monkeypatch.setattr(_checkpoint, "CHUNK", 3)
+    monkeypatch.setattr(_checkpoint, "CHUNK_ROWS", 3)
     beside = {}
 
     def vectors(at, chunk):

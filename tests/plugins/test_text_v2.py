@@ -272,9 +272,9 @@ def test_a_very_long_text_has_finite_numbers(piece):
 
 
 def test_a_long_word_or_too_many_words_are_not_remembered(monkeypatch):
-    remembered = text_v2._Remembered()
+    remembered = text_v2._SyllableCache()
     assert (remembered["ba" * 40], len(remembered)) == (40, 0)
-    monkeypatch.setattr(text_v2, "_KEPT", 2)
+    monkeypatch.setattr(text_v2, "_CACHED_WORDS", 2)
     assert [remembered[word] for word in ("idea", "x", "reading", "idea")] == [2, 1, 2, 2]
     assert list(remembered) == ["idea", "x"]
 

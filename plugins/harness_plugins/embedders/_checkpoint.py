@@ -15,11 +15,11 @@ T = TypeVar("T")
 P = TypeVar("P")
 Dtype = Literal["float32", "bfloat16", "float16"]
 
-CHUNK = 512  # rows; batches never reach over a multiple of it, so a row is always computed beside the same others
+CHUNK_ROWS = 512  # rows; batches never reach over a multiple of it, so a row is always computed beside the same others
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
-def pinned(plugin: P) -> P:
+def pin(plugin: P) -> P:
     """Return the plugin with its `revision` as the commit that this machine has; a folder is left as it is.
 
     Nothing is downloaded: raises DataError with the line that would fetch the model where it is not there.
@@ -49,16 +49,16 @@ def folder_of(model: Path | str, revision: str) -> Path:
         of = "" if revision == "main" else f" (revision {revision})"
         raise DataError(
             f"model {model!r}{of} is neither a folder nor in this machine's cache of the Hugging Face hub; "
-            f"fetch it first: {fetching(model, revision)}"
+            f"fetch it first: {fetch_command(model, revision)}"
         ) from None
 
 
-def fetching(model: Path | str, revision: str) -> str:
+def fetch_command(model: Path | str, revision: str) -> str:
     """Return the command line that fetches a hub model whole."""
     return f"hf download {model}" + ("" if revision == "main" else f" --revision {revision}")
 
 
-def loaded(model: Path | str, revision: str, load: Callable[[str], T]) -> T:
+def load_checked(model: Path | str, revision: str, load: Callable[[str], T]) -> T:
     """Return ``load(folder)``; what is wrong with the files there becomes a DataError of one line."""
     folder = folder_of(model, revision)
     try:
@@ -66,7 +66,9 @@ def loaded(model: Path | str, revision: str, load: Callable[[str], T]) -> T:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         again = (
-            "" if isinstance(model, Path) else f"; if a file is missing, fetch it whole: {fetching(model, revision)}"
+            ""
+            if isinstance(model, Path)
+            else f"; if a file is missing, fetch it whole: {fetch_command(model, revision)}"
         )
         raise DataError(f"model {str(model)!r} cannot be loaded from {folder}: {reason}{again}") from error
 
@@ -81,17 +83,17 @@ def device() -> str:
 def by_chunk(
     rows: Callable[[int], Iterator[T]], start: int, vectors: Callable[[int, list[T]], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Yield (rows, d) arrays from row number `start` on, computed in chunks that begin at the multiples of CHUNK.
+    """Yield (rows, d) arrays from row number `start` on, computed in chunks that begin at the multiples of CHUNK_ROWS.
 
     ``rows(at)`` yields the rows from number `at` on; ``vectors(at, chunk)`` embeds one chunk, whose first row has that
     number. A start in the middle of a chunk computes all of it again, so that wherever a run was stopped or cut into
     shards the bytes are the same.
     """
-    at = start - start % CHUNK
+    at = start - start % CHUNK_ROWS
     source = rows(at)
-    while chunk := list(islice(source, CHUNK)):
+    while chunk := list(islice(source, CHUNK_ROWS)):
         yield vectors(at, chunk)[max(start - at, 0) :]
-        at += CHUNK
+        at += CHUNK_ROWS
 
 
 def by_length(lengths: Sequence[int], batch: int) -> Iterator[np.ndarray]:
@@ -105,7 +107,7 @@ def by_length(lengths: Sequence[int], batch: int) -> Iterator[np.ndarray]:
         yield order[low : low + batch]
 
 
-def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Any, Any]:
+def pad_tokens(tokens: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]:
     """Return (rows, longest) ids and their mask as int64 tensors, padded on the right.
 
     On the right whatever the checkpoint's own habit: behind the text padding changes no position, and a causal model
@@ -113,7 +115,7 @@ def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Any, Any]:
     """
     import torch
 
-    ids = torch.full((len(tokens), max(map(len, tokens))), pad, dtype=torch.int64)
+    ids = torch.full((len(tokens), max(map(len, tokens))), padding, dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for row, given in enumerate(tokens):
         ids[row, : len(given)] = torch.tensor(given, dtype=torch.int64)
@@ -121,7 +123,7 @@ def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Any, Any]:
     return ids, mask
 
 
-def pooled(states: Any, mask: Any, how: Literal["last", "mean"]) -> Any:
+def pool_states(states: Any, mask: Any, how: Literal["last", "mean"]) -> Any:
     """Return (rows, d) float32 of (rows, longest, d) states: the last token that is no padding, or their mean."""
     import torch
 

@@ -19,8 +19,8 @@ from harness import DataError, Items, hookimpl
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-CHUNK = 8_192  # rows at a time
-NOTHING = 1e-6  # a projection shorter than this, of a text of length 1, is rounding error in float32
+PROJECTED_ROWS = 8_192  # rows at a time
+MIN_LENGTH = 1e-6  # a projection shorter than this, of a text of length 1, is rounding error in float32
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class HashingSVD:
             projected = svd.fit_transform(weighted)  # (N, dim)
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         # A text that shares nothing with the leading directions projects to nothing; all such texts are alike.
-        lost = length[:, 0] < NOTHING
+        lost = length[:, 0] < MIN_LENGTH
         projected[lost] = 1.0
         length[lost] = np.sqrt(self.dim)
         vectors = (projected / length).astype(np.float32)
-        for low in range(start, len(vectors), CHUNK):
-            yield vectors[low : low + CHUNK]
+        for low in range(start, len(vectors), PROJECTED_ROWS):
+            yield vectors[low : low + PROJECTED_ROWS]
 
     def _counts(self, items: Items) -> "csr_matrix":
         import scipy.sparse
@@ -84,7 +84,7 @@ class HashingSVD:
         )
         texts = (text if any(map(str.isalnum, text)) else "<empty>" for text in items.texts())
         parts = []
-        while chunk := list(islice(texts, CHUNK)):
+        while chunk := list(islice(texts, PROJECTED_ROWS)):
             parts.append(vectoriser.transform(chunk))
         if not parts:
             raise DataError(f"{items.path}: there is no text to embed")

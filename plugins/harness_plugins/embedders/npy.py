@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from harness import DataError, Items, hookimpl
 
-CHUNK = 8_192  # rows at a time: 32 MB of 1,024 float32 values
+COPIED_ROWS = 8_192  # rows at a time: 32 MB of 1,024 float32 values
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Npy:
                 f"{self.path} must be a two-dimensional array of numbers, is {array.dtype} of shape {array.shape}"
             )
         index = self._by_order(items, array) if self.ids is None else self._by_id(items, array, _open(self.ids))
-        for low in range(start, len(items), CHUNK):
+        for low in range(start, len(items), COPIED_ROWS):
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which the harness reports
-                yield np.asarray(array[index[low : low + CHUNK]], np.float32)
+                yield np.asarray(array[index[low : low + COPIED_ROWS]], np.float32)
 
     def _by_order(self, items: Items, array: np.ndarray) -> np.ndarray:
         in_file = pq.read_metadata(items.path).num_rows

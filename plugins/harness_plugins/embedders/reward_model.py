@@ -41,7 +41,7 @@ class RewardModel:
 
     def pinned(self) -> "RewardModel":
         """Return this with the commit that this machine has. Raises DataError where the model is not there."""
-        return _checkpoint.pinned(self)
+        return _checkpoint.pin(self)
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
         """Yield (rows, d) float32 arrays.
@@ -49,7 +49,7 @@ class RewardModel:
         Raises DataError where the checkpoint cannot be loaded or has no chat template, and with the row's id where the
         template refuses a conversation or leaves no token of it.
         """
-        tokenizer, model = _checkpoint.loaded(self.model, self.revision, self._load)
+        tokenizer, model = _checkpoint.load_checked(self.model, self.revision, self._load)
         if tokenizer.chat_template is None:
             raise DataError(
                 f"model {str(self.model)!r} has no chat template, which says how a conversation is written down for "
@@ -89,11 +89,11 @@ class RewardModel:
 
         order, parts = [], []
         for positions in _checkpoint.by_length([len(given) for given in tokens], self.batch):
-            ids, mask = _checkpoint.padded([tokens[i] for i in positions], pad)
+            ids, mask = _checkpoint.pad_tokens([tokens[i] for i in positions], pad)
             ids, mask = ids.to(model.device), mask.to(model.device)
             with torch.inference_mode():
                 states = model(input_ids=ids, attention_mask=mask).last_hidden_state
-                parts.append(_checkpoint.pooled(states, mask, self.pooling).cpu().numpy())
+                parts.append(_checkpoint.pool_states(states, mask, self.pooling).cpu().numpy())
             order.append(positions)
         vectors = np.concatenate(parts)
         return vectors[np.argsort(np.concatenate(order))]

@@ -45,13 +45,13 @@ class SentenceTransformer:
 
     def pinned(self) -> "SentenceTransformer":
         """Return this with the commit that this machine has. Raises DataError where the model is not there."""
-        return _checkpoint.pinned(self)
+        return _checkpoint.pin(self)
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
         """Yield (rows, d) float32 arrays. Raises DataError where the model cannot be loaded or is too short."""
         from torch.nn.functional import normalize
 
-        model = _checkpoint.loaded(self.model, self.revision, self._load)
+        model = _checkpoint.load_checked(self.model, self.revision, self._load)
 
         def vectors(_: int, texts: list[str]) -> np.ndarray:
             found = model.encode(

@@ -32,7 +32,7 @@ class Reading(NamedTuple):
     tokens: list[str]  # words as they are written
     words: list[str]  # in lower case
     vocabulary: Counter[str]  # of the words
-    bare: list[str]  # the words without PUNCTUATION around them, as `bared` has it
+    bare: list[str]  # the words without PUNCTUATION around them, as `strip_punctuation` has it
     bare_counts: Counter[str]
     user_sentences: list[str]
     sentences: list[str]
@@ -55,7 +55,7 @@ def read(conversation: list[tuple[str, str]]) -> Reading:
     user, text = " ".join(asked), " ".join(answered)
     words = text.lower().split()
     vocabulary = Counter(words)
-    bared_words = {word: bared(word) for word in vocabulary}
+    bared_words = {word: strip_punctuation(word) for word in vocabulary}
     bare = list(map(bared_words.__getitem__, words))
     stripped = text.strip()
     return Reading(
@@ -91,19 +91,19 @@ def count(reading: Reading, kind: Kind) -> int:
     return ascii_ones + sum(n for char, n in reading.beyond.items() if kind.belongs(char))
 
 
-def distinct(reading: Reading, kind: Kind) -> int:
+def count_distinct(reading: Reading, kind: Kind) -> int:
     """Count the distinct characters of a kind in the text."""
     return len(set(reading.encoded.translate(None, kind.others))) + sum(map(kind.belongs, reading.beyond))
 
 
-def bared(word: str) -> str:
+def strip_punctuation(word: str) -> str:
     """Return a word without PUNCTUATION around it and with straight apostrophes; a hyphen alone leaves nothing."""
     return word if word.isalnum() else word.strip(PUNCTUATION).replace("’", "'")
 
 
-def listed(reading: Reading, wanted: frozenset[str]) -> int:
+def count_listed(reading: Reading, words: frozenset[str]) -> int:
     """Count the words of the text that are in a list of words, case and surrounding punctuation ignored."""
-    return sum(reading.bare_counts[word] for word in wanted if word in reading.bare_counts)
+    return sum(reading.bare_counts[word] for word in words if word in reading.bare_counts)
 
 
 def _sentences(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from harness import DataError, Items, hookimpl
 
-MOST = 1_000  # distinct values of a column; 300,000 rows of as many columns are 1.2 GB
+MAX_CATEGORIES = 1_000  # distinct values of a column; 300,000 rows of as many columns are 1.2 GB
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
             f"{items.path}: column {column!r} holds {values.type}; one-hot needs categories: integers, booleans or text"
         )
     distinct = pc.unique(values).to_pylist()
-    if len(distinct) > MOST:
+    if len(distinct) > MAX_CATEGORIES:
         raise DataError(
-            f"{items.path}: column {column!r} has {len(distinct):,} distinct values, one-hot takes at most {MOST:,}; "
+            f"{items.path}: column {column!r} has {len(distinct):,} distinct values, one-hot takes at most {MAX_CATEGORIES:,}; "
             "group them, or leave the column out"
         )
     known = sorted(value for value in distinct if value is not None)

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Items, hookimpl
-from harness_plugins.features._conversation import Reading, count, kind, listed, read
+from harness_plugins.features._conversation import Reading, count, count_listed, kind, read
 
 FEATURES = (
     ("user_char_len", "characters (Unicode code points) of the user's text"),
@@ -137,7 +137,7 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         newlines,
         questions,
         questions > 0,
-        listed(reading, INSTRUCTION_WORDS),
+        count_listed(reading, INSTRUCTION_WORDS),
         reading.stripped[:1].isupper(),
         reading.stripped.endswith((".", "!", "?")),
         (pairs - len(set(pairwise(reading.words)))) / max(pairs, 1),

@@ -20,7 +20,15 @@ import numpy as np
 
 from harness import Items, hookimpl
 from harness_plugins.features import text_v1
-from harness_plugins.features._conversation import Reading, bared, count, distinct, kind, listed, read
+from harness_plugins.features._conversation import (
+    Reading,
+    count,
+    count_distinct,
+    count_listed,
+    kind,
+    read,
+    strip_punctuation,
+)
 from harness_plugins.features._phrases import (
     COMPLIANCE_PHRASES,
     CONSTRAINT_WORDS,
@@ -82,7 +90,10 @@ _LETTER = kind(str.isalpha)
 _DIGIT = kind(str.isdecimal)
 _MATHS = kind(lambda char: char in "+<=>^" if char.isascii() else category(char) == "Sm")
 _MARK = kind(lambda char: char in punctuation if char.isascii() else category(char)[0] == "P")
-_KEPT, _LONGEST_KEPT = 65_536, 64  # words, and characters of a word, whose syllables are remembered: some 10 MB
+_CACHED_WORDS, _LONGEST_CACHED_WORD = (
+    65_536,
+    64,
+)  # words, and characters of a word, whose syllables are remembered: some 10 MB
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ def numbers(reading: Reading) -> tuple[float, ...]:
     in_words = sum(map(mul, map(_SYLLABLES.__getitem__, reading.bare_counts), reading.bare_counts.values()))
     per_word = in_words / some_words
     rows = _table_rows(text)
-    asked = [bared(word) for word in reading.user_words]
+    asked = [strip_punctuation(word) for word in reading.user_words]
     content = {word for word in set(asked) - STOP_WORDS if any(map(str.isalnum, word))}
     n_triples = max(n_words - 2, 0)
     triples = set(zip(words, words[1:], words[2:], strict=False))
@@ -139,7 +150,7 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         len(_ITALIC.findall(text)),
         count(reading, _MATHS) / chars,
         len(_PARENTHESES.findall(text)),
-        distinct(reading, _MARK),
+        count_distinct(reading, _MARK),
         count(reading, _DIGIT) / chars,
         log1p(len(reading.user_words)),
         "```" in reading.user,
@@ -148,8 +159,8 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         (n_triples - len(triples)) / max(n_triples, 1),
         _occurrences(_COMPLIANCE, spoken, reading),
         _occurrences(_REFUSAL, spoken, reading),
-        listed(reading, HEDGES) / some_words,
-        listed(reading, TRANSITIONS) / some_words,
+        count_listed(reading, HEDGES) / some_words,
+        count_listed(reading, TRANSITIONS) / some_words,
         _occurrences(_EXAMPLE, spoken, reading),
     )
 
@@ -159,17 +170,17 @@ def syllables(word: str) -> int:
     return len(_SYLLABLE.findall(word)) or 1
 
 
-class _Remembered(dict[str, int]):
+class _SyllableCache(dict[str, int]):
     """Word -> syllables. The words met first stay, and they are the frequent ones."""
 
     def __missing__(self, word: str) -> int:
         number = syllables(word)
-        if len(self) < _KEPT and len(word) <= _LONGEST_KEPT:
+        if len(self) < _CACHED_WORDS and len(word) <= _LONGEST_CACHED_WORD:
             self[word] = number
         return number
 
 
-_SYLLABLES = _Remembered()
+_SYLLABLES = _SyllableCache()
 
 
 def _table_rows(text: str) -> int:
@@ -183,12 +194,12 @@ def _occurrences(phrases: dict[str, str], spoken: str, reading: Reading) -> int:
     return sum(spoken.count(phrase) for phrase, word in phrases.items() if word in reading.bare_counts)
 
 
-def _searched(phrases: tuple[str, ...]) -> dict[str, str]:
+def _index_phrases(phrases: tuple[str, ...]) -> dict[str, str]:
     """Return phrase as it is spoken -> its longest word, without which there is no need to search."""
     return {f" {phrase.replace(' ', '  ')} ": max(phrase.split(), key=len) for phrase in phrases}
 
 
-_COMPLIANCE, _REFUSAL, _EXAMPLE = map(_searched, (COMPLIANCE_PHRASES, REFUSAL_PHRASES, EXAMPLE_PHRASES))
+_COMPLIANCE, _REFUSAL, _EXAMPLE = map(_index_phrases, (COMPLIANCE_PHRASES, REFUSAL_PHRASES, EXAMPLE_PHRASES))
 
 
 @hookimpl

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
     from lightgbm.callback import CallbackEnv
 
-EVERY = 50  # rounds from one checkpoint to the next
-CHUNK = 16_384  # rows answered at a time
-FAST = {"bagging_fraction": 0.5, "feature_fraction": 0.2, "max_bin": 63}  # 255 bins else
-TOP = 20  # features on a page; the facts have all
+CHECKPOINT_ROUNDS = 50  # rounds from one checkpoint to the next
+PREDICTED_ROWS = 16_384  # rows answered at a time
+FAST_PRESET = {"bagging_fraction": 0.5, "feature_fraction": 0.2, "max_bin": 63}  # 255 bins else
+SHOWN_FEATURES = 20  # features on a page; the facts have all
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class GBM:
         held = holdout(task, self.validation)  # (n,)
         kept = int((~held).sum())
         if len(np.unique(task.y[~held])) < 2:
-            return _shares(task, "one class in train")
+            return _predict_shares(task, "one class in train")
         if int(self._parameters(task)["bagging_fraction"] * kept) < 2 * self.min_child:
-            return _shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
+            return _predict_shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
         booster, course = self._train(task, held)
-        loss, best = min(course, default=(None, _grown(booster)), key=lambda each: each[0])
+        loss, best = min(course, default=(None, _count_rounds(booster)), key=lambda each: each[0])
         gain = booster.feature_importance("gain", iteration=best)  # (d,)
         if not gain.any():
-            return _shares(task, "no feature splits the rows")
+            return _predict_shares(task, "no feature splits the rows")
         facts = {
             "rounds": course[-1][1] if course else best,  # stopped early, the booster keeps the best alone
             "best_round": best if course else None,
@@ -86,9 +86,9 @@ class GBM:
             "tables": {"Importances": _importances(gain / gain.sum(), _names(task, self.on))},
         }
         if course:
-            parts = task.parts(self.on, task.to_label, CHUNK)
+            parts = task.parts(self.on, task.to_label, PREDICTED_ROWS)
             return Predictions(np.vstack([booster.predict(part, num_iteration=best) for _, part in parts]), facts)
-        return _staged(booster, task, self.on, facts)
+        return _predict_staged(booster, task, self.on, facts)
 
     def _train(self, task: Task, held: np.ndarray) -> "tuple[Booster, list[tuple[float, int]]]":
         """Train on the labelled rows that are not `held` (n,).
@@ -101,13 +101,13 @@ class GBM:
 
         def note(step: "CallbackEnv") -> None:
             # A step whose sample of the rows cannot be split grows no tree, so steps are not rounds.
-            course.append((step.evaluation_result_list[0][2], _grown(step.model)))
+            course.append((step.evaluation_result_list[0][2], _count_rounds(step.model)))
 
         parameters = self._parameters(task)
-        train = _binned(task, self.on, ~held, parameters)
+        train = _bin_rows(task, self.on, ~held, parameters)
         if not held.any():
             return lightgbm.train(parameters, train, self.rounds), course
-        validation = _binned(task, self.on, held, parameters, train)
+        validation = _bin_rows(task, self.on, held, parameters, train)
         callbacks = [note]
         if self.early_stopping:
             callbacks.append(lightgbm.early_stopping(self.early_stopping, verbose=False))
@@ -130,45 +130,45 @@ class GBM:
             "deterministic": True,
             "force_row_wise": True,  # else the layout is chosen by timing, and sums differ in their last bits
             "verbosity": -1,
-            **(FAST if self.preset == "fast" else {}),
+            **(FAST_PRESET if self.preset == "fast" else {}),
         }
 
 
-def _binned(
-    task: Task, on: On, chosen: np.ndarray, parameters: dict[str, Any], like: "Dataset | None" = None
+def _bin_rows(
+    task: Task, on: On, rows: np.ndarray, parameters: dict[str, Any], like: "Dataset | None" = None
 ) -> "Dataset":
-    """Bin the labelled rows `chosen` (n,), by the bins of another set where one is given.
+    """Bin the labelled rows `rows` (n,), by the bins of another set where one is given.
 
     LightGBM trains on the bins, a byte a number: the float32 matrix ends here.
     """
     import lightgbm
 
-    (X,) = task.matrix(on, task.labelled[chosen])
-    return lightgbm.Dataset(X, task.y[chosen], reference=like, params=parameters).construct()
+    (X,) = task.matrix(on, task.labelled[rows])
+    return lightgbm.Dataset(X, task.y[rows], reference=like, params=parameters).construct()
 
 
-def _shares(task: Task, reason: str) -> Predictions:
+def _predict_shares(task: Task, reason: str) -> Predictions:
     """Answer with the class shares of the labelled rows: what a tree without a split says."""
     share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)  # (C,)
     facts = {"rounds": 0, "best_round": None, "validation_log_loss": None}
     return Predictions(np.tile(share, (len(task.to_label), 1)), facts | {"fallback": f"class shares: {reason}"})
 
 
-def _grown(booster: "Booster") -> int:
+def _count_rounds(booster: "Booster") -> int:
     """Count the rounds in the booster, the first of which holds the class shares where nothing could be split."""
     return int(booster.num_trees() // booster.num_model_per_iteration())
 
 
-def _staged(booster: "Booster", task: Task, on: On, facts: dict[str, Any]) -> Predictions:
+def _predict_staged(booster: "Booster", task: Task, on: On, facts: dict[str, Any]) -> Predictions:
     """Answer for the rows to label with the last round and keep the labels on the way; each tree is walked once."""
-    last = _grown(booster)
-    starts = range(0, last, EVERY)
+    last = _count_rounds(booster)
+    starts = range(0, last, CHECKPOINT_ROUNDS)
     m = len(task.to_label)
     raw = np.zeros((m, task.n_classes))
-    checkpoints = {f"round {min(start + EVERY, last)}": np.empty(m, np.uint8) for start in starts}
-    for place, part in task.parts(on, task.to_label, CHUNK):
+    checkpoints = {f"round {min(start + CHECKPOINT_ROUNDS, last)}": np.empty(m, np.uint8) for start in starts}
+    for place, part in task.parts(on, task.to_label, PREDICTED_ROWS):
         for start, labels in zip(starts, checkpoints.values(), strict=True):
-            raw[place] += booster.predict(part, start_iteration=start, num_iteration=EVERY, raw_score=True)
+            raw[place] += booster.predict(part, start_iteration=start, num_iteration=CHECKPOINT_ROUNDS, raw_score=True)
             labels[place] = raw[place].argmax(axis=1)
     weight = np.exp(raw - raw.max(axis=1, keepdims=True))
     return Predictions(weight / weight.sum(axis=1, keepdims=True), facts, checkpoints)
@@ -186,7 +186,7 @@ def _importances(share: np.ndarray, names: list[str]) -> dict[str, Any]:
     """Return the table of all features by their `share` (d,) of the gain; equal ones keep the order of the columns."""
     order = np.argsort(-share, kind="stable")
     rows = [[names[i], float(share[i])] for i in order]
-    return {"columns": ["Feature", "Share of gain"], "rows": rows, "top": TOP}
+    return {"columns": ["Feature", "Share of gain"], "rows": rows, "top": SHOWN_FEATURES}
 
 
 @hookimpl

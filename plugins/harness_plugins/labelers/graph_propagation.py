@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from harness import On, Predictions, Task, graph, hookimpl
-from harness_plugins.labelers.label_spreading import answers, check_spreading, once
+from harness_plugins.labelers.label_spreading import check_spreading, deduplicate, read_answers
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -38,7 +38,7 @@ class GraphPropagation:
         return [(self.on, self.neighbors - 1, "all")]
 
     def label(self, task: Task) -> Predictions:
-        known = once(task)
+        known = deduplicate(task)
         S = weights(graph(known, self.on, self.neighbors - 1))  # (N', N'), the labelled rows first
         labels = np.zeros((S.shape[0], task.n_classes))
         labels[np.arange(len(known.y)), known.y] = 1
@@ -47,7 +47,7 @@ class GraphPropagation:
             before, steps = mass, steps + 1
             mass = self.alpha * (S @ before) + (1 - self.alpha) * labels  # a label is never wholly washed away
             converged = bool(np.abs(mass - before).sum() < self.tolerance)
-        proba, cut_off = answers(task, known, mass)
+        proba, cut_off = read_answers(task, known, mass)
         return Predictions(proba, {"iterations": steps, "converged": converged, "cut_off": cut_off})
 
 

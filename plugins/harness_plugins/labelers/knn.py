@@ -7,7 +7,7 @@ import numpy as np
 
 from harness import On, Predictions, Task, hookimpl, neighbors
 
-ROWS = 1_024  # rows that vote at a time: their weights stay in the processor's cache
+VOTING_ROWS = 1_024  # rows that vote at a time: their weights stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class KNN:
         similarity, index = neighbors(task, self.on, self.k)  # (m, k), (m, k)
         proba = np.empty((len(similarity), task.n_classes))
         confidence = np.empty(len(similarity))
-        for start in range(0, len(similarity), ROWS):
-            here = slice(start, start + ROWS)
+        for start in range(0, len(similarity), VOTING_ROWS):
+            here = slice(start, start + VOTING_ROWS)
             weight = self._weight(similarity[here].astype(np.float64))  # (rows, k), rows sum to 1
             y = task.y[index[here]]  # (rows, k)
             if self.mode == "regression":

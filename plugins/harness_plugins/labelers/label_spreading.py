@@ -11,7 +11,7 @@ import numpy as np
 
 from harness import NotApplicable, On, Predictions, Task, hookimpl, learning_from
 
-MOST_ROWS = 50_000  # its search takes the square of the rows: minutes from here on
+MAX_ROWS = 50_000  # its search takes the square of the rows: minutes from here on
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class LabelSpreading:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.semi_supervised import LabelSpreading as Spreading
 
-        known = once(task)
+        known = deduplicate(task)
         rows = len(known.labelled) + len(known.to_label)
-        if rows > MOST_ROWS:
-            raise NotApplicable(f"{rows:,} rows are more than {MOST_ROWS:,}: use graph_propagation instead")
+        if rows > MAX_ROWS:
+            raise NotApplicable(f"{rows:,} rows are more than {MAX_ROWS:,}: use graph_propagation instead")
         X = np.concatenate(known.matrix(self.on))  # (n' + m', d)
         components = min(self.pca, rows - 1, X.shape[1])
         if components > 0:
@@ -52,7 +52,7 @@ class LabelSpreading:
             model.fit(X, y)
         mass = np.zeros((rows, task.n_classes))
         mass[:, model.classes_] = model.label_distributions_
-        proba, cut_off = answers(task, known, mass)
+        proba, cut_off = read_answers(task, known, mass)
         facts = {
             "components": components if components > 0 else None,
             "iterations": int(model.n_iter_),
@@ -70,7 +70,7 @@ def check_spreading(neighbors: int, alpha: float) -> None:
         raise ValueError(f"alpha must be in (0, 1), got {alpha}")
 
 
-def once(task: Task) -> Task:
+def deduplicate(task: Task) -> Task:
     """Return the task with every row number once, in order: n' labelled rows and m' without a label.
 
     Copies of one row would be each other's nearest neighbours and shut the others out. Where they differ, the
@@ -83,13 +83,13 @@ def once(task: Task) -> Task:
     return replace(single, to_label=np.setdiff1d(task.to_label, rows), spare=np.setdiff1d(task.spare, rows))
 
 
-def answers(task: Task, known: Task, mass: np.ndarray) -> tuple[np.ndarray, int]:
+def read_answers(task: Task, unique: Task, mass: np.ndarray) -> tuple[np.ndarray, int]:
     """Return (m, C) probabilities for ``task.to_label``, and how many of those rows no label has reached.
 
-    `mass` (n' + m' or more, C) is what arrived at the rows of `known`, the labelled ones first. A row cut off from
+    `mass` (n' + m' or more, C) is what arrived at the rows of `unique`, the labelled ones first. A row cut off from
     every label takes the class shares of the labelled rows.
     """
-    rows = np.concatenate([known.labelled, known.to_label])
+    rows = np.concatenate([unique.labelled, unique.to_label])
     order = np.argsort(rows)
     mine = mass[order[np.searchsorted(rows[order], task.to_label)]]  # (m, C)
     total = mine.sum(axis=1, keepdims=True)  # (m, 1)

@@ -18,8 +18,8 @@ import numpy as np
 from harness import On, Task, hookimpl
 
 PACKAGES = ("sklearn", "lightgbm", "xgboost", "catboost")
-HIDDEN = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
-CHUNK = 16_384  # rows answered at a time: some models hold several float64 copies of what they answer for
+HIDDEN_MODULES = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
+PREDICTED_ROWS = 16_384  # rows answered at a time: some models hold several float64 copies of what they answer for
 
 # Left to itself LightGBM takes every core whatever the harness allows, and chooses its layout by timing; CatBoost takes
 # every core, and writes files and progress.
@@ -63,7 +63,7 @@ class SklearnModel:
         if "random_state" in _parameters(model) and "random_state" not in self.parameters:
             model.set_params(random_state=task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
         model.fit(*task.matrix(self.on, task.labelled), y)  # (n, d), (n,)
-        for place, part in task.parts(self.on, task.to_label, CHUNK):
+        for place, part in task.parts(self.on, task.to_label, PREDICTED_ROWS):
             proba[place, seen[model.classes_]] = model.predict_proba(part)
         return proba
 
@@ -107,7 +107,7 @@ def _find(path: str) -> Any:
         raise ValueError(f"model must be an import path such as sklearn.naive_bayes.GaussianNB, got {path!r}")
     if modules[0] not in PACKAGES:
         raise ValueError(f"model must come from {', '.join(PACKAGES)}, got {path!r}")
-    if any(part.startswith("_") or part in HIDDEN for part in (*modules, name)):
+    if any(part.startswith("_") or part in HIDDEN_MODULES for part in (*modules, name)):
         raise ValueError(f"model must have a public path, got {path!r}")
     module = _module(modules, path)
     found = vars(module).get(name)

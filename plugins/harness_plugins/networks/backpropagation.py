@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-from harness_plugins.networks.fused_mlp import CHUNK, Perceptron, stages_of
+from harness_plugins.networks.fused_mlp import PREDICTED_ROWS, Perceptron, stages_of
 from harness_plugins.networks.parameters import Objective
 
 
@@ -47,7 +47,7 @@ class Recorded:
     def outputs(self, X: Tensor) -> Tensor:
         self.network.eval()
         with torch.inference_mode():
-            return torch.cat([self._forward(part) for part in X.split(CHUNK)])
+            return torch.cat([self._forward(part) for part in X.split(PREDICTED_ROWS)])
 
     def _forward(self, inputs: Tensor) -> Tensor:
         with torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype != torch.float32):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import Dropout, Linear, Module, Parameter, ReLU, Sequential
 
-from harness_plugins.networks.layers import LIMIT, kept
+from harness_plugins.networks.layers import MAX_DROPOUT, keep_mask
 from harness_plugins.networks.parameters import Objective
 
-CHUNK = 8_192  # rows answered at a time
+PREDICTED_ROWS = 8_192  # rows answered at a time
 
 
 class Stage(NamedTuple):
@@ -34,7 +34,7 @@ def stages_of(network: Module) -> list[Stage] | None:
         if type(layer) is ReLU and checkpoints and not rectified:
             rectified = True
         elif type(layer) is Dropout and ready:
-            rate = min(layer.p, LIMIT)
+            rate = min(layer.p, MAX_DROPOUT)
         elif type(layer) is Linear and layer.bias is not None and (rectified or not checkpoints):
             checkpoints.append(Stage(layer, rectified, rate))
             rectified, rate = False, 0.0
@@ -86,7 +86,7 @@ class Perceptron:
     def outputs(self, X: Tensor) -> Tensor:
         self._take_over(training=False)
         answers = []
-        for x in X.split(CHUNK):
+        for x in X.split(PREDICTED_ROWS):
             for checkpoint, (weight, bias) in zip(self.stages, self.used_views, strict=True):
                 x = torch.addmm(bias, x.relu_() if checkpoint.rectified else x, weight.T)
             answers.append(x.float())
@@ -113,7 +113,7 @@ class Perceptron:
         return x.float()
 
     def _kept(self, shape: torch.Size, rate: float) -> Tensor:
-        return kept(shape, rate, self.chance.random(), self.dtype, self.fate)
+        return keep_mask(shape, rate, self.chance.random(), self.dtype, self.fate)
 
     @torch.no_grad()
     def _backward(self, slope: Tensor) -> None:

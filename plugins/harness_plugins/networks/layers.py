@@ -5,19 +5,21 @@ from math import prod
 import torch
 from torch.nn import GELU, LayerNorm, Linear, Module, Parameter, Sequential
 
-BYTE = 256  # values of the random byte that decides whether a number is dropped
-LIMIT = 1 - 1 / BYTE  # the highest rate of a dropout: a higher one counts as this
+BYTE_VALUES = 256  # values of the random byte that decides whether a number is dropped
+MAX_DROPOUT = 1 - 1 / BYTE_VALUES  # the highest rate of a dropout: a higher one counts as this
 
 
-def kept(shape: torch.Size, rate: float, chance: float, dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
+def keep_mask(
+    shape: torch.Size, rate: float, chance: float, dtype: torch.dtype, generator: torch.Generator
+) -> torch.Tensor:
     """Return a tensor of 0 for what is dropped and 1 for what is kept: a random byte each, eight to a draw.
 
     256 * rate is rarely whole: the `chance`, uniform in [0, 1), chooses between its two neighbours, so that the rate,
-    at most LIMIT, is met on average.
+    at most MAX_DROPOUT, is met on average.
     """
     words = torch.empty(-(-prod(shape) // 8), dtype=torch.int64, device=generator.device)
     fate = words.random_(-(2**63), None, generator=generator).view(torch.uint8)[: prod(shape)].view(shape)
-    return torch.ge(fate, int(BYTE * rate + chance), out=torch.empty_like(fate, dtype=dtype))
+    return torch.ge(fate, int(BYTE_VALUES * rate + chance), out=torch.empty_like(fate, dtype=dtype))
 
 
 class Dropout(torch.nn.Dropout):
@@ -26,11 +28,11 @@ class Dropout(torch.nn.Dropout):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
             return x
-        rate = min(self.p, LIMIT)
+        rate = min(self.p, MAX_DROPOUT)
         generator = torch.default_generator
         if x.is_cuda:
             generator = torch.cuda.default_generators[x.device.index]
-        return x * kept(x.shape, rate, torch.rand(()).item(), x.dtype, generator) * (1 / (1 - rate))
+        return x * keep_mask(x.shape, rate, torch.rand(()).item(), x.dtype, generator) * (1 / (1 - rate))
 
 
 class Residual(Sequential):

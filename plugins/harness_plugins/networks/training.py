@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness_plugins.networks.backpropagation import Passes
 
-CHUNK = 8_192  # rows answered at a time
+PREDICTED_ROWS = 8_192  # rows answered at a time
 PRELOAD = ("torch", "torch._dynamo")  # an optimiser's first step imports the second: a second for every cell
 
 
@@ -110,7 +110,7 @@ def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.devi
 
     d = sum(block.array.shape[1] for block in task.chosen(recipe.on))
     X = torch.empty(len(rows), d, dtype=dtype, device=device)
-    for place, part in task.parts(recipe.on, rows, CHUNK):
+    for place, part in task.parts(recipe.on, rows, PREDICTED_ROWS):
         X[place] = torch.from_numpy(part)
     return X
 
@@ -122,6 +122,6 @@ def answer(network: "Module", task: Task, recipe: Training, device: "torch.devic
     network.eval()
     proba = np.empty((len(task.to_label), task.n_classes), np.float32)
     with torch.inference_mode():
-        for place, part in task.parts(recipe.on, task.to_label, CHUNK):
+        for place, part in task.parts(recipe.on, task.to_label, PREDICTED_ROWS):
             proba[place] = recipe.probabilities(network(torch.from_numpy(part).to(device))).cpu().numpy()
     return proba

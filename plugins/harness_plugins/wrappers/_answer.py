@@ -13,7 +13,7 @@ def answer(labeler: Labeler, task: Task) -> Predictions:
     return result if isinstance(result, Predictions) else Predictions(result)
 
 
-def last_word(labeler: Labeler, task: Task) -> Predictions:
+def answer_without_checkpoints(labeler: Labeler, task: Task) -> Predictions:
     """Return a labeler's answer alone, for a wrapper that hands in checkpoints of its own: the base makes none."""
     return answer(labeler, replace(task, checkpoints=False))
 

@@ -11,8 +11,8 @@ import numpy as np
 from harness import Labeler, Predictions, Task, holdout, hookimpl, out_of_fold
 from harness_plugins.wrappers._answer import answer, with_facts
 
-SMALLEST = 1e-7  # a smaller probability counts as this much, as in the log loss of the board
-HOTTEST = 20.0  # temperatures from 1/20 to 20 are tried
+MIN_PROBABILITY = 1e-7  # a smaller probability counts as this much, as in the log loss of the board
+MAX_TEMPERATURE = 20.0  # temperatures from 1/20 to 20 are tried
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Calibrated:
     def label(self, task: Task) -> Predictions:
         facts = self._fit(task)
         base = answer(self.base, task)
-        return with_facts(replace(base, proba=scaled(base.proba, facts["temperature"])), facts)
+        return with_facts(replace(base, proba=apply_temperature(base.proba, facts["temperature"])), facts)
 
     def _fit(self, task: Task) -> dict[str, Any]:
         if not holdout(task, 0.5).any():  # nothing can be held apart, so nothing is known of the base's honesty
@@ -57,14 +57,14 @@ def fit(proba: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     def loss(log_temperature: float) -> float:
         return float(-log_softmax(log_p / np.exp(log_temperature), axis=1)[rows, y].mean())
 
-    before, widest = loss(0.0), np.log(HOTTEST)
+    before, widest = loss(0.0), np.log(MAX_TEMPERATURE)
     best = minimize_scalar(loss, bounds=(-widest, widest), method="bounded")
     if best.fun >= before:
         return before, 1.0, before
     return before, float(np.exp(best.x)), float(best.fun)
 
 
-def scaled(proba: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(proba: np.ndarray, temperature: float) -> np.ndarray:
     """Return softmax(log p / T) of (m, C) probabilities, float32, with their argmax."""
     from scipy.special import softmax
 
@@ -77,7 +77,7 @@ def scaled(proba: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _log(proba: np.ndarray) -> np.ndarray:
-    return np.log(np.clip(proba.astype(np.float64), SMALLEST, 1.0))
+    return np.log(np.clip(proba.astype(np.float64), MIN_PROBABILITY, 1.0))
 
 
 @hookimpl

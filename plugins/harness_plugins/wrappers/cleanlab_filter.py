@@ -53,7 +53,7 @@ class Cleanlab:
         given = np.searchsorted(present, task.y)  # (n,) 0..K-1
         flagged = issues(given, proba, self.filter_by)  # (n,)
         if self.do == "remove":
-            kept = ~flagged | last_ones(given, proba, flagged)
+            kept = ~flagged | class_keepers(given, proba, flagged)
             rows, y = task.labelled[kept], task.y[kept]
         else:
             rows, y = task.labelled, np.where(flagged, present[proba.argmax(axis=1)], task.y)
@@ -87,7 +87,7 @@ def issues(given: np.ndarray, proba: np.ndarray, filter_by: FilterBy) -> np.ndar
         return find_label_issues(given, proba, filter_by=filter_by, n_jobs=1)  # 1: it would start processes
 
 
-def last_ones(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+def class_keepers(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> np.ndarray:
     """Return a (n,) mask with one row of each class that is flagged as a whole: the most confident, then the first."""
     mask = np.zeros(len(given), np.bool_)
     for c in np.setdiff1d(given, given[~flagged]):

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from harness import Labeler, On, Predictions, Task, fold, holdout, hookimpl
-from harness_plugins.wrappers._answer import answer, last_word
+from harness_plugins.wrappers._answer import answer, answer_without_checkpoints
 
-STEPS = range(11)
+WEIGHT_STEPS = range(11)
 """Tenths: alpha 0.0, 0.1 .. 1.0 is the weight of the first of two members, 1 - alpha that of the second."""
 
 
@@ -48,7 +48,7 @@ class Ensemble:
 
     def label(self, task: Task) -> Predictions:
         weights, facts = self._weights(task)
-        answers = [last_word(member, task) for member in self.members]
+        answers = [answer_without_checkpoints(member, task) for member in self.members]
         probas = [each.proba for each in answers]  # each (m, C)
         labels = [labels_of(proba) for proba in probas]  # each (m,)
         return Predictions(
@@ -86,14 +86,14 @@ class Ensemble:
         order = np.argsort(inner.to_label)  # a repeated row is asked about once, and counts as often as it is held
         place = order[np.searchsorted(inner.to_label, task.labelled[held], sorter=order)]
         probas = [answer(member, inner).proba[place] for member in self.members]
-        hits = [int((labels_of(mean(probas, _pair(step))) == task.y[held]).sum()) for step in STEPS]
-        step = max(STEPS, key=lambda step: (hits[step], -abs(step - 5), -step))
+        hits = [int((labels_of(mean(probas, _pair(step))) == task.y[held]).sum()) for step in WEIGHT_STEPS]
+        step = max(WEIGHT_STEPS, key=lambda step: (hits[step], -abs(step - 5), -step))
         return step, {"validation_rows": len(place), "validation_accuracy": hits[step] / len(place)}
 
 
 def sweep(probas: list[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the (m,) labels of every alpha between two members' (m, C) probabilities."""
-    return {f"alpha {_pair(step)[0]:.1f}": labels_of(mean(probas, _pair(step))) for step in STEPS}
+    return {f"alpha {_pair(step)[0]:.1f}": labels_of(mean(probas, _pair(step))) for step in WEIGHT_STEPS}
 
 
 def mean(probas: Iterable[np.ndarray], weights: Iterable[float]) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from harness import Block, Labeler, On, Predictions, Task, hookimpl
 from harness_plugins.wrappers._answer import answer
 
-CHUNK = 16_384  # rows transformed at a time
+TRANSFORMED_ROWS = 16_384  # rows transformed at a time
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,16 @@ class Rescaled:
 
     def label(self, task: Task) -> Predictions:
         names = (self.on,) if isinstance(self.on, str) else self.on
-        made = {name: self._made(block, task.labelled) for name, block in zip(names, task.chosen(self.on), strict=True)}
+        made = {
+            name: self._rescale(block, task.labelled) for name, block in zip(names, task.chosen(self.on), strict=True)
+        }
         return answer(self.base, replace(task, blocks={**task.blocks, **made}))
 
-    def _made(self, block: Block, labelled: np.ndarray) -> Block:
+    def _rescale(self, block: Block, labelled: np.ndarray) -> Block:
         scaler = self._scaler(np.asarray(block.array[labelled], np.float64))
         parts = [
-            self.factor * scaler.transform(block.array[start : start + CHUNK])
-            for start in range(0, len(block.array), CHUNK)
+            self.factor * scaler.transform(block.array[start : start + TRANSFORMED_ROWS])
+            for start in range(0, len(block.array), TRANSFORMED_ROWS)
         ]
         return Block(np.concatenate(parts).astype(np.float32), "embedding")  # the base is not to scale it again
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness import Labeler, Predictions, Task, hookimpl, learning_from
-from harness_plugins.wrappers._answer import last_word
+from harness_plugins.wrappers._answer import answer_without_checkpoints
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SelfTraining:
         adopted = np.zeros(len(task.to_label), np.bool_)  # (m,)
         learned, checkpoints, masks, sizes = task, {}, {}, []
         for number in range(self.rounds + 1):
-            base = last_word(self.base, learned)
+            base = answer_without_checkpoints(self.base, learned)
             proba = base.proba.astype(np.float32)  # (m, C) as it is stored; and 9 of 10 equal votes do reach 0.9
             predicted = proba.argmax(axis=1)  # (m,)
             checkpoints[f"round {number}"] = predicted.astype(np.uint8)
