@@ -37,7 +37,7 @@ np.save("index.npy", index.astype(np.int32))
 Path("list.json").write_text("{}")
 listed = Listed(os.getcwd(), max(KS), question([block], task.labelled, task.to_label))
 from dataclasses import replace
-given = replace(task, listed={("x",): listed})
+given = replace(task, precomputed={("x",): listed})
 found = time.perf_counter() - began
 labels = []
 for k, (weights, value), mode in product(KS, WEIGHTS, MODES):

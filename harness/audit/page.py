@@ -63,7 +63,8 @@ def _data(audit: Audit) -> Iterator[str]:
     if audit.duplicates:
         yield _shown_table(audit.duplicates)
         yield (
-            f"Test rows that a train row shows already; near: a cosine above {NEAR_DUPLICATE_COSINE:g}. In brackets the test rows that "
+            f"Test rows that a train row shows already; near: a cosine above {NEAR_DUPLICATE_COSINE:g}. "
+            "In brackets the test rows that "
             "were searched, where they are not all."
         )
     if audit.shifts:

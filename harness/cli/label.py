@@ -224,7 +224,8 @@ def _print_summary(talk: Any, account: Any, out: Path) -> None:
             who = f"label {c}: " if label_options.by_class else ""
             if each.confidence is None:
                 talk.line(
-                    f"{who}accuracy {label_options.target:g} cannot be reached: at most {each.bound:.4f} can be promised"
+                    f"{who}accuracy {label_options.target:g} cannot be reached: at most {each.bound:.4f} "
+                    "can be promised"
                 )
             else:
                 talk.line(f"{who}accuracy over {each.bound:.4f} from confidence {each.confidence:.4f} on")

@@ -228,7 +228,8 @@ class _ColumnReader:
             return np.zeros(self.size, np.int64), known
         if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             raise DataError(
-                f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are {array.type}; convert them"
+                f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are "
+                f"{array.type}; convert them"
             )
         values = np.where(known, _numbers(array), 0)
         allowed = f"labels are whole numbers from 0 to {classes - 1}"

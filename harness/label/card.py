@@ -139,7 +139,8 @@ def _how_measured(account: Account) -> str:
     q = account.quality
     compared = (
         "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
-        f"are (temperature {account.postprocessor.temperature:.3f}), and by what it differs from them on {q.panel:,} rows the "
+        f"are (temperature {account.postprocessor.temperature:.3f}), and by what it differs from them on "
+        f"{q.panel:,} rows the "
         "numbers are shifted; the part of the spread between trainings that this does not explain "
         f"({q.unexplained:.0%}) widens the intervals. "
         if q.panel

@@ -37,7 +37,8 @@ def card_section(growth: Growth) -> Iterable[str]:
     rows = [[f"{point.labels:,}", mean_std(point.accuracy)] for point in growth.points]
     yield format_table(["Labels", "Accuracy"], rows, left=())
     yield (
-        f"**{_sentence(summary_line(growth))}** The law through these sizes is error = a n^-b + c (Hestness et al. 2017); it "
+        f"**{_sentence(summary_line(growth))}** The law through these sizes is error = a n^-b + c "
+        "(Hestness et al. 2017); it "
         "holds for labels that are drawn at random from the pool. The folds share most of their rows (Bengio and "
         "Grandvalet 2004), so an interval from them is a rough one."
     )

@@ -30,7 +30,8 @@ def assign_folds(dataset: Dataset, folds: int) -> Numbers:
         order = rng.permutation(units)
     if min(units, folds) < 2:
         raise DataError(
-            f"{dataset.table.display_name}: {n} labelled rows in {units} groups cannot be dealt to two folds; label more"
+            f"{dataset.table.display_name}: {n} labelled rows in {units} groups cannot be dealt to two "
+            "folds; label more"
         )
     fold = np.empty(units, np.int64)
     fold[order] = np.arange(units) % min(folds, units)
@@ -45,7 +46,8 @@ def learning_curve_splits(dataset: Dataset, train: Rows, queries: Rows, fold: in
     if len({len(train), *map(len, parts)}) <= len(parts):
         units = "" if unit is None else f" in {len(np.unique(unit)):,} groups"
         raise DataError(
-            f"{dataset.table.display_name}: --labels-for trains on parts of a fold's labels, and {len(train):,} labelled "
+            f"{dataset.table.display_name}: --labels-for trains on parts of a fold's labels, and "
+            f"{len(train):,} labelled "
             f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
         )
     for share, part in zip(learning_curve.TRAIN_SHARES, parts, strict=True):

@@ -61,7 +61,8 @@ def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) 
             if field.name in (*data.hidden, *data.raters):
                 continue  # new rows have no labels
             raise DataError(
-                f"{new.display_name}: no column {field.name!r}, which the suite reads{did_you_mean(field.name, here.names)}"
+                f"{new.display_name}: no column {field.name!r}, which the suite "
+                f"reads{did_you_mean(field.name, here.names)}"
             )
         theirs, ours = (_storage_type(kind) for kind in (here.field(field.name).type, field.type))
         if pa.types.is_null(theirs):
@@ -73,7 +74,8 @@ def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) 
         mine, other = _width(new, field.name, theirs), _width(old, field.name, ours)
         if mine is not None and other is not None and mine != other:
             raise DataError(
-                f"{new.display_name}: column {field.name!r} holds vectors of {mine} numbers, in {old.display_name} they have {other}"
+                f"{new.display_name}: column {field.name!r} holds vectors of {mine} numbers, in "
+                f"{old.display_name} they have {other}"
             )
 
 
@@ -117,7 +119,8 @@ def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Any) -
     twice = pc.filter(pc.value_counts(theirs).field(0), pc.greater(pc.value_counts(theirs).field(1), 1))
     if len(twice):
         raise DataError(
-            f"{new.display_name}: column {name!r}: {len(twice)} ids come more than once ({first_few(twice.to_pylist())})"
+            f"{new.display_name}: column {name!r}: {len(twice)} ids come more than once "
+            f"({first_few(twice.to_pylist())})"
         )
     both = theirs.filter(pc.is_in(theirs, ids[0].filter(pa.array(labelled)).combine_chunks()))
     if len(both):

@@ -164,7 +164,10 @@ def measure_growth(label_run: LabelRun, found: OutOfFold, target: float) -> lear
     for cell in label_run.curve_cells:
         if not run.store.has(cell.key):
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
-            why = f"{cell.evaluation} ({len(cell.evaluation.split.train):,} labels) {failure['status']}: {failure['reason']}"
+            why = (
+                f"{cell.evaluation} ({len(cell.evaluation.split.train):,} labels) {failure['status']}: "
+                f"{failure['reason']}"
+            )
             return learning_curve.Growth(target, len(dataset.labelled), why=why)
     _, *folds = label_run.cells
     sizes = len(learning_curve.TRAIN_SHARES)
@@ -192,7 +195,8 @@ def _check_trainable(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
     target = " + ".join(suite.data.hidden)
     if len(unlabelled) == 0:
         raise DataError(
-            f"{dataset.table.display_name}: column {target}: all {len(dataset):,} rows have a label; those to label have null"
+            f"{dataset.table.display_name}: column {target}: all {len(dataset):,} rows have a label; "
+            "those to label have null"
         )
 
 

@@ -148,16 +148,16 @@ def standing_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
     """Yield where each labeler stands; those without a rank have nothing but their name."""
     for leaderboard in leaderboards:
         for row in leaderboard.rows:
-            row: Row = {"comparison": leaderboard.title, "labeler": row.title, "rank": row.rank}
+            record: Row = {"comparison": leaderboard.title, "labeler": row.title, "rank": row.rank}
             standing = row.standing
             names = ("rank_low", "rank_high", "leading", "value", "low", "high")
             low, high = (standing.interval if standing else None) or (None, None)
-            told = (standing.low, standing.high, standing.leading, standing.value, low, high) if standing else ()
-            row |= dict(zip(names, told or (None,) * len(names), strict=True))
+            values = (standing.low, standing.high, standing.leading, standing.value, low, high) if standing else ()
+            record |= dict(zip(names, values or (None,) * len(names), strict=True))
             against = standing.against if standing else None
             ends = against.interval if against else (None, None)
-            row |= {"difference": against.value if against else row.difference}
-            yield row | {"difference_low": ends[0], "difference_high": ends[1]}
+            record |= {"difference": against.value if against else row.difference}
+            yield record | {"difference_low": ends[0], "difference_high": ends[1]}
 
 
 def pair_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:

@@ -216,7 +216,7 @@ def _comparison(
         "figures": [_figure(run, figure) for figure in plots.confidence_figures(run_profile, leaderboard.title, place)],
         **{name: tables.get(name) for name in ("confidence", "coverage", "reliability")},
         "confusions": [
-            replace(to_html(table), sortable=False, twin="", labeler=printable(table.title)) for table in matrices
+            replace(to_html(table), sortable=False, csv_file="", labeler=printable(table.title)) for table in matrices
         ],
         "more": [tables[name] for name in ("settings", "shared_errors", "ensemble", "costs") if name in tables],
     }

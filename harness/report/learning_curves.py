@@ -42,7 +42,8 @@ def fits_table(run_profile: RunProfile) -> Table:
     notes = (
         "error = a · labels^-b + c, the error being 1 - accuracy, 1 - macro-F1, or the MAE; c is what no number of "
         "labels goes below. Intervals are 95 %, over the seeds.",
-        f"No number is given beyond the fitted asymptote, nor beyond {MAX_EXTRAPOLATION:.0f} times the largest train set.",
+        f"No number is given beyond the fitted asymptote, nor beyond {MAX_EXTRAPOLATION:.0f} times the "
+        "largest train set.",
     )
     return Table("fits", "Fitted curves", columns(names), tuple(rows), notes=notes)
 

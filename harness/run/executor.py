@@ -97,7 +97,7 @@ def _start(
     listed, graphs = (
         {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
     )
-    task = replace(task, listed=listed, graphs=graphs)
+    task = replace(task, precomputed=listed, precomputed_graphs=graphs)
     return processes.start(label_in_worker, (spec.to_spec(labeler), references, task, engine), folder.absolute())
 
 

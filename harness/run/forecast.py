@@ -102,11 +102,16 @@ def _misfits(
             yield f"{name}: takes about {seconds:,.0f} s, a cell may take {limits.timeout:,.0f} s"
     for part in parts:
         if (part.estimate.memory or 0) > limits.memory:
-            yield f"{part.kind} {part.name}: needs about {format_gib(part.estimate.memory or 0)}, may use {format_gib(limits.memory)}"
+            yield (
+                f"{part.kind} {part.name}: needs about {format_gib(part.estimate.memory or 0)}, may "
+                f"use {format_gib(limits.memory)}"
+            )
     needs = sorted((each.memory or 0 for each in cells.values()), reverse=True)[: run.options.jobs]
     if len(needs) > 1 and sum(needs) > run.options.memory_budget:
         have = format_gib(machine_memory())
-        yield f"{len(needs)} cells at once: about {format_gib(sum(needs))} of {have}; fewer will run while the largest do"
+        yield (
+            f"{len(needs)} cells at once: about {format_gib(sum(needs))} of {have}; fewer will run while the largest do"
+        )
     disk, free = answers + sum(part.disk or 0 for part in parts), _free(run.cache)
     if disk > free:
         yield f"disk: needs about {format_gib(disk)}, {format_gib(free)} are free"

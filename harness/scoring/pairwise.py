@@ -203,7 +203,9 @@ def _side_by_side(
         for side, cell_result in zip(("second", "first"), reversed(pair), strict=True):
             candidate = replace(cell_result.cell.candidate, title=side)
             endings.append(
-                replace(cell_result, cell=replace(cell_result.cell, candidate=candidate, cut=pair[0].cell.evaluation))
+                replace(
+                    cell_result, cell=replace(cell_result.cell, candidate=candidate, evaluation=pair[0].cell.evaluation)
+                )
             )
     return endings, answer_source(runs)
 

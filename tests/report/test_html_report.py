@@ -18,7 +18,7 @@ from harness.errors import printable
 from harness.report import html_report, svg
 from harness.report import tables as report_tables
 from harness.report.html_report import as_json
-from harness.report.index import index_files as index_files
+from harness.report.index import index_files
 from harness.report.svg import Figure, Panel, Series
 from harness.report.tables import Column, IntervalCell, Table
 from harness.scoring.leaderboard import MeanStd

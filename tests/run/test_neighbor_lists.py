@@ -137,7 +137,7 @@ def test_the_graph_of_other_rows_is_not_taken(tmp_path):
     block = Block.open(str(tmp_path / "x.npy"), "embedding", key="x")
     listed = PrecomputedNeighbors(str(tmp_path), 3, fingerprint([block], np.empty(0, np.int64), np.arange(60)))
     task = Task({"x": block}, np.arange(20), np.zeros(20, int), np.arange(40, 60), 2, spare=np.arange(20, 40))
-    given = replace(task, graphs={("x",): listed})
+    given = replace(task, precomputed_graphs={("x",): listed})
     assert (graph(given, "x", 2).diagonal() > 0).all()  # it is believed for what it is of
     assert (graph(replace(given, labelled=np.arange(20, 40), spare=np.arange(20)), "x", 3).diagonal() > 0).all()
     for other in (
@@ -189,14 +189,14 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
     np.save(tmp_path / "index.npy", wrong.astype(np.int32))
     (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
     listed = PrecomputedNeighbors(str(tmp_path), 5, fingerprint([block], task.labelled, task.to_label))
-    given = replace(task, listed={("x",): listed})
+    given = replace(task, precomputed={("x",): listed})
     assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
     for other in (
         replace(given, labelled=np.arange(1, 41)),
         replace(given, to_label=np.arange(40, 59)),
         replace(given, blocks={"x": Block(X, "embedding")}),
     ):
-        expected = neighbors(replace(other, listed={}), "x", 5)
+        expected = neighbors(replace(other, precomputed={}), "x", 5)
         np.testing.assert_array_equal(neighbors(other, "x", 5)[1], expected[1])
     np.testing.assert_array_equal(neighbors(given, "x", 6)[1][:, :5], index)  # too short a list
 

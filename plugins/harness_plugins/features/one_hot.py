@@ -57,7 +57,8 @@ def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
     distinct = pc.unique(values).to_pylist()
     if len(distinct) > MAX_CATEGORIES:
         raise DataError(
-            f"{items.path}: column {column!r} has {len(distinct):,} distinct values, one-hot takes at most {MAX_CATEGORIES:,}; "
+            f"{items.path}: column {column!r} has {len(distinct):,} distinct values, one-hot takes at "
+            f"most {MAX_CATEGORIES:,}; "
             "group them, or leave the column out"
         )
     known = sorted(value for value in distinct if value is not None)
