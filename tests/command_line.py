@@ -1,5 +1,6 @@
 """What the end-to-end tests share: small data, a suite about them, one-off plugins, and the real command line."""
 
+import atexit
 import csv
 import json
 import os
@@ -7,11 +8,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import cache
 
 import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.warm import Warm
 
 COMMAND = (sys.executable, "-m", "harness.cli")
 PATIENCE = 180  # seconds a command may take on a machine that does much else
@@ -90,8 +93,22 @@ def write_labelers(file, **bodies):
     return file
 
 
-def harness(*arguments, cwd, env=None):
-    """Run a command to its end, without a terminal; returns the CompletedProcess with its text."""
+@cache
+def warm():
+    """Return the command line that all tests of this process share."""
+    server = Warm()
+    atexit.register(server.close)
+    return server
+
+
+def harness(*arguments, cwd, env=None, patience=PATIENCE):
+    """Run a command to its end, without a terminal; returns the CompletedProcess with its text.
+
+    Variables that a program may read while it starts, `env`, need a start of Python; so does a test of what differs
+    from one start to the next, with an empty `env`.
+    """
+    if env is None and sys.platform == "linux":
+        return warm().run("harness.cli", *map(str, arguments), cwd=cwd, timeout=patience)
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
@@ -99,7 +116,7 @@ def harness(*arguments, cwd, env=None):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
     )
 
 

@@ -20,6 +20,7 @@ from harness.data.population import Population
 from harness.plugin import hookspecs
 from harness.suite import catalog, suite
 from harness.suite.collection import load_collection
+from tests.command_line import harness as harness_run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -28,11 +29,6 @@ PAGES = {page.name: page.read_text() for page in (ROOT / "docs").glob("*.md")}
 
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
-def harness_run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_the_readme_lists_every_plugin_under_its_kind() -> None:

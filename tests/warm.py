@@ -1,0 +1,125 @@
+"""A command line that is imported once: every command is a fork of this process, which has imported and run nothing.
+
+Each is a process of its own with its own folder, environment and exit code. It starts in 20 ms instead of 2 s.
+"""
+
+import array
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LIBRARIES = ("matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.optimize", "scipy.stats", "sklearn.base")
+PACKAGES = ("audit", "cli", "label", "report", "run", "scoring", "statistics", "suite")
+LONGEST = 1 << 20  # bytes of a request
+
+
+class Warm:
+    """A running server of commands, seen from the tests."""
+
+    def __init__(self):
+        self._end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, str(other.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[other.fileno()],
+            )
+
+    def run(self, command, *arguments, cwd, timeout):
+        """Run `python -m command arguments` to its end and return the CompletedProcess with its text."""
+        request = {"command": command, "arguments": arguments, "cwd": str(cwd), "environment": dict(os.environ)}
+        reply, far_end = socket.socketpair()
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, reply, far_end:
+            ends = array.array("i", [out.fileno(), err.fileno(), far_end.fileno()])
+            self._end.sendmsg([json.dumps(request).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)])
+            far_end.close()
+            reply.settimeout(timeout)
+            with reply.makefile() as lines:
+                pid = int(lines.readline())
+                try:
+                    code = int(lines.readline())
+                except TimeoutError:
+                    os.kill(pid, signal.SIGKILL)
+                    raise subprocess.TimeoutExpired([command, *arguments], timeout, _text(out), _text(err)) from None
+            return subprocess.CompletedProcess([command, *arguments], code, _text(out), _text(err))
+
+    def close(self):
+        """End the server."""
+        self._end.close()
+        self.process.wait()
+
+
+def _text(file):
+    file.seek(0)
+    return file.read().decode().replace("\r\n", "\n")
+
+
+def serve(channel):
+    """Answer requests until the tests end; returns in each fork the command that it shall run."""
+    gc.collect()
+    gc.freeze()  # a fork that collects garbage would copy every page
+    while True:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        message, ends, _, _ = socket.recv_fds(channel, LONGEST, 3)
+        if not message:
+            sys.exit()
+        if os.fork() == 0:  # one process more, that waits: commands may run at the same time
+            channel.close()
+            pid = os.fork()
+            if pid == 0:
+                return json.loads(message), ends
+            with socket.socket(fileno=ends[2]) as reply:
+                reply.sendall(f"{pid}\n".encode())
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with contextlib.suppress(OSError):  # nobody waits any more
+                    reply.sendall(f"{code}\n".encode())
+            os._exit(0)
+        for end in ends:
+            os.close(end)
+
+
+def become(request, ends):
+    """Make this process what the request asks for, up to the first line of its program."""
+    for end, standard in zip(ends, (1, 2), strict=False):
+        os.dup2(end, standard)
+    for end in ends:
+        os.close(end)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[0] = request["cwd"]
+    sys.argv = [request["command"], *request["arguments"]]
+
+
+def load():
+    """Import what commands import, up to the program itself, which is `__main__`."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for name in PACKAGES:
+        package = importlib.import_module(f"harness.{name}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+if __name__ == "__main__":
+    del sys.path[0]  # the folder of this file
+    sys.path.insert(0, str(Path.cwd()))
+    load()
+    with socket.socket(fileno=int(sys.argv[1])) as tests:
+        asked = serve(tests)
+    become(*asked)
+    runpy.run_module(asked[0]["command"], run_name="__main__", alter_sys=True)
