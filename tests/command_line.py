@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from tests.warm import Warm
 
 COMMAND = (sys.executable, "-m", "harness.cli")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,6 +23,8 @@ LOG_FILE = "log.txt"
 POLL_SECONDS = 0.25  # seconds between looks at a child's memory: each costs a walk through the process table
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
+
+_preloaded: dict[str, None] = {}  # what this process's server of children imports, in that order
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Processes:
         self.threads = threads
         self._context: Any = multiprocessing.get_context(method)
         if method == "forkserver":
-            self._context.set_forkserver_preload(list(preload))
+            _preload(self._context, preload)
         _set_numeric_environment(threads, device, crowded=threads * jobs > cores())
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
@@ -182,6 +184,18 @@ def _anonymous(process: psutil.Process) -> int:
             return 0
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return int(lines.get("RssAnon", "0 kB").split()[0]) * 1024
+
+
+def _preload(context: Any, modules: Iterable[str]) -> None:
+    """Have the server of children import `modules` too, besides earlier ones.
+
+    A server that runs without them ends, and the next child starts another: else every child would import them itself,
+    such as each network of a list of suites torch, in 3 s, where the first suite has no network.
+    """
+    if not _preloaded.keys() >= set(modules):
+        _preloaded.update(dict.fromkeys(modules))
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    context.set_forkserver_preload(list(_preloaded))
 
 
 def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:

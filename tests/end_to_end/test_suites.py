@@ -1,12 +1,11 @@
 """The project's own suites on the twin run from start to end, here on a small one."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.command_line import COMMAND
+from tests.command_line import harness
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--twin-rows", "3000", "--threads", "1", "--json")
@@ -14,8 +13,7 @@ SMALL = ("--twin-rows", "3000", "--threads", "1", "--json")
 
 def events(*arguments, cwd):
     """Run a command that must end well; returns its events."""
-    command = [*COMMAND, *map(str, arguments), *SMALL]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=800, check=False)
+    done = harness(*arguments, *SMALL, cwd=cwd, patience=800)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -8,6 +8,19 @@ from pathlib import Path
 
 import pytest
 
+TASKS = """
+from pathlib import Path
+from harness.utils.processes import Processes
+
+def main():
+    for modules in ((), ("colorsys",), ("cmd",)):
+        code = "import sys; print(*sorted({'colorsys', 'cmd'} & set(sys.modules)))"
+        processes = Processes(modules, 1)
+        processes.start(exec, (code,), Path.cwd()).process.join()
+
+if __name__ == "__main__":
+    main()
+"""
 SCRIPT = """
 import os, sys
 from pathlib import Path
@@ -48,3 +61,9 @@ def test_an_interrupt_of_the_whole_group_is_for_the_parent_alone(tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
     seen = dict(line.split(":\t", 1) for line in (tmp_path / "seen").read_text().splitlines() if ":\t" in line)
     assert int(seen["SigBlk"], 16) & 1 << signal.SIGINT - 1
+
+
+def test_a_child_has_what_this_and_earlier_processes_preload(tmp_path):
+    (tmp_path / "script.py").write_text(TASKS)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=120)
+    assert (tmp_path / "log.txt").read_text().splitlines() == ["", "colorsys", "cmd colorsys"]
