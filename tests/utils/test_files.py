@@ -1,6 +1,5 @@
 """A file is replaced at once, or stays as it was."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,17 +16,22 @@ def test_a_reader_never_sees_a_part(tmp_path):
         while not writing.done():
             assert file.read_text() in texts
         writing.result()
-    assert os.listdir(file.parent) == ["file.txt"]
+    assert [path.name for path in file.parent.iterdir()] == ["file.txt"]
 
 
 def test_what_fails_leaves_the_old_content_and_nothing_else(tmp_path):
     file = tmp_path / "file"
     replace_bytes(file, b"\x00old")
-    with pytest.raises(KeyboardInterrupt), replacing(file) as scratch:
-        scratch.write_text("half")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with replacing(file) as scratch:
+            scratch.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert file.read_bytes() == b"\x00old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_text_is_written_as_utf_8_with_its_own_line_ends(tmp_path):
