@@ -1,1 +1,1 @@
-"""The bundled plugins. They enter by the same door as everybody else's: entry points of the group ``harness``."""
+"""The bundled plugins, found by entry points of the group ``harness``."""

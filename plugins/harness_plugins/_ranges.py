@@ -1,8 +1,8 @@
-"""Which values a parameter may have: a helper of the labelers, not a plugin."""
+"""Check the ranges of a plugin's parameters."""
 
 
 def demand(parameters: object, *conditions: tuple[str, bool, str]) -> None:
-    """Raise a ValueError for the first (name, fits, wanted) whose parameter does not fit."""
-    for name, fits, wanted in conditions:
-        if not fits:
-            raise ValueError(f"{name} must be {wanted}, got {getattr(parameters, name)}")
+    """Raise ValueError for the first (name, is_met, requirement) that does not fit."""
+    for name, is_met, requirement in conditions:
+        if not is_met:
+            raise ValueError(f"{name} must be {requirement}, got {getattr(parameters, name)}")

@@ -1,4 +1,4 @@
-"""What the embedders of texts share: finding a checkpoint on this machine, and going through rows in fixed chunks."""
+"""Find checkpoints on this machine and embed rows in fixed chunks."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,9 @@ HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
 def pin(plugin: P) -> P:
-    """Return the plugin with its `revision` as the commit that this machine has; a folder is left as it is.
+    """Replace the plugin's `revision` by the local commit.
+
+    A folder is left as it is.
 
     Nothing is downloaded: raises DataError with the line that would fetch the model where it is not there.
     """
@@ -35,7 +37,7 @@ def pin(plugin: P) -> P:
 
 
 def folder_of(model: Path | str, revision: str) -> Path:
-    """Return the folder with the files of a checkpoint: the one given, or that of a hub name in the local cache."""
+    """Return the folder of a checkpoint: as given, or of a cached hub name."""
     if isinstance(model, Path):
         return model
     if not HUB_NAME.fullmatch(model):
@@ -59,7 +61,7 @@ def fetch_command(model: Path | str, revision: str) -> str:
 
 
 def load_checked(model: Path | str, revision: str, load: Callable[[str], T]) -> T:
-    """Return ``load(folder)``; what is wrong with the files there becomes a DataError of one line."""
+    """Return ``load(folder)``; raise DataError for bad files."""
     folder = folder_of(model, revision)
     try:
         return load(str(folder))
@@ -83,7 +85,9 @@ def device() -> str:
 def by_chunk(
     rows: Callable[[int], Iterator[T]], start: int, vectors: Callable[[int, list[T]], np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Yield (rows, d) arrays from row number `start` on, computed in chunks that begin at the multiples of CHUNK_ROWS.
+    """Yield (rows, d) arrays of fixed chunks from row `start` on.
+
+    Chunks begin at the multiples of CHUNK_ROWS.
 
     ``rows(at)`` yields the rows from number `at` on; ``vectors(at, chunk)`` embeds one chunk, whose first row has that
     number. A start in the middle of a chunk computes all of it again, so that wherever a run was stopped or cut into
@@ -97,7 +101,9 @@ def by_chunk(
 
 
 def by_length(lengths: Sequence[int], batch: int) -> Iterator[np.ndarray]:
-    """Yield the positions of a chunk's rows in batches, longest first: little padding, and what is too big shows early.
+    """Yield batches of positions of a chunk's rows, longest first.
+
+    So there is little padding, and what does not fit in memory shows early.
 
     >>> [positions.tolist() for positions in by_length([3, 9, 3, 5], 3)]
     [[1, 3, 0], [2]]
@@ -108,7 +114,7 @@ def by_length(lengths: Sequence[int], batch: int) -> Iterator[np.ndarray]:
 
 
 def pad_tokens(tokens: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]:
-    """Return (rows, longest) ids and their mask as int64 tensors, padded on the right.
+    """Pad ids on the right: int64 (rows, longest) ids and mask.
 
     On the right whatever the checkpoint's own habit: behind the text padding changes no position, and a causal model
     never sees it.
@@ -124,7 +130,10 @@ def pad_tokens(tokens: Sequence[Sequence[int]], padding: int) -> tuple[Any, Any]
 
 
 def pool_states(states: Any, mask: Any, how: Literal["last", "mean"]) -> Any:
-    """Return (rows, d) float32 of (rows, longest, d) states: the last token that is no padding, or their mean."""
+    """Pool (rows, longest, d) states to float32 (rows, d).
+
+    By the last token that is no padding, or by the mean.
+    """
     import torch
 
     states = states.float()

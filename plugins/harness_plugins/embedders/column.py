@@ -13,7 +13,10 @@ from harness import DataError, Items, hookimpl
 
 @dataclass(frozen=True)
 class Column:
-    """The vectors in `column`: lists, of fixed size or not, of floats or integers of any width, all of one length."""
+    """Vectors in the list column `column`, all of one length.
+
+    Lists may be of fixed size or not, of floats or of integers of any width.
+    """
 
     name: ClassVar[str] = "column"
 
@@ -51,8 +54,8 @@ class Column:
             raise DataError(f"{items.path}: column {self.column!r} must hold lists of numbers, holds {kind}")
         width = pc.list_value_length(batch)[0].as_py()
         if not width:
-            what = "a null" if width is None else "an empty list"
-            raise DataError(self._complaint(items, f"{what} where a vector should be", np.array([0])))
+            problem = "a null" if width is None else "an empty list"
+            raise DataError(self._complaint(items, f"{problem} where a vector should be", np.array([0])))
         return int(width)
 
     def _matrix(self, items: Items, batch: pa.Array, at: int, width: int) -> np.ndarray:
@@ -62,20 +65,20 @@ class Column:
         lengths = pc.list_value_length(batch).to_numpy()
         if (lengths != width).any():
             rows = at + np.flatnonzero(lengths != width)
-            what = f"vectors of another length than the first row's {width:,} ({lengths[rows[0] - at]:,})"
-            raise DataError(self._complaint(items, what, rows))
+            problem = f"vectors of another length than the first row's {width:,} ({lengths[rows[0] - at]:,})"
+            raise DataError(self._complaint(items, problem, rows))
         numbers = batch.flatten()
         if numbers.null_count:
             rows = at + np.unique(np.flatnonzero(numbers.is_null().to_numpy(zero_copy_only=False)) // width)
             raise DataError(self._complaint(items, "vectors with a null element", rows))
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes an infinity, which the harness reports
+        with np.errstate(over="ignore"):  # problem float32 cannot hold becomes an infinity, which the harness reports
             return numbers.to_numpy().reshape(-1, width).astype(np.float32, copy=False)
 
-    def _complaint(self, items: Items, what: str, rows: np.ndarray) -> str:
+    def _complaint(self, items: Items, problem: str, rows: np.ndarray) -> str:
         ids = ", ".join(str(each) for each in items.ids[rows[:3]])
         more = ", ..." if len(rows) > 3 else ""
         return (
-            f"{items.path}: column {self.column!r} has {what}, id {ids}{more}; "
+            f"{items.path}: column {self.column!r} has {problem}, id {ids}{more}; "
             "mend these rows or take them out of the file, or embed the text instead"
         )
 

@@ -1,4 +1,4 @@
-"""Latent semantic analysis of the texts: hashed word n-grams, weighted by tf-idf, reduced by a truncated SVD.
+"""Latent semantic analysis: hashed n-grams, tf-idf, truncated SVD.
 
 It needs no model and no network. It is fitted on all texts of the population and sees no label, so that it is the
 same for every labeler and every split.
@@ -25,7 +25,10 @@ MIN_LENGTH = 1e-6  # a projection shorter than this, of a text of length 1, is r
 
 @dataclass(frozen=True)
 class HashingSVD:
-    """Unit vectors of `dim` columns. A text without a word counts as the one token <empty>."""
+    """Unit vectors of `dim` columns from hashed word n-grams.
+
+    A text without a word counts as the one token <empty>.
+    """
 
     name: ClassVar[str] = "hashing_svd"
     resumable: ClassVar[bool] = False
@@ -46,7 +49,10 @@ class HashingSVD:
             raise ValueError(f"seed must be in 0..2**32-1, got {self.seed}")
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
-        """Yield (rows, dim) float32 arrays. Raises DataError where the texts cannot give `dim` dimensions."""
+        """Yield (rows, dim) float32 arrays.
+
+        Raises DataError where the texts cannot give `dim` dimensions.
+        """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfTransformer
 

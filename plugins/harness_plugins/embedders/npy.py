@@ -1,4 +1,4 @@
-"""Embeddings from a NumPy file beside the data, joined by id or, where that is said, by position."""
+"""Embeddings from a NumPy file, joined by id or by position."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +35,10 @@ class Npy:
             )
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
-        """Yield (rows, d) float32 arrays. Raises DataError where a file is unfit or the rows cannot be joined."""
+        """Yield (rows, d) float32 arrays.
+
+        Raises DataError where a file is unfit or the rows cannot be joined.
+        """
         array = _open(self.path)
         if array.ndim != 2 or array.dtype.kind not in "fiu" or array.shape[1] == 0:
             raise DataError(
@@ -61,22 +64,26 @@ class Npy:
                 f"{self.ids} must hold {len(array):,} ids, one for each row of {self.path}, integers or text; "
                 f"is {ids.dtype} of shape {ids.shape}"
             )
-        theirs, ours = (("text" if each.dtype.kind in "OUT" else "integers") for each in (ids, items.ids))
-        if theirs != ours:
-            raise DataError(f"the ids in {self.ids} are {theirs}, those of {items.path} are {ours}; make them alike")
-        listed = ids.tolist()
-        place = {each: row for row, each in enumerate(listed)}
-        if len(place) < len(listed):
-            twice = [each for row, each in enumerate(listed) if place[each] != row]
-            raise DataError(f"{self.ids} holds {len(twice):,} ids more than once: {_some(twice)}; each must be unique")
-        wanted = items.ids.tolist()
-        missing = [each for each in wanted if each not in place]
+        file_kind, item_kind = (("text" if each.dtype.kind in "OUT" else "integers") for each in (ids, items.ids))
+        if file_kind != item_kind:
+            raise DataError(
+                f"the ids in {self.ids} are {file_kind}, those of {items.path} are {item_kind}; make them alike"
+            )
+        file_ids = ids.tolist()
+        place = {each: row for row, each in enumerate(file_ids)}
+        if len(place) < len(file_ids):
+            repeated = [each for row, each in enumerate(file_ids) if place[each] != row]
+            raise DataError(
+                f"{self.ids} holds {len(repeated):,} ids more than once: {_some(repeated)}; each must be unique"
+            )
+        item_ids = items.ids.tolist()
+        missing = [each for each in item_ids if each not in place]
         if missing:
             raise DataError(
-                f"{self.ids} lacks {len(missing):,} of the {len(wanted):,} ids of {items.path}: {_some(missing)}; "
+                f"{self.ids} lacks {len(missing):,} of the {len(item_ids):,} ids of {items.path}: {_some(missing)}; "
                 "every row needs a vector"
             )
-        return np.array([place[each] for each in wanted], np.int64)
+        return np.array([place[each] for each in item_ids], np.int64)
 
 
 def _open(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Hidden states of a reward model, or of any language model with a chat template, from this machine's files."""
+"""Hidden states of a local language model with a chat template."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ Turns = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class RewardModel:
-    """The last hidden layer of a transformers checkpoint over the conversation in its chat template.
+    """Last hidden layer of a transformers checkpoint, one row each.
+
+    The conversation is written in the checkpoint's chat template.
 
     `pooling` takes the state of the last token that is no padding, which a reward head would read, or the mean over
     all tokens; the head itself is not used. `max_length` cuts as the checkpoint's tokenizer does, usually at the end.
@@ -40,7 +42,10 @@ class RewardModel:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def pinned(self) -> "RewardModel":
-        """Return this with the commit that this machine has. Raises DataError where the model is not there."""
+        """Return this with the local commit.
+
+        Raises DataError where the model is not there.
+        """
         return _checkpoint.pin(self)
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
@@ -105,10 +110,10 @@ class RewardModel:
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        here = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **here)
+        options = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         dtype = getattr(torch, self.dtype)
-        model, report = AutoModel.from_pretrained(folder, dtype=dtype, output_loading_info=True, **here)
+        model, report = AutoModel.from_pretrained(folder, dtype=dtype, output_loading_info=True, **options)
         absent = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if absent:
             raise DataError(f"{folder}: lacks {len(absent)} of the model's weights, {absent[0]} among them")

@@ -1,4 +1,4 @@
-"""Text embeddings by a sentence-transformers model, such as BGE, from this machine's files.
+"""Text embeddings by a local sentence-transformers model.
 
 Source: Reimers and Gurevych 2019, Sentence-BERT.
 """
@@ -16,7 +16,9 @@ from harness_plugins.embedders import _checkpoint
 
 @dataclass(frozen=True)
 class SentenceTransformer:
-    """Vectors of the texts ``###role: content`` by a sentence-transformers model, a folder or a hub name.
+    """Sentence-transformers vectors of the texts ``###role: content``.
+
+    The model is a folder or a hub name.
 
     `pooling` is "model": all modules as the model was trained with, or "mean": its transformer alone and the mean over
     the tokens that are no padding, as the record took it. A conversation without a turn is the empty text, which has
@@ -44,25 +46,31 @@ class SentenceTransformer:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def pinned(self) -> "SentenceTransformer":
-        """Return this with the commit that this machine has. Raises DataError where the model is not there."""
+        """Return this with the local commit.
+
+        Raises DataError where the model is not there.
+        """
         return _checkpoint.pin(self)
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
-        """Yield (rows, d) float32 arrays. Raises DataError where the model cannot be loaded or is too short."""
+        """Yield (rows, d) float32 arrays.
+
+        Raises DataError where the model cannot be loaded or is too short.
+        """
         from torch.nn.functional import normalize
 
         model = _checkpoint.load_checked(self.model, self.revision, self._load)
 
         def vectors(_: int, texts: list[str]) -> np.ndarray:
-            found = model.encode(
+            encoded = model.encode(
                 texts,
                 prompt=self.prefix,  # given, even if empty: else a model's default prompt would be taken
                 batch_size=self.batch,
                 show_progress_bar=False,
                 convert_to_tensor=True,
             )
-            found = found.float()
-            return (normalize(found) if self.normalize else found).cpu().numpy()
+            encoded = encoded.float()
+            return (normalize(encoded) if self.normalize else encoded).cpu().numpy()
 
         yield from _checkpoint.by_chunk(items.texts, start, vectors)
 

@@ -1,4 +1,4 @@
-"""A conversation read once: the texts, words, sentences and characters that the feature sets of text count in.
+"""Texts, words, sentences and characters of one conversation.
 
 - the assistant's turns are joined by a blank, and so are the user's; other roles count as turns only;
 - a word is what stands between whitespace; a sentence is a piece between runs of ``.!?`` that is not blank;
@@ -20,7 +20,10 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class Reading(NamedTuple):
-    """One conversation; what does not say "user" is of the assistant's text."""
+    """One conversation, split; all turns but the user's are one text.
+
+    Fields that do not have "user" in their name are of the assistant's text.
+    """
 
     n_turns: int
     n_user_turns: int
@@ -50,9 +53,9 @@ class Kind(NamedTuple):
 
 def read(conversation: list[tuple[str, str]]) -> Reading:
     """Read a list of (role, content), of any length and with any text."""
-    asked = [content for role, content in conversation if role == "user"]
-    answered = [content for role, content in conversation if role == "assistant"]
-    user, text = " ".join(asked), " ".join(answered)
+    user_turns = [content for role, content in conversation if role == "user"]
+    assistant_turns = [content for role, content in conversation if role == "assistant"]
+    user, text = " ".join(user_turns), " ".join(assistant_turns)
     words = text.lower().split()
     vocabulary = Counter(words)
     bared_words = {word: strip_punctuation(word) for word in vocabulary}
@@ -60,8 +63,8 @@ def read(conversation: list[tuple[str, str]]) -> Reading:
     stripped = text.strip()
     return Reading(
         n_turns=len(conversation),
-        n_user_turns=len(asked),
-        n_asst_turns=len(answered),
+        n_user_turns=len(user_turns),
+        n_asst_turns=len(assistant_turns),
         user=user,
         text=text,
         stripped=stripped,
@@ -86,7 +89,10 @@ def kind(belongs: Callable[[str], bool]) -> Kind:
 
 
 def count(reading: Reading, kind: Kind) -> int:
-    """Count the characters of a kind in the text: ASCII as bytes, the rest one distinct character at a time."""
+    """Count characters of a kind in the text.
+
+    ASCII is counted as bytes, the rest one distinct character at a time.
+    """
     ascii_ones = len(reading.encoded.translate(None, kind.others))
     return ascii_ones + sum(n for char, n in reading.beyond.items() if kind.belongs(char))
 
@@ -97,12 +103,18 @@ def count_distinct(reading: Reading, kind: Kind) -> int:
 
 
 def strip_punctuation(word: str) -> str:
-    """Return a word without PUNCTUATION around it and with straight apostrophes; a hyphen alone leaves nothing."""
+    """Strip PUNCTUATION from both ends of a word.
+
+    Apostrophes become straight; a hyphen alone leaves nothing.
+    """
     return word if word.isalnum() else word.strip(PUNCTUATION).replace("’", "'")
 
 
 def count_listed(reading: Reading, words: frozenset[str]) -> int:
-    """Count the words of the text that are in a list of words, case and surrounding punctuation ignored."""
+    """Count the words of the text that are in `words`.
+
+    Case and surrounding punctuation are ignored.
+    """
     return sum(reading.bare_counts[word] for word in words if word in reading.bare_counts)
 
 

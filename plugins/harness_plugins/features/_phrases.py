@@ -1,4 +1,4 @@
-"""The words and phrases that text_v2 counts: a helper, not a plugin. They are this project's own and are English."""
+"""English words and phrases that text_v2 counts."""
 
 CONSTRAINT_WORDS = frozenset(
     "must should only exactly least most without avoid limit maximum minimum within between never always "  # noqa: SIM905 - reads as words

@@ -1,4 +1,4 @@
-"""Categories as columns of 0 and 1: one for each value that a column of the data takes."""
+"""One-hot columns of the values of data columns."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,9 @@ MAX_CATEGORIES = 1_000  # distinct values of a column; 300,000 rows of as many c
 
 @dataclass(frozen=True)
 class OneHot:
-    """For each of `columns` one column per distinct value, in sorted order, null last, named like "source=dolly".
+    """One 0/1 column per distinct value of each of `columns`.
+
+    Values are sorted, null last; a column is named like "source=dolly".
 
     Takes integer, boolean, string and dictionary columns. Null is a category of its own, "source=null"; should the
     text "null" stand beside nulls, it is written in quotes.
@@ -38,15 +40,15 @@ class OneHot:
         coded = [_code(items, column) for column in self.columns]
         names = tuple(name for _, names in coded for name in names)
         array = np.zeros((len(items), len(names)), np.float32)
-        left = 0
+        offset = 0
         for code, own in coded:
-            array[np.arange(len(items)), left + code] = 1
-            left += len(own)
+            array[np.arange(len(items)), offset + code] = 1
+            offset += len(own)
         return array, names
 
 
 def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
-    """Return (rows,) the number of each row's category, and the categories' names."""
+    """Return (rows,) category numbers and the categories' names."""
     values = items.values(column)
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -61,11 +63,11 @@ def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
             f"most {MAX_CATEGORIES:,}; "
             "group them, or leave the column out"
         )
-    known = sorted(value for value in distinct if value is not None)
-    nulls = len(known) < len(distinct)
-    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in known]
+    categories = sorted(value for value in distinct if value is not None)
+    nulls = len(categories) < len(distinct)
+    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in categories]
     names = [f"{column}={text!r}" if nulls and text == "null" else f"{column}={text}" for text in texts]
-    code = pc.fill_null(pc.index_in(values, pa.array(known, values.type)), len(known))  # null comes last
+    code = pc.fill_null(pc.index_in(values, pa.array(categories, values.type)), len(categories))  # null comes last
     return code.to_numpy(zero_copy_only=False), names + [f"{column}=null"] * nulls
 
 

@@ -1,4 +1,4 @@
-"""Thirty-five surface features of a conversation: how long it is, how it is laid out, how it speaks.
+"""Thirty-five surface features of a conversation.
 
 `FEATURES` holds every name with its definition. Throughout:
 
@@ -76,7 +76,10 @@ _SPECIAL = kind(lambda char: not (char.isalnum() or char.isspace()))
 
 @dataclass(frozen=True)
 class TextV1:
-    """The 35 features of `FEATURES`: lengths, structure, vocabulary, content, style."""
+    """The 35 features of `FEATURES`.
+
+    Lengths, structure, vocabulary, content, style.
+    """
 
     name: ClassVar[str] = "text_v1"
     names: ClassVar[tuple[str, ...]] = tuple(name for name, _ in FEATURES)
@@ -89,7 +92,10 @@ class TextV1:
 
 
 def measure(conversation: list[tuple[str, str]]) -> tuple[float, ...]:
-    """Return the 35 numbers of one conversation, a list of (role, content), in the order of `FEATURES`."""
+    """Return the 35 numbers of a list of (role, content).
+
+    They are in the order of `FEATURES`.
+    """
     return numbers(read(conversation))
 
 

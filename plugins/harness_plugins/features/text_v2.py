@@ -1,4 +1,6 @@
-"""Sixty-three surface features of a conversation: those of text_v1, and how hard, how rich and how willing it reads.
+"""Sixty-three surface features of a conversation.
+
+Those of text_v1, and readability, layout, alignment and phrases.
 
 `FEATURES` holds every name with its definition; all that text_v1 says of words, sentences and ratios holds here.
 A word or phrase of a list counts wherever its words follow each other, case, the punctuation around words and line
@@ -98,7 +100,10 @@ _CACHED_WORDS, _LONGEST_CACHED_WORD = (
 
 @dataclass(frozen=True)
 class TextV2:
-    """The 63 features of `FEATURES`: those of text_v1, readability, layout, alignment, phrases."""
+    """The 63 features of `FEATURES`.
+
+    Those of text_v1, readability, layout, alignment, phrases.
+    """
 
     name: ClassVar[str] = "text_v2"
     names: ClassVar[tuple[str, ...]] = tuple(name for name, _ in FEATURES)
@@ -111,13 +116,16 @@ class TextV2:
 
 
 def measure(conversation: list[tuple[str, str]]) -> tuple[float, ...]:
-    """Return the 63 numbers of one conversation, a list of (role, content), in the order of `FEATURES`."""
+    """Return the 63 numbers of a list of (role, content).
+
+    They are in the order of `FEATURES`.
+    """
     reading = read(conversation)
     return text_v1.numbers(reading) + numbers(reading)
 
 
 def numbers(reading: Reading) -> tuple[float, ...]:
-    """Return the 28 numbers that text_v1 lacks of a conversation that has been read."""
+    """Return the 28 numbers of a Reading that text_v1 lacks."""
     text, words = reading.text, reading.words
     n_words, n_sentences = len(words), len(reading.sentences)
     chars, some_words, some_sentences = max(len(text), 1), max(n_words, 1), max(n_sentences, 1)
@@ -127,8 +135,8 @@ def numbers(reading: Reading) -> tuple[float, ...]:
     in_words = sum(map(mul, map(_SYLLABLES.__getitem__, reading.bare_counts), reading.bare_counts.values()))
     per_word = in_words / some_words
     rows = _table_rows(text)
-    asked = [strip_punctuation(word) for word in reading.user_words]
-    content = {word for word in set(asked) - STOP_WORDS if any(map(str.isalnum, word))}
+    user_words = [strip_punctuation(word) for word in reading.user_words]
+    content = {word for word in set(user_words) - STOP_WORDS if any(map(str.isalnum, word))}
     n_triples = max(n_words - 2, 0)
     triples = set(zip(words, words[1:], words[2:], strict=False))
     spoken = f" {'  '.join(reading.bare)} "  # each word between blanks of its own
@@ -154,7 +162,7 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         count(reading, _DIGIT) / chars,
         log1p(len(reading.user_words)),
         "```" in reading.user,
-        sum(map(CONSTRAINT_WORDS.__contains__, asked)),
+        sum(map(CONSTRAINT_WORDS.__contains__, user_words)),
         len(content & reading.bare_counts.keys()) / max(len(content), 1),
         (n_triples - len(triples)) / max(n_triples, 1),
         _occurrences(_COMPLIANCE, spoken, reading),
@@ -166,12 +174,12 @@ def numbers(reading: Reading) -> tuple[float, ...]:
 
 
 def syllables(word: str) -> int:
-    """Count the syllables of a word in lower case, without punctuation around it."""
+    """Count the syllables of a stripped word in lower case."""
     return len(_SYLLABLE.findall(word)) or 1
 
 
 class _SyllableCache(dict[str, int]):
-    """Word -> syllables. The words met first stay, and they are the frequent ones."""
+    """Word -> syllables, of the words met first, which are frequent."""
 
     def __missing__(self, word: str) -> int:
         number = syllables(word)
@@ -195,7 +203,10 @@ def _occurrences(phrases: dict[str, str], spoken: str, reading: Reading) -> int:
 
 
 def _index_phrases(phrases: tuple[str, ...]) -> dict[str, str]:
-    """Return phrase as it is spoken -> its longest word, without which there is no need to search."""
+    """Map each phrase to its longest word.
+
+    A text without that word need not be searched for the phrase.
+    """
     return {f" {phrase.replace(' ', '  ')} ": max(phrase.split(), key=len) for phrase in phrases}
 
 

@@ -75,7 +75,7 @@ class GBM:
         if int(self._parameters(task)["bagging_fraction"] * kept) < 2 * self.min_child:
             return _predict_shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
         booster, course = self._train(task, held)
-        loss, best = min(course, default=(None, _count_rounds(booster)), key=lambda each: each[0])
+        loss, best = min(course, default=(None, _count_rounds(booster)), key=lambda round_loss: round_loss[0])
         gain = booster.feature_importance("gain", iteration=best)  # (d,)
         if not gain.any():
             return _predict_shares(task, "no feature splits the rows")
@@ -137,7 +137,7 @@ class GBM:
 def _bin_rows(
     task: Task, on: On, rows: np.ndarray, parameters: dict[str, Any], like: "Dataset | None" = None
 ) -> "Dataset":
-    """Bin the labelled rows `rows` (n,), by the bins of another set where one is given.
+    """Bin the labelled `rows` (n,), by the bins of another set if given.
 
     LightGBM trains on the bins, a byte a number: the float32 matrix ends here.
     """
@@ -148,19 +148,28 @@ def _bin_rows(
 
 
 def _predict_shares(task: Task, reason: str) -> Predictions:
-    """Answer with the class shares of the labelled rows: what a tree without a split says."""
+    """Predict the class shares of the labelled rows for every row.
+
+    That is what a tree without a split predicts.
+    """
     share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)  # (C,)
     facts = {"rounds": 0, "best_round": None, "validation_log_loss": None}
     return Predictions(np.tile(share, (len(task.to_label), 1)), facts | {"fallback": f"class shares: {reason}"})
 
 
 def _count_rounds(booster: "Booster") -> int:
-    """Count the rounds in the booster, the first of which holds the class shares where nothing could be split."""
+    """Count the rounds in the booster.
+
+    Where nothing could be split, the first holds the class shares.
+    """
     return int(booster.num_trees() // booster.num_model_per_iteration())
 
 
 def _predict_staged(booster: "Booster", task: Task, on: On, facts: dict[str, Any]) -> Predictions:
-    """Answer for the rows to label with the last round and keep the labels on the way; each tree is walked once."""
+    """Predict with the last round; keep the labels of rounds before it.
+
+    Each tree is walked once.
+    """
     last = _count_rounds(booster)
     starts = range(0, last, CHECKPOINT_ROUNDS)
     m = len(task.to_label)
@@ -175,7 +184,10 @@ def _predict_staged(booster: "Booster", task: Task, on: On, facts: dict[str, Any
 
 
 def _names(task: Task, on: On) -> list[str]:
-    """Name the d columns of ``task.matrix(on)``, those of a block without names by their number."""
+    """Name the d columns of ``task.matrix(on)``.
+
+    Columns of a block without names are numbered.
+    """
     names: list[str] = []
     for block, shown in zip(task.chosen(on), (on,) if isinstance(on, str) else on, strict=True):
         names += block.names or [f"{shown}[{i}]" for i in range(block.array.shape[1])]
@@ -183,7 +195,10 @@ def _names(task: Task, on: On) -> list[str]:
 
 
 def _importances(share: np.ndarray, names: list[str]) -> dict[str, Any]:
-    """Return the table of all features by their `share` (d,) of the gain; equal ones keep the order of the columns."""
+    """Return the table of features by `share` (d,) of the gain.
+
+    Equal ones keep the order of the columns.
+    """
     order = np.argsort(-share, kind="stable")
     rows = [[names[i], float(share[i])] for i in order]
     return {"columns": ["Feature", "Share of gain"], "rows": rows, "top": SHOWN_FEATURES}

@@ -1,4 +1,7 @@
-"""Label spreading on the sparse neighbour graph of all rows: time and memory of the steps grow with the rows alone."""
+"""Label spreading on the sparse neighbour graph of all rows.
+
+Time and memory of a step grow with the number of rows.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GraphPropagation:
-    """What `label_spreading` computes without PCA, with neighbours by cosine and the spare rows in the graph."""
+    """Label spreading with cosine neighbours and the spare rows.
+
+    It computes what `label_spreading` does without PCA.
+    """
 
     name: ClassVar[str] = "graph_propagation"
     preload: ClassVar[tuple[str, ...]] = ("scipy.sparse",)
@@ -34,25 +40,27 @@ class GraphPropagation:
             raise ValueError(f"tolerance must be 0 or more, got {self.tolerance}")
 
     def needs(self) -> list[tuple[On, int, str]]:
-        """Declare the neighbours among all rows that ``label`` asks for: the harness finds them once for all cells."""
+        """Declare the neighbours among all rows that ``label`` uses."""
         return [(self.on, self.neighbors - 1, "all")]
 
     def label(self, task: Task) -> Predictions:
-        known = deduplicate(task)
-        S = weights(graph(known, self.on, self.neighbors - 1))  # (N', N'), the labelled rows first
+        unique = deduplicate(task)
+        S = weights(graph(unique, self.on, self.neighbors - 1))  # (N', N'), the labelled rows first
         labels = np.zeros((S.shape[0], task.n_classes))
-        labels[np.arange(len(known.y)), known.y] = 1
+        labels[np.arange(len(unique.y)), unique.y] = 1
         mass, converged, steps = labels, False, 0
         while steps < self.iterations and not converged:
             before, steps = mass, steps + 1
             mass = self.alpha * (S @ before) + (1 - self.alpha) * labels  # a label is never wholly washed away
             converged = bool(np.abs(mass - before).sum() < self.tolerance)
-        proba, cut_off = read_answers(task, known, mass)
+        proba, cut_off = read_answers(task, unique, mass)
         return Predictions(proba, {"iterations": steps, "converged": converged, "cut_off": cut_off})
 
 
 def weights(similarity: "csr_matrix") -> "csr_matrix":
-    """Return the weight of each neighbour, 1 / sqrt(w_i w_j): how often i and j are named as neighbours, at least 1.
+    """Return each edge's weight, 1 / sqrt(w_i w_j).
+
+    w_i is how often row i is named as a neighbour, at least 1.
 
     Row i of `similarity` (N', N') holds the neighbours of i; only which they are counts. The normalisation is that of
     a graph Laplacian by columns. Loops would be struck out again after it, so there are none from the start.

@@ -1,4 +1,4 @@
-"""k nearest neighbours: each row takes the weighted vote, or the weighted mean, of the labelled rows around it."""
+"""k nearest neighbours: weighted vote or mean of labelled rows."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -33,7 +33,7 @@ class KNN:
             raise ValueError("prior_calibration divides votes; it needs mode: vote")
 
     def needs(self) -> list[tuple[On, int]]:
-        """Declare the neighbours that ``label`` asks for: the harness finds them once for all cells."""
+        """Declare the neighbours that ``label`` uses."""
         return [(self.on, self.k)]
 
     def label(self, task: Task) -> Predictions:
@@ -41,13 +41,13 @@ class KNN:
         proba = np.empty((len(similarity), task.n_classes))
         confidence = np.empty(len(similarity))
         for start in range(0, len(similarity), VOTING_ROWS):
-            here = slice(start, start + VOTING_ROWS)
-            weight = self._weight(similarity[here].astype(np.float64))  # (rows, k), rows sum to 1
-            y = task.y[index[here]]  # (rows, k)
+            part = slice(start, start + VOTING_ROWS)
+            weight = self._weight(similarity[part].astype(np.float64))  # (rows, k), rows sum to 1
+            y = task.y[index[part]]  # (rows, k)
             if self.mode == "regression":
-                proba[here], confidence[here] = _mean(weight, y, task.n_classes)
+                proba[part], confidence[part] = _mean(weight, y, task.n_classes)
             else:
-                proba[here] = _votes(weight, y, task.n_classes)
+                proba[part] = _votes(weight, y, task.n_classes)
         if self.mode == "regression":
             return Predictions(proba, rows={"confidence": confidence})
         if self.prior_calibration:
@@ -70,13 +70,15 @@ class KNN:
 
 
 def _votes(weight: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return (rows, C) sums of the weights (rows, k) of the neighbours of each class."""
+    """Sum neighbour weights (rows, k) by class: (rows, C)."""
     cell = np.arange(len(y))[:, None] * n_classes + y
     return np.bincount(cell.ravel(), weight.ravel(), len(y) * n_classes).reshape(len(y), n_classes)
 
 
 def _mean(weight: np.ndarray, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split the weighted mean between its two neighbouring classes: the argmax rounds it, the expectation is exact.
+    """Split weighted means between their two neighbouring classes.
+
+    The argmax rounds the mean, the expectation is exact.
 
     Returns (rows, C) probabilities and (rows,) how near the neighbours' labels lie to their mean, 1 at best.
     """

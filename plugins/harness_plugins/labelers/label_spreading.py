@@ -1,4 +1,4 @@
-"""Label spreading with scikit-learn: labels diffuse between near rows, those without a label included.
+"""Label spreading with scikit-learn.
 
 Zhou, Bousquet, Lal, Weston, Schölkopf: Learning with Local and Global Consistency, 2004.
 """
@@ -16,7 +16,10 @@ MAX_ROWS = 50_000  # its search takes the square of the rows: minutes from here 
 
 @dataclass(frozen=True)
 class LabelSpreading:
-    """scikit-learn's LabelSpreading with the kernel "knn", on the principal components of labelled rows and pool."""
+    """scikit-learn's LabelSpreading with the kernel "knn" after PCA.
+
+    The components are of labelled rows and pool together.
+    """
 
     name: ClassVar[str] = "label_spreading"
     preload: ClassVar[tuple[str, ...]] = ("sklearn.decomposition", "sklearn.semi_supervised")
@@ -37,22 +40,22 @@ class LabelSpreading:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.semi_supervised import LabelSpreading as Spreading
 
-        known = deduplicate(task)
-        rows = len(known.labelled) + len(known.to_label)
+        unique = deduplicate(task)
+        rows = len(unique.labelled) + len(unique.to_label)
         if rows > MAX_ROWS:
             raise NotApplicable(f"{rows:,} rows are more than {MAX_ROWS:,}: use graph_propagation instead")
-        X = np.concatenate(known.matrix(self.on))  # (n' + m', d)
+        X = np.concatenate(unique.matrix(self.on))  # (n' + m', d)
         components = min(self.pca, rows - 1, X.shape[1])
         if components > 0:
             X = PCA(components, random_state=task.seed % 2**32).fit_transform(X)
-        y = np.concatenate([known.y, np.full(len(known.to_label), -1)])
+        y = np.concatenate([unique.y, np.full(len(unique.to_label), -1)])
         model = Spreading(kernel="knn", n_neighbors=min(self.neighbors, rows), alpha=self.alpha)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the facts say so
             model.fit(X, y)
         mass = np.zeros((rows, task.n_classes))
         mass[:, model.classes_] = model.label_distributions_
-        proba, cut_off = read_answers(task, known, mass)
+        proba, cut_off = read_answers(task, unique, mass)
         facts = {
             "components": components if components > 0 else None,
             "iterations": int(model.n_iter_),
@@ -71,7 +74,7 @@ def check_spreading(neighbors: int, alpha: float) -> None:
 
 
 def deduplicate(task: Task) -> Task:
-    """Return the task with every row number once, in order: n' labelled rows and m' without a label.
+    """Return the task with each row number once: n' and m' rows.
 
     Copies of one row would be each other's nearest neighbours and shut the others out. Where they differ, the
     commonest label counts, of several the lowest. A row to label that has a (pseudo-)label is a labelled row only.
@@ -84,17 +87,17 @@ def deduplicate(task: Task) -> Task:
 
 
 def read_answers(task: Task, unique: Task, mass: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return (m, C) probabilities for ``task.to_label``, and how many of those rows no label has reached.
+    """Return (m, C) probabilities and the number of unreached rows.
 
     `mass` (n' + m' or more, C) is what arrived at the rows of `unique`, the labelled ones first. A row cut off from
     every label takes the class shares of the labelled rows.
     """
     rows = np.concatenate([unique.labelled, unique.to_label])
     order = np.argsort(rows)
-    mine = mass[order[np.searchsorted(rows[order], task.to_label)]]  # (m, C)
-    total = mine.sum(axis=1, keepdims=True)  # (m, 1)
-    prior = np.tile(np.bincount(task.y, minlength=task.n_classes) / len(task.y), (len(mine), 1))
-    return np.divide(mine, total, out=prior, where=total > 0), int((total == 0).sum())
+    arrived = mass[order[np.searchsorted(rows[order], task.to_label)]]  # (m, C)
+    total = arrived.sum(axis=1, keepdims=True)  # (m, 1)
+    prior = np.tile(np.bincount(task.y, minlength=task.n_classes) / len(task.y), (len(arrived), 1))
+    return np.divide(arrived, total, out=prior, where=total > 0), int((total == 0).sum())
 
 
 @hookimpl

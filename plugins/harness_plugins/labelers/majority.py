@@ -23,7 +23,10 @@ class Majority:
 
 @dataclass(frozen=True)
 class Prior:
-    """The class shares of the labelled rows, for every row: the majority's labels with honest probabilities."""
+    """The class shares of the labelled rows, for every row.
+
+    It has the labels of the majority and honest probabilities.
+    """
 
     name: ClassVar[str] = "prior"
 

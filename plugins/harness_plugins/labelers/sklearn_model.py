@@ -1,4 +1,4 @@
-"""Any classifier that follows scikit-learn's interface, named by its import path.
+"""Any classifier with scikit-learn's interface, by import path.
 
 A suite names a class and never code to run: what is imported lies in one of a few packages, under a public name, and
 must turn out to be a classifier.
@@ -37,7 +37,7 @@ Value = int | float | str | bool | None
 
 @dataclass(frozen=True)
 class SklearnModel:
-    """A scikit-learn classifier by import path, with plain values as its parameters.
+    """A scikit-learn classifier by import path, with plain parameters.
 
     ``random_state`` is the task's seed where the model has that parameter and none is given. Where train has one class
     only, that class answers and nothing is fitted. A model whose constructor needs another model cannot be named.
@@ -69,23 +69,26 @@ class SklearnModel:
 
 
 def _make(path: str, parameters: dict[str, Value]) -> Any:
-    """Build the unfitted classifier at `path`; a ValueError says what is wrong with the path or the parameters."""
+    """Build the unfitted classifier at `path`.
+
+    Raises ValueError for a wrong path or parameter.
+    """
     from sklearn.base import is_classifier
 
     cls = _find(path)
     signature = inspect.signature(cls).parameters.values()
     needed = [p.name for p in signature if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if needed or inspect.isabstract(cls):
-        what = f"it needs {', '.join(needed)}" if needed else "it is abstract"
-        raise ValueError(f"model {path} cannot be made from plain values: {what}")
+        reason = f"it needs {', '.join(needed)}" if needed else "it is abstract"
+        raise ValueError(f"model {path} cannot be made from plain values: {reason}")
     try:
-        known = _parameters(cls())
+        names = _parameters(cls())
         for name in parameters:
-            if name not in known:
-                raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, known)}")
+            if name not in names:
+                raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, names)}")
         model = cls(**REPEATABLE.get(path.partition(".")[0], {}) | parameters)
         classifies, answers = is_classifier(model), hasattr(model, "predict_proba")  # some with certain parameters only
-    except (AttributeError, TypeError) as error:  # what looks like an estimator and is none, or wants another inside
+    except (AttributeError, TypeError) as error:  # reason looks like an estimator and is none, or wants another inside
         raise ValueError(f"model {path} is no classifier that can be made from plain values: {error}") from None
     if not classifies:
         raise ValueError(f"model {path} is no classifier")
@@ -96,7 +99,10 @@ def _make(path: str, parameters: dict[str, Value]) -> Any:
 
 
 def _parameters(model: Any) -> set[str]:
-    """Return the names of a model's parameters; CatBoost's ``get_params`` has only those that are set."""
+    """Return the names of a model's parameters.
+
+    CatBoost's ``get_params`` has only those that are set.
+    """
     return {*model.get_params(deep=False), *inspect.signature(type(model)).parameters} - {"kwargs"}
 
 
@@ -110,16 +116,16 @@ def _find(path: str) -> Any:
     if any(part.startswith("_") or part in HIDDEN_MODULES for part in (*modules, name)):
         raise ValueError(f"model must have a public path, got {path!r}")
     module = _module(modules, path)
-    found = vars(module).get(name)
-    if not isinstance(found, type) or not hasattr(found, "get_params"):  # CatBoost's are no BaseEstimators
+    estimator = vars(module).get(name)
+    if not isinstance(estimator, type) or not hasattr(estimator, "get_params"):  # CatBoost's are no BaseEstimators
         others = [key for key, value in vars(module).items() if isinstance(value, type) and key[0] != "_"]
         offered = [key for key in others if hasattr(vars(module)[key], "predict_proba")]
         raise ValueError(f"{'.'.join(modules)} has no model {name!r}{_nearest(name, offered)}")
-    return found
+    return estimator
 
 
 def _module(parts: list[str], path: str) -> Any:
-    """Import the module, part by part, so that the first wrong one can be named."""
+    """Import a module part by part, to name the first wrong one."""
     module: Any = None
     for number, part in enumerate(parts, start=1):
         try:
@@ -133,8 +139,8 @@ def _module(parts: list[str], path: str) -> Any:
     return module
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    spelled = {key.lower(): key for key in known}
+def _nearest(name: str, names: Iterable[str]) -> str:
+    spelled = {key.lower(): key for key in names}
     close = get_close_matches(name.lower(), list(spelled), n=1, cutoff=0.5)
     return f"; did you mean {spelled[close[0]]!r}?" if close else ""
 

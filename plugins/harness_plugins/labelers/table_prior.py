@@ -1,4 +1,4 @@
-"""Count, no more: the class shares among the labelled rows that are alike in a few categories.
+"""Class shares of the labelled rows of one cell of a table.
 
 A baseline that every method should beat: it knows where a row comes from and what is said of it, not its text.
 """
@@ -18,7 +18,10 @@ because the tie must still show in float32."""
 
 @dataclass(frozen=True)
 class TablePrior:
-    """The class shares of each cell: the rows with the same values in all one-hot blocks of `on`."""
+    """Class shares of the rows of the same cell.
+
+    A cell has the same values in all one-hot blocks of `on`.
+    """
 
     name: ClassVar[str] = "table_prior"
 
@@ -30,7 +33,10 @@ class TablePrior:
 
 @dataclass(frozen=True)
 class SourcePrior:
-    """The class shares of each source: a table of one category, under the name it has on every board."""
+    """Class shares of the rows of the same source.
+
+    It is a table of one category, under the name it has on every board.
+    """
 
     name: ClassVar[str] = "source_prior"
 
@@ -41,7 +47,10 @@ class SourcePrior:
 
 
 def shares(task: Task, on: On) -> np.ndarray:
-    """Return (m, C) class shares among the labelled rows of each row's cell; the train prior where it has none."""
+    """Return (m, C) class shares of each row's cell.
+
+    Where no labelled row is in the cell, those of all labelled rows.
+    """
     n, C = len(task.y), task.n_classes
     cell = _cells(task, on)  # (n + m,)
     n_cells = int(cell.max()) + 1
@@ -53,7 +62,7 @@ def shares(task: Task, on: On) -> np.ndarray:
 
 
 def _cells(task: Task, on: On) -> np.ndarray:
-    """Number the cells: (n + m,) for the labelled rows, then for those to label."""
+    """Return (n + m,) cell numbers, labelled rows first."""
     rows = np.concatenate([task.labelled, task.to_label])
     names = (on,) if isinstance(on, str) else on
     bits = []

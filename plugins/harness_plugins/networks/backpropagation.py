@@ -1,4 +1,7 @@
-"""Forward and backward of a network in its precision: a helper of the networks, not a plugin. It imports torch."""
+"""Forward and backward passes of a network in its precision.
+
+It imports torch: import it late.
+"""
 
 from typing import Protocol
 
@@ -16,14 +19,19 @@ class Passes(Protocol):
     parameters: list[Parameter]  # what the optimiser updates, float32
 
     def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
-        """Give every parameter the slope of the objective for a batch of inputs (rows, d) and y (rows,)."""
+        """Set the gradients for a batch of inputs (rows, d) and y (rows,)."""
 
     def outputs(self, X: Tensor) -> Tensor:
-        """Return the float32 outputs (rows, outputs) for X (rows, d) of the same precision, without dropout."""
+        """Return float32 outputs (rows, outputs) for X (rows, d).
+
+        X has the precision of the products; nothing is dropped.
+        """
 
 
 def passes(network: Module, dtype: torch.dtype, seed: int) -> Passes:
-    """Return the passes of `network` with products in `dtype`: written out where it is a perceptron, else recorded.
+    """Return the passes of `network` with products in `dtype`.
+
+    Those of a perceptron are written out, others go through autograd.
 
     The seed is that of a perceptron's dropout; a recorded network drops by torch's own generator.
     """

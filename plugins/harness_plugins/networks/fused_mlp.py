@@ -1,4 +1,7 @@
-"""Forward and backward of a perceptron written out: a helper of the networks, not a plugin. It imports torch."""
+"""Forward and backward passes of a perceptron, written out.
+
+It imports torch: import it late.
+"""
 
 import random
 from typing import NamedTuple
@@ -27,36 +30,36 @@ def stages_of(network: Module) -> list[Stage] | None:
     A perceptron is a sequence of linear layers with a ReLU before all but the first of them; a dropout may stand before
     each.
     """
-    checkpoints: list[Stage] = []
+    stages: list[Stage] = []
     rectified, rate = False, 0.0
     for layer in network if type(network) is Sequential else ():
-        ready = (rectified or not checkpoints) and not rate
-        if type(layer) is ReLU and checkpoints and not rectified:
+        ready = (rectified or not stages) and not rate
+        if type(layer) is ReLU and stages and not rectified:
             rectified = True
         elif type(layer) is Dropout and ready:
             rate = min(layer.p, MAX_DROPOUT)
-        elif type(layer) is Linear and layer.bias is not None and (rectified or not checkpoints):
-            checkpoints.append(Stage(layer, rectified, rate))
+        elif type(layer) is Linear and layer.bias is not None and (rectified or not stages):
+            stages.append(Stage(layer, rectified, rate))
             rectified, rate = False, 0.0
         else:
             return None
-    return checkpoints if checkpoints and not rectified and not rate else None
+    return stages if stages and not rectified and not rate else None
 
 
 class Perceptron:
-    """The passes of a perceptron by hand: no graph but that of the loss, and all parameters in one vector.
+    """Passes of a perceptron without autograd but for the loss.
+
+    All parameters are one vector.
 
     The network's own parameters become views of the float32 vector that the optimiser updates. Once a step it is copied
     to the precision of the products; a layer behind a dropout gets its weights times 1 / (1 - rate) there, so that what
     is kept needs no scaling. A perceptron has no slope for its inputs.
     """
 
-    def __init__(self, checkpoints: list[Stage], dtype: torch.dtype, seed: int) -> None:
-        own = [
-            parameter for checkpoint in checkpoints for parameter in (checkpoint.linear.weight, checkpoint.linear.bias)
-        ]
+    def __init__(self, stages: list[Stage], dtype: torch.dtype, seed: int) -> None:
+        own = [parameter for stage in stages for parameter in (stage.linear.weight, stage.linear.bias)]
         shapes = [parameter.shape for parameter in own]
-        self.stages, self.dtype = checkpoints, dtype
+        self.stages, self.dtype = stages, dtype
         vector = Parameter(torch.cat([parameter.detach().flatten() for parameter in own]))
         vector.grad = torch.zeros_like(vector)
         self.parameters = [vector]
@@ -87,27 +90,27 @@ class Perceptron:
         self._take_over(training=False)
         answers = []
         for x in X.split(PREDICTED_ROWS):
-            for checkpoint, (weight, bias) in zip(self.stages, self.used_views, strict=True):
-                x = torch.addmm(bias, x.relu_() if checkpoint.rectified else x, weight.T)
+            for stage, (weight, bias) in zip(self.stages, self.used_views, strict=True):
+                x = torch.addmm(bias, x.relu_() if stage.rectified else x, weight.T)
             answers.append(x.float())
         return torch.cat(answers)
 
     @torch.no_grad()
     def _take_over(self, training: bool) -> None:
         self.used.copy_(self.parameters[0])
-        for checkpoint, (weight, _) in zip(self.stages, self.used_views, strict=True):
-            if training and checkpoint.rate:
-                torch.mul(checkpoint.linear.weight, 1 / (1 - checkpoint.rate), out=weight)
+        for stage, (weight, _) in zip(self.stages, self.used_views, strict=True):
+            if training and stage.rate:
+                torch.mul(stage.linear.weight, 1 / (1 - stage.rate), out=weight)
 
     @torch.no_grad()
     def _forward(self, x: Tensor) -> Tensor:
         self.seen = []
-        for checkpoint, (weight, bias) in zip(self.stages, self.used_views, strict=True):
-            if checkpoint.rectified:
+        for stage, (weight, bias) in zip(self.stages, self.used_views, strict=True):
+            if stage.rectified:
                 x = x.relu_()
-            if checkpoint.rate:
-                mask = self._kept(x.shape, checkpoint.rate)
-                x = x.mul_(mask) if checkpoint.rectified else x * mask  # what came in is not ours to change
+            if stage.rate:
+                mask = self._kept(x.shape, stage.rate)
+                x = x.mul_(mask) if stage.rectified else x * mask  # what came in is not ours to change
             self.seen.append(x)
             x = torch.addmm(bias, x, weight.T)
         return x.float()
@@ -119,16 +122,16 @@ class Perceptron:
     def _backward(self, slope: Tensor) -> None:
         slope = slope.to(self.dtype)
         layers = list(zip(self.stages, self.seen, self.used_views, self.slope_views, strict=True))
-        for checkpoint, x, (weight, _), (weight_slope, bias_slope) in reversed(layers):
+        for stage, x, (weight, _), (weight_slope, bias_slope) in reversed(layers):
             torch.mm(slope.T, x, out=weight_slope)
             torch.sum(slope, 0, out=bias_slope)
-            if checkpoint.rectified:  # what is 0 was negative or dropped
+            if stage.rectified:  # what is 0 was negative or dropped
                 slope = torch.ops.aten.threshold_backward(slope @ weight, x, 0)
         if self.slope is not self.parameters[0].grad:
             self.parameters[0].grad.copy_(self.slope)
-        for checkpoint, (weight_slope, _) in zip(self.stages, self.grad_views, strict=True):
-            if checkpoint.rate:
-                weight_slope.mul_(1 / (1 - checkpoint.rate))
+        for stage, (weight_slope, _) in zip(self.stages, self.grad_views, strict=True):
+            if stage.rate:
+                weight_slope.mul_(1 / (1 - stage.rate))
 
 
 def _views(flat: Tensor, shapes: list[torch.Size]) -> list[Tensor]:

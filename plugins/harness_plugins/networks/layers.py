@@ -1,4 +1,7 @@
-"""Layers that torch does not have: a helper of the networks, not a plugin. It imports torch, so import it late."""
+"""Layers that torch does not have.
+
+It imports torch: import it late.
+"""
 
 from math import prod
 
@@ -12,7 +15,9 @@ MAX_DROPOUT = 1 - 1 / BYTE_VALUES  # the highest rate of a dropout: a higher one
 def keep_mask(
     shape: torch.Size, rate: float, chance: float, dtype: torch.dtype, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return a tensor of 0 for what is dropped and 1 for what is kept: a random byte each, eight to a draw.
+    """Return a dropout mask: 0 for dropped, 1 for kept.
+
+    A random byte each, eight to a draw.
 
     256 * rate is rarely whole: the `chance`, uniform in [0, 1), chooses between its two neighbours, so that the rate,
     at most MAX_DROPOUT, is met on average.
@@ -43,7 +48,7 @@ class Residual(Sequential):
 
 
 class Thresholds(Module):
-    """From a score (rows, 1) to the logits score - t_k (rows, C - 1) of P(y > k).
+    """Scores (rows, 1) to logits score - t_k (rows, C - 1) of P(y > k).
 
     The C - 1 thresholds t_k are learnt and start evenly spaced from -2 to 2. Nothing keeps them in order.
     """
@@ -57,7 +62,10 @@ class Thresholds(Module):
 
 
 def trunk(d: int, hidden: int, blocks: int, dropout: float) -> Sequential:
-    """Return the residual network from (rows, d) to (rows, hidden), normalised: all but its last layer."""
+    """Build the residual network (rows, d) to (rows, hidden).
+
+    It is normalised, and lacks the last layer.
+    """
 
     def block() -> Residual:
         return Residual(

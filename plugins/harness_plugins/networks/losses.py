@@ -1,4 +1,4 @@
-"""What a network minimises, as functions of tensors: a helper of the networks, not a plugin.
+"""Loss functions of tensors.
 
 Every loss is a mean over the rows of a batch. Where classes have weights, the loss of a row is multiplied by the weight
 of its class and the sum is divided by the sum of these weights: only their ratios matter.
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def class_weights(y: "Tensor", n_classes: int) -> "Tensor":
-    """Return the (C,) inverse frequencies of the classes among y (n,), scaled to sum C.
+    """Return (C,) inverse class frequencies of y (n,), of sum C.
 
     A class that y lacks has no frequency to invert: it gets 0, and the others share the sum C.
     """
@@ -37,7 +37,9 @@ def cross_entropy(
 
 
 def focal(outputs: "Tensor", y: "Tensor", gamma: float, weight: "Tensor | None" = None) -> "Tensor":
-    """Return the mean of -(1 - p_t)^gamma log p_t, p_t the softmax of the row's class y (rows,) (Lin et al. 2017).
+    """Return the focal loss, the mean of -(1 - p_t)^gamma log p_t.
+
+    p_t is the softmax of the row's class y (rows,) (Lin et al. 2017).
 
     The weight stays outside of p_t, which would be no probability with it.
     """
@@ -48,7 +50,7 @@ def focal(outputs: "Tensor", y: "Tensor", gamma: float, weight: "Tensor | None" 
 
 
 def mix(inputs: "Tensor", shares: "Tensor", partner: "Tensor", share: float) -> tuple["Tensor", "Tensor"]:
-    """Return inputs (rows, d) and class shares (rows, C), each row mixed with its `partner` (rows,).
+    """Mix inputs (rows, d) and shares (rows, C) with `partner` (rows,).
 
     `share` is what a row keeps of itself (Zhang et al. 2018).
     """
@@ -56,7 +58,7 @@ def mix(inputs: "Tensor", shares: "Tensor", partner: "Tensor", share: float) -> 
 
 
 def ordinal(outputs: "Tensor", y: "Tensor") -> "Tensor":
-    """Return the mean binary cross-entropy of the C - 1 questions "is y above k?".
+    """Return the mean binary cross-entropy of the C - 1 targets y > k.
 
     The `outputs` (rows, C - 1) are the logits of P(y > k) for k from 0 to C - 2.
     """
@@ -68,7 +70,9 @@ def ordinal(outputs: "Tensor", y: "Tensor") -> "Tensor":
 
 
 def ordinal_probabilities(outputs: "Tensor") -> "Tensor":
-    """Return the (rows, C) class probabilities P(y > k - 1) - P(y > k) that the logits of P(y > k) amount to.
+    """Turn logits of P(y > k) into (rows, C) probabilities.
+
+    They are the differences P(y > k - 1) - P(y > k).
 
     Where P(y > k) rises with k a difference is negative: it counts as 0, and the rest is scaled to sum 1.
     """

@@ -1,4 +1,4 @@
-"""The parameters that networks share: a helper of the networks, not a plugin."""
+"""The parameters that networks share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,10 @@ Objective = Callable[["Module", "Tensor", "Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Training:
-    """The parameters that every network shares; a value out of range is a ValueError."""
+    """The parameters of every network.
+
+    A value out of range is a ValueError.
+    """
 
     on: On
     dropout: float = 0.1
@@ -54,7 +57,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Recipe(Training):
-    """The parameters of every network that ends in a softmax; a value or a pair without a meaning is a ValueError."""
+    """The parameters of every network with a softmax.
+
+    A value, or a pair of values, without a meaning is a ValueError.
+    """
 
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     gamma: float = 2.0  # of the focal loss: the loss of a row counts (1 - p_t)^gamma
@@ -77,7 +83,10 @@ class Recipe(Training):
         )
 
     def objective(self, y: "Tensor", n_classes: int, seed: int) -> Objective:
-        """Return what to minimise, given the classes y (n',) of all rows trained on and the seed of the mixing."""
+        """Return the loss to minimise, given all classes y (n',) and a seed.
+
+        The seed is that of the mixing.
+        """
         weight = losses.class_weights(y, n_classes) if self.class_weight else None
         rng = np.random.default_rng(seed)
 
@@ -100,5 +109,5 @@ class Recipe(Training):
         return losses.mix(inputs, shares, partner, rng.beta(self.mixup, self.mixup))
 
     def probabilities(self, outputs: "Tensor") -> "Tensor":
-        """Return the (rows, C) probabilities that the network's outputs (rows, C) stand for."""
+        """Return (rows, C) probabilities of the network's outputs."""
         return outputs.softmax(dim=1)

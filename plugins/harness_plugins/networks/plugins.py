@@ -1,4 +1,4 @@
-"""Small feed-forward networks: a linear layer, a perceptron, and residual networks for classes and for ordered ones."""
+"""Four labelers: linear, mlp, resnet and ordinal."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -83,7 +83,9 @@ class ResNet(Recipe):
 
 @dataclass(frozen=True)
 class Ordinal(Training):
-    """The residual network with one score per row and learnt thresholds between the ordered classes.
+    """A residual network with one score and ordered thresholds.
+
+    The thresholds between the classes are learnt.
 
     With six classes no score makes class 1 or 4 the likeliest until the thresholds have spread: few steps at a low
     learning rate leave these classes without answers, though not without probability.
@@ -108,11 +110,11 @@ class Ordinal(Training):
         return Sequential(score, Thresholds(n_classes))
 
     def objective(self, y: "Tensor", n_classes: int, seed: int) -> Objective:
-        """Return what to minimise: the binary cross-entropy of "is y above k?", every k and row alike."""
+        """Return the binary cross-entropy of y > k, over all k and rows."""
         return lambda network, inputs, y: losses.ordinal(network(inputs), y)
 
     def probabilities(self, outputs: "Tensor") -> "Tensor":
-        """Return the (rows, C) probabilities that the network's outputs (rows, C - 1) stand for."""
+        """Return (rows, C) probabilities of the outputs (rows, C - 1)."""
         return losses.ordinal_probabilities(outputs)
 
     def label(self, task: Task) -> Predictions:

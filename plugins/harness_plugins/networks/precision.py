@@ -1,4 +1,4 @@
-"""The precision of a network's products: a helper of the networks, not a plugin."""
+"""The precision of a network's products."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,9 @@ def _gpu_has_bfloat16() -> bool:
 
 
 def _cpu_has_bfloat16() -> bool:
-    """Look at the flags that Linux lists, and at the variables that hold oneDNN to older instructions.
+    """Return True if oneDNN may use bfloat16 instructions here.
+
+    By the flags that Linux lists, and the variables that hold oneDNN to older instructions.
 
     Held to those, it computes in bfloat16 at up to four times the price of float32.
     """

@@ -1,4 +1,4 @@
-"""How a small network learns the labelled rows and answers for the rest: a helper of the networks, not a plugin."""
+"""Train a small network on the labelled rows and label the rest."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ PRELOAD = ("torch", "torch._dynamo")  # an optimiser's first step imports the se
 
 
 def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -> Predictions:
-    """Train the network that ``build(d, C)`` returns and answer for ``task.to_label``.
+    """Train the network ``build(d, C)`` and label ``task.to_label``.
 
     Beside the parameters the recipe has two methods: ``objective(y, C, seed)`` says what to minimise, given the classes
     y (n',) trained on, and ``probabilities(outputs)`` turns what the network puts out into probabilities (rows, C).
@@ -86,7 +86,9 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
 def train(
     course: "Passes", X: "Tensor", y: "Tensor", rows: "Tensor", recipe: Training, objective: Objective, seed: int
 ) -> Iterator[int]:
-    """Train on the `rows` (n',) of X (n, d) and y (n,); yield the number of each epoch, from 1, as it ends.
+    """Train on `rows` (n',) of X (n, d), y (n,); yield each epoch.
+
+    Epochs are numbered from 1.
 
     AdamW on the objective of shuffled batches; the learning rate follows a cosine, one step an epoch.
     """
@@ -105,7 +107,10 @@ def train(
 
 
 def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.device", dtype: "torch.dtype") -> "Tensor":
-    """Put the fused `rows` (len,) on `device` in `dtype`, part by part: (len, d), never whole in another precision."""
+    """Put the fused `rows` (len,) on `device` in `dtype`: (len, d).
+
+    Part by part, so that they are never whole in another precision.
+    """
     import torch
 
     d = sum(block.array.shape[1] for block in task.chosen(recipe.on))
@@ -116,7 +121,10 @@ def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.devi
 
 
 def answer(network: "Module", task: Task, recipe: Training, device: "torch.device") -> np.ndarray:
-    """Return the (m, C) float32 probabilities of `network`, on `device`, for the rows to label, without dropout."""
+    """Return (m, C) float32 probabilities of `network`.
+
+    It is on `device`; nothing is dropped.
+    """
     import torch
 
     network.eval()

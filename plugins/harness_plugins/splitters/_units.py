@@ -1,4 +1,4 @@
-"""What the splitters share: rows go together in units (a row, or a group), and hashes put units in an order."""
+"""Units of rows that stay together, and their order by hashes."""
 
 import hashlib
 
@@ -8,7 +8,10 @@ from harness import Labelled
 
 
 def units(dataset: Labelled) -> tuple[np.ndarray, np.ndarray]:
-    """Return (U,) names of the units, in order of first row, and (n,) the unit of each labelled row."""
+    """Return (U,) names of units and (n,) the unit of each row.
+
+    A unit is a row or a group; units are in the order of their first row.
+    """
     keys = dataset.ids if dataset.groups is None else dataset.groups
     names, first, unit = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
@@ -18,7 +21,7 @@ def units(dataset: Labelled) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hashed_order(names: np.ndarray, salt: str) -> np.ndarray:
-    """Return (U,) positions that put the units in the order of SHA-256(salt, name).
+    """Return (U,) positions ordered by SHA-256(salt, name).
 
     Unlike a generator's permutation it does not depend on the order of the rows, on their number or on NumPy's version.
     """
@@ -27,7 +30,7 @@ def hashed_order(names: np.ndarray, salt: str) -> np.ndarray:
 
 
 def check_ratios(ratios: tuple[float, ...], below: float = 1.0) -> None:
-    """Raise ValueError unless there are ratios, all different and between 0 and `below`."""
+    """Raise ValueError unless ratios differ and lie in (0, `below`)."""
     wrong = [ratio for ratio in ratios if not 0 < ratio < 1 or ratio > below + 1e-12]
     if wrong:
         limit = "less than 1" if below == 1 else f"at most {below:g}"

@@ -12,7 +12,10 @@ from harness_plugins.splitters._units import hashed_order, units
 
 @dataclass(frozen=True)
 class LeaveSourceOut:
-    """One fold for each source: its rows test, a share of the others' rows trains."""
+    """One fold for each source: its rows test, other rows train.
+
+    A share of the others' rows trains.
+    """
 
     name: ClassVar[str] = "leave_source_out"
 
@@ -23,7 +26,9 @@ class LeaveSourceOut:
             raise ValueError(f"ratio must be more than 0 and at most 1, got {self.ratio:g}")
 
     def splits(self, dataset: Labelled, seed: int) -> Iterator[Split]:
-        """The folds are in the order of the sources' names. The seed chooses which of the other rows train.
+        """Yield the folds in the order of the sources' names.
+
+        The seed chooses which of the other rows train.
 
         A unit (a row, or a group) with a row in the tested source does not train: its other rows are spare.
         """
@@ -43,9 +48,9 @@ class LeaveSourceOut:
             if len(others) == 0:
                 raise DataError(f"splitter 'leave_source_out': every group has a row of source {str(source)!r}")
             last = np.flatnonzero(np.diff(unit[others], append=-1))  # where a unit ends
-            wanted = max(round(len(others) * self.ratio), last[0] + 1)
+            size = max(round(len(others) * self.ratio), last[0] + 1)
             training = np.zeros(len(unit), np.bool_)
-            training[others[: last[last < wanted][-1] + 1]] = True
+            training[others[: last[last < size][-1] + 1]] = True
             spare = ~training & ~testing
             yield Split(dataset.rows[training], dataset.rows[testing], dataset.rows[spare], seed, None, fold)
 

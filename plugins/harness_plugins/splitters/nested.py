@@ -1,4 +1,4 @@
-"""One locked test set for all ratios and seeds, nested train sets beside it: the recommended split."""
+"""One locked test set, nested train sets: the recommended split."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from harness_plugins.splitters._units import check_ratios, hashed_order, units
 
 @dataclass(frozen=True)
 class Nested:
-    """One locked test set for every ratio and seed; the seed orders the nested train sets only."""
+    """One locked test set for every ratio and seed.
+
+    The seed orders the nested train sets only.
+    """
 
     name: ClassVar[str] = "nested"
 
@@ -25,7 +28,10 @@ class Nested:
         check_ratios(self.ratios, below=1 - self.test)
 
     def splits(self, dataset: Labelled, seed: int) -> Iterator[Split]:
-        """The test set depends on the ids alone. Labelled rows in neither set are spare."""
+        """Yield a split per ratio; the test set depends on the ids alone.
+
+        Labelled rows in neither set are spare.
+        """
         names, unit = units(dataset)
         sizes = np.bincount(unit, minlength=len(names))
         n = len(unit)

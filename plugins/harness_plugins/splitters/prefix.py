@@ -1,4 +1,4 @@
-"""The record's split: one permutation of the labelled rows, a prefix of it trains, all the rest is the test set."""
+"""The record's split: a prefix of a permutation trains."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from harness_plugins.splitters._units import check_ratios, units
 
 @dataclass(frozen=True)
 class Prefix:
-    """A growing prefix of one NumPy permutation trains, the rest tests (the record's split)."""
+    """A growing prefix of one NumPy permutation trains, the rest tests.
+
+    It is the record's split.
+    """
 
     name: ClassVar[str] = "prefix"
 
@@ -22,7 +25,10 @@ class Prefix:
         check_ratios(self.ratios)
 
     def splits(self, dataset: Labelled, seed: int) -> Iterator[Split]:
-        """Train sets are nested across ratios and test sets shrink; groups, where there are any, are permuted whole."""
+        """Yield nested train sets, each with all other rows as test set.
+
+        Groups, where there are any, are permuted whole.
+        """
         names, unit = units(dataset)
         place = np.empty(len(names), np.int64)
         place[np.random.default_rng(seed).permutation(len(names))] = np.arange(len(names))

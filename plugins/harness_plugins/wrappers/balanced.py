@@ -1,4 +1,4 @@
-"""A balanced train set: the common classes are cut down until no class is larger than another."""
+"""Undersampling: common classes are cut to the smallest one."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,9 @@ from harness_plugins.wrappers._answer import answer, with_facts
 
 @dataclass(frozen=True)
 class Balanced:
-    """The base, trained on equally many labelled rows of each class, drawn without repetition.
+    """The base, trained on equally many labelled rows of each class.
+
+    They are drawn without repetition.
 
     The rows to label keep their class shares: a score says what balanced training does, not what an easier test set
     would.

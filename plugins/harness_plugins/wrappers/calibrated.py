@@ -1,4 +1,4 @@
-"""Temperature scaling: probabilities that mean what they say, under unchanged labels.
+"""Temperature scaling: calibrated probabilities, same labels.
 
 Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
 """
@@ -17,7 +17,9 @@ MAX_TEMPERATURE = 20.0  # temperatures from 1/20 to 20 are tried
 
 @dataclass(frozen=True)
 class Calibrated:
-    """The base's probabilities p as softmax(log p / T), with one T that fits the labelled rows best.
+    """The base's probabilities p as softmax(log p / T).
+
+    T is the one that fits the labelled rows best, out of fold.
 
     T is fitted on out-of-fold probabilities: a base is always sure of rows it has learned, and tells nothing by it.
     It costs `folds` trainings more.
@@ -48,7 +50,10 @@ class Calibrated:
 
 
 def fit(proba: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Return the log loss of (n, C) probabilities, the temperature that makes it least, and that least log loss."""
+    """Return the log loss before, the temperature, the log loss after.
+
+    Of (n, C) probabilities; the temperature is that of the least loss.
+    """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
@@ -65,7 +70,7 @@ def fit(proba: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
 
 
 def apply_temperature(proba: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(log p / T) of (m, C) probabilities, float32, with their argmax."""
+    """Return softmax(log p / T) of (m, C), float32, same argmax."""
     from scipy.special import softmax
 
     cooled = softmax(_log(proba) / temperature, axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Confident learning with cleanlab: find the labels that look wrong, drop or mend them, and learn the rest.
+"""Confident learning: drop or mend labels that cleanlab flags.
 
 Northcutt, Jiang, Chuang: Confident Learning, Estimating Uncertainty in Dataset Labels, 2021.
 """
@@ -25,7 +25,9 @@ FilterBy = Literal[
 
 @dataclass(frozen=True)
 class Cleanlab:
-    """Ask `base` about the labelled rows out of sample, clean the labels that cleanlab flags, ask it about the pool.
+    """The base, trained on the labels that cleanlab leaves or mends.
+
+    The base predicts the labelled rows out of fold first; cleanlab flags labels by that.
 
     The folds are dealt at random, whole groups at a time, and are not stratified: with few rows of a class, some of
     them may be judged by a labeler that met none. Removing never takes a whole class; its most confident row stays.
@@ -68,7 +70,9 @@ class Cleanlab:
 
 
 def among(proba: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return (n, K) probabilities of the `present` (K,) classes alone, for (n, C) of all; uniform where none is left.
+    """Return (n, K) probabilities of the `present` (K,) classes.
+
+    From (n, C) of all; uniform where none is left.
 
     cleanlab expects a label of every class it is given a column for.
     """
@@ -78,7 +82,10 @@ def among(proba: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def issues(given: np.ndarray, proba: np.ndarray, filter_by: FilterBy) -> np.ndarray:
-    """Return the (n,) mask of the labels `given` (n,) that cleanlab flags, by out-of-sample `proba` (n, K)."""
+    """Return the (n,) mask of labels `given` (n,) that are flagged.
+
+    By out-of-sample `proba` (n, K).
+    """
     from cleanlab.filter import find_label_issues
 
     with warnings.catch_warnings():
@@ -88,7 +95,10 @@ def issues(given: np.ndarray, proba: np.ndarray, filter_by: FilterBy) -> np.ndar
 
 
 def class_keepers(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> np.ndarray:
-    """Return a (n,) mask with one row of each class that is flagged as a whole: the most confident, then the first."""
+    """Return a (n,) mask with one row of each wholly flagged class.
+
+    The most confident one, then the first.
+    """
     mask = np.zeros(len(given), np.bool_)
     for c in np.setdiff1d(given, given[~flagged]):
         positions = np.flatnonzero(given == c)
@@ -97,13 +107,16 @@ def class_keepers(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> 
 
 
 def table(given: np.ndarray, flagged: np.ndarray, learned: np.ndarray, n_classes: int) -> dict[str, Any]:
-    """Count by class, and in all: the labels `given` (n,), those of them `flagged` (n,), those `learned` from (n',)."""
+    """Count labels by class and in all: given, flagged, learned from.
+
+    `given` (n,) and `flagged` (n,) are of the labelled rows, `learned` (n',) of those kept.
+    """
     counts = [np.bincount(labels, minlength=n_classes) for labels in (given, given[flagged], learned)]  # each (C,)
     rows = [[str(c), *map(int, row)] for c, row in enumerate(zip(*counts, strict=True))]
     rows.append(["all", len(given), int(flagged.sum()), len(learned)])
     return {
         "columns": ["Class", "Labels", "Flagged", "Share flagged", "Learned from"],
-        "rows": [[name, n, bad, bad / n if n else None, left] for name, n, bad, left in rows],
+        "rows": [[name, n, bad, bad / n if n else None, used] for name, n, bad, used in rows],
     }
 
 

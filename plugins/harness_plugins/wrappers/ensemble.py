@@ -69,7 +69,7 @@ class Ensemble:
         return {"Members": {"columns": ["Member", "Labeler", "Weight"], "rows": rows, "scored": True}}
 
     def _weights(self, task: Task) -> tuple[tuple[float, ...], dict[str, Any]]:
-        """Return the members' weights, which sum to 1, and what to tell of them."""
+        """Return the members' weights, of sum 1, and facts about them."""
         if self.choose == "validation":
             step, facts = self._choose(task)
             return _pair(step), {"alpha": _pair(step)[0], **facts}
@@ -78,7 +78,10 @@ class Ensemble:
         return weights, {"alpha": weights[0]} if len(weights) == 2 else {"weights": list(weights)}
 
     def _choose(self, task: Task) -> tuple[int, dict[str, Any]]:
-        """Return the step of best accuracy on held-out rows: of equals the nearest to the middle, then the smaller."""
+        """Return the step of best accuracy on held-out rows.
+
+        Of equals the nearest to the middle, then the smaller.
+        """
         held = holdout(task, self.validation)  # (n,)
         if not held.any():
             return 5, {"validation_rows": 0, "validation_accuracy": None}
@@ -92,17 +95,23 @@ class Ensemble:
 
 
 def sweep(probas: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the (m,) labels of every alpha between two members' (m, C) probabilities."""
+    """Return (m,) labels of every alpha between two members.
+
+    Each gives (m, C) probabilities.
+    """
     return {f"alpha {_pair(step)[0]:.1f}": labels_of(mean(probas, _pair(step))) for step in WEIGHT_STEPS}
 
 
 def mean(probas: Iterable[np.ndarray], weights: Iterable[float]) -> np.ndarray:
-    """Return the weighted mean of (m, C) probabilities, whose weights sum to 1."""
+    """Return the mean of (m, C) probabilities by weights of sum 1."""
     return sum(weight * proba.astype(np.float64) for weight, proba in zip(weights, probas, strict=True))
 
 
 def labels_of(proba: np.ndarray) -> np.ndarray:
-    """Return the (m,) labels of (m, C) probabilities as the harness reads them: ties are those of single precision."""
+    """Return (m,) labels of (m, C) probabilities, as the harness.
+
+    Ties are those of single precision.
+    """
     return proba.astype(np.float32).argmax(axis=1).astype(np.uint8)
 
 

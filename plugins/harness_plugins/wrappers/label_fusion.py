@@ -1,4 +1,4 @@
-"""Label fusion: learn from what several raters say together in place of what the target says."""
+"""Label fusion: learn from several raters instead of the target."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -34,7 +34,7 @@ class LabelFusion:
 
 
 def fuse_raters(raters: np.ndarray, how: str, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n,) labels fused from (n, R) raters, and a (n,) mask of the rows to keep.
+    """Fuse (n, R) raters: (n,) labels and a (n,) mask of rows to keep.
 
     majority: the commonest label, the first rater's where several are equally common. median: the middle one, the
     lower of two. consensus: the majority, keeping the rows where at least two raters say the same.

@@ -1,4 +1,4 @@
-"""Oversampling: rare classes weigh as much as common ones, because their rows come more than once."""
+"""Oversampling: rows of rare classes are repeated."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,9 @@ from harness_plugins.wrappers._answer import answer, with_facts
 
 @dataclass(frozen=True)
 class Oversample:
-    """The base, trained on labelled rows that are drawn with repetition until every class is as large as the largest.
+    """The base, trained on rows drawn until all classes are equal.
+
+    Labelled rows are drawn with repetition until every class is as large as the largest.
 
     Every row is kept. It happens inside the task: no copy of a row can reach the test rows, and a base that holds
     rows out for validation never has copies of one row on both sides.
@@ -30,7 +32,10 @@ class Oversample:
 
 
 def _extra(task: Task) -> np.ndarray:
-    """Draw the positions to repeat: for each class as many as it lacks to the largest; none of an absent class."""
+    """Draw the positions to repeat for each class.
+
+    As many as it lacks to the largest; none of an absent class.
+    """
     rng = np.random.default_rng(task.seed)
     counts = np.bincount(task.y, minlength=task.n_classes)
     drawn = [rng.choice(np.flatnonzero(task.y == c), counts.max() - counts[c]) for c in np.flatnonzero(counts)]

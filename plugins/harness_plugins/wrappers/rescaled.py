@@ -1,4 +1,4 @@
-"""Blocks on another scale: centred, standardised or whitened, for a base that takes embeddings as they come."""
+"""Centred, standardised or whitened blocks for a base."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal

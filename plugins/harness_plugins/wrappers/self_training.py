@@ -1,4 +1,4 @@
-"""Self-training: what a labeler is sure of becomes training data for the next one."""
+"""Self-training: confident predictions become training data."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +11,9 @@ from harness_plugins.wrappers._answer import answer_without_checkpoints
 
 @dataclass(frozen=True)
 class SelfTraining:
-    """Label the pool, adopt the confident rows with their pseudo-labels, start afresh on all of them; repeat.
+    """Rounds of labelling the pool and adopting its confident rows.
+
+    Each round trains afresh on all of them.
 
     Round 0 learns the given labels alone. An adopted row stays, and keeps the label it was adopted with; its answer
     still comes from the model of the last round, as every row's does. It ends after round `rounds`, or after the
@@ -37,7 +39,7 @@ class SelfTraining:
             raise ValueError(f"minority_share must be in [0, 1], got {self.minority_share}")
 
     def label(self, task: Task) -> Predictions:
-        wanted = self._thresholds(task)  # (C,)
+        thresholds = self._thresholds(task)  # (C,)
         order = np.argsort(task.to_label)  # adopted rows go by number, so the order asked in changes no answer
         pseudo = np.zeros(len(task.to_label), np.int64)  # (m,)
         free = ~np.isin(task.to_label, task.labelled)  # (m,) a row may have come with a pseudo-label
@@ -51,15 +53,15 @@ class SelfTraining:
             sizes.append(len(learned.labelled))
             if number == self.rounds:
                 break  # no round is left to learn what this one would adopt
-            new = free & ~adopted & (proba.max(axis=1) >= wanted[predicted])
+            new = free & ~adopted & (proba.max(axis=1) >= thresholds[predicted])
             masks[f"adopted in round {number}"] = new
             if not new.any():
                 break
             adopted |= new
             pseudo[new] = predicted[new]
-            taken = order[adopted[order]]
-            rows = np.concatenate([task.labelled, task.to_label[taken]])
-            learned = learning_from(task, rows, np.concatenate([task.y, pseudo[taken]]))
+            chosen = order[adopted[order]]
+            rows = np.concatenate([task.labelled, task.to_label[chosen]])
+            learned = learning_from(task, rows, np.concatenate([task.y, pseudo[chosen]]))
         added = [np.bincount(pseudo[new], minlength=task.n_classes).tolist() for new in masks.values()]  # by class
         facts = {
             "train_rows": sizes,  # by round, pseudo-labelled ones among them
@@ -72,13 +74,16 @@ class SelfTraining:
         return Predictions(proba, facts, checkpoints, {**base.rows, **masks})
 
     def _thresholds(self, task: Task) -> np.ndarray:
-        """Return (C,) what the probability of a row predicted as each class must reach."""
+        """Return (C,) the least probability to adopt a row of each class."""
         share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)
         return np.where(share < self.minority_share, self.minority_threshold, self.threshold).astype(np.float32)
 
 
 def _tables(sizes: list[int], added: list[list[int]]) -> dict[str, Any]:
-    """Show the rounds with their train rows (R,), and what each adopted, by class (R or R - 1, C)."""
+    """Return the table of rounds: train rows (R,), adopted by class.
+
+    `adopted` is (R or R - 1, C).
+    """
     counts = [*map(sum, added), None]
     rounds = [[f"round {number}", size, counts[number]] for number, size in enumerate(sizes)]
     classes = [[f"round {number}", *each] for number, each in enumerate(added) if any(each)]
