@@ -2,6 +2,7 @@
 
 import atexit
 import csv
+import io
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.report.parquet_files import csv_copy, read_parquet
 from tests.warm import Warm
 
 COMMAND = (sys.executable, "-m", "harness.cli")
@@ -170,7 +172,7 @@ def cells(output, name="small"):
 def board(output, name="small"):
     """Return the bytes of a leaderboard's files that must not change."""
     folder = output / "leaderboards" / name
-    return {file: (folder / file).read_bytes() for file in ("README.md", "scores.csv")}
+    return {file: (folder / file).read_bytes() for file in ("README.md", "scores.parquet")}
 
 
 def ranks(output, name="small"):
@@ -181,10 +183,14 @@ def ranks(output, name="small"):
     return {row[1]: row[0].removesuffix(" •") for row in rows}
 
 
+def long_rows(file, name="scores.parquet"):
+    """Return the rows of a long table of a board, each cell as the text that its CSV copy has."""
+    return list(csv.DictReader(io.StringIO(csv_copy(read_parquet(name, file)), newline="")))
+
+
 def scores(output, name="small"):
-    """Return the rows of scores.csv."""
-    with (output / "leaderboards" / name / "scores.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    """Return the rows of scores.parquet, each cell as the text that its CSV copy has."""
+    return long_rows(output / "leaderboards" / name / "scores.parquet")
 
 
 def answer(output, key, what="proba", name="small"):

@@ -1,10 +1,13 @@
-"""Fill the tables of docs/findings.md from the boards' scores.csv and pairs.csv: `python docs/scripts/findings.py`."""
+"""Fill the tables of docs/findings.md from the boards' scores.parquet and pairs.parquet: `python
+docs/scripts/findings.py`."""
 
-import csv
 import re
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
+
+import pyarrow.parquet as pq
 
 TABLE = re.compile(r"<!-- table: (?P<name>\w+) -->\n.*?<!-- end of table -->", re.DOTALL)
 
@@ -226,13 +229,10 @@ PAIRS = (  # boards of real scores
 def read(root: Path, suite: str) -> dict[tuple[str, str, str], list[float]]:
     """Return {(comparison, labeler, metric): values of the seeds} of a board, honest and over all rows."""
     found = defaultdict(list)
-    with (root / "leaderboards" / suite / "scores.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            whole = (
-                not any(row.get(column) for column in ("class", "source", "rows", "stage")) and row["oracle"] == "False"
-            )
-            if row["status"] == "ok" and whole and row["value"]:
-                found[row["comparison"], row["labeler"], row["metric"]].append(float(row["value"]))
+    for row in pq.read_table(root / "leaderboards" / suite / "scores.parquet").to_pylist():
+        whole = all(row[column] is None for column in ("class", "source", "rows", "stage")) and not row["oracle"]
+        if row["status"] == "ok" and whole and row["value"] is not None:
+            found[row["comparison"], row["labeler"], row["metric"]].append(row["value"])
     return found
 
 
@@ -258,10 +258,9 @@ def table(name: str, root: Path) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def pairs(root: Path, suite: str) -> list[dict[str, str]]:
+def pairs(root: Path, suite: str) -> list[dict[str, Any]]:
     """Return the pairs of labelers that a board compares, a dictionary each."""
-    with (root / "leaderboards" / suite / "pairs.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return pq.read_table(root / "leaderboards" / suite / "pairs.parquet").to_pylist()
 
 
 def claims(name: str, root: Path) -> str:
@@ -270,11 +269,11 @@ def claims(name: str, root: Path) -> str:
     found: dict[tuple[str, str, str, str], str] = {}
     for suite in {suite for _, suite, _ in columns}:
         for row in pairs(root, suite):
-            difference, low, high = (100 * float(row[key]) for key in ("difference", "low", "high"))
+            difference, low, high = (100 * row[key] for key in ("difference", "low", "high"))
             for a, b, sign in (("labeler_a", "labeler_b", 1), ("labeler_b", "labeler_a", -1)):
                 ends = (low, high) if sign == 1 else (-high, -low)
                 text = f"{sign * difference:+.1f} ({ends[0]:+.1f} to {ends[1]:+.1f})"
-                shown = f"**{text}**" if row["separated"] == "True" else text
+                shown = f"**{text}**" if row["separated"] else text
                 found[suite, row["comparison"], row[a], row[b]] = shown
     lines = [["points of accuracy", *(heading for heading, _, _ in columns)], ["---", *("--:" for _ in columns)]]
     for what, one, other in listed:
@@ -288,7 +287,7 @@ def separated(root: Path) -> str:
     for suite in PAIRS:
         counts: dict[str, list[bool]] = defaultdict(list)
         for row in pairs(root, suite):
-            counts[row["comparison"]].append(row["separated"] == "True")
+            counts[row["comparison"]].append(row["separated"])
         for place, apart in counts.items():
             lines.append([suite, place, f"{len(apart)}", f"{sum(apart)} ({mean(apart):.0%})"])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

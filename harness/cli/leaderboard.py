@@ -44,10 +44,10 @@ def leaderboard(
     talk = make_reporter(as_json)
     if check and csv:
         raise HarnessError("--csv writes files and --check writes nothing: give one of them")
-    if csv and suite.is_dir() and (found := consistency.find_boards(suite)):
-        for each in found:
-            leaderboard_folder.copy(each)
-        talk.line(f"{len(found)} board{'s' if len(found) > 1 else ''}: the parquet tables are beside them as CSV")
+    if csv and suite.is_dir() and (folders := consistency.find_boards(suite)):
+        for folder in folders:
+            leaderboard_folder.copy(folder)
+        talk.line(f"{len(folders)} board{'s' if len(folders) > 1 else ''}: the parquet tables have CSV copies now")
         return
     if check and suite.is_dir() and (found := consistency.find_boards(suite)):
         wrong = [line for each in found for line in consistency.find_contradictions(each)]

@@ -40,9 +40,8 @@ ROUNDING_ERROR = 1e-9  # of sums that were added up in another order
 def find_boards(folder: Path) -> list[Path]:
     """Return the folders of boards below a folder, or the folder itself if it is one."""
     marks = [name for name in FILES if name != "README.md"]
-    return sorted(
-        {file.parent for name in marks for file in (folder / name, *folder.glob(f"*/{name}")) if file.is_file()}
-    )
+    files = [file for name in marks for file in (folder / name, *folder.glob(f"*/{name}"))]
+    return sorted({file.parent for file in files if file.is_file()})
 
 
 def find_contradictions(board: Path) -> Iterator[str]:
@@ -73,19 +72,22 @@ def find_contradictions(board: Path) -> Iterator[str]:
             yield f"{board}: is not as `harness leaderboard` writes it: {type(error).__name__} {error}"
     copies = {csv_name(name): csv_copy(table) for name, table in tables.items() if (board / csv_name(name)).is_file()}
     yield from find_differences(board, copies)
-    known = {*FILES, *named, *copies, SETTINGS}
-    yield from (f"{board / name}: belongs to no board" for name in orphaned_files(board, known))
+    listed = {*FILES, *named, *copies, SETTINGS}
+    yield from (f"{board / name}: belongs to no board" for name in orphaned_files(board, listed))
 
 
 def _named(page: str) -> list[str]:
-    """Return the files of plots that a page links or names, and the tables of the plots of confidence."""
+    """Return the files of plots that a page links or names.
+
+    The tables behind the plots of confidence are on no page.
+    """
     named = re.findall(r"^!\[.*\]\((.*)\)$", page, re.MULTILINE) + re.findall(rf"`({PLOTS_FOLDER}/[\w.-]+)`", page)
     behind = [COVERAGE, RELIABILITY] if any(name.startswith(f"{PLOTS_FOLDER}/confidence-") for name in named) else []
     return list(dict.fromkeys([*named, *behind]))
 
 
 def _of_tables(board: Path, page: str, tables: Mapping[str, pa.Table]) -> Iterator[str]:
-    """Yield a line for everything in which page, index and tables contradict each other."""
+    """Yield contradictions between page, index and tables."""
     about = json.loads((board / BOARD_FILE).read_text(encoding="utf-8"))
     standings, pairs = _rows(board / "standings.csv"), _pairs(tables[PAIRS])
     cells, counts = _cells(tables[SCORES], "- Protocol: record" in page)

@@ -180,7 +180,10 @@ def pair_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
 
 
 def to_csv(rows: Iterable[Row], columns: Sequence[str] | None = None) -> str:
-    """Write rows as CSV, by default with every column that any has; numbers in full precision."""
+    """Write rows as CSV, numbers in full precision.
+
+    Without `columns` it has every column that any row has.
+    """
     if columns is None:
         rows = list(rows)
         columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -10,6 +10,12 @@ from harness.report.leaderboard_folder import BOARD_FILE, find_differences, writ
 from harness.report.markdown import escape, format_table
 
 MAX_NAMED_LEADERS = 3  # of a leading group; the others are counted
+FILES = (
+    "A board's folder has its page, `README.md`; every number, `scores.parquet`; where each labeler stands, "
+    "`standings.csv`; every pair of labelers, `pairs.parquet`; how long the cells took, `timings.csv`; and in "
+    "`plots/` what the page shows, with its numbers. `harness leaderboard FOLDER --csv` writes the parquet tables as CSV "
+    "beside them."
+)
 HEADER = (
     "Board",
     "Data",
@@ -61,7 +67,7 @@ def _page(found: list[Mapping[str, Any]]) -> str:
     leading = (
         "Leading: the labelers that none is significantly better than; where ranks claim nothing, the first by number."
     )
-    return "\n\n".join([*parts, leading]) + "\n"
+    return "\n\n".join([*parts, leading, FILES]) + "\n"
 
 
 def _row(about: Mapping[str, Any]) -> Iterator[str]:

@@ -46,7 +46,7 @@ def write_leaderboard(
 ) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; return the page.
 
-    With `csv` its long tables are also written as CSV.
+    With `csv` the long tables have CSV copies beside them.
     """
     folder = run.options.output / "leaderboards" / run.suite.name
     made = leaderboard_files(run, cell_results, leaderboards)
@@ -86,7 +86,7 @@ def leaderboard_files(
 
 
 def copy(folder: Path) -> None:
-    """Write CSV copies of the long tables of a board, which needs no cells."""
+    """Write CSV copies of the long tables of a board."""
     for name in COLUMNS:
         if (file := folder / name).is_file():
             try:
@@ -96,7 +96,7 @@ def copy(folder: Path) -> None:
 
 
 def csv_copies(files: Mapping[str, str | bytes]) -> dict[str, str]:
-    """Return {name: text} of the CSV copies of the long tables among some files."""
+    """Return {name: text} of the CSV copies of the long tables."""
     long = {name: content for name, content in files.items() if isinstance(content, bytes)}
     return {csv_name(name): csv_copy(read_parquet(name, content)) for name, content in long.items()}
 
@@ -160,7 +160,7 @@ def _part(found: str, made: str) -> str:
 
 
 def orphaned_files(folder: Path, names: Container[str]) -> list[str]:
-    """Return the plots, tables of plots, and long tables and copies of them that are not among a board's files."""
+    """Return the plots and long tables that are not among a board's files."""
     plotted = sorted(
         f"{PLOTS_FOLDER}/{file.name}" for file in (folder / PLOTS_FOLDER).glob("*") if file.suffix in SUFFIXES
     )
@@ -186,7 +186,7 @@ def _plot_tables(run_profile: RunProfile, leaderboards: list[Leaderboard]) -> It
 
 
 def _plot_files(tables: list[report_tables.Table]) -> Iterator[tuple[str, str | bytes]]:
-    """Yield (name, content) of the tables of the plots, each from its sheets; those of many points as parquet."""
+    """Yield (name, content) of the tables of the plots."""
     for stem in dict.fromkeys(table.file for table in tables):
         alike = [table for table in tables if table.file == stem]
         if (name := f"{PLOTS_FOLDER}/{stem}.parquet") in COLUMNS:

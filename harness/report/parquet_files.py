@@ -80,7 +80,7 @@ def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def read_parquet(name: str, source: Path | bytes) -> pa.Table:
-    """Read a long table; ValueError where it is torn, altered on disk, or has other columns."""
+    """Read a long table; ValueError if torn or of other columns."""
     file = pa.BufferReader(source) if isinstance(source, bytes) else source
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as opened:
@@ -93,10 +93,13 @@ def read_parquet(name: str, source: Path | bytes) -> pa.Table:
     return table
 
 
-def has_same_rows(name: str, found: bytes, made: bytes) -> bool:
-    """Compare two files of a long table: other versions of pyarrow write the same rows as other bytes."""
+def has_same_rows(name: str, one: bytes, other: bytes) -> bool:
+    """Compare the rows of two files of a long table.
+
+    Versions of pyarrow write the same rows as different bytes.
+    """
     try:
-        return found == made or read_parquet(name, found).equals(read_parquet(name, made))
+        return one == other or read_parquet(name, one).equals(read_parquet(name, other))
     except ValueError:
         return False
 

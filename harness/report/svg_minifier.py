@@ -49,7 +49,10 @@ def minify(root: Element, prefix: str) -> None:
 
 
 def _drop_unseen(root: Element) -> None:
-    """Remove frames without line or area, spaces, and the style sheet, whose properties are set where they count."""
+    """Remove frames without line or area, spaces, and the style sheet.
+
+    The properties that the sheet sets are written where they count.
+    """
     for parent in list(root.iter()):
         for child in list(parent):
             child.tail = None
@@ -60,7 +63,10 @@ def _drop_unseen(root: Element) -> None:
 
 
 def _round_places(root: Element) -> None:
-    """Round places to hundredths of a point: finer is more than anyone sees, and not alike on every machine."""
+    """Round places to hundredths of a point.
+
+    Finer is more than anyone sees, and not alike on every machine.
+    """
     for element in root.iter():
         for name in GEOMETRY_ATTRIBUTES & element.attrib.keys():
             element.set(name, NUMBER.sub(lambda match: _short(float(match[0])), element.attrib[name]))
@@ -74,27 +80,30 @@ def _short(value: float) -> str:
 
 
 def _merge_ticks(root: Element) -> None:
-    """Make one path of the grid lines of an axis and one of its tick marks; its texts follow in a group."""
+    """Merge the grid lines of an axis into a path, and its tick marks.
+
+    Its texts follow in a group.
+    """
     marks = {f"#{path.get('id')}": TICK.fullmatch(path.get("d", "")) for path in root.iter(PATH)}
     for axis in [group for group in root.iter(GROUP) if "matplotlib.axis" in group.get("id", "")]:
         lines = [path for path in axis.iter(PATH) if path.get("clip-path")]
         ticks = list(axis.iter(USE))
         ends = [mark[1] for tick in ticks if (mark := marks[tick.get(LINK, "")])]
-        if len(ends) < len(ticks) or any(len({each.get("style") for each in alike}) > 1 for alike in (lines, ticks)):
+        if len(ends) < len(ticks) or any(len({line.get("style") for line in group}) > 1 for group in (lines, ticks)):
             continue  # one has a look of its own
         texts = Element(GROUP)
         texts.extend(axis.iter(TEXT))
         axis[:] = [*axis.iter(MARKS), *lines[:1], *ticks[:1], texts]
-        for line in lines[:1]:
-            line.set("d", " ".join(each.get("d", "") for each in lines))
-        for tick in ticks[:1]:
-            starts = [f"{each.get('x')} {each.get('y')}" for each in ticks]
+        if lines:
+            lines[0].set("d", " ".join(line.get("d", "") for line in lines))
+        if ticks:
+            starts = [f"{tick.get('x')} {tick.get('y')}" for tick in ticks]
             path = " ".join(f"M {start} l {end}" for start, end in zip(starts, ends, strict=True))
-            tick.tag, tick.attrib = PATH, {"d": path, "style": f"{tick.get('style')}; fill: none"}
+            ticks[0].tag, ticks[0].attrib = PATH, {"d": path, "style": f"{ticks[0].get('style')}; fill: none"}
 
 
 def _inline_bands(root: Element) -> None:
-    """Draw the shapes that are used once where they are used: the bands around lines."""
+    """Draw shapes that are used once, bands, where they are used."""
     marks = {f"#{path.get('id')}": path for path in root.iter(PATH)}
     uses = Counter(use.get(LINK, "") for use in root.iter(USE))
     for use in list(root.iter(USE)):
@@ -105,12 +114,12 @@ def _inline_bands(root: Element) -> None:
 
 
 def _relative(path: str) -> str:
-    """Write a path as steps from point to point, which are short numbers.
+    """Write a path as steps from point to point: short numbers.
 
     >>> _relative("M 10.5 2  L 10.5 4  L 12 4  L 13 5  z ")
     'm10.5 2v2h1.5l1 1z'
-    >>> _relative("M -0.5 0  L 0 0.25 ")
-    'm-.5 0 .5 .25'
+    >>> _relative("M -0.5 0  L 0 0.25  L 1 1  z M 3 3 l 0 2 ")
+    'm-.5 0 .5 .25 1 .75zm3.5 3v2'
     """
     written, last, at, start = "", "", (0, 0), (0, 0)  # in hundredths: whole numbers add up exactly
     for command, text in COMMAND.findall(path):
@@ -131,7 +140,10 @@ def _relative(path: str) -> str:
 
 
 def _rename_ids(root: Element, prefix: str) -> None:
-    """Give short names to the ids that something refers to; remove the others, and marks that nothing uses."""
+    """Give short names to ids that are referred to; remove the others.
+
+    Marks that nothing uses go with them.
+    """
     names: dict[str, str] = {}
     for element in root.iter():
         for name, value in list(element.attrib.items()):
@@ -159,7 +171,10 @@ def _lift_clips(root: Element) -> None:
 
 
 def _choose(element: Element, above: Properties, chosen: dict[Element, Properties]) -> Counter[tuple[str, str]]:
-    """Choose the properties of an element, of a group those that most of it has; return how many have which."""
+    """Choose the properties of an element; return how many have which.
+
+    A group gets those that most of what is drawn in it has.
+    """
     own, votes = _parse_properties(element), Counter[tuple[str, str]]()
     if element.tag in (PATH, TEXT, USE):
         chosen[element] = _visible_properties(element.tag, above, own)
@@ -195,7 +210,7 @@ def _visible_properties(tag: str, above: Properties, own: Properties) -> Propert
 
 
 def _write_properties(element: Element, inherited: Properties, chosen: dict[Element, Properties]) -> None:
-    """Write the properties of an element and of all in it that are not inherited."""
+    """Write the properties that are not inherited, down the tree."""
     properties = chosen.get(element, {})
     for name, value in properties.items():
         if inherited.get(name) != value:
@@ -205,7 +220,7 @@ def _write_properties(element: Element, inherited: Properties, chosen: dict[Elem
 
 
 def _flatten(parent: Element) -> None:
-    """Put what is in a group in its place where the group says nothing that its one child could not say.
+    """Replace groups without properties of their own by what is in them.
 
     Neighbouring paths that look alike, the frame of a pair of axes, become one.
     """

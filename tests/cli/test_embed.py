@@ -242,10 +242,10 @@ def test_an_array_for_data_is_that_of_the_suite_and_joins_by_id(tmp_path, whole)
     blocks = {"slow": {"embedder": "npy", "path": "new/out.npy", "ids": "new/out_ids.npy"}}
     assert harness("run", *EMBED[1:], cwd=tmp_path).returncode == 0
     assert sorted(begun(tmp_path)) == [0, 60], "the same texts, made once"
-    by_embedder = board(tmp_path)["scores.csv"]
+    by_embedder = board(tmp_path)["scores.parquet"]
     write_suite(tmp_path, knn, table(120), blocks=blocks)
     assert harness("run", "suite.yaml", "-o", "joined", "--threads", 1, cwd=tmp_path).returncode == 0
-    assert board(tmp_path / "joined")["scores.csv"] == by_embedder
+    assert board(tmp_path / "joined")["scores.parquet"] == by_embedder
 
 
 def test_texts_in_json_lines_with_names_for_ids(tmp_path):

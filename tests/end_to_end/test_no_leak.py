@@ -76,7 +76,7 @@ def test_other_hidden_labels_change_no_byte_of_any_answer(tmp_path):
             one = answer(tmp_path / "true", true[key]["cell"], what)
             assert one == answer(tmp_path / "permuted", permuted[key]["cell"], what), key
     # The scores do change, so the labels were those of another file.
-    one, other = ((tmp_path / out / "leaderboards/small/scores.csv").read_bytes() for out in ("true", "permuted"))
+    one, other = ((tmp_path / out / "leaderboards/small/scores.parquet").read_bytes() for out in ("true", "permuted"))
     assert one != other
 
 

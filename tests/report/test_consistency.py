@@ -4,11 +4,14 @@ import csv
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from harness.report import index
 from harness.report.consistency import find_boards, find_contradictions
-from tests.command_line import harness
+from harness.report.parquet_files import COLUMNS, read_parquet, to_parquet
+from tests.command_line import harness, long_rows
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 WHOLE = find_boards(LEADERBOARDS)
@@ -35,7 +38,12 @@ def rewrite(file, old, new, count=1):
 
 
 def altered(board, name, row, column, value):
-    """Alter one field of a CSV file."""
+    """Alter one field of a table."""
+    if name in COLUMNS:
+        rows = read_parquet(name, board / name).to_pylist()
+        rows[row][column] = value
+        (board / name).write_bytes(to_parquet(name, rows))
+        return
     with (board / name).open(newline="") as lines:
         header, *rows = list(csv.reader(lines))
     rows[row][header.index(column)] = value
@@ -67,11 +75,20 @@ def test_an_altered_page_is_told_by_the_other_files(board, old, new, said):
     ("name", "row", "column", "value", "said"),
     [
         ("standings.csv", 0, "value", "0.6", "do not differ by the"),
-        ("standings.csv", 0, "rank_high", "5", "fusion-mlp last epoch: the rank 1 to 5 does not follow from pairs.csv"),
+        (
+            "standings.csv",
+            0,
+            "rank_high",
+            "5",
+            "fusion-mlp last epoch: the rank 1 to 5 does not follow from pairs.",
+        ),
         ("standings.csv", 8, "leading", "False", "says that fusion-mlp; fusion-mlp last epoch leads"),
-        ("pairs.csv", 0, "separated", "False", "does not follow from pairs.csv"),
-        ("pairs.csv", 0, "difference", "-0.09", "majority and source_prior do not differ by the -0.09 of pairs.csv"),
-        ("scores.csv", 0, "value", "0.31", "majority: Accuracy ↑ is"),
+        ("pairs.parquet", 0, "separated", False, "does not follow from pairs.parquet"),
+        ("pairs.parquet", 0, "difference", -0.09, "majority and source_prior do not differ by the -0.09 of pairs."),
+        ("pairs.parquet", 0, "difference", None, "is not as `harness leaderboard` writes it: TypeError"),
+        ("scores.parquet", 0, "value", 0.31, "majority: Accuracy ↑ is"),
+        ("scores.parquet", 0, "value", None, "majority: Accuracy ↑ is"),
+        ("scores.parquet", 0, "labeler", "=majority", "majority: Accuracy ↑ is"),
     ],
 )
 def test_an_altered_table_is_told_by_the_other_files(board, name, row, column, value, said):
@@ -81,13 +98,79 @@ def test_an_altered_table_is_told_by_the_other_files(board, name, row, column, v
 
 
 def test_a_missing_or_broken_file_is_one_line(board):
-    (board / "pairs.csv").write_text("comparison,labeler_a\nx,y\n")
+    (board / "standings.csv").write_text("comparison,labeler_a\nx,y\n")
     (line,) = find_contradictions(board)
     assert line.startswith(f"{board}: is not as `harness leaderboard` writes it: KeyError")
-    (board / "pairs.csv").unlink()
+    (board / "pairs.parquet").unlink()
     (board / "board.json").unlink()
     (line,) = find_contradictions(board)
-    assert line == f"{board}: board.json, pairs.csv missing; write it again with harness leaderboard SUITE"
+    assert line == f"{board}: board.json, pairs.parquet missing; write it again with harness leaderboard SUITE"
+    for name in ("scores.parquet", "standings.csv"):  # no more than the page is left: still no board that is in order
+        assert find_boards(board.parent) == find_boards(board) == [board]
+        (board / name).unlink()
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_torn_or_missing_table_is_one_line(board, name):
+    whole = (board / name).read_bytes()
+    (board / name).write_bytes(whole[: len(whole) // 2])
+    (line,) = find_contradictions(board)
+    assert line.startswith(f"{board / name}: cannot be read: ")
+    assert line.endswith("; write it again with harness leaderboard SUITE")
+    assert "\n" not in line
+    (board / name).write_bytes(b"")
+    (line,) = find_contradictions(board)
+    assert line.startswith(f"{board / name}: cannot be read: ")
+    (board / name).unlink()
+    (line,) = find_contradictions(board)
+    assert line in (
+        f"{board / name}: is missing",
+        f"{board}: {name} missing; write it again with harness leaderboard SUITE",
+    )
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_byte_altered_on_disk_is_told(board, name):
+    content = bytearray((board / name).read_bytes())
+    ends = [each for each in range(len(content)) if each % 97 == 50]
+    for place in ends[: len(ends) * 3 // 4 : max(1, len(ends) // 12)]:
+        content[place] ^= 0x10
+        (board / name).write_bytes(bytes(content))
+        assert list(find_contradictions(board)), place
+        content[place] ^= 0x10
+
+
+def test_a_table_of_other_columns_is_one_line(board):
+    file = board / "pairs.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.drop_columns(["p_holm"]), file)
+    (line,) = find_contradictions(board)
+    assert line.startswith(f"{file}: has the columns comparison: string; labeler_a: string; ")
+    pq.write_table(table.set_column(3, "difference", table["difference"].cast(pa.float32())), file)
+    (line,) = find_contradictions(board)
+    assert "difference: float; se: double" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["plots/old.svg", "plots/old.parquet", "plots/scores.csv", "more.parquet", "plots/curves-2.svg"]
+)
+def test_a_file_that_belongs_to_no_board_is_one_line(board, name):
+    shutil.copy(board / "plots/curves-1.svg", board / name)
+    assert list(find_contradictions(board)) == [f"{board / name}: belongs to no board"]
+
+
+def test_csv_copies_are_written_without_cells_and_checked(board):
+    done = harness("leaderboard", "quickstart", "--csv", cwd=board.parent)
+    assert (done.returncode, done.stdout) == (0, "1 board: the parquet tables have CSV copies now\n"), done.stderr
+    assert list(find_contradictions(board)) == []
+    with (board / "scores.csv").open(newline="") as lines:
+        assert list(csv.DictReader(lines)) == long_rows(board / "scores.parquet")
+    altered(board, "pairs.csv", 0, "difference", "-0.09")
+    assert list(find_contradictions(board)) == [f"{board / 'pairs.csv'}: is stale"]
+    (board / "scores.parquet").write_bytes(b"PAR1")
+    done = harness("leaderboard", "quickstart", "--csv", cwd=board.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: quickstart/scores.parquet: cannot be read: ")
 
 
 def test_the_command_checks_a_folder_of_boards_or_one_of_them(board):

@@ -1,11 +1,15 @@
 """A board on disk against what its cells say, and the index over all boards."""
 
+import csv
 import json
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from harness.report import index
-from tests.command_line import events, harness, write_suite
+from harness.report.parquet_files import COLUMNS, read_parquet, to_parquet
+from tests.command_line import events, harness, long_rows, write_suite
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +47,20 @@ def test_each_stale_file_is_named_with_the_section(folder, board):
     text = page.read_text()
     page.write_text(text.replace("| majority | 0.", "| majority | 1.", 2).replace("- Rows", "- rows"))
     (board / "small/plots/curves-1.svg").write_text("<svg/>")
-    (board / "small/scores.csv").unlink()
+    (board / "small/scores.parquet").unlink()
+    pairs = board / "small/pairs.parquet"
+    pairs.write_bytes(pairs.read_bytes()[:-9])
     (board / "small/plots/old.svg").write_text("<svg/>")
+    (board / "small/more.parquet").write_bytes(b"")
     done = check(folder)
     assert done.returncode == 3
     assert done.stdout.splitlines() == [
         "leaderboards/small/README.md: is stale, above the first section",
+        "leaderboards/small/scores.parquet: is missing",
+        "leaderboards/small/pairs.parquet: is stale",
         "leaderboards/small/plots/curves-1.svg: is stale",
-        "leaderboards/small/scores.csv: is missing",
         "leaderboards/small/plots/old.svg: belongs to no board",
+        "leaderboards/small/more.parquet: belongs to no board",
     ]
     page.write_text(text.replace("| majority | 0.", "| majority | 1.", 2))
     first, *_ = check(folder).stdout.splitlines()
@@ -75,6 +84,45 @@ def test_checking_writes_nothing_and_writing_makes_it_right(folder, board):
     assert harness("leaderboard", "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
     assert check(folder).returncode == 0
     assert not (board / "small/plots/old.svg").exists()
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_changed_number_in_a_long_table_is_stale(folder, board, name):
+    file = board / "small" / name
+    rows = read_parquet(name, file).to_pylist()
+    column = next(column for column, value in rows[-1].items() if isinstance(value, float))
+    rows[-1][column] = float(np.nextafter(rows[-1][column], 9))
+    file.write_bytes(to_parquet(name, rows))
+    assert check(folder).stdout.splitlines() == [f"leaderboards/small/{name}: is stale"]
+
+
+def test_the_same_numbers_as_other_bytes_are_right(folder, board):
+    file = board / "small/scores.parquet"
+    pq.write_table(pq.read_table(file), file, compression="none")
+    assert check(folder).returncode == 0
+
+
+def test_csv_copies_are_written_where_they_are_wanted(folder, board):
+    assert not list(board.rglob("scores.csv"))
+    assert harness("leaderboard", "suite.yaml", "--csv", "--threads", 1, cwd=folder).returncode == 0
+    for name in COLUMNS:
+        with (board / "small" / name).with_suffix(".csv").open(newline="") as lines:
+            assert list(csv.DictReader(lines)) == long_rows(board / "small" / name, name)
+    assert check(folder).returncode == 0
+    copy = board / "small/scores.csv"
+    copy.write_text(copy.read_text().replace("majority", "minority", 1))
+    assert check(folder).stdout == "leaderboards/small/scores.csv: is stale\n"
+    assert harness("leaderboard", "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
+    assert not any((board / "small" / name).with_suffix(".csv").exists() for name in COLUMNS)
+    done = check(folder, "--csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --csv writes files and --check writes nothing: give one of them\n"
+
+
+def test_what_somebody_has_put_beside_a_board_stays(folder, board):
+    (board / "small/notes.parquet").write_bytes(b"mine")
+    assert harness("leaderboard", "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
+    assert (board / "small/notes.parquet").read_bytes() == b"mine"
 
 
 def test_a_store_without_cells_is_no_measure(folder, board, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import DataError, HarnessError
 from harness.suite import reference
 from harness.suite.suite import load_suite
-from tests.command_line import events, harness, table, write_labelers, write_suite
+from tests.command_line import events, harness, scores, table, write_labelers, write_suite
 from tests.conftest import REAL_DATA, ROOT, SCORES
 
 HEADER = ",".join(reference.COLUMNS)
@@ -269,9 +269,8 @@ def test_the_diagnosis_is_that_of_the_50_nearest_of_all_labelled_rows(numbers):
 
 def test_a_mean_over_ratios_is_that_of_the_suites_ratios(compared, numbers):
     folder, _, _ = compared
-    with (folder / "leaderboards" / "small" / "scores.csv").open() as file:
-        scores = [row for row in csv.DictReader(file) if row["labeler"] == "mlp(h=256) emb"]
-    mine = [row for row in scores if (row["metric"], row["class"], row["source"]) == ("macro_f1", "", "")]
+    ours = [row for row in scores(folder) if row["labeler"] == "mlp(h=256) emb"]
+    mine = [row for row in ours if (row["metric"], row["class"], row["source"]) == ("macro_f1", "", "")]
     best = [float(row["value"]) for row in mine if row["oracle"] == "True"]
     assert len(best) == 2 * len(SEEDS)
     assert numbers("mlp(h=256), mean over 2 ratios", "macro_f1")["ours"] == pytest.approx(np.mean(best))
