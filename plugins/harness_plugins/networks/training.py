@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from harness_plugins.networks.backpropagation import Passes
 
 PREDICTED_ROWS = 8_192  # rows answered at a time
-PRELOAD = ("torch", "torch._dynamo")  # an optimiser's first step imports the second: a second for every cell
+PRELOAD = (
+    "torch",
+    "torch.optim.adamw",
+    "harness_plugins.networks.optimizer",
+    "harness_plugins.networks.backpropagation",
+)
 
 
 def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -> Predictions:
@@ -94,15 +99,15 @@ def train(
     """
     import torch
 
-    optimizer = torch.optim.AdamW(course.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=recipe.epochs)
+    from harness_plugins.networks.optimizer import AdamW, cosine
+
+    optimizer = AdamW(course.parameters, recipe.weight_decay)
     shuffle = torch.Generator().manual_seed(seed)  # its own: every network meets the rows in the same order
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch, lr in enumerate(cosine(recipe.lr, recipe.epochs), start=1):
         order = torch.randperm(len(rows), generator=shuffle).to(rows.device)
         for batch in rows[order].split(recipe.batch):
             course.differentiate(objective, X.index_select(0, batch), y[batch])  # ten times as fast as X[batch]
-            optimizer.step()
-        schedule.step()
+            optimizer.step(lr)
         yield epoch
 
 
