@@ -52,7 +52,7 @@ def audit(
     loaded, found = load_suites(suite, plugin)
     readies = [open_run(talk, each, found, options) for each in loaded.suites]
     # They also set the threads of this process, which must be done before faiss is imported.
-    modules = [module for ready in readies for module in runner.preload_modules(ready.cells)]
+    modules = [module for ready in readies for module in runner.preload_modules(cell.candidate for cell in ready.cells)]
     hardware = options.hardware
     processes = Processes(("harness.audit.probe", *dict.fromkeys(modules)), hardware.threads, hardware.device, jobs)
     leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]

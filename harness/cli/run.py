@@ -24,7 +24,7 @@ from harness.cli.options import (
     count_by_status,
     load_suites,
     make_reporter,
-    prepare_suites,
+    open_run,
 )
 
 
@@ -54,7 +54,9 @@ def run(
     options = runner.Options(
         output, jobs, threads, timeout, memory, device, require_real, twin_rows, parse_engine(engine)
     )
-    loaded, readies = prepare_suites(talk, suite, plugin, options, anew=True)
+    loaded, catalog = load_suites(suite, plugin)
+    runner.warm_up(loaded.suites, options)
+    readies = [open_run(talk, each, catalog, options, anew=True) for each in loaded.suites]
     scored: list[tuple[Any, Any]] = []
     for ready in readies:
         scored.append((ready, _run_one(talk, ready, [earlier.store for earlier, _ in scored])))

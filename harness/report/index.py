@@ -13,8 +13,8 @@ MAX_NAMED_LEADERS = 3  # of a leading group; the others are counted
 FILES = (
     "A board's folder has its page, `README.md`; every number, `scores.parquet`; where each labeler stands, "
     "`standings.csv`; every pair of labelers, `pairs.parquet`; how long the cells took, `timings.csv`; and in "
-    "`plots/` what the page shows, with its numbers. `harness leaderboard FOLDER --csv` writes the parquet tables as CSV "
-    "beside them."
+    "`plots/` what the page shows, with its numbers. `harness leaderboard FOLDER --csv` writes the parquet tables as "
+    "CSV beside them."
 )
 HEADER = (
     "Board",

@@ -26,7 +26,7 @@ from harness.run.store import Store, last_run, write_suite_record
 from harness.search.engine import Engine
 from harness.search.inner_products import check_engine
 from harness.suite.catalog import Catalog
-from harness.suite.suite import Suite
+from harness.suite.suite import Candidate, Suite
 from harness.utils.processes import Limits, Processes, cores, machine_memory
 
 SEARCH_MODULES = ("faiss", "harness.search.kernels")  # of the neighbour search
@@ -150,6 +150,21 @@ def changed_kernels(run: Run) -> list[str]:
     return differences({"kernels": before}, {"kernels": processor_kernels()}) if isinstance(before, dict) else []
 
 
+def warm_up(suites: Iterable[Suite], options: Options) -> None:
+    """Import the workers' modules while the data are opened.
+
+    Only for suites that have not run here: others may have no cell left to run.
+    """
+    fresh = [suite for suite in suites if not Store(options.output / "runs" / suite.name).cells.exists()]
+    if fresh:
+        _processes([candidate for suite in fresh for candidate in suite.labelers], options).warm_up()
+
+
+def _processes(candidates: Iterable[Candidate], options: Options) -> Processes:
+    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(candidates))
+    return Processes(modules, options.hardware.threads, options.hardware.device, options.jobs)
+
+
 def execute(
     run: Run,
     on_block: Callable[[block_files.Recipe, int, int], None],
@@ -176,8 +191,7 @@ def _execute(
     on_list: Callable[[str, int, int], None],
 ) -> None:
     hardware = run.options.hardware
-    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(todo))
-    processes = Processes(modules, hardware.threads, hardware.device, run.options.jobs)
+    processes = _processes([cell.candidate for cell in todo], run.options)
     for recipe in run.missing_blocks():
         on_block(recipe, 0, len(run.dataset))
 
@@ -255,9 +269,9 @@ def cached_artifacts(run: Run) -> Iterator[tuple[str, str, EvaluationSplit | Non
                 yield "list", "+".join(shared.on), request.evaluation, timing.read_timing(folder)
 
 
-def preload_modules(cells: list[Cell]) -> tuple[str, ...]:
-    """Return the modules that workers import early for the labelers of these cells."""
-    plugins = [plugin for cell in cells for plugin in iter_plugins(cell.candidate.labeler)]
+def preload_modules(candidates: Iterable[Candidate]) -> tuple[str, ...]:
+    """Return the modules that workers import early for these labelers."""
+    plugins = [plugin for candidate in candidates for plugin in iter_plugins(candidate.labeler)]
     modules = [module for plugin in plugins for module in getattr(plugin, "preload", ())]
     if any(hasattr(plugin, "needs") for plugin in plugins):
         modules += SEARCH_MODULES

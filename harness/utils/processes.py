@@ -64,6 +64,12 @@ class Processes:
         _set_numeric_environment(threads, device, crowded=threads * jobs > cores())
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
+    def warm_up(self) -> None:
+        """Start the server now, so that its imports are done when the first child is wanted."""
+        if self._context.get_start_method() == "forkserver":
+            with _without_main(), _uninterrupted():
+                forkserver.ensure_running()
+
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
         """Run ``target(*args)`` in a new process whose working directory is the empty `folder`."""
         process = self._context.Process(
