@@ -25,6 +25,7 @@ from harness.cli.options import (
     load_suites,
     make_reporter,
     open_run,
+    prepare_suites,
 )
 
 

@@ -200,9 +200,9 @@ def _phrases(rng: np.random.Generator) -> pa.Array:
         group = rng.choice(3, len(phrase), p=(rarity, 0.4, 0.6 - rarity))
         word = (np.cumsum(sizes) - sizes)[group] + (rng.random(len(phrase)) * sizes[group]).astype(np.int64)
         word[group == 2] += 80 * (phrase[group == 2] // PHRASES)
-        texts = np.split(vocabulary[word], np.cumsum(lengths)[:-1])
-        for opening, text in zip(rng.choice(openings, len(texts)), texts, strict=True):
-            body = opening + " ".join(text)
+        words_of, ends = vocabulary[word].tolist(), np.cumsum(lengths).tolist()
+        for opening, first, end in zip(rng.choice(openings, len(ends)), [0, *ends], ends, strict=False):
+            body = opening + " ".join(words_of[first:end])
             made.append(before + (body if kind in ("bare", "code") else body[0].upper() + body[1:]) + after)
     return pa.array(made)
 

@@ -20,7 +20,8 @@ from typing import Any
 import psutil
 
 LOG_FILE = "log.txt"
-POLL_SECONDS = 0.25  # seconds between looks at a child's memory: each costs a walk through the process table
+POLL_SECONDS = 0.25  # seconds between looks at a child's memory
+CHILDREN_FILE = Path("/proc/thread-self/children")  # there where the kernel lists them
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
@@ -67,7 +68,7 @@ class Processes:
     def warm_up(self) -> None:
         """Start the server now, so that its imports are done when the first child is wanted."""
         if self._context.get_start_method() == "forkserver":
-            with _without_main(), _uninterrupted():
+            with _hide_main(), _defer_interrupts():
                 forkserver.ensure_running()
 
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
@@ -116,7 +117,7 @@ class Child:
         """Return what limit the child has passed, if any."""
         if self.seconds >= self._next_look:
             self._next_look = self.seconds + POLL_SECONDS
-            self.peak = max(self.peak, memory_of(self.process.pid))
+            self.peak = max(self.peak, memory_of(self.process.pid or 0))
         if self.seconds > limits.timeout:
             return f"timeout: not done after {limits.timeout:g} s"
         if self.peak > limits.memory:
@@ -128,7 +129,7 @@ class Child:
 
     def kill(self) -> None:
         """End the child and everything it has started, in sessions of their own too."""
-        for process in descendants(self.process.pid):
+        for process in [] if self.done() else descendants(self.process.pid):  # the dead have none
             with contextlib.suppress(psutil.Error):
                 process.kill()
         if self.process.pid:  # 0 would be our own group
@@ -163,13 +164,29 @@ def wait_any(children: Iterable[Child], limits: Limits, timeout: float) -> list[
     return ended
 
 
-def memory_of(pid: int | None) -> int:
+def memory_of(pid: int) -> int:
     """Return the anonymous memory, in bytes, of a process and its descendants; 0 where it is gone."""
+    family = _family(pid) if CHILDREN_FILE.exists() else (pid, *(process.pid for process in descendants(pid)))
+    return sum(map(_anonymous, family))
+
+
+def _family(pid: int) -> Iterator[int]:
+    """Yield a process and its descendants as Linux lists them: one that starts meanwhile may be missing."""
+    yield pid
+    with contextlib.suppress(OSError):  # it is gone
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called four times a second
+            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
+                yield from _family(int(child))
+
+
+def _anonymous(pid: int) -> int:
     try:
-        root = psutil.Process(pid)
-    except psutil.Error:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # gone, or not Linux
+        with contextlib.suppress(psutil.Error):
+            return 0 if Path("/proc/self/status").exists() else int(psutil.Process(pid).memory_info().rss)
         return 0
-    return sum(map(_anonymous, (root, *descendants(pid))))
+    return int(status.partition("\nRssAnon:")[2].partition("kB")[0] or 0) * 1024
 
 
 def descendants(pid: int | None) -> list[psutil.Process]:
@@ -178,18 +195,6 @@ def descendants(pid: int | None) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)  # type: ignore[no-any-return]
     except psutil.Error:
         return []
-
-
-def _anonymous(process: psutil.Process) -> int:
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except OSError:  # gone, or not Linux
-        try:
-            return 0 if Path("/proc/self/status").exists() else int(process.memory_info().rss)
-        except psutil.Error:
-            return 0
-    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    return int(lines.get("RssAnon", "0 kB").split()[0]) * 1024
 
 
 def _preload(context: Any, modules: Iterable[str]) -> None:
