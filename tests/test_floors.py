@@ -175,14 +175,14 @@ def test_what_is_for_plugin_authors_is_there():
     assert all(hasattr(harness, name) for name in harness.__all__)
 
 
-def test_only_the_scoring_of_a_run_asks_for_the_answers():
+def test_only_the_scoring_of_a_run_reads_the_truth():
     asking = {
         shown(file)
         for file in FILES
         for module, name, _ in imports(ast.walk(tree(file)))
         if (module, name)
         in (
-            ("harness.scoring.scores", "answers"),
+            ("harness.scoring.scores", "truth_of"),
             ("harness.scoring.scores", "*"),
             ("harness.scoring.scores", None),
             ("harness.scoring", "scores"),
