@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.distributions import beta_quantile, student_quantile
+
 Numbers = NDArray[Any]
 ALPHA = 0.05  # how often an interval may miss the truth
 BOOTSTRAP_DRAWS = 500  # of the bootstrap
@@ -103,12 +105,8 @@ def effective_sample_size(hits: Numbers, unit: Numbers | None) -> float:
 
 def binomial_lower_bound(hits: float, n: float, alpha: float) -> float:
     """Return the lower end for a share of `hits` in n rows, neither need be whole, that the truth misses by `alpha`."""
-    from scipy.stats import beta
-
-    return float(beta.ppf(alpha, hits, n - hits + 1)) if hits > 0 else 0.0
+    return float(beta_quantile(alpha, hits, n - hits + 1)) if hits > 0 else 0.0
 
 
 def _t_quantile(alpha: float, units: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(1 - alpha / 2, units - 1))
+    return float(student_quantile(1 - alpha / 2, units - 1))

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.distributions import mean_ranks
+
 ConfusionMatrix = NDArray[np.int64]
 Numbers = NDArray[Any]
 
@@ -139,9 +141,7 @@ def expected_score(proba: Numbers) -> NDArray[np.float64]:
 
 def spearman(proba: Numbers, y: Numbers) -> float | None:
     """Rank correlation of the expected score with the truth, ties at their mean rank; None where either is constant."""
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(values) - (len(y) + 1) / 2 for values in (expected_score(proba), y)]
+    ranks = [mean_ranks(values) - (len(y) + 1) / 2 for values in (expected_score(proba), y)]
     scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0 else None
 
@@ -160,13 +160,11 @@ ROW_METRICS: dict[str, Callable[[Numbers, Numbers, Numbers], NDArray[np.float64]
 
 def auc(proba: Numbers, y: Numbers, threshold: int) -> float | None:
     """Chance that a row with score >= `threshold` has more probability there than one without; ties count half."""
-    from scipy.stats import rankdata
-
     positive = y >= threshold
     n, rest = int(positive.sum()), int((~positive).sum())
     if n == 0 or rest == 0:
         return None
-    ranks = rankdata(proba[:, threshold:].astype(np.float64).sum(axis=1))
+    ranks = mean_ranks(proba[:, threshold:].astype(np.float64).sum(axis=1))
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * rest))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.statistics.distributions import student_quantile
 from harness.statistics.intervals import ALPHA, Interval, Numbers, mean_interval, share_interval, variance_of_mean
 
 MIN_LABELLED_ROWS = 10  # labelled rows of a kind: under it the normal approximation fails
@@ -74,6 +75,4 @@ def _balanced_mean(guess_pool: Numbers, fold: Numbers, fold_pool: Numbers) -> fl
 
 
 def _t_quantile(units: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(1 - ALPHA / 2, units - 1)) if units > 1 else np.inf
+    return float(student_quantile(1 - ALPHA / 2, units - 1)) if units > 1 else np.inf

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.statistics.distributions import normal_quantile, student_quantile
 from harness.statistics.intervals import (
     ALPHA,
     Interval,
@@ -68,13 +69,11 @@ class Transfer:
 
     def _reach(self, sampling: float, freedom: float) -> float:
         """Return how many standard errors an interval reaches to either side, `freedom` being that of the sampling."""
-        from scipy.stats import t
-
         total = sampling + self.variance
         if total == 0:
             return _normal_quantile()
         of = self.variance**2 / (self.learners - 1) + sampling**2 / freedom
-        return float(t.ppf(1 - ALPHA / 2, total**2 / of)) if of > 0 else _normal_quantile()
+        return float(student_quantile(1 - ALPHA / 2, total**2 / of)) if of > 0 else _normal_quantile()
 
     def _shifted(self, share: float) -> float:
         """Return a share whose odds are exp(shift) times these."""
@@ -84,6 +83,4 @@ class Transfer:
 
 
 def _normal_quantile() -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(1 - ALPHA / 2))
+    return float(normal_quantile(1 - ALPHA / 2))

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.distributions import student_quantile, student_tail
+
 Floats = NDArray[np.float64]
 
 ALPHA = 0.05  # of all false separations of a comparison together
@@ -38,18 +40,14 @@ class Estimates:
     @property
     def p(self) -> Floats:
         """Two-sided p-values of no difference."""
-        from scipy import stats
-
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(self.value == 0, 0.0, np.abs(self.value) / self.se)
-        return np.asarray(2 * stats.t.sf(t, self.df))
+        return np.asarray(2 * student_tail(t, self.df))
 
     @property
     def interval(self) -> tuple[Floats, Floats]:
         """Ends of the 95 % intervals, each for itself."""
-        from scipy import stats
-
-        half = stats.t.ppf(1 - ALPHA / 2, self.df) * self.se
+        half = student_quantile(1 - ALPHA / 2, self.df) * self.se
         return self.value - half, self.value + half
 
 
@@ -130,10 +128,8 @@ def rank_intervals(m: int, better: NDArray[np.bool_], worse: NDArray[np.bool_]) 
 
 def detectable_difference(found: Estimates, alpha: float) -> float:
     """Return the least true difference that a pair of median error would show at `alpha` with POWER."""
-    from scipy import stats
-
     se, df = np.median(found.se), np.median(found.df)
-    return float(se * (stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(POWER, df)))
+    return float(se * (student_quantile(1 - alpha / 2, df) + student_quantile(POWER, df)))
 
 
 def row_covariance(shares: NDArray[Any], weights: Floats) -> Floats:
