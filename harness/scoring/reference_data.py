@@ -1,5 +1,8 @@
-"""What data and splits alone say: class shares, the raters' agreement, supports and weights, by the names of a
-reference file."""
+"""Numbers of a reference file that are counted on data and splits alone.
+
+Six kinds of row need no labeler: class shares, agreement of raters, the diagnosis of an embedder, repeated rows,
+supports of the test rows and class weights.
+"""
 
 from collections.abc import Callable
 from math import isclose
@@ -15,35 +18,34 @@ from harness.search.label_agreement import Neighborhood, diagnose
 from harness.suite.reference import PublishedNumber
 
 FUSIONS = ("majority", "median")
-DIAGNOSED_NEIGHBORS = 50  # as the record's kNN has by default; its diagnosis does not say
+DIAGNOSED_NEIGHBORS = 50  # as the record's kNN has by default; the record does not state its number
 
 
 class NoOwnNumber(Exception):  # noqa: N818 - a reason, not an error
-    """There is no number of ours; its text says why."""
+    """The reason why there is no number of ours."""
 
 
 class ReferenceData:
-    """Counts the rows of one suite."""
+    """Counts of the rows of one suite."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.cuts = list(dict.fromkeys(cell.evaluation for cell in run.cells))
-        self.diagnosed: dict[str, Neighborhood] = {}  # by block
+        self.evaluations = list(dict.fromkeys(cell.evaluation for cell in run.cells))
+        self.neighborhoods: dict[str, Neighborhood] = {}  # by block
 
     def of(self, row: PublishedNumber) -> float | None:
-        """Return our number; None where the row speaks of a labeler. Raises Missing."""
+        """Return our number, None for a row about a labeler.
+
+        Raises NoOwnNumber where the suite lacks what is counted.
+        """
         dataset = self.run.dataset
-        how = row.method.removesuffix("_fusion")
-        if (row.method, row.metric) == ("class_prior", "share"):
-            return float((dataset.y == self._class(row)).mean())
+        if row.method == "class_prior":
+            labels = dataset.y if row.metric == "share" else self._labels(row.metric)
+            return float((labels == self._class(row)).mean())
         if row.method == "annotator_agreement":
             return self._agreement(row.metric)
         if row.method == "embedding_diagnosis":
             return self._diagnosis(row)
-        if how in FUSIONS and row.metric in ("share_before", "share_after"):
-            marks = self._rater_labels()
-            labels = marks[:, 0] if row.metric == "share_before" else fuse_labels(marks, how)
-            return float((labels == self._class(row)).mean())
         if row.metric == "repetition":
             rows = dataset.items.rows[dataset.labelled[dataset.y == self._class(row)]]
             return len(rows) / len(np.unique(rows)) if len(rows) else None
@@ -59,28 +61,38 @@ class ReferenceData:
         return row.label_class
 
     def _rater_labels(self) -> Any:
-        """Return (n, R) labels of the raters, the first of whom the record calls GPT."""
-        suite, marks = self.run.suite, self.run.dataset.raters
-        if marks is None:
+        """Return (n, R) labels of the raters."""
+        suite, labels = self.run.suite, self.run.dataset.raters
+        if labels is None:
             raise NoOwnNumber("the suite names no raters")
         if not isinstance(suite.data.target, str) and suite.data.target.fuse == "consensus":
             raise NoOwnNumber("a consensus target leaves out the rows on which the raters differ")
-        return marks
+        return labels
+
+    def _label_columns(self) -> dict[str, Any]:
+        """Return name -> (n,) labels of each rater and of each fusion."""
+        labels = self._rater_labels()
+        raters = {name: labels[:, i] for i, name in enumerate(self.run.suite.data.raters)}
+        return raters | {how: fuse_labels(labels, how) for how in FUSIONS}
+
+    def _labels(self, metric: str) -> Any:
+        """Return the (n,) labels that `share[median]` or `share[COLUMN]` is of."""
+        columns = self._label_columns()
+        column = metric.removeprefix("share[").removesuffix("]")
+        if column not in columns:
+            raise NoOwnNumber(f"the suite has no rater {column}")
+        return columns[column]
 
     def _agreement(self, metric: str) -> float:
-        marks = self._rater_labels()
-        names = [name.removesuffix("_scores") for name in self.run.suite.data.raters]
-        columns = {name: marks[:, i] for i, name in enumerate(names)} | {
-            how: fuse_labels(marks, how) for how in FUSIONS
-        }
+        labels, columns = self._rater_labels(), self._label_columns()
         pair = metric.split("==")
         if len(pair) == 2 and set(pair) <= set(columns):
             return float((columns[pair[0]] == columns[pair[1]]).mean())
         if metric == "at_least_two":
-            return float(consensus(marks).mean())
-        if metric == "all_three" and marks.shape[1] == 3:
-            return float((marks == marks[:, :1]).all(axis=1).mean())
-        raise NoOwnNumber(f"the raters of the suite ({', '.join(names)}) do not tell {metric}")
+            return float(consensus(labels).mean())
+        if metric == "all_three" and labels.shape[1] == 3:
+            return float((labels == labels[:, :1]).all(axis=1).mean())
+        raise NoOwnNumber(f"the raters of the suite ({', '.join(self.run.suite.data.raters)}) do not give {metric}")
 
     def _diagnosis(self, row: PublishedNumber) -> float:
         dataset, recipes = self.run.dataset, self.run.recipes
@@ -93,36 +105,44 @@ class ReferenceData:
             raise NoOwnNumber(f"the suite has no block called {' or '.join(row.inputs)}")
         if not self.run.is_made(name):
             raise NoOwnNumber(f"the block {name} is not made yet: `harness diagnose` makes it")
-        if name not in self.diagnosed:
+        if name not in self.neighborhoods:
             block = open_block(recipes[name], self.run.cache)
-            copies = dataset.items.rows[dataset.labelled]
-            groups = diagnose(block, dataset.labelled, dataset.y, copies, None, DIAGNOSED_NEIGHBORS, lambda done: None)
-            self.diagnosed[name] = groups[0]
-        found = self.diagnosed[name]
-        return found.cosine if row.metric == "mean_neighbour_cosine" else found.match
+            rows = dataset.items.rows[dataset.labelled]
+            groups = diagnose(block, dataset.labelled, dataset.y, rows, None, DIAGNOSED_NEIGHBORS, lambda done: None)
+            self.neighborhoods[name] = groups[0]
+        neighborhood = self.neighborhoods[name]
+        return neighborhood.cosine if row.metric == "mean_neighbour_cosine" else neighborhood.match
 
     def _counts(self, rows: Any) -> Any:
+        """Return the (C,) numbers of rows of each class."""
         dataset = self.run.dataset
         return np.bincount(dataset.y[dataset.positions(rows)], minlength=dataset.n_classes)
 
     def _weights(self, evaluation: EvaluationSplit) -> Any:
-        """Return (C,) class weights of a train set: inverse frequency, scaled to the sum C; 0 for an absent class."""
+        """Return (C,) class weights of a train set, scaled to the sum C.
+
+        They are inverse frequencies; 0 for an absent class.
+        """
         counts = self._counts(evaluation.split.train).astype(float)
         inverse = np.divide(1, counts, out=np.zeros_like(counts), where=counts > 0)
         return inverse / inverse.sum() * len(counts)
 
     def _mean_over_splits(self, row: PublishedNumber, measure: Callable[[EvaluationSplit], float]) -> float:
-        comparison = comparison_of([evaluation for evaluation in self.cuts if matches_ratio(evaluation, row)], row)
-        return float(np.mean([measure(evaluation) for evaluation in self.cuts if evaluation.comparison == comparison]))
+        evaluations = [evaluation for evaluation in self.evaluations if matches_ratio(evaluation, row)]
+        comparison = comparison_of(evaluations, row)
+        return float(np.mean([measure(split) for split in evaluations if split.comparison == comparison]))
 
 
 def matches_ratio(evaluation: EvaluationSplit, row: PublishedNumber) -> bool:
-    """Say whether a split has the ratio that a row names; every split has where it names none."""
+    """Return True if the split has the row's ratio; a row without one matches all."""
     return row.ratio is None or (evaluation.split.ratio is not None and isclose(evaluation.split.ratio, row.ratio))
 
 
 def comparison_of(evaluations: list[EvaluationSplit], row: PublishedNumber) -> str:
-    """Return the comparison that the row belongs to: the first with its ratio, the only one where it names none."""
+    """Return the comparison of the row: the first of the splits of its ratio.
+
+    Raises NoOwnNumber where the row names no ratio and the splits have several.
+    """
     titles = list(dict.fromkeys(evaluation.comparison for evaluation in evaluations))
     if not titles:
         raise NoOwnNumber(f"no split of this suite has the ratio {row.ratio:g}")

@@ -21,6 +21,7 @@ COLUMNS = (
 NUMBER = re.compile(r"~?(-?\d+(?:\.(\d+))?)([KM]?)")
 UNITS = {"": 1, "K": 1_000, "M": 1_000_000}
 REMARK = re.compile(r" \[[^\[\]]*\]$")  # at the end of a method
+ROUND_NUMBER = re.compile(r"\d+\]$")  # accuracy[round 3], added[3]: the rounds of a method are one table
 ASIDE = re.compile(r" \([^()]*\)$")  # at the end of a dataset
 
 
@@ -184,11 +185,16 @@ def _equalize_precision(rows: list[PublishedNumber]) -> Iterator[PublishedNumber
 
     Where all are whole and not all of them 0 or 1, they are counts, whatever the CSV has made of them: 9000.0.
     """
-    tables: dict[tuple[str, str, str], list[PublishedNumber]] = {}
+    tables: dict[tuple[str, str, str, bool], list[PublishedNumber]] = {}
     for row in rows:
-        tables.setdefault((row.section, row.population, row.metric), []).append(row)
+        tables.setdefault(_table_key(row), []).append(row)
     for row in rows:
-        table = tables[row.section, row.population, row.metric]
+        table = tables[_table_key(row)]
         counts = all(each.value.is_integer() for each in table) and max(each.value for each in table) > 1
         finest = 1.0 if counts else min(each.step for each in table)
         yield row if row.text[-1] in "KM" else replace(row, step=finest)
+
+
+def _table_key(row: PublishedNumber) -> tuple[str, str, str, bool]:
+    """Return what the numbers of one table share; numbers of single classes are a table of their own."""
+    return row.section, row.population, ROUND_NUMBER.sub("]", row.metric), row.label_class is None

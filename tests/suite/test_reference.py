@@ -1,6 +1,7 @@
 """Ours against theirs: reference files read strictly, every kind of number found, verdicts that come out both ways."""
 
 import csv
+import hashlib
 import json
 
 import numpy as np
@@ -13,7 +14,9 @@ from tests.command_line import events, harness, scores, table, write_labelers, w
 from tests.conftest import REAL_DATA, ROOT, SCORES
 
 HEADER = ",".join(reference.COLUMNS)
+VALUES_SHA256 = "56e4215aa5463cde71508a2590df11c9e2a227fbb42c8444f937458454a3dba0"
 N, SEEDS, RATIO = 240, (3, 4), 0.5
+ADOPTER = "self_training(mlp(h=256),rounds=2)"
 LABELERS = {
     # Answers 5; its epoch c answers c.
     "stepper": """
@@ -33,7 +36,7 @@ LABELERS = {
         m = len(task.to_label)
         rounds = {f"round {r}": np.full(m, r, np.uint8) for r in range(3)}
         masks = {f"adopted in round {r}": np.arange(m) < 5 - r for r in range(2)}
-        facts = {"n_train_final": len(task.y) + 9}
+        facts = {"n_train_final": len(task.y) + 9, "train_rows": [len(task.y), len(task.y) + 5], "added": [5, 4]}
         return Predictions(np.eye(6)[np.full(m, 2)], facts, rounds, masks)
     """,
     "cleaner": """
@@ -58,16 +61,19 @@ def test_a_number_has_the_precision_of_its_table(tmp_path):
         tmp_path,
         "3.4,linear,pool (a remark),bge,,0.1,accuracy,,0.44",
         "3.4,mlp [base of x],pool,bge,v1,0.1,accuracy,,0.4943",
-        "3.4,mlp,pool,,,0.1,n_params_text,,~1.3M",
-        "3.4,mlp,pool,,,,n_params_text,,330K",
+        "3.4,mlp,pool,,,0.1,parameters,,~1.3M",
+        "3.4,mlp,pool,,,,parameters,,330K",
         "3.5,linear,pool,,,0.1,accuracy,,0.44",
         "5,rounds,pool,,,0.3,n_train,,9000.0",
         "5,rounds,pool,,,0.3,share,,0.0",
-        '4,"oversample before the split (leak)",pool,bge,,,class_accuracy,5,0.966',
+        "5,rounds,pool,,,0.3,accuracy[round 1],,0.5489",
+        "5,rounds,pool,,,0.3,accuracy[round 12],,0.547",
+        "5,rounds,pool,,,0.3,accuracy[adopted in round 1],,0.58",
+        '3.4,"oversample before the split (leak)",pool,bge,,,accuracy,5,0.966',
     )
-    assert [row.step for row in rows] == pytest.approx([1e-4, 1e-4, 1e5, 1e3, 1e-2, 1, 0.1, 1e-3])
-    assert [row.value for row in rows] == [0.44, 0.4943, 1_300_000, 330_000, 0.44, 9_000, 0, 0.966]
-    assert [row.decimals for row in rows] == [4, 4, 0, 0, 2, 0, 1, 3]
+    assert [row.step for row in rows] == pytest.approx([1e-4, 1e-4, 1e5, 1e3, 1e-2, 1, 0.1, 1e-4, 1e-4, 1e-2, 1e-3])
+    assert [row.value for row in rows] == [0.44, 0.4943, 1_300_000, 330_000, 0.44, 9_000, 0, 0.5489, 0.547, 0.58, 0.966]
+    assert [row.decimals for row in rows] == [4, 4, 0, 0, 2, 0, 1, 4, 4, 2, 3]
     assert [row.title for row in rows[:2]] == ["linear bge", "mlp bge v1"]
     assert rows[-1].title == "oversample before the split (leak) bge"
     assert {row.population for row in rows} == {"pool"}
@@ -109,6 +115,13 @@ def test_the_bundled_files_are_the_records_numbers_and_the_recomputed_ones(catal
         reference.find_file("publshed.csv", catalog)
 
 
+def test_every_digit_of_the_record_is_kept(catalog):
+    """The file has our names for metrics and labelers, and the values as they were printed."""
+    record = reference.read_reference(reference.find_file("published_results.csv", catalog))
+    values = ",".join(sorted(row.text for row in record.rows))
+    assert hashlib.sha256(values.encode()).hexdigest() == VALUES_SHA256
+
+
 def test_every_suite_speaks_of_sections_that_the_record_has(catalog):
     record = reference.read_reference(reference.find_file("published_results.csv", catalog))
     files = [file for file in (ROOT / "suites").rglob("*.yaml") if "\nreference:" in file.read_text()]
@@ -140,25 +153,26 @@ def compared(tmp_path_factory):
     write_reference(
         folder,
         "a,mlp(h=256) [baseline of x],pool (the record says so),emb,,0.5,accuracy,,0.1234",
-        "a,mlp(h=256),pool,emb,,0.5,class_accuracy,3,0.0",
-        "a,mlp(h=256),pool,emb,,0.5,n_params_text,,330K",
+        "a,mlp(h=256),pool,emb,,0.5,accuracy,3,0.0",
+        "a,mlp(h=256),pool,emb,,0.5,parameters,,330K",
         "a,mlp(h=256),pool,emb,,0.5,n_train,,120",
         "a,mlp(h=256),pool,emb,,0.25,n_test,,179",
-        'a,"ensemble(knn,mlp)",pool,emb,,0.5,best_alpha,,0.8',
+        'a,"ensemble(knn,mlp)",pool,emb,,0.5,alpha,,0.8',
         'a,"ensemble(knn,mlp)",pool,emb,,0.5,disagreement,,0.5',
         'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,accuracy,,0.5',
         'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,n_train_final,,129',
-        "a,self_training round 1,pool,emb,,0.5,n_train,,125.0",
-        "a,self_training round 1,pool,emb,,0.5,pseudo_added,,4.0",
-        "a,self_training round 1,pool,emb,,0.5,pseudo_accuracy,,0.5",
-        "a,self_training round 1,pool,emb,,0.5,class_accuracy,1,1.000",
-        "a,self_training round 5,pool,emb,,0.5,accuracy,,0.5",
-        "a,cleanlab,pool,emb,,0.5,noise_rate,,0.30",
-        "a,cleanlab,pool,emb,,0.5,issues_low,,30",
-        "a,cleanlab,pool,emb,,0.5,issues_high,,31",
-        "a,cleanlab,pool,emb,,0.5,n_train_clean,,89",
-        '"a","mlp(h=256), mean over 2 ratios",pool,emb,,,macro_f1,,0.05',
-        '"a","mlp(h=256), mean over 12 ratios",pool,emb,,,mae,,0.05',
+        'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,train_rows[1],,125.0',
+        'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,added[1],,4.0',
+        'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,accuracy[adopted in round 1],,0.5',
+        'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,accuracy[round 1],1,1.000',
+        'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,accuracy[round 5],,0.5',
+        'a,"self_training(mlp(h=256),rounds=2)",pool,emb,,0.5,added[5],,7',
+        'a,"cleanlab(remove,mlp)",pool,emb,,0.5,noise_rate,,0.30',
+        'a,"cleanlab(remove,mlp)",pool,emb,,0.5,issues,,30',
+        'a,"cleanlab(relabel,mlp)",pool,emb,,0.5,issues,,31',
+        'a,"cleanlab(relabel,mlp)",pool,emb,,0.5,n_train_clean,,89',
+        "a,mlp(h=256),pool,emb,,,macro_f1[mean over 2 ratios],,0.05",
+        "a,mlp(h=256),pool,emb,,,mae[mean over 12 ratios],,0.05",
         "a,gbm,pool,emb,,0.5,accuracy,,0.5",
         "a,resnet,pool,emb,,0.5,accuracy,,0.5",
         "a,mlp(h=256),pool,emb,,0.9,accuracy,,0.5",
@@ -166,6 +180,8 @@ def compared(tmp_path_factory):
         "a,mlp(h=256),pool,emb,,0.5,hardness,,0.5",
         "a,mlp(h=256),elsewhere,emb,,0.5,accuracy,,0.5",
         "a,class_prior,pool,,,,share,9,0.5",
+        "a,class_prior,pool,,,,share[llama],0,0.5",
+        "a,class_prior,pool,,,,share[median],0,0.5",
         "a,annotator_agreement,pool,,,,score==llama,,0.5",
         "a,embedding_diagnosis,pool,emb,,,neighbour_label_match,,0.5",
         "a,embedding_diagnosis,pool,embedding,,,mean_neighbour_cosine,,0.17",
@@ -213,19 +229,20 @@ def test_checkpoints_are_compared_as_the_record_chose_them(numbers):
     assert event["chosen_on_test"] == ", ".join(dict.fromkeys(f"epoch {c}" for c in chosen))
     assert event["difference"] == pytest.approx(event["ours"] - 0.1234)
     assert (event["verdict"], event["dataset"]) == ("differs", "pool (the record says so)")
-    by_class = numbers("mlp(h=256)", "class_accuracy")
+    by_class = numbers("mlp(h=256)", "accuracy", label_class=3)
     assert by_class["ours"] == np.mean([float(c == 3) for c in chosen])
 
 
 def test_rounds_are_steps_and_not_alternatives(numbers):
-    whole = numbers("self_training(mlp(h=256),rounds=2)", "accuracy")
+    whole = numbers(ADOPTER, "accuracy")
     assert (whole["ours"], whole["chosen_on_test"]) == (pytest.approx(np.mean([(y == 2).mean() for y in truths()])), "")
-    step = "self_training round 1"
-    assert [numbers(step, metric)["ours"] for metric in ("n_train", "pseudo_added")] == [125, 4]
-    assert numbers(step, "pseudo_accuracy")["ours"] == pytest.approx(np.mean([(y[:4] == 1).mean() for y in truths()]))
-    assert numbers(step, "class_accuracy")["verdict"] == "matches"
-    assert numbers("self_training round 5", "accuracy")["why"] == "a cell ended before that round"
-    assert numbers("self_training(mlp(h=256),rounds=2)", "n_train_final")["verdict"] == "matches"
+    assert [numbers(ADOPTER, metric)["ours"] for metric in ("train_rows[1]", "added[1]")] == [125, 4]
+    adopted = numbers(ADOPTER, "accuracy[adopted in round 1]")
+    assert adopted["ours"] == pytest.approx(np.mean([(y[:4] == 1).mean() for y in truths()]))
+    assert numbers(ADOPTER, "accuracy[round 1]", label_class=1)["verdict"] == "matches"
+    assert numbers(ADOPTER, "accuracy[round 5]")["why"] == "a cell has no round 5"
+    assert numbers(ADOPTER, "added[5]")["why"] == "a cell has no added[5]"
+    assert numbers(ADOPTER, "n_train_final")["verdict"] == "matches"
 
 
 def test_members_are_scored_and_the_best_weight_is_the_one_chosen_on_test(numbers):
@@ -235,21 +252,18 @@ def test_members_are_scored_and_the_best_weight_is_the_one_chosen_on_test(number
     for seed, truth in zip(SEEDS, truths(), strict=True):
         first = y[np.random.default_rng(seed).permutation(N)[: int(N * RATIO)].min()]  # the first train row's
         best.append(0.3 if (truth == 1).mean() >= (truth == first).mean() else 0.8)
-    event = numbers("ensemble(knn,mlp)", "best_alpha")
+    event = numbers("ensemble(knn,mlp)", "alpha")
     assert (event["ours"], event["honest"]) == (pytest.approx(np.mean(best)), 0.5)
 
 
 def test_facts_and_sizes_are_compared_at_their_printed_precision(numbers):
-    parameters = numbers("mlp(h=256)", "n_params_text")
+    parameters = numbers("mlp(h=256)", "parameters")
     assert (parameters["ours"], parameters["theirs"], parameters["verdict"]) == (329_734, 330_000, "matches")
     assert [numbers("mlp(h=256)", metric)["verdict"] for metric in ("n_train", "n_test")] == ["matches", "differs"]
-    kind = {metric: numbers("cleanlab", metric) for metric in ("noise_rate", "issues_low", "issues_high")}
-    assert {metric: event["ours"] for metric, event in kind.items()} == {
-        "noise_rate": 0.3,
-        "issues_low": 30,
-        "issues_high": 31,
-    }
-    assert numbers("cleanlab", "n_train_clean")["verdict"] == "matches"
+    issues = {name: numbers(f"cleanlab({name},mlp)", "issues")["ours"] for name in ("remove", "relabel")}
+    assert issues == {"remove": 30, "relabel": 31}
+    assert numbers("cleanlab(remove,mlp)", "noise_rate")["ours"] == 0.3
+    assert numbers("cleanlab(relabel,mlp)", "n_train_clean")["verdict"] == "matches"
     y = np.array(table()["score"].to_pylist())
     chance = numbers("embedding_diagnosis", "random_label_match")
     assert chance["ours"] == pytest.approx(sum((y == c).mean() ** 2 for c in range(6)))
@@ -269,12 +283,12 @@ def test_the_diagnosis_is_that_of_the_50_nearest_of_all_labelled_rows(numbers):
 
 def test_a_mean_over_ratios_is_that_of_the_suites_ratios(compared, numbers):
     folder, _, _ = compared
-    ours = [row for row in scores(folder) if row["labeler"] == "mlp(h=256) emb"]
-    mine = [row for row in ours if (row["metric"], row["class"], row["source"]) == ("macro_f1", "", "")]
-    best = [float(row["value"]) for row in mine if row["oracle"] == "True"]
+    mlp = [row for row in scores(folder) if row["labeler"] == "mlp(h=256) emb"]
+    rows = [row for row in mlp if (row["metric"], row["class"], row["source"]) == ("macro_f1", "", "")]
+    best = [float(row["value"]) for row in rows if row["oracle"] == "True"]
     assert len(best) == 2 * len(SEEDS)
-    assert numbers("mlp(h=256), mean over 2 ratios", "macro_f1")["ours"] == pytest.approx(np.mean(best))
-    why = numbers("mlp(h=256), mean over 12 ratios", "mae")["why"]
+    assert numbers("mlp(h=256)", "macro_f1[mean over 2 ratios]")["ours"] == pytest.approx(np.mean(best))
+    why = numbers("mlp(h=256)", "mae[mean over 12 ratios]")["why"]
     assert why == "a mean over 12 ratios, and the suite has 2"
 
 
@@ -288,7 +302,8 @@ def test_a_mean_over_ratios_is_that_of_the_suites_ratios(compared, numbers):
         ("mlp(h=256)", "hardness", {}, "hardness is not measured"),
         ("mlp(h=256)", "accuracy", {"dataset": "elsewhere"}, "another population: elsewhere"),
         ("class_prior", "share", {}, "the suite has no class 9"),
-        ("annotator_agreement", "score==llama", {}, "the raters of the suite (score) do not tell score==llama"),
+        ("class_prior", "share[llama]", {}, "the suite has no rater llama"),
+        ("annotator_agreement", "score==llama", {}, "the raters of the suite (score) do not give score==llama"),
         ("embedding_diagnosis", "neighbour_label_match", {"inputs": "emb"}, "the suite has no block called emb"),
     ],
 )
@@ -302,14 +317,14 @@ def test_the_page_and_the_table_hold_what_the_events_say(compared):
     (done,) = (event for event in told if event["event"] == "done")
     found = [event for event in told if event["event"] == "number"]
     assert {event["section"] for event in found} == {"a"}
-    assert sum(done[outcome] for outcome in ("matches", "differs", "cannot be compared")) == len(found) == 32
+    assert sum(done[outcome] for outcome in ("matches", "differs", "cannot be compared")) == len(found) == 35
     page = folder / "leaderboards" / "small" / "reference.md"
     text = page.read_text()
     assert str(page.relative_to(folder)) == done["page"]
     assert "SIMULATED" not in text
     assert "Numbers made up for this test." in text
-    assert "| mlp(h=256) emb | 0.5 | n_params_text |  | 330K | 329,734 | -266 |  |  | matches |" in text
-    assert f"| all |  | 32 | {done['matches']} | {done['differs']} | {done['cannot be compared']} |" in text
+    assert "| mlp(h=256) emb | 0.5 | parameters |  | 330K | 329,734 | -266 |  |  | matches |" in text
+    assert f"| all |  | 35 | {done['matches']} | {done['differs']} | {done['cannot be compared']} |" in text
     with page.with_suffix(".csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["verdict"] for row in rows] == [event["verdict"] for event in found]
@@ -450,17 +465,18 @@ def test_on_the_real_first_30000_rows_the_records_facts_match(real, scores):
     g, ll, m = (scores[f"{name}_scores"].to_numpy()[:30_000] for name in ("gpt", "llama", "mistral"))
     agreement = {metric: value for (method, metric, _), value in ours.items() if method == "annotator_agreement"}
     assert agreement == {
-        "gpt==llama": (g == ll).mean(),
-        "gpt==mistral": (g == m).mean(),
+        "gpt_scores==llama_scores": (g == ll).mean(),
+        "gpt_scores==mistral_scores": (g == m).mean(),
         "all_three": ((g == ll) & (g == m)).mean(),
         "at_least_two": ((g == ll) | (g == m) | (ll == m)).mean(),
-        "majority==gpt": 1 - ((ll == m) & (g != m)).mean(),
+        "majority==gpt_scores": 1 - ((ll == m) & (g != m)).mean(),
     }
-    assert [round(agreement[key], 4) for key in ("gpt==llama", "gpt==mistral", "all_three")] == [0.2827, 0.3363, 0.1059]
-    assert [round(agreement[key], 4) for key in ("at_least_two", "majority==gpt")] == [0.6946, 0.8186]
+    pairs = ("gpt_scores==llama_scores", "gpt_scores==mistral_scores")
+    assert [round(agreement[key], 4) for key in [*pairs, "all_three"]] == [0.2827, 0.3363, 0.1059]
+    assert [round(agreement[key], 4) for key in ("at_least_two", "majority==gpt_scores")] == [0.6946, 0.8186]
     assert [ours["test_support", "n_test", c] for c in range(6)] == [1701, 4848, 10204, 8622, 1612, 13]
     assert ours["class_weight", "weight", 5] == pytest.approx(5.7512, abs=1e-4)
-    assert ours["median_fusion", "share_before", 0] == (g == 0).mean()
+    assert ours["class_prior", "share[gpt_scores]", 0] == (g == 0).mean()
 
 
 def test_on_the_real_scores_all_recomputed_numbers_match(real):
