@@ -1,4 +1,7 @@
-"""Test rows that a split has shown already: the same row, the same text, the same prompt, or nearly the same vector."""
+"""Test rows with a duplicate among the train rows of their split.
+
+Of the same row of the file, the same text, the same prompt, or nearly the same vector.
+"""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -19,44 +22,47 @@ Mask = NDArray[np.bool_]
 NEAR_DUPLICATE_COSINE = 0.98  # cosine above which two rows count as nearly the same
 ROW, TEXT, PROMPT = "same row", "same text", "same prompt"
 TEST_ROWS_PER_BATCH = 30_000  # test rows in memory beside the train rows
-MAX_SEARCHED_ROWS = 5_000  # test rows that are searched for near ones, unless all are wanted
+MAX_SEARCHED_ROWS = 5_000  # test rows whose nearest train row is searched, unless the audit is a full one
 
 
 @dataclass(frozen=True, eq=False)
 class TextHashes:
-    """What identifies the text of each row: equal numbers are equal texts."""
+    """Hashes of the text of each row: equal hashes are equal texts."""
 
-    whole: NDArray[np.int64]  # (N,) of all turns
+    text: NDArray[np.int64]  # (N,) of all turns
     prompt: NDArray[np.int64]  # (N,) of the user's turns; the row's own where there are none
 
 
 @dataclass(frozen=True, eq=False)
 class DuplicateRows:
-    """Which test rows of a split have a twin among its train rows."""
+    """The test rows of a split that have a duplicate among its train rows."""
 
     evaluation: EvaluationSplit
-    masks: Mapping[str, Mask]  # what they share -> (m,) True where a train row has it too
-    searched: Mapping[str, Mask]  # what they share -> (m,) True where it was looked for
+    masks: Mapping[str, Mask]  # kind of duplicate -> (m,) True where a train row has the same
+    searched: Mapping[str, Mask]  # kind of duplicate -> (m,) True where it was searched for
 
-    def examined(self, what: str) -> int:
-        """Return how many test rows were looked at."""
-        return int(self.searched[what].sum())
+    def examined(self, kind: str) -> int:
+        """Return the number of test rows that were searched."""
+        return int(self.searched[kind].sum())
 
-    def share(self, what: str) -> float:
-        """Return the share of the rows looked at that have a twin."""
-        return float(self.masks[what].sum() / self.examined(what))
+    def share(self, kind: str) -> float:
+        """Return the share of the searched rows that have a duplicate."""
+        return float(self.masks[kind].sum() / self.examined(kind))
 
 
 def hash_texts(items: Items) -> TextHashes | None:
-    """Hash the text and the prompt of every row; None where no column of texts is named. Empty texts are no twins."""
+    """Hash the text and the prompt of every row; None without texts.
+
+    Empty texts are no duplicates: each has a hash of its own.
+    """
     if items.text is None:
         return None
-    whole, prompt = np.empty(len(items), np.int64), np.empty(len(items), np.int64)
+    text, prompt = np.empty(len(items), np.int64), np.empty(len(items), np.int64)
     for row, turns in enumerate(items.conversations()):
-        asked = [content for role, content in turns if role == "user"]
-        whole[row] = _number(turns if any(content for _, content in turns) else row)
-        prompt[row] = _number(asked if any(asked) else row)
-    return TextHashes(whole, prompt)
+        user_turns = [content for role, content in turns if role == "user"]
+        text[row] = _hash(turns if any(content for _, content in turns) else row)
+        prompt[row] = _hash(user_turns if any(user_turns) else row)
+    return TextHashes(text, prompt)
 
 
 def find_duplicates(
@@ -67,53 +73,55 @@ def find_duplicates(
     max_rows: int | None = MAX_SEARCHED_ROWS,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> DuplicateRows:
-    """Find the test rows that the train rows have shown already.
+    """Find the test rows that have a duplicate among the train rows.
 
-    `embeddings` are blocks of kind embedding; of their rows `max_rows` test rows, spread evenly, are searched for a
-    train
-    row nearer than `NEAR_DUPLICATE_COSINE`; None searches all. `progress` is told (block, rows done, rows in all).
+    `embeddings` are blocks of kind embedding: in each, `max_rows` test rows, spread evenly, are searched for a train
+    row nearer than `NEAR_DUPLICATE_COSINE`; None searches all. `progress` is called with (block, rows done, rows in
+    all).
     """
     train, test = evaluation.split.train, evaluation.split.test
     origin = dataset.items.rows
     masks: dict[str, Mask] = {ROW: np.isin(origin[test], origin[train])}
     if texts is not None:
-        masks[TEXT] = np.isin(texts.whole[test], texts.whole[train])
+        masks[TEXT] = np.isin(texts.text[test], texts.text[train])
         masks[PROMPT] = np.isin(texts.prompt[test], texts.prompt[train])
     searched = dict.fromkeys(masks, np.ones(len(test), np.bool_))
-    few = (
+    sample = (
         np.arange(len(test))
         if max_rows is None
         else np.unique(np.linspace(0, len(test) - 1, max_rows).astype(np.int64))
     )
     for name, block in embeddings.items():
-        key = f"near in {name}"
+        kind = f"near in {name}"
 
-        def tell(done: int, name: str = name) -> None:
-            progress(name, done, len(few))
+        def report(done: int, name: str = name) -> None:
+            progress(name, done, len(sample))
 
-        masks[key], searched[key] = np.zeros(len(test), np.bool_), np.zeros(len(test), np.bool_)
-        masks[key][few], searched[key][few] = find_near(block, train, test[few], tell), True
+        masks[kind], searched[kind] = np.zeros(len(test), np.bool_), np.zeros(len(test), np.bool_)
+        masks[kind][sample], searched[kind][sample] = find_near(block, train, test[sample], report), True
     return DuplicateRows(evaluation, masks, searched)
 
 
 def find_near(block: Block, train: Rows, test: Rows, progress: Callable[[int], None] = lambda done: None) -> Mask:
-    """Return (m,) True where a test row has a train row with a cosine above `NEAR_DUPLICATE_COSINE`. Zero vectors
-    have none."""
-    found = np.empty(len(test), np.bool_)
-    for start in range(0, len(test), TEST_ROWS_PER_BATCH):  # so that many test rows take the memory of some
-        some = test[start : start + TEST_ROWS_PER_BATCH]
-        rows = np.concatenate([train, some])
+    """Return (m,) True where a test row has a near train row.
+
+    Near is a cosine above `NEAR_DUPLICATE_COSINE`; zero vectors are near to nothing.
+    """
+    near = np.empty(len(test), np.bool_)
+    for start in range(0, len(test), TEST_ROWS_PER_BATCH):  # so that memory does not grow with the test rows
+        batch = test[start : start + TEST_ROWS_PER_BATCH]
+        rows = np.concatenate([train, batch])
         (X,) = fuse([block], train, rows)
 
-        def tell(done: int, before: int = start) -> None:
-            progress(before + done)
+        def report(done: int, start: int = start) -> None:
+            progress(start + done)
 
-        similarity, _ = nearest(normalize(X), rows, len(train), len(train), 1, tell)
-        found[start : start + len(some)] = similarity[:, 0] > NEAR_DUPLICATE_COSINE
-    return found
+        similarity, _ = nearest(normalize(X), rows, len(train), len(train), 1, report)
+        near[start : start + len(batch)] = similarity[:, 0] > NEAR_DUPLICATE_COSINE
+    return near
 
 
-def _number(value: object) -> int:
+def _hash(value: object) -> int:
     return int.from_bytes(
         hashlib.blake2b(canonical_json(value).encode(errors="surrogatepass"), digest_size=8).digest(),
         "big",

@@ -1,4 +1,7 @@
-"""An audit as a page and as a file for programs. Both hold only values that do not change when it is done again."""
+"""The page and the CSV file of an audit.
+
+Both hold only values that do not change when it is repeated.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,64 +16,64 @@ from harness.report.csv_files import to_csv
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.markdown import escape, format_table, number, sentence
 from harness.scoring.leaderboard import DECIMALS
+from harness.utils.files import replace_text
 
-PER_CENT = ("by_row", "by_half", "by_seed", "by_threads")
-HEADER = ("Audit", "Labeler", "Accuracy", "Shuffled labels", "One row", "Half the rows", "Seed", "Threads")
+SHARES = ("by_row", "by_half", "by_seed", "by_threads")
+LABELER_COLUMNS = ("Audit", "Labeler", "Accuracy", "Shuffled labels", "One row", "Half the rows", "Seed", "Threads")
 
 
 def write_audit(audit: Audit) -> Path:
     """Write leaderboards/<suite>/audit.md and audit.csv; returns the page."""
     folder = audit.run.options.output / "leaderboards" / audit.run.suite.name
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("audit.csv", to_csv(_rows(audit))), ("audit.md", markdown(audit))):
-        scratch = folder / f"{name}.part"
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(folder / name)
-    return folder / "audit.md"
+    page = folder / "audit.md"
+    replace_text(folder / "audit.csv", to_csv(_csv_rows(audit)))
+    replace_text(page, render_page(audit))
+    return page
 
 
-def markdown(audit: Audit) -> str:
-    """Return the whole page."""
+def render_page(audit: Audit) -> str:
+    """Return the page as Markdown."""
     parts = [f"# Audit of {escape(audit.run.suite.name)}"]
     parts += [f"> **{SIMULATED_NOTE}**"] if audit.run.simulated else []
-    parts += [summary(audit), *_data(audit), *_labelers(audit)]
+    parts += [summary(audit), *_data_section(audit), *_labeler_section(audit)]
     comparison = ""
-    for each in audit.tables:
-        if each.comparison != comparison:
-            comparison = each.comparison
+    for table in audit.tables:
+        if table.comparison != comparison:
+            comparison = table.comparison
             parts.append(f"## {escape(comparison)}")
-        parts += [f"### {escape(each.title)}", _table(each), each.about]
+        parts += [f"### {escape(table.title)}", _robustness_table(table), table.note]
     return "\n\n".join(parts) + "\n"
 
 
 def summary(audit: Audit) -> str:
-    """Say in one line what was found."""
-    kinds = [verdict.judgement for verdict in audit.verdicts]
-    counts = [f"{kinds.count(kind)} {kind}" for kind in ("clean", "transductive", "warning", "leak") if kind in kinds]
-    data = [remark.kind for remark in audit.remarks]
-    about = [
-        f"{data.count(kind)} {kind}" + ("s" if data.count(kind) > 1 else "")
-        for kind in ("leak", "warning", "note")
-        if kind in data
+    """Return the result in one line."""
+    verdicts = [verdict.judgement for verdict in audit.verdicts]
+    remarks = [remark.kind for remark in audit.remarks]
+    labelers = [
+        f"{verdicts.count(kind)} {kind}" for kind in ("clean", "transductive", "warning", "leak") if kind in verdicts
     ]
-    return f"Labelers: {', '.join(counts) or 'none'}. Data: {', '.join(about) or 'nothing to remark'}."
+    data = [
+        f"{remarks.count(kind)} {kind}" + ("s" if remarks.count(kind) > 1 else "")
+        for kind in ("leak", "warning", "note")
+        if kind in remarks
+    ]
+    return f"Labelers: {', '.join(labelers) or 'none'}. Data: {', '.join(data) or 'nothing to remark'}."
 
 
-def _data(audit: Audit) -> Iterator[str]:
+def _data_section(audit: Audit) -> Iterator[str]:
     yield "## The data"
     if audit.remarks:
         yield "\n".join(f"- **{remark.kind}**: {sentence(remark.text)}" for remark in audit.remarks)
     if audit.duplicates:
-        yield _shown_table(audit.duplicates)
+        yield _duplicate_table(audit.duplicates)
         yield (
-            f"Test rows that a train row shows already; near: a cosine above {NEAR_DUPLICATE_COSINE:g}. "
-            "In brackets the test rows that "
-            "were searched, where they are not all."
+            f"Test rows that a train row shows already; near: a cosine above {NEAR_DUPLICATE_COSINE:g}. In brackets "
+            "the test rows that were searched, where they are not all."
         )
     if audit.shifts:
         rows = [
             [
-                escape(s.what),
+                escape(s.samples),
                 s.by,
                 f"{s.rows:,}",
                 f"{s.others:,}",
@@ -87,86 +90,89 @@ def _data(audit: Audit) -> Iterator[str]:
         )
 
 
-def _shown_table(shown: tuple[DuplicateRows, ...]) -> str:
-    kinds = list(dict.fromkeys(what for each in shown for what in each.masks))
+def _duplicate_table(duplicates: tuple[DuplicateRows, ...]) -> str:
+    kinds = list(dict.fromkeys(kind for splits in duplicates for kind in splits.masks))
     rows = []
-    for each in shown:
+    for split_rows in duplicates:
+        split = split_rows.evaluation.split
         cells = []
-        for what in kinds:
-            searched = "" if each.examined(what) == len(each.evaluation.split.test) else f" ({each.examined(what):,})"
-            cells.append(f"{each.masks[what].sum():,}{searched}")
-        rows.append(
-            [
-                escape(str(each.evaluation)),
-                f"{len(each.evaluation.split.train):,}",
-                f"{len(each.evaluation.split.test):,}",
-                *cells,
-            ]
-        )
+        for kind in kinds:
+            examined = split_rows.examined(kind)
+            searched = "" if examined == len(split.test) else f" ({examined:,})"
+            cells.append(f"{split_rows.masks[kind].sum():,}{searched}")
+        rows.append([escape(str(split_rows.evaluation)), f"{len(split.train):,}", f"{len(split.test):,}", *cells])
     return format_table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, left=("Split",))
 
 
-def _labelers(audit: Audit) -> Iterator[str]:
+def _labeler_section(audit: Audit) -> Iterator[str]:
     train, test = audit.rows
     yield "## The labelers"
     yield f"Each was asked about {test:,} test rows of {audit.run.cells[0].evaluation}, with {train:,} train rows."
     rows = []
     for verdict in audit.verdicts:
         finding = audit.findings[verdict.title]
-        shares = [number(getattr(finding, name)) for name in PER_CENT]
+        shares = [number(getattr(finding, name)) for name in SHARES]
         rows.append(
             [verdict.judgement, escape(verdict.title), number(finding.accuracy), number(finding.shuffled), *shares]
         )
-    yield format_table(list(HEADER), rows, left=("Audit", "Labeler"))
+    yield format_table(list(LABELER_COLUMNS), rows, left=("Audit", "Labeler"))
     yield (
         "Shuffled labels: accuracy after training on them; where the first shuffle beat the commonest class, the least "
         f"of {SHUFFLES}. One row: share of other answers that moved when one test row was set to a million. Half the "
         "rows: share of answers that moved when only other rows were changed. Seed, threads: share of labels that "
         "another seed (on the same train rows) and a second thread change."
     )
-    said = [f"- {escape(v.title)}: {v.judgement}: {sentence(reason)}" for v in audit.verdicts for reason in v.reasons]
-    if said:
-        yield "\n".join(said)
+    reasons = [
+        f"- {escape(v.title)}: {v.judgement}: {sentence(reason)}" for v in audit.verdicts for reason in v.reasons
+    ]
+    if reasons:
+        yield "\n".join(reasons)
 
 
-def _table(table: RobustnessTable) -> str:
-    places = [_ranks([values[column] for _, values in table.rows]) for column in range(len(table.columns))]
+def _robustness_table(table: RobustnessTable) -> str:
+    ranks = [_ranks([values[column] for _, values in table.rows]) for column in range(len(table.columns))]
     rows = []
     for row, (labeler, values) in enumerate(table.rows):
         cells = [number(value) for value in values]
         if table.ranked:
-            cells = [f"{cell} ({places[column][row]})" if cell else "" for column, cell in enumerate(cells)]
+            cells = [f"{cell} ({ranks[column][row]})" if cell else "" for column, cell in enumerate(cells)]
         rows.append([escape(labeler), *cells])
     return format_table(["Labeler", *map(escape, table.columns)], rows)
 
 
 def _ranks(values: list[float | None]) -> list[int]:
-    """Return the rank of each value, the largest first; equal printed values share one."""
+    """Return the rank of each value, the largest first.
+
+    Values that are printed alike share a rank; of None it is 0.
+    """
     printed = [None if value is None else round(value, DECIMALS) for value in values]
-    return [0 if mine is None else 1 + sum(v is not None and v > mine for v in printed) for mine in printed]
+    return [0 if value is None else 1 + sum(v is not None and v > value for v in printed) for value in printed]
 
 
-def _rows(audit: Audit) -> Iterator[dict[str, Any]]:
-    """Yield every number: the check, the comparison or what is compared, the labeler, what was measured, its value."""
+def _csv_rows(audit: Audit) -> Iterator[dict[str, Any]]:
+    """Yield a row for every number.
 
-    def row(check: str, of: str, labeler: str, what: str, value: Any) -> dict[str, Any]:
-        return {"check": check, "of": of, "labeler": labeler, "what": what, "value": value}
+    Its columns are the check, the comparison or data it is of, the labeler, what was measured, and the value.
+    """
+
+    def row(check: str, of: str, labeler: str, measure: str, value: Any) -> dict[str, Any]:
+        return {"check": check, "of": of, "labeler": labeler, "what": measure, "value": value}
 
     for remark in audit.remarks:
         yield row("remark", "data", "", remark.kind, remark.text)
     for verdict in audit.verdicts:
         yield row("verdict", "labeler", verdict.title, verdict.judgement, "; ".join(verdict.reasons))
         finding = audit.findings[verdict.title]
-        for name in ("accuracy", "shuffled", "chance", *PER_CENT):
+        for name in ("accuracy", "shuffled", "chance", *SHARES):
             yield row("probe", "labeler", verdict.title, name, getattr(finding, name))
-    for shown in audit.duplicates:
-        for what, mask in shown.masks.items():
-            yield row("shown", str(shown.evaluation), "", what, int(mask.sum()))
-            yield row("shown", str(shown.evaluation), "", f"{what}: searched", shown.examined(what))
+    for rows in audit.duplicates:
+        for kind, mask in rows.masks.items():
+            yield row("shown", str(rows.evaluation), "", kind, int(mask.sum()))
+            yield row("shown", str(rows.evaluation), "", f"{kind}: searched", rows.examined(kind))
     for shift in audit.shifts:
-        yield row("shift", shift.what, "", f"{shift.by}: p", shift.p)
-        yield row("shift", shift.what, "", f"{shift.by}: w", shift.w)
-    for each in audit.tables:
-        for labeler, values in each.rows:
-            for column, value in zip(each.columns, values, strict=True):
-                yield row(each.title, each.comparison, labeler, column, value)
+        yield row("shift", shift.samples, "", f"{shift.by}: p", shift.p)
+        yield row("shift", shift.samples, "", f"{shift.by}: w", shift.w)
+    for table in audit.tables:
+        for labeler, values in table.rows:
+            for column, value in zip(table.columns, values, strict=True):
+                yield row(table.title, table.comparison, labeler, column, value)

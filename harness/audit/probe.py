@@ -1,4 +1,6 @@
-"""A labeler asked the same question again and again, one thing changed each time: what moves its answers gives it away.
+"""Probe labelers for leaks: the same question again, one thing changed.
+
+What moves the answers shows what a labeler uses.
 
 The questions are small: some rows of a split of the suite, with their own numbers and their own blocks. Changed blocks
 are sparse files, in which only the rows of the question are written.
@@ -28,26 +30,26 @@ from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.utils.processes import Child, Limits, Processes, wait_any
 
-TRAIN_ROWS, TEST_ROWS, SPARE_ROWS = 600, 1_000, 200  # rows of a question, at most
+MAX_TRAIN_ROWS, MAX_TEST_ROWS, MAX_SPARE_ROWS = 600, 1_000, 200  # of a question
 ROWS_PER_BATCH = 4_096  # rows of a block that are held in memory
 OUTLIER_VALUE = 1e6  # what every number of one row is set to
 BASE, PERMUTED, AGAIN, ROW, HALF, SEED, THREADS = "base", "permuted", "again", "row", "half", "seed", "threads"
 QUESTIONS = (BASE, PERMUTED, ROW, HALF, SEED, THREADS, "shuffled 1")
-SHUFFLES = 5  # a labeler that beats chance on shuffled labels is tried on that many shuffles in all
+SHUFFLES = 5  # in all, for a labeler that beats chance on the first
 
 Blocks = Mapping[str, Block]
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeBench:
-    """What all questions to all labelers of a suite are made from."""
+    """The data and blocks that the questions to all labelers share."""
 
     dataset: Dataset
-    split: Split  # of the few rows; spare rows stand in it too
+    split: Split  # of the rows of the questions, spare rows included
     blocks: Mapping[str, Blocks]  # "base", "row" and "half" -> blocks
 
     def task(self, question: str, names: tuple[str, ...]) -> Task:
-        """Return the task of one question, with the blocks called `names`."""
+        """Return the task of a question, with the blocks called `names`."""
         kind = question.partition(" ")[0]
         blocks = self.blocks.get(kind, self.blocks[BASE])
         dataset = _permute_labels(self.dataset, self.split.train) if kind == PERMUTED else self.dataset
@@ -62,12 +64,12 @@ class ProbeBench:
 
 @dataclass(frozen=True, eq=False)
 class ProbeAnswer:
-    """What came back: "ok", "failed" or "not applicable"."""
+    """The outcome of a question, with the probabilities if it is "ok"."""
 
-    status: str
+    status: str  # "ok", "failed" or "not applicable"
     reason: str
     proba: NDArray[np.float32] | None = None  # (m, C)
-    digest: str = ""  # of everything it said: probabilities, checkpoints, rows
+    digest: str = ""  # of the whole answer: probabilities, checkpoints, rows
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -81,34 +83,40 @@ class ProbeQuestion:
     """A question put to one labeler."""
 
     labeler: Any
-    names: tuple[str, ...]  # of the blocks it is given
+    names: tuple[str, ...]  # of the blocks that the labeler reads
     question: str
 
 
-def subsample(split: Split, spare: Rows, train: int | None = TRAIN_ROWS, test: int | None = TEST_ROWS) -> Split:
-    """Return the split of some of its rows, drawn evenly; None takes them all. `spare` are the rows without a part."""
+def subsample(split: Split, spare: Rows, train: int | None = MAX_TRAIN_ROWS, test: int | None = MAX_TEST_ROWS) -> Split:
+    """Return the split with at most so many rows, drawn evenly; None: all.
+
+    `spare` are the rows that are neither train nor test rows.
+    """
     rng = np.random.default_rng(0)
 
-    def some(rows: Rows, most: int | None) -> Rows:
-        few = most is None or len(rows) <= most
-        return rows if few else np.sort(rng.permutation(rows)[:most])
+    def sample(rows: Rows, size: int | None) -> Rows:
+        return rows if size is None or len(rows) <= size else np.sort(rng.permutation(rows)[:size])
 
-    return replace(split, train=some(split.train, train), test=some(split.test, test), spare=some(spare, SPARE_ROWS))
+    return replace(
+        split,
+        train=sample(split.train, train),
+        test=sample(split.test, test),
+        spare=sample(spare, MAX_SPARE_ROWS),
+    )
 
 
 def make_bench(dataset: Dataset, split: Split, blocks: Blocks, folder: Path) -> ProbeBench:
-    """Return the bench of a carved split; its changed blocks are written to `folder`."""
+    """Return the bench of a split; write its changed blocks to `folder`."""
     half = np.concatenate([split.test[len(split.test) // 2 :], split.spare])
-    changed = {ROW: _replace_one, HALF: _transform_rows}
-    rows = {ROW: split.test[:1], HALF: half}
-    everyone = np.concatenate([split.train, split.test, split.spare])
-    made: dict[str, Blocks] = {BASE: blocks}
-    for kind, change in changed.items():
-        made[kind] = {
-            name: _rewrite_block(block, everyone, rows[kind], change, folder / f"{kind}-{place}.npy")
-            for place, (name, block) in enumerate(blocks.items())
+    rows = np.concatenate([split.train, split.test, split.spare])
+    changes: dict[str, tuple[Change, Rows]] = {ROW: (_replace_one, split.test[:1]), HALF: (_transform_rows, half)}
+    variants: dict[str, Blocks] = {BASE: blocks}
+    for kind, (change, changed) in changes.items():
+        variants[kind] = {
+            name: _rewrite_block(block, rows, changed, change, folder / f"{kind}-{number}.npy")
+            for number, (name, block) in enumerate(blocks.items())
         }
-    return ProbeBench(dataset, split, made)
+    return ProbeBench(dataset, split, variants)
 
 
 def run_probes(
@@ -121,7 +129,10 @@ def run_probes(
     jobs: int,
     report: Callable[[ProbeQuestion], None],
 ) -> dict[ProbeQuestion, ProbeAnswer]:
-    """Put each question in a worker of its own, `jobs` at a time. `report` hears of each that is answered."""
+    """Answer each question in a worker of its own, `jobs` at a time.
+
+    `report` is called with each question that is answered.
+    """
     waiting, running = deque(enumerate(questions)), dict[int, tuple[ProbeQuestion, Child]]()
     answers: dict[ProbeQuestion, ProbeAnswer] = {}
     try:
@@ -141,38 +152,37 @@ def run_probes(
     return answers
 
 
-def _start(bench: ProbeBench, asked: ProbeQuestion, catalog: Catalog, processes: Processes, folder: Path) -> Child:
+def _start(bench: ProbeBench, probe: ProbeQuestion, catalog: Catalog, processes: Processes, folder: Path) -> Child:
     folder.mkdir(parents=True)
     references: worker.References = {
-        plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(asked.labeler)
+        plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(probe.labeler)
     }
-    task = bench.task(asked.question, asked.names)
-    threads = 2 if asked.question == THREADS else 1
-    return processes.start(_run_probe, (spec.to_spec(asked.labeler), references, task, threads), folder.absolute())
+    task = bench.task(probe.question, probe.names)
+    threads = 2 if probe.question == THREADS else 1
+    return processes.start(_run_probe, (spec.to_spec(probe.labeler), references, task, threads), folder.absolute())
 
 
 def _read(child: Child, stopped: str | None) -> ProbeAnswer:
     try:
-        told = json.loads((child.folder / worker.ANSWER_FILE).read_text())
-        if stopped or told["status"] != "ok":
-            return ProbeAnswer(told["status"] if not stopped else "failed", stopped or told["reason"])
-        said = hashlib.sha256()
-        for name in sorted(told["files"]):
-            said.update(_content(child.folder / name))
-        return ProbeAnswer("ok", "", np.load(child.folder / "proba.npy", allow_pickle=False), said.hexdigest())
+        answer = json.loads((child.folder / worker.ANSWER_FILE).read_text())
+        if stopped or answer["status"] != "ok":
+            return ProbeAnswer("failed" if stopped else answer["status"], stopped or answer["reason"])
+        digest = hashlib.sha256()
+        for name in sorted(answer["files"]):
+            # The arrays alone: an archive also holds the time at which it was written.
+            loaded = np.load(child.folder / name, allow_pickle=False)
+            arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[key] for key in sorted(loaded.files)]
+            digest.update(b"".join(array.tobytes() for array in arrays))
+        return ProbeAnswer("ok", "", np.load(child.folder / "proba.npy", allow_pickle=False), digest.hexdigest())
     except (OSError, ValueError, KeyError, TypeError):
         return ProbeAnswer("failed", stopped or child.describe_exit())
 
 
-def _content(file: Path) -> bytes:
-    """Return the arrays of a file as bytes: an archive also holds the time at which it was written."""
-    loaded = np.load(file, allow_pickle=False)
-    arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[name] for name in sorted(loaded.files)]
-    return b"".join(array.tobytes() for array in arrays)
-
-
 def _permute_labels(dataset: Dataset, train: Rows) -> Dataset:
-    """Return the dataset with every label that is not a train row's permuted, those of the raters along with it."""
+    """Return the dataset with the labels of all but train rows permuted.
+
+    The raters' labels of a row move along with it.
+    """
     hidden = np.flatnonzero(~np.isin(dataset.labelled, train))
     order = np.arange(len(dataset.labelled))
     order[hidden] = np.random.default_rng(0).permutation(hidden)
@@ -182,49 +192,50 @@ def _permute_labels(dataset: Dataset, train: Rows) -> Dataset:
 
 Floats = NDArray[np.float32]
 Change = Callable[[Any, Rows, Rows, bool], Iterator[tuple[Rows, Floats]]]
-"""Takes an array, rows of it, those to change and whether it holds categories; yields (rows, what they become)."""
+"""From an array, its rows, those to change and whether it holds categories: yields (rows, new values)."""
 
 
 def _rewrite_block(block: Block, rows: Rows, changed: Rows, change: Change, file: Path) -> Block:
-    """Write a block in which only `rows` are filled, the `changed` ones among them by other numbers."""
+    """Write a block of the `rows` alone, the `changed` ones with new values."""
     array = np.lib.format.open_memmap(file, "w+", np.float32, block.array.shape)
-    categories = True
-    for some in _row_batches(rows):  # all rows of a large block, with --full: never at once
-        array[some] = block.array[some]
-        categories = categories and _is_categories(array[some])
-    for some, values in change(block.array, rows, changed, categories):
-        array[some] = values
+    categories = True  # whether all numbers are zeros and ones
+    for batch in _row_batches(rows):  # with --full these may be all rows of a large block
+        values = block.array[batch]
+        array[batch] = values
+        categories = categories and bool(((values == 0) | (values == 1)).all())
+    for batch, values in change(block.array, rows, changed, categories):
+        array[batch] = values
     array.flush()
     return Block.open(str(file.absolute()), block.kind, block.names)
 
 
-def _replace_one(array: Any, rows: Rows, one: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
-    """Set one row to a million; among zeros and ones, to what the first row that differs has."""
+def _replace_one(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
+    """Set one row to a million; among zeros and ones, copy another row.
+
+    That is the first row which differs from it.
+    """
     if not categories:
-        yield one, np.full((len(one), array.shape[1]), OUTLIER_VALUE, np.float32)
+        yield changed, np.full((len(changed), array.shape[1]), OUTLIER_VALUE, np.float32)
         return
-    for some in _row_batches(rows):
-        others = some[(array[some] != array[one]).any(axis=1)]
+    for batch in _row_batches(rows):
+        others = batch[(array[batch] != array[changed]).any(axis=1)]
         if len(others):
-            yield one, array[others[:1]]
+            yield changed, array[others[:1]]
             return
 
 
 def _transform_rows(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
-    """Move rows to 3 x + 5 with their columns reversed, which turns mean, scale and axes; among zeros and ones, give
-    each row what another has, the last one's to the first.
+    """Set rows to 3 x + 5 with their columns reversed.
+
+    It turns mean, scale and axes. Zeros and ones stay such: the values of these rows change places, last to first.
     """
-    for some, mirrored in zip(_row_batches(changed), _row_batches(changed[::-1]), strict=True):
-        yield some, array[mirrored] if categories else 3 * np.asarray(array[some][:, ::-1], np.float32) + 5
+    for batch, mirrored in zip(_row_batches(changed), _row_batches(changed[::-1]), strict=True):
+        yield batch, array[mirrored] if categories else 3 * np.asarray(array[batch][:, ::-1], np.float32) + 5
 
 
 def _row_batches(rows: Rows) -> Iterator[Rows]:
     for start in range(0, len(rows), ROWS_PER_BATCH):
         yield rows[start : start + ROWS_PER_BATCH]
-
-
-def _is_categories(values: NDArray[np.float32]) -> bool:
-    return bool(((values == 0) | (values == 1)).all())
 
 
 # What follows runs in the worker.

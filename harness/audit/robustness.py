@@ -1,4 +1,7 @@
-"""What a comparison is worth under another truth, without some rows, with another seed: all from stored answers."""
+"""Robustness of a comparison: other truths, fewer test rows, other seeds.
+
+All of it is computed from stored answers.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from harness.plugin.protocols import Split
 from harness.run.plan import Cell
 from harness.run.runner import Run
 
-MAX_SOURCES = 30  # as on a board
+MAX_SOURCES = 30  # columns of the table without sources
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 Score = Callable[[Cell, Labels], float | None]
@@ -20,45 +23,48 @@ Score = Callable[[Cell, Labels], float | None]
 
 @dataclass(frozen=True)
 class RobustnessTable:
-    """Numbers of each labeler of one comparison; columns that hold accuracies can be ranked."""
+    """Numbers of each labeler of one comparison."""
 
     comparison: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[float | None, ...]], ...]  # labeler -> values
-    about: str
-    ranked: bool = True
+    note: str  # what the numbers are
+    ranked: bool = True  # whether the columns hold accuracies
 
 
-def robustness_tables(run: Run, shown: Mapping[str, DuplicateRows]) -> Iterator[RobustnessTable]:
-    """Yield the tables of every comparison that has finished cells. `shown` is of one split of each comparison."""
-    groups: dict[str, dict[str, list[Cell]]] = {}
+def robustness_tables(run: Run, duplicates: Mapping[str, DuplicateRows]) -> Iterator[RobustnessTable]:
+    """Yield the tables of every comparison that has finished cells.
+
+    `duplicates` are, by comparison, those of one of its splits.
+    """
+    comparisons: dict[str, dict[str, list[Cell]]] = {}
     for cell in run.cells:
         if run.store.has(cell.key):
-            groups.setdefault(cell.evaluation.comparison, {}).setdefault(cell.candidate.title, []).append(cell)
-    for comparison, labelers in groups.items():
+            comparisons.setdefault(cell.evaluation.comparison, {}).setdefault(cell.candidate.title, []).append(cell)
+    for comparison, labelers in comparisons.items():
         yield from _under_other_raters(run, comparison, labelers)
         yield from _without_sources(run, comparison, labelers)
-        if comparison in shown:
-            yield from _without_duplicates(run, labelers, shown[comparison])
+        if comparison in duplicates:
+            yield from _without_duplicates(run, labelers, duplicates[comparison])
         yield from _between_seeds(run, comparison, labelers)
 
 
 def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
-    """Score against what each rater has said of the test rows."""
+    """Score against the labels of each rater."""
     data, raters = run.suite.data, run.dataset.raters
-    others = [(place, name) for place, name in enumerate(data.raters) if name != data.target]
+    others = [(column, name) for column, name in enumerate(data.raters) if name != data.target]
     if raters is None or not others:
         return
     scores: dict[str, Score] = {
         "the target": lambda cell, labels: _accuracy(labels, _truth(run, cell.evaluation.split))
     }
-    for place, name in others:
-        scores[name] = lambda cell, labels, place=place: _accuracy(  # type: ignore[misc]
-            labels, raters[run.dataset.positions(cell.evaluation.split.test), place]
+    for column, name in others:
+        scores[name] = lambda cell, labels, column=column: _accuracy(  # type: ignore[misc]
+            labels, raters[run.dataset.positions(cell.evaluation.split.test), column]
         )
-    about = "Accuracy on the same test rows, with the labels of each rater as the truth; in brackets the rank under it."
-    yield _table(run, comparison, "Other raters as truth", labelers, scores, about)
+    note = "Accuracy on the same test rows, with the labels of each rater as the truth; in brackets the rank under it."
+    yield _table(run, comparison, "Other raters as truth", labelers, scores, note)
 
 
 def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
@@ -72,91 +78,95 @@ def _without_sources(run: Run, comparison: str, labelers: dict[str, list[Cell]])
         scores[f"without {name}"] = lambda cell, labels, name=name: _accuracy(  # type: ignore[misc]
             labels, _truth(run, cell.evaluation.split), sources[cell.evaluation.split.test] != name
         )
-    about = (
+    note = (
         "Accuracy without the test rows of each source; in brackets the rank. The labelers were trained with all "
         "sources: the splitter `leave_source_out` trains without."
     )
-    yield _table(run, comparison, "One source left out of the test rows", labelers, scores, about)
+    yield _table(run, comparison, "One source left out of the test rows", labelers, scores, note)
 
 
-def _without_duplicates(run: Run, labelers: dict[str, list[Cell]], shown: DuplicateRows) -> Iterator[RobustnessTable]:
-    """Score without the test rows that the train rows have shown."""
-    names = [name for name, mask in shown.masks.items() if mask.any()]
-    here = {title: [cell for cell in cells if cell.evaluation is shown.evaluation] for title, cells in labelers.items()}
-    here = {title: cells for title, cells in here.items() if cells}
-    if not names or not here:
+def _without_duplicates(run: Run, labelers: dict[str, list[Cell]], rows: DuplicateRows) -> Iterator[RobustnessTable]:
+    """Score without the test rows that have a duplicate among the train rows."""
+    kinds = [kind for kind, mask in rows.masks.items() if mask.any()]
+    of_split = {
+        title: [cell for cell in cells if cell.evaluation is rows.evaluation] for title, cells in labelers.items()
+    }
+    of_split = {title: cells for title, cells in of_split.items() if cells}
+    if not kinds or not of_split:
         return
-    kept: dict[str, Mask] = {"all rows": np.ones(len(shown.evaluation.split.test), np.bool_)}
-    for name in names:
-        if not shown.searched[name].all():
-            kept[f"searched for {name}"] = shown.searched[name]
-        kept[f"without {name}"] = shown.searched[name] & ~shown.masks[name]
+    masks: dict[str, Mask] = {"all rows": np.ones(len(rows.evaluation.split.test), np.bool_)}
+    for kind in kinds:
+        if not rows.searched[kind].all():
+            masks[f"searched for {kind}"] = rows.searched[kind]
+        masks[f"without {kind}"] = rows.searched[kind] & ~rows.masks[kind]
     scores: dict[str, Score] = {
         f"{name} (n={np.count_nonzero(mask):,})": lambda cell, labels, mask=mask: _accuracy(  # type: ignore[misc]
             labels, _truth(run, cell.evaluation.split), mask
         )
-        for name, mask in kept.items()
+        for name, mask in masks.items()
     }
-    one = f"of one split alone, that of seed {shown.evaluation.split.seed}"
-    about = f"Accuracy without the test rows that share it with a train row, {one}; in brackets the rank."
-    yield _table(run, shown.evaluation.comparison, "Without what the train rows have shown", here, scores, about)
+    note = (
+        "Accuracy without the test rows that share it with a train row, of one split alone, that of seed "
+        f"{rows.evaluation.split.seed}; in brackets the rank."
+    )
+    yield _table(run, rows.evaluation.comparison, "Without what the train rows have shown", of_split, scores, note)
 
 
 def _between_seeds(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
-    """Count the labels that change with the seed, over all pairs of seeds and the test rows both have."""
+    """Measure how many labels change with the seed, over all pairs of seeds."""
     rows = []
     for title, cells in labelers.items():
-        rates = [_flips(run, one, other) for one, other in combinations(cells, 2) if _other_seed(one, other)]
-        known = [rate for rate in rates if rate is not None]
-        rows.append((title, (float(np.mean(known)) if known else None, _gap(run, cells))))
+        splits = [(cell, cell.evaluation.split) for cell in cells]
+        rates = [
+            _flip_rate(run, first, second)
+            for (first, a), (second, b) in combinations(splits, 2)
+            if a.seed != b.seed and a.fold == b.fold
+        ]
+        rows.append((title, (_mean(rates), _mean([_oracle_gap(run, cell) for cell in cells]))))
     if any(value is not None for _, values in rows for value in values):
-        about = (
+        note = (
             "Flip rate: the share of common test rows whose label differs between two seeds, over all pairs; the seed "
             "also draws the train rows. Oracle gap: what choosing the best checkpoint on the test rows would add."
         )
         yield RobustnessTable(
-            comparison, "Seeds and checkpoints", ("flip rate", "oracle gap"), tuple(rows), about, ranked=False
+            comparison, "Seeds and checkpoints", ("flip rate", "oracle gap"), tuple(rows), note, ranked=False
         )
 
 
-def _other_seed(one: Cell, other: Cell) -> bool:
-    return (
-        one.evaluation.split.seed != other.evaluation.split.seed
-        and one.evaluation.split.fold == other.evaluation.split.fold
-    )
-
-
-def _flips(run: Run, one: Cell, other: Cell) -> float | None:
-    rows, first, second = np.intersect1d(one.evaluation.split.test, other.evaluation.split.test, True, True)
+def _flip_rate(run: Run, first: Cell, second: Cell) -> float | None:
+    """Return the share of common test rows that two cells label differently."""
+    rows, in_first, in_second = np.intersect1d(first.evaluation.split.test, second.evaluation.split.test, True, True)
     if not len(rows):
         return None
-    differ = run.store.read(one.key).labels[first] != run.store.read(other.key).labels[second]
-    return float(differ.mean())
+    return float((run.store.read(first.key).labels[in_first] != run.store.read(second.key).labels[in_second]).mean())
 
 
-def _gap(run: Run, cells: list[Cell]) -> float | None:
-    """Mean over the cells of the best checkpoint's accuracy on the test rows less the answer's."""
-    gaps = []
-    for cell in cells:
-        result, truth = run.store.read(cell.key), _truth(run, cell.evaluation.split)
-        if result.checkpoints:
-            best = max(float((labels == truth).mean()) for labels in result.checkpoints.values())
-            gaps.append(best - float((result.labels == truth).mean()))
-    return float(np.mean(gaps)) if gaps else None
+def _oracle_gap(run: Run, cell: Cell) -> float | None:
+    """Return the best checkpoint's test accuracy minus the answer's."""
+    result, truth = run.store.read(cell.key), _truth(run, cell.evaluation.split)
+    if not result.checkpoints:
+        return None
+    best = max(float((labels == truth).mean()) for labels in result.checkpoints.values())
+    return best - float((result.labels == truth).mean())
 
 
 def _table(
-    run: Run, comparison: str, title: str, labelers: dict[str, list[Cell]], scores: Mapping[str, Score], about: str
+    run: Run, comparison: str, title: str, labelers: dict[str, list[Cell]], scores: Mapping[str, Score], note: str
 ) -> RobustnessTable:
-    """Score every cell in every way, and take the mean over the cells of a labeler."""
+    """Return the mean score over the cells of each labeler, the best first."""
     rows = []
     for labeler, cells in labelers.items():
         answers = [(cell, run.store.read(cell.key).labels) for cell in cells]
-        found = [[score(cell, labels) for cell, labels in answers] for score in scores.values()]
-        known = [[value for value in values if value is not None] for values in found]
-        rows.append((labeler, tuple(float(np.mean(values)) if values else None for values in known)))
+        values = [_mean([score(cell, labels) for cell, labels in answers]) for score in scores.values()]
+        rows.append((labeler, tuple(values)))
     rows.sort(key=lambda row: (-(row[1][0] or 0), row[0]))
-    return RobustnessTable(comparison, title, tuple(scores), tuple(rows), about)
+    return RobustnessTable(comparison, title, tuple(scores), tuple(rows), note)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Return the mean of those values that are not None; None where all are."""
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else None
 
 
 def _truth(run: Run, split: Split) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Test rows that the train rows have shown already, against plain loops."""
+"""Duplicates of train rows among the test rows, against plain loops."""
 
 from unittest.mock import patch
 
@@ -29,7 +29,7 @@ CONVERSATIONS = [
 ]
 
 
-def cut(train, test):
+def evaluation_of(train, test):
     return EvaluationSplit("a split", Split(np.array(train), np.array(test), np.empty(0, np.int64), 0))
 
 
@@ -39,22 +39,23 @@ def dataset_of(table_of, conversations, population=None):
     return load_dataset(Data("data.parquet", "y", 2, text="messages"), population or Population(), table)
 
 
-def test_equal_numbers_are_equal_texts_and_empty_ones_are_no_twins(table_of):
-    known = hash_texts(dataset_of(table_of, CONVERSATIONS).items)
+def test_equal_numbers_are_equal_texts_and_empty_ones_are_no_duplicates(table_of):
+    hashes = hash_texts(dataset_of(table_of, CONVERSATIONS).items)
     pairs = [(i, j) for i in range(len(CONVERSATIONS)) for j in range(i)]
-    assert [(i, j) for i, j in pairs if known.whole[i] == known.whole[j]] == [(2, 0), (5, 4)]
-    assert [(i, j) for i, j in pairs if known.prompt[i] == known.prompt[j]] == [(1, 0), (2, 0), (2, 1)]
+    assert [(i, j) for i, j in pairs if hashes.text[i] == hashes.text[j]] == [(2, 0), (5, 4)]
+    assert [(i, j) for i, j in pairs if hashes.prompt[i] == hashes.prompt[j]] == [(1, 0), (2, 0), (2, 1)]
 
 
-def test_each_kind_of_twin_has_its_own_mask(table_of):
+def test_each_kind_of_duplicate_has_its_own_mask(table_of):
     dataset = dataset_of(table_of, CONVERSATIONS)
-    found = find_duplicates(dataset, cut([0, 4, 6], [1, 2, 3, 5, 7]), hash_texts(dataset.items), {})
-    assert {name: mask.tolist() for name, mask in found.masks.items()} == {
+    evaluation = evaluation_of([0, 4, 6], [1, 2, 3, 5, 7])
+    duplicates = find_duplicates(dataset, evaluation, hash_texts(dataset.items), {})
+    assert {name: mask.tolist() for name, mask in duplicates.masks.items()} == {
         "same row": [False] * 5,
         "same text": [False, True, False, True, False],
         "same prompt": [True, True, False, False, False],
     }
-    assert found.share("same text") == 0.4
+    assert duplicates.share("same text") == 0.4
 
 
 def test_a_repeated_row_is_the_same_row_whatever_its_number(table_of):
@@ -63,35 +64,35 @@ def test_a_repeated_row_is_the_same_row_whatever_its_number(table_of):
     assert len(rows) == 24
     train, test = np.arange(0, 24, 2), np.arange(1, 24, 2)
     expected = [rows[t] in set(rows[train].tolist()) for t in test]
-    assert find_duplicates(dataset, cut(train, test), None, {}).masks["same row"].tolist() == expected
+    assert find_duplicates(dataset, evaluation_of(train, test), None, {}).masks["same row"].tolist() == expected
     assert any(expected)
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 7, 30_000]))
-def test_near_rows_are_those_of_a_plain_loop(seed, n, m, at_once):
+def test_near_rows_are_those_of_a_plain_loop(seed, n, m, batch_size):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n + m, 3)).astype(np.float32)
     X[rng.integers(0, n + m)] = 0  # a zero vector is near to nothing
     train, test = np.arange(n), np.arange(n, n + m)
     unit = X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-30)
     cosine = (unit[test] @ unit[train].T).max(axis=1)
-    told = []
-    with patch.object(duplicates, "TEST_ROWS_PER_BATCH", at_once):
-        found = find_near(Block(X, "embedding"), train, test, told.append)
-    assert told == sorted(told)
-    assert told[-1] == m
+    progress = []
+    with patch.object(duplicates, "TEST_ROWS_PER_BATCH", batch_size):
+        near = find_near(Block(X, "embedding"), train, test, progress.append)
+    assert progress == sorted(progress)
+    assert progress[-1] == m
     clear = np.abs(cosine - NEAR_DUPLICATE_COSINE) > 1e-5
-    assert (found == (cosine > NEAR_DUPLICATE_COSINE))[clear].all()
+    assert (near == (cosine > NEAR_DUPLICATE_COSINE))[clear].all()
 
 
-def test_only_so_many_rows_are_searched_and_the_page_can_say_so(table_of):
+def test_only_so_many_rows_are_searched_and_counted(table_of):
     dataset = dataset_of(table_of, CONVERSATIONS)
     block = Block(np.ones((len(dataset), 2), np.float32), "embedding")
-    split = cut([0], np.arange(1, 11))
-    told = []
-    few = find_duplicates(dataset, split, None, {"e": block}, 5, lambda *what: told.append(what))
+    evaluation = evaluation_of([0], np.arange(1, 11))
+    progress = []
+    few = find_duplicates(dataset, evaluation, None, {"e": block}, 5, lambda *step: progress.append(step))
     assert few.masks["near in e"].tolist() == [True, False, True, False, True, False, True, False, False, True]
     assert few.searched["near in e"].tolist() == few.masks["near in e"].tolist()
-    assert (few.examined("near in e"), few.share("near in e"), told[-1]) == (5, 1.0, ("e", 5, 5))
-    assert find_duplicates(dataset, split, None, {"e": block}, None).masks["near in e"].all()
+    assert (few.examined("near in e"), few.share("near in e"), progress[-1]) == (5, 1.0, ("e", 5, 5))
+    assert find_duplicates(dataset, evaluation, None, {"e": block}, None).masks["near in e"].all()

@@ -1,4 +1,4 @@
-"""Whether some rows are a fair sample of others: against SciPy's test, and the record's 30,000 rows."""
+"""Population shifts, against SciPy's test and on the record's 30,000 rows."""
 
 import numpy as np
 import pytest
@@ -14,21 +14,21 @@ from harness.run.plan import EvaluationSplit
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.lists(st.integers(0, 4), min_size=1, max_size=60))
-def test_the_p_value_is_that_of_a_contingency_table(one, other):
-    found = compare_samples("", "", np.array(one), np.array(other))
-    names = sorted({*one, *other})
+def test_the_p_value_is_that_of_a_contingency_table(first, second):
+    shift = compare_samples("", "", np.array(first), np.array(second))
+    names = sorted({*first, *second})
     if len(names) == 1:
-        assert found is None
+        assert shift is None
         return
-    counts = [[side.count(name) for name in names] for side in (one, other)]
-    assert found.p == pytest.approx(chi2_contingency(counts, correction=False).pvalue)
+    counts = [[sample.count(name) for name in names] for sample in (first, second)]
+    assert shift.p == pytest.approx(chi2_contingency(counts, correction=False).pvalue)
 
 
 def test_the_effect_is_cohens_w_by_hand():
     # Shares .75 / .25 against .5 / .5 of all: w = sqrt(.0625 / .5 + .0625 / .5) = .5
-    found = compare_samples("what", "class", np.array([0, 0, 0, 1]), np.array([1, 1, 1, 0]))
-    assert (found.w, found.rows, found.others) == (0.5, 4, 4)
-    assert not found.shifted, "of so few rows nobody can tell"
+    shift = compare_samples("samples", "class", np.array([0, 0, 0, 1]), np.array([1, 1, 1, 0]))
+    assert (shift.w, shift.rows, shift.others) == (0.5, 4, 4)
+    assert not shift.shifted, "so few rows show nothing"
 
 
 def test_names_of_any_kind_are_compared():
@@ -39,29 +39,30 @@ def test_names_of_any_kind_are_compared():
 
 @pytest.fixture
 def pool(scores, table_of):
-    """The rows of the record under a population, with every comparison that can be made."""
+    """A function from a population of the record to its shifts."""
     ends = [0, 100_000, 133_919, 233_919, 248_930, 300_932]
     names = np.repeat(["flan_v2", "oasst1", "wizardlm", "dolly", "stanford_alpaca"], np.diff(ends))
     table = table_of({"gpt": scores["gpt_scores"], "source": names.tolist()})
     data = Data("data.parquet", "gpt", 6, source="source")
 
-    def found(population):
+    def shifts(population):
         dataset = load_dataset(data, population, table)
         order = np.random.default_rng(3).permutation(len(dataset))
         split = Split(np.sort(order[:3000]), np.sort(order[3000:]), np.empty(0, np.int64), 3)
-        made = find_shifts(dataset, load_dataset(data, Population(), table), [EvaluationSplit("prefix", split)])
-        return {(shift.what.partition(",")[0], shift.by): shift for shift in made}
+        full = load_dataset(data, Population(), table)
+        evaluations = [EvaluationSplit("prefix", split)]
+        return {(s.samples.partition(",")[0], s.by): s for s in find_shifts(dataset, full, evaluations)}
 
-    return found
+    return shifts
 
 
 def test_the_records_first_30000_rows_are_no_sample_of_the_pool(pool):
-    found = pool(Population("first", n=30_000))
-    assert {key for key, shift in found.items() if shift.shifted} == {
+    shifts = pool(Population("first", n=30_000))
+    assert {key for key, shift in shifts.items() if shift.shifted} == {
         ("population against the file", "class"),
         ("population against the file", "source"),
     }
-    by_class = found["population against the file", "class"]
+    by_class = shifts["population against the file", "class"]
     # From the class shares of the two, published to four digits: .0619 .1475 .2862 .2923 .1993 .0127 of the pool.
     assert by_class.w == pytest.approx(0.386, abs=0.01)
     assert by_class.p < 1e-300
@@ -74,16 +75,16 @@ def test_a_random_sample_of_the_same_size_is_one(pool):
 
 
 def test_a_balanced_sample_is_shifted_by_class(pool):
-    found = pool(Population("balanced", per_class=3000))
-    assert found["population against the file", "class"].shifted
-    assert not found["train against test", "class"].shifted
+    shifts = pool(Population("balanced", per_class=3000))
+    assert shifts["population against the file", "class"].shifted
+    assert not shifts["train against test", "class"].shifted
 
 
-def test_rows_that_are_labelled_in_some_sources_alone_are_seen(table_of):
+def test_rows_that_are_labelled_in_some_sources_alone_are_a_shift(table_of):
     source = ["a", "b"] * 300
     y = [1 if name == "a" or row % 4 == 1 else None for row, name in enumerate(source)]
     dataset = load_dataset(
         Data("data.parquet", "y", 2, source="source"), Population(), table_of({"y": y, "source": source})
     )
     (shift,) = find_shifts(dataset, dataset, [])
-    assert (shift.what, shift.by, shift.shifted) == ("labelled rows against the others", "source", True)
+    assert (shift.samples, shift.by, shift.shifted) == ("labelled rows against the others", "source", True)

@@ -1,4 +1,7 @@
-"""Labelers asked changed questions: the bundled ones stay clean, each planted leak is found for the right reason."""
+"""Verdicts: bundled labelers are clean, planted leaks are found.
+
+Each leak is found for the right reason.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +27,16 @@ TRUTH: list[Any] = []  # what a module could have read from a file: the label of
 
 @pytest.fixture(scope="module")
 def benches(tmp_path_factory):
-    """A function that makes the bench and the hidden labels for a labeler, 240 rows to learn from, 240 to label."""
+    """A function that makes the bench and the hidden labels for a labeler.
+
+    It has 240 rows to learn from and 240 to label.
+    """
 
     def make(labeler):
         folder = tmp_path_factory.mktemp("bench")
         task, truth = example(block_names(labeler), 240, 240, 6, 0)
         rng = np.random.default_rng(0)
-        truth = np.where(rng.random(len(truth)) < 0.4, rng.permutation(truth), truth)  # blocks that tell less
+        truth = np.where(rng.random(len(truth)) < 0.4, rng.permutation(truth), truth)  # so that blocks explain less
         columns = {"a": truth, "b": np.clip(truth + rng.integers(-1, 2, len(truth)), 0, 5)}
         data = Data("data.parquet", "a", 6, raters=("a", "b"))
         dataset = load_dataset(data, Population(), _table(columns, folder))
@@ -52,46 +58,50 @@ def _table(columns, folder):
     return open_table("data.parquet", (folder,), folder / "cache", "error", None)
 
 
-def found(labeler, benches):
-    """Ask every question as the audit does, without its workers."""
-    asked, truth = benches(labeler)
-    names = block_names(labeler) or tuple(asked.blocks[BASE])
-    answers = {question: answer(labeler, asked.task(question, names)) for question in QUESTIONS}
+def judge(labeler, benches):
+    """Put every question to a labeler as the audit does, without its workers."""
+    bench, truth = benches(labeler)
+    names = block_names(labeler) or tuple(bench.blocks[BASE])
+    answers = {question: answer(labeler, bench.task(question, names)) for question in QUESTIONS}
     if answers[BASE].digest != answers["permuted"].digest:
-        answers[AGAIN] = answer(labeler, asked.task(AGAIN, names))
+        answers[AGAIN] = answer(labeler, bench.task(AGAIN, names))
     if beats_majority(answers["shuffled 1"], truth):
         more = [f"shuffled {number}" for number in range(2, SHUFFLES + 1)]
-        answers |= {question: answer(labeler, asked.task(question, names)) for question in more}
+        answers |= {question: answer(labeler, bench.task(question, names)) for question in more}
     return judge_labeler(labeler, answers, truth)
 
 
 def answer(labeler, task):
     try:
-        said = labeler.label(task)
+        predictions = labeler.label(task)
     except NotApplicable as reason:
         return ProbeAnswer("not applicable", str(reason))
-    said = said if isinstance(said, Predictions) else Predictions(said)
-    parts = [said.proba, *said.checkpoints.values(), *said.rows.values()]
-    return ProbeAnswer("ok", "", said.proba.astype(np.float32), "".join(part.tobytes().hex() for part in parts))
+    predictions = predictions if isinstance(predictions, Predictions) else Predictions(predictions)
+    parts = [predictions.proba, *predictions.checkpoints.values(), *predictions.rows.values()]
+    digest = "".join(part.tobytes().hex() for part in parts)
+    return ProbeAnswer("ok", "", predictions.proba.astype(np.float32), digest)
 
 
 @pytest.mark.parametrize("labeler", LABELERS, ids=repr)
 def test_no_bundled_labeler_is_flagged(labeler, benches):
-    finding = found(labeler, benches)
+    finding = judge(labeler, benches)
     transductive = labeler.name in ("label_spreading", "graph_propagation", "self_training")
     assert finding.judgement == ("transductive" if transductive else "clean"), finding.reasons
     assert finding.by_threads == 0
 
 
 def leak(name):
-    """Make a planted labeler from a function of (task, X, X_pool) that returns (X, X_pool) or probabilities."""
+    """Make a leaking labeler from a function of (task, X, X_pool).
+
+    It returns (X, X_pool) or probabilities.
+    """
 
     def decorate(spoil: Callable[..., Any]) -> Any:
         @dataclass(frozen=True)
         class Planted(Honest):
             def label(self, task):
-                made = spoil(task, *task.matrix(self.on))
-                return made if isinstance(made, np.ndarray) else centroids(*made, task.y, task.n_classes)
+                spoilt = spoil(task, *task.matrix(self.on))
+                return spoilt if isinstance(spoilt, np.ndarray) else centroids(*spoilt, task.y, task.n_classes)
 
         Planted.name = name
         Planted.__name__ = name
@@ -109,10 +119,10 @@ def scaler(task, X, X_pool):
 
 @leak("pca_on_all_rows")
 def pca(task, X, X_pool):
-    whole = np.asarray(task.blocks["text"].array, np.float64)
-    centre = whole.mean(axis=0)
-    axes = np.linalg.svd(whole - centre, full_matrices=False)[2][:3].T
-    return tuple((whole[rows] - centre) @ axes for rows in (task.labelled, task.to_label))
+    all_rows = np.asarray(task.blocks["text"].array, np.float64)
+    centre = all_rows.mean(axis=0)
+    axes = np.linalg.svd(all_rows - centre, full_matrices=False)[2][:3].T
+    return tuple((all_rows[rows] - centre) @ axes for rows in (task.labelled, task.to_label))
 
 
 @leak("median_of_the_test_rows")
@@ -136,8 +146,8 @@ def reader(task, X, X_pool):
 @leak("reads_a_third_of_the_labels")
 def peeker(task, X, X_pool):
     proba = centroids(X, X_pool, task.y, task.n_classes)
-    known = task.to_label % 3 == 0
-    proba[known] = np.eye(task.n_classes)[TRUTH[0][task.to_label[known]]]
+    third = task.to_label % 3 == 0
+    proba[third] = np.eye(task.n_classes)[TRUTH[0][task.to_label[third]]]
     return proba
 
 
@@ -148,27 +158,27 @@ def learner(task, X, X_pool):
 
 @pytest.mark.parametrize("planted", [scaler, pca, median, prior], ids=lambda planted: planted.name)
 def test_what_is_fitted_on_test_rows_is_a_leak_unless_it_is_declared(planted, benches):
-    finding = found(planted(), benches)
+    finding = judge(planted(), benches)
     assert finding.judgement == "leak"
     assert finding.reasons[0].startswith("fitted on rows it must only label")
     assert max(finding.by_row, finding.by_half) > 0.2
 
     declared = type("Declared", (planted,), {"transductive": True})
-    finding = found(declared(), benches)
+    finding = judge(declared(), benches)
     assert finding.judgement == "transductive"
     assert finding.reasons[0].startswith("declares that the rows to label influence each other: ")
 
 
 @pytest.mark.parametrize("planted", [reader, peeker, learner], ids=lambda planted: planted.name)
 def test_what_knows_hidden_labels_beats_the_commonest_class_on_shuffled_ones(planted, benches):
-    finding = found(planted(), benches)
+    finding = judge(planted(), benches)
     assert finding.judgement == "leak"
     assert "knows hidden labels" in finding.reasons[0]
     assert finding.shuffled > finding.chance
 
 
 def test_the_honest_one_that_all_of_them_disfigure_is_clean(benches):
-    finding = found(Honest(), benches)
+    finding = judge(Honest(), benches)
     assert (finding.judgement, finding.reasons) == ("clean", ())
     assert finding.accuracy > finding.chance > finding.shuffled
     assert finding.by_row == finding.by_half == finding.by_seed == 0
@@ -182,7 +192,7 @@ def test_chance_that_is_not_drawn_from_the_seed_is_a_warning(benches):
         return np.random.default_rng(next(drawn)).dirichlet(np.ones(6), len(X_pool))
 
     declared = type("Declared", (unsteady,), {"transductive": True})
-    finding = found(declared(), benches)
+    finding = judge(declared(), benches)
     assert finding.judgement == "warning"
     assert finding.reasons[0].startswith("the same task got another answer the second time (100.0% of the rows)")
 
@@ -196,15 +206,15 @@ class Seeded:
 
 
 def test_what_a_seed_changes_is_counted_and_no_fault(benches):
-    finding = found(Seeded(), benches)
+    finding = judge(Seeded(), benches)
     assert finding.judgement == "clean"
     assert 0.7 < finding.by_seed < 0.95  # 5 in 6
 
 
-def test_the_questions_change_what_they_say_and_nothing_else(benches):
-    asked, _ = benches(Honest())
+def test_the_questions_change_what_they_name_and_nothing_else(benches):
+    bench, _ = benches(Honest())
     names = ("text", "embedding")
-    base, row, half = (asked.task(question, names) for question in (BASE, ROW, HALF))
+    base, row, half = (bench.task(question, names) for question in (BASE, ROW, HALF))
     for name in names:
         X, changed = base.blocks[name].array, row.blocks[name].array
         assert (changed[base.to_label[0]] == 1e6).all()
@@ -212,22 +222,22 @@ def test_the_questions_change_what_they_say_and_nothing_else(benches):
         np.testing.assert_array_equal(changed[others], X[others])
         moved_rows = np.concatenate([base.to_label[120:], base.spare])
         np.testing.assert_allclose(half.blocks[name].array[moved_rows], 3 * X[moved_rows][:, ::-1] + 5, rtol=1e-6)
-        kept = np.concatenate([base.labelled, base.to_label[:120]])
-        np.testing.assert_array_equal(half.blocks[name].array[kept], X[kept])
-    shuffled, permuted = asked.task("shuffled 2", names), asked.task("permuted", names)
+        unchanged = np.concatenate([base.labelled, base.to_label[:120]])
+        np.testing.assert_array_equal(half.blocks[name].array[unchanged], X[unchanged])
+    shuffled, permuted = bench.task("shuffled 2", names), bench.task("permuted", names)
     assert (shuffled.y != base.y).any()
     np.testing.assert_array_equal(np.sort(shuffled.y), np.sort(base.y))
     np.testing.assert_array_equal(shuffled.raters[:, 0], shuffled.y)
     np.testing.assert_array_equal(permuted.y, base.y)
     np.testing.assert_array_equal(permuted.raters, base.raters)
-    assert permuted.seed == base.seed != asked.task("seed", names).seed
+    assert permuted.seed == base.seed != bench.task("seed", names).seed
 
 
 def test_zeros_and_ones_stay_zeros_and_ones(benches):
     from harness_plugins.labelers.table_prior import TablePrior
 
-    asked, _ = benches(TablePrior(on=("source",)))
-    base, row, half = (asked.task(question, ("source",)) for question in (BASE, ROW, HALF))
+    bench, _ = benches(TablePrior(on=("source",)))
+    base, row, half = (bench.task(question, ("source",)) for question in (BASE, ROW, HALF))
     used = np.concatenate([base.labelled, base.to_label, base.spare])
     for changed in (row, half):
         values = changed.blocks["source"].array[used]
@@ -245,17 +255,17 @@ def test_a_changed_block_is_the_same_written_in_parts(tmp_path, monkeypatch, kin
         array[:20] = array[0]  # the first row that differs lies in a later part
     block = Block(array, "features", ("a", "b", "c", "d"))
     split = Split(np.arange(0, 30), np.arange(30, 45), np.arange(45, 48), seed=1)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
     written = []
-    for folder, at_once in ((whole, 4_096), (parts, 4)):
+    for batch_size in (4_096, 4):
+        folder = tmp_path / str(batch_size)
         folder.mkdir()
-        monkeypatch.setattr(probe, "ROWS_PER_BATCH", at_once)
+        monkeypatch.setattr(probe, "ROWS_PER_BATCH", batch_size)
         written.append(np.array(probe.make_bench(None, split, {"b": block}, folder).blocks[kind]["b"].array))
     np.testing.assert_array_equal(*written)
     changed = np.r_[30] if kind == ROW else np.r_[37:45, 45:48]
-    kept = np.setdiff1d(np.arange(48), changed)
-    np.testing.assert_array_equal(written[0][kept], array[kept])
-    assert (written[0][48:] == 0).all(), "rows that nobody asks about are not written"
+    unchanged = np.setdiff1d(np.arange(48), changed)
+    np.testing.assert_array_equal(written[0][unchanged], array[unchanged])
+    assert (written[0][48:] == 0).all(), "rows of no question are not written"
     if categories and kind == HALF:
         np.testing.assert_array_equal(written[0][changed], array[changed[::-1]])
     elif not categories:
@@ -263,14 +273,14 @@ def test_a_changed_block_is_the_same_written_in_parts(tmp_path, monkeypatch, kin
         np.testing.assert_array_equal(written[0][changed], expected)
 
 
-def test_carving_draws_rows_of_each_side_and_keeps_their_order():
+def test_subsampling_draws_rows_of_each_side_and_keeps_their_order():
     split = Split(np.arange(0, 5000, 2), np.arange(1, 5000, 2), np.empty(0, np.int64), 7)
     small = subsample(split, np.arange(5000, 6000))
     assert (len(small.train), len(small.test), len(small.spare), small.seed) == (600, 1000, 200, 7)
-    for part, whole in ((small.train, split.train), (small.test, split.test)):
-        assert np.isin(part, whole).all()
-        assert (np.diff(part) > 0).all()
-        assert part[-1] > 4500, "from everywhere, not from the beginning"
+    for sample, rows in ((small.train, split.train), (small.test, split.test)):
+        assert np.isin(sample, rows).all()
+        assert (np.diff(sample) > 0).all()
+        assert sample[-1] > 4500, "from everywhere, not from the beginning"
 
 
 def test_beating_chance_is_the_tail_of_the_binomial():

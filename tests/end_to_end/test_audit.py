@@ -1,4 +1,4 @@
-"""The audit through the real command line: planted leaks in labelers and in data, the board, the exit codes."""
+"""`harness audit`: leaks in labelers and data, the board, exit codes."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ AUDIT = ("audit", "suite.yaml", "--plugin", "plugin.py", "--threads", 1, "-j", 2
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """A folder with a suite of an honest labeler and three that leak, run and then audited."""
+    """A folder with a suite of honest and leaking labelers, run and audited."""
     folder = tmp_path_factory.mktemp("planted")
     reads = READS.format(path=str(folder / "data.parquet"))
     file = write_labelers(
@@ -49,8 +49,7 @@ def test_each_planted_leak_is_found_and_no_honest_labeler(planted):
     _, _, result = planted
     assert result.returncode == 3, result.stderr
     verdicts = {e["labeler"]: e for e in events(result) if e["event"] == "verdict"}
-    found = {labeler: each["verdict"] for labeler, each in verdicts.items()}
-    assert found == {
+    assert {labeler: event["verdict"] for labeler, event in verdicts.items()} == {
         "majority": "clean",
         "knn(on=embedding, k=7)": "clean",
         "reads": "leak",
@@ -63,7 +62,7 @@ def test_each_planted_leak_is_found_and_no_honest_labeler(planted):
     assert verdicts["scales"]["reasons"][0].startswith("fitted on rows it must only label")
 
 
-def test_a_leak_is_off_the_ranking_and_the_board_says_why(planted):
+def test_a_leak_is_off_the_ranking_and_the_board_gives_the_reason(planted):
     folder, (_, ranked), _ = planted
     assert ranked["reads"] == "1"
     now = ranks(folder)
@@ -96,7 +95,7 @@ def test_the_page_has_every_check_and_the_numbers_are_those_of_a_plain_computati
         rows = {(row["check"], row["labeler"], row["what"]): row["value"] for row in csv.DictReader(file)}
     y = np.array(table()["score"].to_pylist())
     runs = json.loads((folder / "runs/small/audit.json").read_text())
-    keys = next(each["keys"] for each in runs["verdicts"] if each["title"] == "reads")
+    keys = next(verdict["keys"] for verdict in runs["verdicts"] if verdict["title"] == "reads")
     labels = [np.load(folder / "runs/small/cells" / key / "labels.npy") for key in keys]
     assert len(labels) == 2
     assert float(rows["Other raters as truth", "reads", "the target"]) == 1.0
@@ -110,11 +109,11 @@ def test_the_page_has_every_check_and_the_numbers_are_those_of_a_plain_computati
 
 def test_a_second_audit_writes_the_same_bytes_and_another_code_has_no_verdict(planted):
     folder, _, _ = planted
-    kept = {
+    first = {
         name: (folder / "leaderboards/small" / name).read_bytes() for name in ("audit.md", "audit.csv", "README.md")
     }
     assert harness(*AUDIT, cwd=folder).returncode == 3
-    assert {name: (folder / "leaderboards/small" / name).read_bytes() for name in kept} == kept
+    assert {name: (folder / "leaderboards/small" / name).read_bytes() for name in first} == first
     assert not (folder / "runs/small/audit").exists()
     plugin = folder / "plugin.py"
     plugin.write_text(plugin.read_text() + "\n# changed\n")
@@ -130,12 +129,12 @@ def remarks(folder, *more):
 
 def test_oversampling_before_the_split_fails_the_audit(tmp_path):
     write_suite(tmp_path, ["majority"], population={"take": "oversampled", "per_class": 60}, blocks=None)
-    code, found = remarks(tmp_path)
+    code, leaks = remarks(tmp_path, "--full")
     assert code == 3
-    assert found[0] == ("leak", "the population is oversampled: its rows are repeated before the split")
+    assert leaks[0] == ("leak", "the population is oversampled: its rows are repeated before the split")
     assert any(
         kind == "leak" and text.endswith("are rows of the file that stand among the train rows too")
-        for kind, text in found
+        for kind, text in leaks
     )
 
 
@@ -152,14 +151,14 @@ def test_what_both_sides_share_is_counted_one_by_one(tmp_path):
     blocks = BLOCKS | {"svd": {"embedder": "hashing_svd", "dim": 4}}
     write_suite(tmp_path, [{"knn": {"on": ["embedding", "svd"], "k": 3}}], rows, blocks=blocks)
     assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
-    code, found = remarks(tmp_path)
-    assert code == 0, "twins are a warning"
-    found = [each for each in found if not each[1].endswith("in svd")]  # in four dimensions many rows are near
-    where = "prefix, 50 % labelled, seed 3"
-    assert found == [
-        ("note", f"{where}: 1 of 120 test rows (0.83%) have the text of a train row"),
-        ("warning", f"{where}: 2 of 120 test rows (1.67%) have the prompt of a train row, with its answer or another"),
-        ("note", f"{where}: 1 of 120 test rows (0.83%) have a train row with a cosine above 0.98 in embedding"),
+    code, warnings = remarks(tmp_path, "--full")
+    assert code == 0, "duplicates are a warning"
+    warnings = [(kind, text) for kind, text in warnings if not text.endswith("in svd")]  # of 4 numbers many are near
+    split = "prefix, 50 % labelled, seed 3"
+    assert warnings == [
+        ("note", f"{split}: 1 of 120 test rows (0.83%) have the text of a train row"),
+        ("warning", f"{split}: 2 of 120 test rows (1.67%) have the prompt of a train row, with its answer or another"),
+        ("note", f"{split}: 1 of 120 test rows (0.83%) have a train row with a cosine above 0.98 in embedding"),
         ("note", "block svd (hashing_svd) is fitted on the texts of all rows, test rows included"),
     ]
     page = (tmp_path / "leaderboards/small/audit.md").read_text()
