@@ -23,7 +23,7 @@ import os, tempfile
 from pathlib import Path
 import faiss
 from harness import Block, Task
-from harness.plugin.precomputed import Listed, question
+from harness.plugin.precomputed import PrecomputedNeighbors, fingerprint
 from harness.search.neighbors import nearest
 from harness_plugins.labelers.knn import KNN
 np.save("x.npy", X)
@@ -35,7 +35,7 @@ similarity, index = nearest(X, np.arange(n), size, size, max(KS))
 np.save("similarity.npy", similarity)
 np.save("index.npy", index.astype(np.int32))
 Path("list.json").write_text("{}")
-listed = Listed(os.getcwd(), max(KS), question([block], task.labelled, task.to_label))
+listed = PrecomputedNeighbors(os.getcwd(), max(KS), fingerprint([block], task.labelled, task.to_label))
 from dataclasses import replace
 given = replace(task, precomputed={("x",): listed})
 found = time.perf_counter() - began

@@ -27,7 +27,7 @@ OURS = f"""
 import os, threading
 import faiss, scipy.sparse
 from harness import Block, Task
-from harness.search.engine import searching
+from harness.search.engine import use_engine
 from harness.search.neighbors import nearest
 from harness.utils.processes import memory_of
 from harness.search.exact import search
@@ -45,7 +45,7 @@ def watch():
 threading.Thread(target=watch).start()
 task = Task({{"x": Block.open(os.path.abspath("x.npy"), "embedding")}}, np.arange(size), y, np.arange(size, n), 6)
 began = time.perf_counter()
-with searching("auto") as searches:
+with use_engine("auto") as searches:
     answer = module.GraphPropagation("x", neighbors={NEIGHBORS}, alpha={ALPHA}).label(task)
 seconds = time.perf_counter() - began
 over.set()

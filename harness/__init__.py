@@ -1,4 +1,4 @@
-"""Everything a plugin author imports.
+"""Names for plugin authors.
 
 >>> from harness import Task, hookimpl
 """

@@ -1,19 +1,22 @@
-"""What can go wrong, as types: a person's mistake, a labeler that does not apply, a directory in use."""
+"""Exceptions of the harness, and helpers for their messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class HarnessError(Exception):
-    """A mistake in a suite, in the data or in the choice of plugins; its text is what the user reads. Exit code 2."""
+    """A mistake of the user in a suite, the data or the choice of plugins.
+
+    Its text is printed as it is; exit code 2.
+    """
 
 
 class SuiteError(HarnessError):
-    """The suite file is wrong. One line per mistake, each with file, line and place."""
+    """A suite file is invalid: a line per mistake, with file and line."""
 
 
 class DataError(HarnessError):
-    """The data cannot be used as they are: file, column, first rows and what to do about it."""
+    """The data cannot be used: file, column, first rows, and the remedy."""
 
 
 class PluginError(HarnessError):
@@ -25,26 +28,29 @@ class InUse(Exception):  # noqa: N818 - a state of the directory
 
 
 class NotApplicable(Exception):  # noqa: N818 - a statement, not an error
-    """Raised by a labeler that is not made for the task at hand: a grey cell with its reason, not a failure."""
+    """A labeler does not apply to a task.
+
+    The cell is grey and shows the reason; it does not count as failed.
+    """
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?", or the list of known names where nothing is near.
+def did_you_mean(name: str, options: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", or the options where none is similar.
 
-    >>> nearest("kk", ["k", "tau"])
+    >>> did_you_mean("kk", ["k", "tau"])
     "; did you mean 'k'?"
-    >>> nearest("zebra", ["k", "tau"])
+    >>> did_you_mean("zebra", ["k", "tau"])
     '; known: k, tau'
     """
-    known = sorted(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    options = sorted(options)
+    close = get_close_matches(name, options, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(options)}" if options else ""
 
 
 def printable(text: str) -> str:
-    """Return `text` as one line fit for a terminal.
+    """Escape control characters, so that `text` is one safe line.
 
     >>> printable("a\\x1b[31m")
     'a\\\\x1b[31m'
@@ -53,6 +59,10 @@ def printable(text: str) -> str:
 
 
 def first_few(rows: Iterable[object], limit: int = 3) -> str:
-    """Name the first few of many: ``first_few([4, 7, 9, 11])`` is '4, 7, 9, ...'."""
+    """Join the first few values with commas.
+
+    >>> first_few([4, 7, 9, 11])
+    '4, 7, 9, ...'
+    """
     first = [str(row) for _, row in zip(range(limit + 1), rows, strict=False)]
     return ", ".join(first[:limit]) + (", ..." if len(first) > limit else "")

@@ -1,4 +1,4 @@
-"""Blocks of columns, and how several of them become one matrix."""
+"""Blocks of columns, and the matrix of several blocks side by side."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
-Places = NDArray[np.int32]
+Indices = NDArray[np.int32]
 Scaling = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean and scale (d,) of a block's columns
 
 GATHER_ROWS = 16_384  # rows gathered at a time: a chunk of 1,024 float32 columns is 64 MB
@@ -27,7 +27,7 @@ class Block:
     kind: Literal["embedding", "feature"] = "feature"
     names: tuple[str, ...] = ()  # of the d columns, where they have names
     path: str | None = None
-    key: str | None = None  # hash of its content, or of how it is made; None: not known, so no list can be of it
+    key: str | None = None  # hash of its content or recipe; None: unknown, no neighbour list is found beforehand
 
     def __post_init__(self) -> None:
         if self.array.flags.writeable:
@@ -49,29 +49,32 @@ class Block:
 
 
 def fuse(blocks: Sequence[Block], fitted_on: Rows, *row_sets: Rows) -> tuple[Floats, ...]:
-    """Put `blocks` side by side for each set of `row_sets` rows.
+    """Concatenate the columns of `blocks` for each of the `row_sets`.
 
     Embeddings stay as they are. Features are z-scored with the mean and the standard deviation of the rows
     `fitted_on` only; a column that is constant there is centred and left unscaled.
 
     Returns one (len(rows), d) float32 matrix per set of rows, d being the sum over the blocks.
     """
-    standards = _scalings(blocks, fitted_on)
+    scalings = _fit_scalings(blocks, fitted_on)
     matrices = tuple(_allocate(blocks, len(rows)) for rows in row_sets)
     for matrix, rows in zip(matrices, row_sets, strict=True):
         for start in range(0, len(rows), GATHER_ROWS):
-            _fill(matrix[start : start + GATHER_ROWS], blocks, standards, rows[start : start + GATHER_ROWS])
+            _fill(matrix[start : start + GATHER_ROWS], blocks, scalings, rows[start : start + GATHER_ROWS])
     return matrices
 
 
 def parts(blocks: Sequence[Block], fitted_on: Rows, rows: Rows, size: int) -> Iterator[tuple[slice, Floats]]:
-    """Yield what ``fuse`` makes of `rows`, `size` of them at a time: (which of the rows, (len, d) float32)."""
-    standards = _scalings(blocks, fitted_on)
+    """Yield the fused matrix of `rows` in chunks: (slice, (len, d) float32).
+
+    The slice selects the chunk among `rows`; a chunk has `size` rows, the last one what remains.
+    """
+    scalings = _fit_scalings(blocks, fitted_on)
     for start in range(0, len(rows), size):
-        place = slice(start, min(start + size, len(rows)))
-        part = _allocate(blocks, place.stop - start)
-        _fill(part, blocks, standards, rows[place])
-        yield place, part
+        chunk = slice(start, min(start + size, len(rows)))
+        matrix = _allocate(blocks, chunk.stop - start)
+        _fill(matrix, blocks, scalings, rows[chunk])
+        yield chunk, matrix
 
 
 def _allocate(blocks: Sequence[Block], rows: int) -> Floats:
@@ -79,15 +82,15 @@ def _allocate(blocks: Sequence[Block], rows: int) -> Floats:
 
 
 def _fill(matrix: Floats, blocks: Sequence[Block], scalings: Sequence[Scaling | None], rows: Rows) -> None:
-    left = 0
-    for block, standard in zip(blocks, scalings, strict=True):
-        right = left + block.array.shape[1]
-        part = block.array[rows]
-        matrix[:, left:right] = part if standard is None else (part - standard[0]) / standard[1]
-        left = right
+    start = 0
+    for block, scaling in zip(blocks, scalings, strict=True):
+        stop = start + block.array.shape[1]
+        values = block.array[rows]
+        matrix[:, start:stop] = values if scaling is None else (values - scaling[0]) / scaling[1]
+        start = stop
 
 
-def _scalings(blocks: Sequence[Block], rows: Rows) -> list[Scaling | None]:
+def _fit_scalings(blocks: Sequence[Block], rows: Rows) -> list[Scaling | None]:
     return [_fit_scaling(block, rows) if block.kind == "feature" else None for block in blocks]
 
 

@@ -1,4 +1,4 @@
-"""The tables that a labeler may put among its facts, for the page to show."""
+"""Tables among the facts of a labeler, which reports show."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,33 +8,36 @@ TABLE_KEYS = {"columns", "rows", "top", "scored"}
 
 
 def iter_tables(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield (title, table) of every table among the facts, the title headed by the place of one that is nested."""
+    """Yield (title, table) of every table among the facts.
+
+    The title of a nested table begins with the keys that lead to it.
+    """
     yield from _iter_tables(facts, ())
 
 
 def find_table_error(facts: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with the tables among the facts (JSON), or None if nothing is."""
+    """Return the first error in the tables among the facts, or None."""
     for title, table in iter_tables(facts):
-        wrong = _find_table_error(table)
-        if wrong is not None:
-            return f"the table {title!r} among its facts {wrong}"
+        error = _find_table_error(table)
+        if error is not None:
+            return f"the table {title!r} among its facts {error}"
     return None
 
 
-def _iter_tables(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _iter_tables(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     if isinstance(value, list):
         for number, item in enumerate(value, 1):
-            yield from _iter_tables(item, (*place, str(number)))
+            yield from _iter_tables(item, (*path, str(number)))
     if not isinstance(value, Mapping):
         return
     for key, item in value.items():
         if key != TABLES_KEY:
-            yield from _iter_tables(item, (*place, str(key)))
+            yield from _iter_tables(item, (*path, str(key)))
         elif isinstance(item, Mapping):
             for title, table in item.items():
-                yield ": ".join(part for part in (" ".join(place), title) if part), table
+                yield ": ".join(part for part in (" ".join(path), title) if part), table
         else:
-            yield " ".join((*place, key)), item
+            yield " ".join((*path, key)), item
 
 
 def _find_table_error(table: Any) -> str | None:
@@ -50,8 +53,8 @@ def _find_table_error(table: Any) -> str | None:
     for row in rows:
         if not isinstance(row[0], str):
             return f"must have rows that begin with their name, a string, got {row[0]!r}"
-        wrong = next((cell for cell in row if not isinstance(cell, str | int | float | None)), None)
-        if wrong is not None or any(isinstance(cell, bool) for cell in row):
+        invalid = next((cell for cell in row if not isinstance(cell, str | int | float | None)), None)
+        if invalid is not None or any(isinstance(cell, bool) for cell in row):
             return f"must hold strings, numbers and nulls alone, in row {row[0]!r} too"
     top = table.get("top")
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1 or len(columns) < 2):

@@ -1,4 +1,4 @@
-"""Inner tasks: what a labeler needs to validate or to build on its own labels, with the held labels left behind.
+"""Inner tasks for validation and stacking, without the held-out labels.
 
 Rows with equal numbers (oversampling repeats them) and rows of one group always fall on the same side.
 """
@@ -19,7 +19,10 @@ Mask = NDArray[np.bool_]
 
 
 def units(task: Task) -> NDArray[np.int64]:
-    """Return (n,) numbers 0..U-1: labelled positions with the same number must stay together."""
+    """Return the unit (n,), 0..U-1, of each labelled position.
+
+    Positions of one unit must stay on the same side of a split.
+    """
     keys = task.labelled if task.groups is None else task.groups[task.labelled]
     return np.unique(keys, return_inverse=True)[1].astype(np.int64).reshape(-1)
 
@@ -27,24 +30,24 @@ def units(task: Task) -> NDArray[np.int64]:
 def fold(task: Task, held: Mask) -> Task:
     """Return the task of labelling the `held` (n,) positions from the others.
 
-    Its ``to_label`` is ``task.labelled[held]``, duplicates dropped, first come first. Whatever shares a row number or a
-    group with a held position is not trained on. The other rows that the outer task asks about or spares are spare.
-    Checkpoints are left out: a fold is looked at once.
+    Its ``to_label`` is ``task.labelled[held]`` without duplicates, in order of first appearance. Positions that share a
+    row number or a group with a held one are not trained on. The other rows that the outer task labels or spares are
+    spare. Checkpoints are left out: nobody scores them on a fold.
     """
     unit = units(task)
-    kept = ~np.isin(unit, unit[held])
+    train = ~np.isin(unit, unit[held])
     rows = task.labelled[held]
-    asked = rows[np.sort(np.unique(rows, return_index=True)[1])]
+    to_label = rows[np.sort(np.unique(rows, return_index=True)[1])]
     # Pseudo-labelled rows are labelled and still to label.
-    spare = np.setdiff1d(np.concatenate([task.to_label, task.spare]), np.concatenate([asked, task.labelled[kept]]))
-    return replace(_keep_positions(task, kept), to_label=asked, spare=spare, checkpoints=False)
+    spare = np.setdiff1d(np.concatenate([task.to_label, task.spare]), np.concatenate([to_label, task.labelled[train]]))
+    return replace(_select_positions(task, train), to_label=to_label, spare=spare, checkpoints=False)
 
 
 def holdout(task: Task, share: float) -> Mask:
-    """Choose about `share` of the labelled positions for validation: a (n,) mask, True where held.
+    """Draw about `share` of the labelled positions: a (n,) validation mask.
 
-    Drawn by ``task.seed``, whole units at a time. Pseudo-labelled positions are never held, nor is anything that
-    shares a unit with one. All False where fewer than two units could be held apart.
+    True where held. Drawn by ``task.seed``, whole units at a time. Pseudo-labelled positions are never held, nor is any
+    that shares a unit with one. All False where there are fewer than two units.
     """
     unit = units(task)
     held = np.zeros(len(unit), np.bool_)
@@ -56,40 +59,41 @@ def holdout(task: Task, share: float) -> Mask:
     if len(order) == len(np.unique(unit)):
         order = order[:-1]  # something must be left to train on
     sizes = np.bincount(unit)[order]
-    enough = int(np.searchsorted(np.cumsum(sizes), share * len(unit))) + 1
-    return np.isin(unit, order[:enough])
+    n_held = int(np.searchsorted(np.cumsum(sizes), share * len(unit))) + 1
+    return np.isin(unit, order[:n_held])
 
 
 def learning_from(task: Task, rows: Rows, y: NDArray[np.int64]) -> Task:
-    """Return the task with labelled `rows` (n',) and labels `y` (n',) in place of its own; it labels the same rows.
+    """Return the task with labelled `rows` (n',) and labels `y` (n',).
 
-    Rows that `task` had no label for are marked ``pseudo``. The raters stay known for rows that had them, and are
-    dropped as a whole as soon as one row has none.
+    The rows to label stay the same. Rows without a label in `task` are marked ``pseudo``. The raters' labels are kept
+    if all `rows` have them; otherwise ``raters`` is None.
     """
     rows = np.asarray(rows, np.int64)
     first, position = np.unique(task.labelled, return_index=True)
-    place = np.minimum(np.searchsorted(first, rows), len(first) - 1)
-    known = first[place] == rows
-    source = position[place]
-    pseudo = ~known if task.pseudo is None else ~known | task.pseudo[source]
-    raters = task.raters[source] if task.raters is not None and known.all() else None
+    index = np.minimum(np.searchsorted(first, rows), len(first) - 1)
+    had_label = first[index] == rows
+    source = position[index]
+    pseudo = ~had_label if task.pseudo is None else ~had_label | task.pseudo[source]
+    raters = task.raters[source] if task.raters is not None and had_label.all() else None
     return replace(task, labelled=rows, y=y, raters=raters, pseudo=pseudo if pseudo.any() else None)
 
 
 def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float64]:
-    """Return (n, C) probabilities for the labelled positions, each from a labeler that never saw its unit.
+    """Return cross-validated (n, C) probabilities of the labelled positions.
 
-    The units are dealt to `folds` folds (fewer where there are fewer units) in an order drawn by ``task.seed``.
+    Each comes from a labeler that was trained without the position's unit.
+    The units are distributed over `folds` folds (fewer where there are fewer units) in an order drawn by ``task.seed``.
     """
     unit = units(task)
     n_units = int(unit.max(initial=-1)) + 1
     if min(n_units, folds) < 2:
         raise ValueError("out_of_fold needs at least two folds, and two labelled rows (or groups) to deal to them")
-    dealt = np.empty(n_units, np.int64)
-    dealt[np.random.default_rng(task.seed).permutation(n_units)] = np.arange(n_units) % min(folds, n_units)
+    fold_of_unit = np.empty(n_units, np.int64)
+    fold_of_unit[np.random.default_rng(task.seed).permutation(n_units)] = np.arange(n_units) % min(folds, n_units)
     proba = np.empty((len(unit), task.n_classes))
     for number in range(min(folds, n_units)):
-        held = dealt[unit] == number
+        held = fold_of_unit[unit] == number
         inner = fold(task, held)
         answer = labeler.label(inner)
         answer = answer.proba if isinstance(answer, Predictions) else answer
@@ -98,11 +102,11 @@ def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float6
     return proba
 
 
-def _keep_positions(task: Task, kept: Mask) -> Task:
+def _select_positions(task: Task, selected: Mask) -> Task:
     return replace(
         task,
-        labelled=task.labelled[kept],
-        y=task.y[kept],
-        raters=None if task.raters is None else task.raters[kept],
-        pseudo=None if task.pseudo is None else task.pseudo[kept],
+        labelled=task.labelled[selected],
+        y=task.y[selected],
+        raters=None if task.raters is None else task.raters[selected],
+        pseudo=None if task.pseudo is None else task.pseudo[selected],
     )

@@ -1,4 +1,4 @@
-"""The table of contents for plugin authors: four hooks, each returning classes.
+"""The hooks of a plugin module: each returns plugin classes.
 
 Hooks are called at start-up: import heavy libraries inside the method that needs them.
 """
@@ -15,19 +15,19 @@ hookimpl = pluggy.HookimplMarker("harness")
 
 @hookspec
 def harness_embedders() -> Iterable[type[Embedder]]:  # type: ignore[empty-body]
-    """The embedder classes this plugin offers."""
+    """Return the embedder classes of this module."""
 
 
 @hookspec
 def harness_features() -> Iterable[type[FeatureSet]]:  # type: ignore[empty-body]
-    """The feature-set classes this plugin offers."""
+    """Return the feature-set classes of this module."""
 
 
 @hookspec
 def harness_splitters() -> Iterable[type[Splitter]]:  # type: ignore[empty-body]
-    """The splitter classes this plugin offers."""
+    """Return the splitter classes of this module."""
 
 
 @hookspec
 def harness_labelers() -> Iterable[type[Labeler]]:  # type: ignore[empty-body]
-    """The labeler classes this plugin offers."""
+    """Return the labeler classes of this module."""

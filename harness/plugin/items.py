@@ -1,4 +1,4 @@
-"""The rows of a population as embedders and feature sets see them: texts and columns, never a label."""
+"""The rows of a population without labels: texts and columns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,54 +23,66 @@ READ_BYTES = 2**20  # bytes read at a time; else Arrow holds a whole row group, 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """N rows of a parquet file, streamed on demand. The columns that the target is made of are not among `columns`."""
+    """N rows of a parquet file, streamed on demand.
+
+    The columns that the target is computed from are not among `columns`.
+    """
 
     path: str
     rows: Rows  # (N,) row numbers in the file, never decreasing
     ids: NDArray[Any]  # (N,) identity of each row
-    columns: tuple[str, ...]  # what may be read
-    hidden: tuple[str, ...] = ()  # what may not: the target is made of these
+    columns: tuple[str, ...]  # those that may be read
+    hidden: tuple[str, ...] = ()  # those that may not: the target is computed from them
     text: str | None = None  # the column with the conversations
-    identity: str = ""  # hash of the file's content, of the rows taken and of what may be read
+    identity: str = ""  # hash of the file's content, of the rows and of the columns that may be read
     loaded: tuple[Conversation, ...] | None = None  # the texts of these rows, where they are in memory already
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batches(self, column: str, start: int = 0) -> Iterator[pa.Array]:
-        """Stream `column` in row order, from row number `start` on, a few thousand rows at a time."""
+        """Yield the values of `column` from row `start` on, in arrays of batches.
+
+        A batch has at most some thousand rows. Raises DataError where the column may not be read.
+        """
         if column in self.hidden:
             raise DataError(f"{self.path}: column {column!r} may not be used as an input: the target is made of it")
         if column not in self.columns:
             raise DataError(f"{self.path}: column {column!r} cannot be read here{did_you_mean(column, self.columns)}")
-        wanted = self.rows[start:]
-        for first, array in self._decode(column, wanted):
-            here = _rows_between(wanted, first, first + len(array)) - first
-            if len(here):
-                everything = len(here) == len(array) and (np.diff(here) == 1).all()
-                yield array if everything else array.take(pa.array(here))
+        rows = self.rows[start:]
+        for first, array in self._decode(column, rows):
+            offsets = _rows_between(rows, first, first + len(array)) - first
+            if len(offsets):
+                complete = len(offsets) == len(array) and (np.diff(offsets) == 1).all()
+                yield array if complete else array.take(pa.array(offsets))
 
-    def _decode(self, column: str, wanted: Rows) -> Iterator[tuple[int, pa.Array]]:
-        """Yield (row number in the file, values) of the row groups that hold wanted rows, up to the last of these."""
+    def _decode(self, column: str, rows: Rows) -> Iterator[tuple[int, pa.Array]]:
+        """Yield (first row number, values) of the batches that may hold `rows`.
+
+        Row groups without such a row are passed over, and nothing is read after the last one.
+        """
         with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=READ_BYTES) as file:
             first = 0
             for group in range(file.num_row_groups):
                 after = first + file.metadata.row_group(group).num_rows
-                if len(_rows_between(wanted, first, after)):
+                if len(_rows_between(rows, first, after)):
                     for batch in file.iter_batches(DECODED_ROWS, row_groups=[group], columns=[column]):
                         yield first, batch.column(0)
                         first += len(batch)
-                        if first > wanted[-1]:
+                        if first > rows[-1]:
                             return
                 first = after
 
     def values(self, column: str) -> pa.Array:
-        """Return (N,) values of a small column at once."""
+        """Return all (N,) values of a small column."""
         parts = list(self.batches(column))
         return pa.concat_arrays(parts) if parts else pa.array([])
 
     def conversations(self, start: int = 0) -> Iterator[Conversation]:
-        """Yield each row's turns from row number `start` on. A text column is one assistant turn; null is no turn."""
+        """Yield the turns of each row from row `start` on.
+
+        A text is one assistant turn, a null no turn.
+        """
         if self.loaded is not None:
             yield from self.loaded[start:]
             return
@@ -83,12 +95,15 @@ class Items:
             yield from conversations
 
     def texts(self, start: int = 0) -> Iterator[str]:
-        """Yield each row's conversation as one text: a line ``###role: content`` per turn."""
+        """Yield each conversation as text: a line ``###role: content`` per turn."""
         for conversation in self.conversations(start):
             yield "\n".join(f"###{role}: {content}" for role, content in conversation)
 
     def parts(self, size: int, start: int = 0) -> Iterator["Items"]:
-        """Yield these items from row number `start` on in pieces of `size` rows, their texts in memory."""
+        """Yield the items from row `start` on in parts of `size` rows.
+
+        The texts of a part are in memory.
+        """
         texts = self.conversations(start) if self.text is not None else None
         for low in range(start, len(self), size):
             rows, ids = self.rows[low : low + size], self.ids[low : low + size]
@@ -109,21 +124,21 @@ def _rows_between(rows: Rows, first: int, after: int) -> Rows:
 def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
     if pa.types.is_dictionary(batch.type):
         batch = batch.dictionary_decode()
-    kind = batch.type
-    if _is_text(kind):
+    dtype = batch.type
+    if _is_text(dtype):
         return [[] if text is None else [("assistant", text)] for text in batch.to_pylist()]
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        turn = kind.value_type
-        parts = {field.name: field.type for field in turn} if pa.types.is_struct(turn) else {}
-        if all(name in parts and _is_text(parts[name]) for name in ("role", "content")):
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
+        turn = dtype.value_type
+        fields = {field.name: field.type for field in turn} if pa.types.is_struct(turn) else {}
+        if all(name in fields and _is_text(fields[name]) for name in ("role", "content")):
             turns = batch.flatten()
             roles = pc.fill_null(pc.struct_field(turns, "role"), "").to_pylist()
             contents = pc.fill_null(pc.struct_field(turns, "content"), "").to_pylist()
             pairs = iter(zip(roles, contents, strict=True))
             lengths = pc.fill_null(batch.value_lengths(), 0).to_pylist()
             return [list(islice(pairs, length)) for length in lengths]
-    raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {kind}")
+    raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {dtype}")
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _is_text(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_string(dtype) or pa.types.is_large_string(dtype))

@@ -1,4 +1,4 @@
-"""Neighbours that a labeler declares beforehand, so that one search serves all cells."""
+"""Neighbour searches that a labeler declares, shared by all cells."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -10,7 +10,7 @@ Among = Literal["labelled", "all"]
 
 @dataclass(frozen=True)
 class NeighborRequest:
-    """The `k` nearest neighbours in the space of the blocks `on`."""
+    """A request for the `k` nearest neighbours by the blocks `on`."""
 
     on: tuple[str, ...]
     k: int

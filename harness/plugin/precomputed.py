@@ -1,4 +1,4 @@
-"""Neighbours found before a cell starts, on disk: shared by every labeler that needs them."""
+"""Precomputed neighbours on disk, shared by all labelers that need them."""
 
 import hashlib
 import json
@@ -8,44 +8,46 @@ from typing import Any
 
 import numpy as np
 
-from harness.plugin.block import Block, Floats, Places, Rows
+from harness.plugin.block import Block, Floats, Indices, Rows
 
 SIMILARITY_FILE, INDEX_FILE, RECORD_FILE = "similarity.npy", "index.npy", "list.json"
 
 
 @dataclass(frozen=True)
 class PrecomputedNeighbors:
-    """The nearest labelled rows of each row to label: similarity (m, k) float32 and index (m, k) int32 in a folder.
+    """A folder with the `k` nearest rows of each query: similarity and index.
 
-    Or those of every row among all rows (N, k), in the order of the row numbers.
+    The queries are the m rows to label, and the index (m, k) int32 points into the labelled rows; or both are all rows
+    (N, k), in the order of the row numbers. The similarity is float32.
     """
 
     folder: str
     k: int
-    of: str  # the fingerprint of what they were found for
+    fingerprint: str  # of the blocks and rows that were searched
 
-    def serves(self, k: int, of: str) -> bool:
-        """Return True if these are `k` neighbours or more of what has the fingerprint `of`."""
-        return self.k >= k and self.of == of != ""
+    def serves(self, k: int, fingerprint: str) -> bool:
+        """Return True for at least `k` neighbours of the same fingerprint."""
+        return self.k >= k and self.fingerprint == fingerprint != ""
 
-    def top(self, k: int) -> tuple[Floats, Places]:
-        """Return the `k` nearest: similarity (m, k) and index (m, k) into the labels.
+    def top(self, k: int) -> tuple[Floats, Indices]:
+        """Return similarity and index (m, k) of the `k` nearest.
 
-        Both are maps of the files: what is written into them stays in this process.
+        Both are memory maps of the files; a value written to them stays in this process.
         """
         similarity, index = (np.load(Path(self.folder) / name, mmap_mode="c") for name in (SIMILARITY_FILE, INDEX_FILE))
         return similarity[:, :k].view(np.ndarray), index[:, :k].view(np.ndarray)
 
-    def about(self) -> dict[str, Any]:
-        """Return the record of the search: engine, seconds, how it was checked."""
-        about: dict[str, Any] = json.loads((Path(self.folder) / RECORD_FILE).read_text())
-        return about
+    def read_record(self) -> dict[str, Any]:
+        """Read the record of the search: engine, seconds, verification."""
+        record: dict[str, Any] = json.loads((Path(self.folder) / RECORD_FILE).read_text())
+        return record
 
 
 def fingerprint(blocks: list[Block], labelled: Rows, to_label: Rows) -> str:
-    """Hash what neighbours depend on: blocks by key and kind, and rows.
+    """Hash the blocks (key and kind) and the rows of a neighbour search.
 
-    Returns "" where a block has no key: then no list is of it. No path is hashed, so that a folder may be moved.
+    Returns "" where a block has no key: its neighbours cannot be precomputed. No path is hashed, so that a folder may
+    be moved.
     """
     if any(block.key is None for block in blocks):
         return ""

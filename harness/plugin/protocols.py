@@ -1,4 +1,6 @@
-"""The four contracts. Each asks for one method; there is no base class to inherit from.
+"""The protocols of plugins: labeler, embedder, feature set, splitter.
+
+Each has one method; there is no base class to inherit from.
 
 A plugin is a frozen dataclass: its class attribute ``name`` is its name in a suite, its typed fields with their
 defaults are its parameters. It may also carry, as class attributes:
@@ -7,16 +9,17 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``extra``: the extra of its distribution that installs them, for that line.
 - ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
-- ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it will ask for on the task it is
-  given, (on, k, "all") for those of ``graph``: the harness finds them once for all cells.
-- ``resolve(device)`` (labelers): a method that returns the labeler with what it leaves to the machine settled (a
-  precision "auto"), by what the processor has and never by a clock. The plan calls it; the outcome is in the spec.
+- ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it uses, (on, k, "all") for
+  those of ``graph``: the harness finds them once for all cells.
+- ``resolve(device)`` (labelers): a method that returns the labeler with its choices settled that depend on the
+  machine (a precision "auto"), by the processor and never by a clock. The plan calls it; the spec holds the outcome.
 - ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.
-- ``text_only`` (embedders, feature sets): True where the texts alone decide: the block is found again whatever else
-  changes in the file, labels and other columns among it, and the items have no other column.
-- ``pinned()`` (embedders, feature sets): a method that returns the plugin with what may move (a branch of a model) as
-  what it is on this machine now. The block is made, and identified, by that; a DataError says what is not there.
-- ``rowwise`` (feature sets): True where a row's features depend on that row alone; it is then asked part by part.
+- ``text_only`` (embedders, feature sets): True where the block depends on the texts alone: the cached block stays valid
+  when labels or other columns of the file change, and the items have no other column.
+- ``pinned()`` (embedders, feature sets): a method that returns the plugin with moving references (a branch of a model)
+  replaced by what they stand for on this machine now. The pinned plugin builds the block and is part of its key; a
+  DataError names what is missing.
+- ``rowwise`` (feature sets): True where a row's features depend on that row alone; they are computed part by part.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,7 +37,7 @@ from harness.plugin.task import Predictions, Task, readonly_copy
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """The labelled rows, as a splitter sees them: copies that cannot be written to."""
+    """The labelled rows for a splitter, in read-only arrays."""
 
     rows: Rows  # (n,) row numbers of the population, increasing
     y: NDArray[np.int64]  # (n,) labels
@@ -51,41 +54,50 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One way to cut the labelled rows. Rows in none of the three are added to `spare` by the harness."""
+    """One split of the labelled rows into train, test and spare.
+
+    The harness adds rows in none of the three to `spare`.
+    """
 
     train: Rows
     test: Rows
     spare: Rows  # labels withheld, not scored
     seed: int
-    ratio: float | None = None  # share of the labelled rows that train, where the splitter speaks of one
+    ratio: float | None = None  # share of the labelled rows in train, where the splitter has one
     fold: int | None = None
 
 
 @runtime_checkable
 class Labeler(Protocol):
-    """Labels the rows it is asked about from the labelled ones."""
+    """A predictor of the labels of rows from labelled rows."""
 
     name: ClassVar[str]
 
     def label(self, task: Task) -> NDArray[Any] | Predictions:
-        """Return (m, C) probabilities, in the order of ``task.to_label``; or `Predictions` with more to say."""
+        """Return (m, C) probabilities in the order of ``task.to_label``.
+
+        Or return `Predictions`, which hold facts and checkpoints besides.
+        """
         ...
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns every row's text (or a stored vector) into a vector. Sees no label."""
+    """An encoder of rows as vectors; it gets no label."""
 
     name: ClassVar[str]
 
     def embed(self, items: Items, start: int) -> Iterator[NDArray[Any]]:
-        """Yield (rows, d) arrays in row order from row number `start` on; the harness writes them to disk."""
+        """Yield (rows, d) arrays in row order, from row `start` on.
+
+        The harness writes them to disk.
+        """
         ...
 
 
 @runtime_checkable
 class FeatureSet(Protocol):
-    """Named numbers for every row. Sees no label.
+    """Named numbers for every row; it gets no label.
 
     `names` is an attribute of the class where the columns are always the same; a set whose columns depend on the data
     returns them: (array, names).
@@ -94,23 +106,23 @@ class FeatureSet(Protocol):
     name: ClassVar[str]
 
     def features(self, items: Items) -> NDArray[Any] | tuple[NDArray[Any], tuple[str, ...]]:
-        """Return (rows, d) finite numbers for these items, or (array, names)."""
+        """Return (rows, d) finite numbers of the items, or (array, names)."""
         ...
 
 
 @runtime_checkable
 class Splitter(Protocol):
-    """Cuts the labelled rows into train and test, in one or several ways per seed."""
+    """A generator of splits of the labelled rows into train and test."""
 
     name: ClassVar[str]
 
     def splits(self, dataset: Labelled, seed: int) -> Iterable[Split]:
-        """Yield the splits of `seed`; a group must not stand on both sides of one."""
+        """Yield the splits of `seed`; no group is in both train and test."""
         ...
 
 
 def iter_plugins(plugin: Any) -> Iterator[Any]:
-    """Yield a plugin and every plugin it holds, outermost first."""
+    """Yield a plugin and all plugins nested in it, outermost first."""
     yield plugin
     for field in fields(plugin) if is_dataclass(plugin) else ():
         value = getattr(plugin, field.name)
@@ -120,7 +132,10 @@ def iter_plugins(plugin: Any) -> Iterator[Any]:
 
 
 def block_names(labeler: Any) -> tuple[str, ...]:
-    """Return the names of the blocks that the `on` fields of a labeler, and of those it holds, speak of."""
+    """Return the block names in the `on` fields of a labeler.
+
+    Those of nested labelers are among them.
+    """
     names: list[str] = []
     for plugin in iter_plugins(labeler):
         on = getattr(plugin, "on", ())
@@ -129,10 +144,11 @@ def block_names(labeler: Any) -> tuple[str, ...]:
 
 
 def resolve(labeler: Any, device: str) -> Any:
-    """Settle what a labeler, or one inside it, leaves to the machine.
+    """Replace the choices that a labeler leaves to the machine.
 
-    A labeler that does has a method ``resolve(device)``, which returns it with the choice made, for `device` "cpu" or
-    "cuda", by what the processor has: the same answer at every call. Raises PluginError where that fails.
+    A labeler with such a choice (a precision "auto") has a method ``resolve(device)``, which returns the labeler with
+    the choice settled for `device`, "cpu" or "cuda", by the features of the processor: the same at every call. Nested
+    labelers are resolved first. Raises PluginError where the method fails.
     """
     changed = {}
     for field in fields(labeler) if is_dataclass(labeler) else ():

@@ -1,4 +1,4 @@
-"""What a labeler is given, and what it gives back.
+"""Task and Predictions: the input and the output of a labeler.
 
 Four letters are used everywhere: N rows of the population, n labelled, m to label, d features; C is the number of
 classes, which are the integers 0 to C-1.
@@ -20,7 +20,10 @@ On = str | tuple[str, ...]
 
 
 def readonly_copy(array: Any, dtype: Any) -> NDArray[Any]:
-    """Return a read-only copy that keeps no parent: a NumPy slice would carry the whole of it along in ``.base``."""
+    """Return a read-only copy without a parent array.
+
+    A NumPy slice would keep the longer array alive, and readable, in ``.base``.
+    """
     copy = np.array(array, dtype, order="C", copy=True)
     copy.setflags(write=False)
     return copy
@@ -28,7 +31,10 @@ def readonly_copy(array: Any, dtype: Any) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Rows with labels, rows to label, and what is known of both. It holds no hidden label and no way to one."""
+    """Labelled rows, rows to label, and the columns of both.
+
+    No label of a row to label can be reached from it.
+    """
 
     blocks: Mapping[str, Block]
     labelled: Rows  # (n,) row numbers; a row may come more than once (oversampling)
@@ -36,14 +42,14 @@ class Task:
     to_label: Rows  # (m,) row numbers, each once
     n_classes: int
     seed: int = 0  # the same for every labeler of a split
-    spare: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # rows neither labelled nor asked about
-    raters: NDArray[np.int64] | None = None  # (n, R) what each rater said of the labelled rows
+    spare: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # rows neither labelled nor to label
+    raters: NDArray[np.int64] | None = None  # (n, R) labels of the labelled rows by rater
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
-    pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a labeler's own guess
-    # Neighbours found beforehand, by blocks: of the rows to label among the labelled ones, of all among all.
+    pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a prediction
+    # By blocks: neighbours of the rows to label among the labelled ones, and of all rows among all.
     precomputed: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
     precomputed_graphs: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
-    checkpoints: bool = True  # False: nobody looks at the answers on the way, leave them out
+    checkpoints: bool = True  # False: checkpoints are not scored, leave them out
 
     def __post_init__(self) -> None:
         for name in ("labelled", "y", "to_label", "spare", "raters", "groups", "pseudo"):
@@ -52,26 +58,29 @@ class Task:
                 object.__setattr__(self, name, readonly_copy(array, np.bool_ if name == "pseudo" else np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # NumPy forgets in a pickle that an array is read-only; made anew, the arrays are sealed again.
+        # A pickled array comes back writable; the constructor makes read-only copies again.
         return Task, tuple(getattr(self, part.name) for part in fields(self))
 
     def matrix(self, on: On, *rows: Rows) -> tuple[Floats, ...]:
-        """Return X (n, d) and X_pool (m, d), float32, of one block or of several side by side.
+        """Return X (n, d) and X_pool (m, d) of one or several blocks, float32.
 
-        Embeddings come as they are, features z-scored with mean and standard deviation of the labelled rows only. Of
-        given `rows`, arrays of row numbers, there is one matrix (len, d) each instead.
+        Embeddings come as they are, features z-scored with mean and standard deviation of the labelled rows only. With
+        `rows`, arrays of row numbers, return one matrix (len, d) for each of them instead.
         """
         return fuse(self.chosen(on), self.labelled, *(rows or (self.labelled, self.to_label)))
 
     def parts(self, on: On, rows: Rows, size: int) -> Iterator[tuple[slice, Floats]]:
-        """Yield the matrix of `rows`, such as ``to_label``, in parts that are never in memory together.
+        """Yield the matrix of `rows` in parts: (slice of `rows`, (size, d)).
 
-        Each comes with its place: (slice of the rows, (`size` rows or what is left of them, d)).
+        The last part may be shorter. The parts are never in memory together.
         """
         return parts(self.chosen(on), self.labelled, rows, size)
 
     def chosen(self, on: On) -> list[Block]:
-        """Return the blocks named by `on`, in that order; an unknown name is a KeyError that lists the known ones."""
+        """Return the blocks named by `on`, in that order.
+
+        Raises KeyError for an unknown name, with the nearest known one.
+        """
         names = (on,) if isinstance(on, str) else on
         for name in names:
             if name not in self.blocks:
@@ -81,18 +90,20 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a labeler may say beyond its (m, C) probabilities."""
+    """The (m, C) probabilities of a labeler, with facts and checkpoints."""
 
     proba: NDArray[Any]  # (m, C), rows sum to 1
     facts: Mapping[str, Any] = field(default_factory=dict)  # JSON: parameter count, noise rate, chosen alpha ...
-    checkpoints: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)  # name -> (m,) labels on the way
+    checkpoints: Mapping[str, NDArray[np.uint8]] = field(
+        default_factory=dict
+    )  # name -> (m,) labels predicted at that point of the training
     rows: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # name -> (m,) mask or number per row to label
 
 
 def find_error(result: object, m: int, n_classes: int) -> str | None:
-    """Say what is wrong with a labeler's answer for m rows, or None if nothing is.
+    """Return the first error in a labeler's result for m rows, or None.
 
-    Shared by the harness, which refuses a flawed answer, and by the conformance kit.
+    The harness, which refuses a result with an error, and the conformance kit share this check.
     """
     proba = result.proba if isinstance(result, Predictions) else result
     if not isinstance(proba, np.ndarray):
@@ -102,15 +113,15 @@ def find_error(result: object, m: int, n_classes: int) -> str | None:
         return f"probabilities must have shape ({m}, {n_classes}), got {proba.shape}{hint}"
     if proba.dtype.kind != "f":
         return f"probabilities must be floats, got {proba.dtype}"
-    wrong = np.flatnonzero(~np.isfinite(proba).all(axis=1))
-    if len(wrong):
-        return f"probabilities must be finite; {len(wrong)} rows are not, the first at position {wrong[0]}"
+    invalid = np.flatnonzero(~np.isfinite(proba).all(axis=1))
+    if len(invalid):
+        return f"probabilities must be finite; {len(invalid)} rows are not, the first at position {invalid[0]}"
     if proba.min(initial=0) < 0:
         return f"probabilities must not be negative, the smallest is {proba.min():.4g}"
-    wrong = np.flatnonzero(np.abs(proba.sum(axis=1, dtype=np.float64) - 1) > 1e-3)
-    if len(wrong):
-        first = wrong[0]
-        return f"rows must sum to 1; {len(wrong)} do not, position {first} sums to {proba[first].sum():.4g}"
+    invalid = np.flatnonzero(np.abs(proba.sum(axis=1, dtype=np.float64) - 1) > 1e-3)
+    if len(invalid):
+        first = invalid[0]
+        return f"rows must sum to 1; {len(invalid)} do not, position {first} sums to {proba[first].sum():.4g}"
     return _find_error_in_extras(result, m, n_classes) if isinstance(result, Predictions) else None
 
 

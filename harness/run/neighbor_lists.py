@@ -141,7 +141,7 @@ ReadPart = Callable[[slice], tuple[Floats, NDArray[Any]]]
 
 
 def _select_part(level: Level, query: Rows, position: NDArray[np.int32], k: int) -> ReadPart:
-    return lambda part: (level.similarity[query[part], :k], position[level.place[query[part], :k]])
+    return lambda part: (level.similarity[query[part], :k], position[level.index[query[part], :k]])
 
 
 def _write_list(name: str, shape: tuple[int, ...], part: ReadPart, facts: Mapping[str, Any]) -> None:

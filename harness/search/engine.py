@@ -1,6 +1,7 @@
-"""Which engine this process finds neighbours with, and what its searches tell of themselves.
+"""Select this process's search engine and record its searches.
 
-Every engine gives the same neighbours, so none is part of what is asked: it belongs to the process, as its threads do.
+All engines give the same neighbours. So the engine is no argument of a search: like the number of threads, it belongs
+to the process.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,10 @@ _records: list[list[Mapping[str, Any]]] = []
 
 
 def parse_engine(name: str) -> Engine:
-    """Return the engine of that name; a HarnessError says which there are."""
+    """Return the engine of that name.
+
+    Raises HarnessError for any other name, with the nearest engine.
+    """
     for engine in ENGINES:
         if engine == name:
             return engine
@@ -26,10 +30,12 @@ def parse_engine(name: str) -> Engine:
 
 @contextmanager
 def use_engine(engine: Engine) -> Iterator[list[Mapping[str, Any]]]:
-    """Let every search inside use `engine`; yield the list to which each of them adds what it tells of itself.
+    """Use `engine` inside the context; yield the list of search records.
 
-    >>> with searching("float32") as searches:
-    ...     chosen()
+    Each search inside appends its record to the list.
+
+    >>> with use_engine("float32") as searches:
+    ...     current_engine()
     'float32'
     """
     searches: list[Mapping[str, Any]] = []
@@ -43,11 +49,11 @@ def use_engine(engine: Engine) -> Iterator[list[Mapping[str, Any]]]:
 
 
 def current_engine() -> Engine:
-    """Return the engine that this process shall use."""
+    """Return the engine of the innermost `use_engine`, or "auto"."""
     return _engine[-1]
 
 
 def record_search(record: Mapping[str, Any]) -> None:
-    """Note what a search tells of itself, where somebody listens."""
+    """Append a search's record to the list of the innermost `use_engine`."""
     for searches in _records[-1:]:
         searches.append(dict(record))

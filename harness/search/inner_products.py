@@ -1,7 +1,8 @@
-"""Rough products of the rows of one matrix, a block at a time: in int8, in float32, or on a GPU."""
+"""Rough inner products of rows by block: int8, float32 or on a GPU."""
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,70 +15,79 @@ from harness.search.engine import Engine
 Kind = Literal["int8", "float32", "cuda"]
 RowSelection = slice | NDArray[np.intp]  # some of the rows
 
-QUANTIZED_ROWS = 4_096  # rows made int8 at a time
+QUANTIZED_ROWS = 4_096  # rows quantized at a time
 TIMING_TRIALS = 4
 INT8_LANES = 64  # int8 columns are filled up to a multiple of this
 
 
 class Products(Protocol):
-    """What the search multiplies with: a cosine is about scale[q] * scale[b] * product[q, b] + shift[q] + shift[b]."""
+    """Rough inner products of the rows of a matrix.
+
+    A cosine is about scale[q] * scale[b] * product[q, b] + shift[q] + shift[b].
+    """
 
     scale: Floats  # (rows,) positive
     shift: Floats  # (rows,)
 
     def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
-        """Return the (q, b) products of some rows with a range of them; the array is the thread's own until it asks."""
+        """Return the (q, b) products of `queries` with `base`.
+
+        The next call of the same thread overwrites the array.
+        """
         ...
 
 
 class Int8:
-    """Each row less the mean, in steps of a 127th of its largest value: four times as fast as float32 with VNNI.
+    """Products of rows that are centred and quantized to int8.
 
-    Rows of an embedding lean one way, some of them in a few columns that are much larger than all others. Without what
-    all share, the steps are finer: x y = (x - c) (y - c) + (x c - c c / 2) + (y c - c c / 2).
+    With VNNI they are four times as fast as float32. A step is a 127th of the row's largest value. Rows of an embedding
+    lean one way, some of them in a few columns that are much larger than all others; without the mean c the steps are
+    finer: x y = (x - c) (y - c) + (x c - c c / 2) + (y c - c c / 2).
     """
 
     def __init__(self, X: Floats) -> None:
         import torch
 
         self.scale, self.shift = np.empty(len(X), np.float32), np.empty(len(X), np.float32)
-        whole = np.zeros((len(X), -(-X.shape[1] // INT8_LANES) * INT8_LANES), np.int8)
+        quantized = np.zeros((len(X), -(-X.shape[1] // INT8_LANES) * INT8_LANES), np.int8)
         parts = [slice(start, start + QUANTIZED_ROWS) for start in range(0, len(X), QUANTIZED_ROWS)]
-        center = (sum(X[here].sum(axis=0, dtype=np.float64) for here in parts) / max(len(X), 1)).astype(np.float32)
-        for here in parts:
-            rest = X[here] - center
-            largest = np.abs(rest).max(axis=1)
+        center = (sum(X[part].sum(axis=0, dtype=np.float64) for part in parts) / max(len(X), 1)).astype(np.float32)
+        for part in parts:
+            centred = X[part] - center
+            largest = np.abs(centred).max(axis=1)
             largest[largest == 0] = 1
-            self.scale[here], self.shift[here] = largest / 127, X[here] @ center - center @ center / 2
-            whole[here, : X.shape[1]] = np.rint(rest * (127 / largest)[:, None])
-        self._torch, self._whole, self._own = torch, torch.from_numpy(whole), threading.local()
+            self.scale[part], self.shift[part] = largest / 127, X[part] @ center - center @ center / 2
+            quantized[part, : X.shape[1]] = np.rint(centred * (127 / largest)[:, None])
+        self._torch, self._quantized, self._local = torch, torch.from_numpy(quantized), threading.local()
 
     def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
+        """Return the (q, b) products as int32."""
         shape = (len(self.scale[queries]), base.stop - base.start)
-        if getattr(self._own, "shape", None) != shape:
-            self._own.shape, self._own.out = shape, self._torch.empty(shape, dtype=self._torch.int32)
-        self._torch._int_mm(self._whole[queries], self._whole[base].T, out=self._own.out)
-        out: NDArray[Any] = self._own.out.numpy()
+        if getattr(self._local, "shape", None) != shape:
+            self._local.shape, self._local.out = shape, self._torch.empty(shape, dtype=self._torch.int32)
+        self._torch._int_mm(self._quantized[queries], self._quantized[base].T, out=self._local.out)
+        out: NDArray[Any] = self._local.out.numpy()
         return out
 
 
 class Float32:
-    """The rows as they are, multiplied by NumPy."""
+    """Products of the rows in float32, by NumPy."""
 
     def __init__(self, X: Floats) -> None:
         self.scale, self.shift = np.ones(len(X), np.float32), np.zeros(len(X), np.float32)
-        self._X, self._own = X, threading.local()
+        self._X, self._local = X, threading.local()
 
     def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
+        """Return the (q, b) products as float32."""
         shape = (len(self.scale[queries]), base.stop - base.start)
-        if getattr(self._own, "shape", None) != shape:
-            self._own.shape, self._own.out = shape, np.empty(shape, np.float32)
-        out: NDArray[Any] = np.matmul(self._X[queries], self._X[base].T, out=self._own.out)
+        if getattr(self._local, "shape", None) != shape:
+            self._local.shape, self._local.out = shape, np.empty(shape, np.float32)
+        out: NDArray[Any] = np.matmul(self._X[queries], self._X[base].T, out=self._local.out)
         return out
 
 
 class Cuda:
-    """The rows in float32 on a GPU, or on any other device that torch names."""
+    """Products in float32 on a GPU, or on another device of torch."""
 
     def __init__(self, X: Floats, device: str = "cuda") -> None:
         import torch
@@ -86,19 +96,22 @@ class Cuda:
         self._X = torch.from_numpy(X).to(device)
 
     def block(self, queries: RowSelection, base: slice) -> NDArray[Any]:
+        """Return the (q, b) products as float32."""
         out: NDArray[Any] = (self._X[queries] @ self._X[base].T).cpu().numpy()
         return out
 
 
 def products(kind: Kind, X: Floats) -> Products:
-    """Make X (rows, d) ready to be multiplied."""
-    made: dict[Kind, Any] = {"int8": Int8, "float32": Float32, "cuda": Cuda}
-    found: Products = made[kind](X)
-    return found
+    """Prepare the products of X (rows, d) in the given precision or device."""
+    classes: dict[Kind, Callable[[Floats], Products]] = {"int8": Int8, "float32": Float32, "cuda": Cuda}
+    return classes[kind](X)
 
 
 def fastest(d: int) -> Kind:
-    """Return what multiplies rows of `d` columns fastest here, by trying; a GPU where this process sees one."""
+    """Time the products of rows with `d` columns; return the fastest kind.
+
+    A visible GPU is taken without a trial.
+    """
     import torch
 
     if torch.cuda.is_available():
@@ -111,7 +124,10 @@ def fastest(d: int) -> Kind:
 
 
 def check_engine(engine: Engine, device: str) -> None:
-    """Raise a HarnessError where this machine, or a run on `device`, cannot search with `engine`."""
+    """Raise HarnessError if a run on `device` cannot search with `engine`.
+
+    Raises DataError where this machine cannot.
+    """
     if engine == "cuda" and device != "cuda":
         raise HarnessError("--engine cuda: this run shall not see a GPU; add --device cuda")
     if engine == "int8":
@@ -121,12 +137,15 @@ def check_engine(engine: Engine, device: str) -> None:
             raise DataError("--engine int8: the torch that is installed cannot multiply int8 here") from None
 
 
-def _is_faster(one: Products, other: Products) -> bool:
-    """Say whether one multiplies clearly faster than the other: in turns, on the clock of this thread alone."""
-    least = [float("inf"), float("inf")]
+def _is_faster(candidate: Products, reference: Products) -> bool:
+    """Return True if the candidate is clearly faster than the reference.
+
+    That is, if it takes less than 0.8 of the time. Both are timed in turns, by the CPU time of this thread.
+    """
+    seconds = [float("inf"), float("inf")]
     for _ in range(TIMING_TRIALS):
-        for place, trial in enumerate((one, other)):
-            began = time.thread_time()
+        for number, trial in enumerate((candidate, reference)):
+            start = time.thread_time()
             trial.block(slice(0, 512), slice(0, 2_048))
-            least[place] = min(least[place], time.thread_time() - began)
-    return least[0] < 0.8 * least[1]
+            seconds[number] = min(seconds[number], time.thread_time() - start)
+    return seconds[0] < 0.8 * seconds[1]

@@ -1,4 +1,7 @@
-"""The compiled loops of the neighbour search: what NumPy would need several passes over memory for."""
+"""Compiled loops of the neighbour search.
+
+NumPy would need several passes over memory for each of them.
+"""
 
 from typing import Any
 
@@ -7,25 +10,25 @@ from numba import njit, types
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 SCANNED_PRODUCTS = 256  # products compared with a threshold at a time
-LOWEST_BIT: Any = trailing_zeros  # of an integer's bits: the place of the lowest that is set
-NOT_COMPUTED = np.float32(-9.0)  # an exact product that has not been made yet; no cosine is that low
+LOWEST_BIT: Any = trailing_zeros  # position of the lowest bit that is set in an integer
+NOT_COMPUTED = np.float32(-9.0)  # placeholder of an exact product; no cosine is that low
 CACHED_BASE_ROWS = 64  # rows of the base that stay in the processor's cache while all queries are multiplied with them
-MIN_EXACT_CANDIDATES = 32  # candidates made exact, at least, before it is asked which of the others may matter
+MIN_EXACT_CANDIDATES = 32  # candidates with an exact product, at least, before the others are checked
 ROUNDING_ERROR = 1e-6  # how far two orders of summing a product of unit vectors may differ
 
 
 @njit(nogil=True, cache=True)
-def _swap(value: Any, place: Any, exact: Any, i: int, j: int) -> None:
+def _swap(value: Any, candidate: Any, exact: Any, i: int, j: int) -> None:
     value[i], value[j] = value[j], value[i]
-    place[i], place[j] = place[j], place[i]
+    candidate[i], candidate[j] = candidate[j], candidate[i]
     exact[i], exact[j] = exact[j], exact[i]
 
 
 @njit(nogil=True, cache=True)
-def _part(value: Any, place: Any, exact: Any, n: int, k: int) -> Any:
-    """Reorder the first n entries of three arrays so that the largest values come first, and return how many.
+def _partition(value: Any, candidate: Any, exact: Any, n: int, k: int) -> Any:
+    """Move the largest of the first n values of three arrays to the front.
 
-    They are k, or up to a quarter more where quickselect comes upon such a place early.
+    Returns how many they are: k, or up to a quarter more where quickselect meets such a position early.
     """
     low, high = 0, n - 1
     while low < high:
@@ -37,7 +40,7 @@ def _part(value: Any, place: Any, exact: Any, n: int, k: int) -> Any:
             while value[j] < pivot:
                 j -= 1
             if i <= j:
-                _swap(value, place, exact, i, j)
+                _swap(value, candidate, exact, i, j)
                 i += 1
                 j -= 1
         if k <= i <= k + k // 4:
@@ -61,7 +64,10 @@ def _least(value: Any, n: int) -> Any:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def dot(a: Any, b: Any) -> Any:
-    """Sum a product in one fixed order: equal rows give equal sums wherever they stand."""
+    """Return the inner product, summed in one fixed order.
+
+    So equal rows have equal products wherever they are.
+    """
     total = np.float32(0)
     for i in range(a.size):
         total += a[i] * b[i]
@@ -77,40 +83,40 @@ def scan(
     first: int,
     threshold: Any,
     rough: Any,
-    place: Any,
+    candidate: Any,
     exact: Any,
     count: Any,
     keep: int,
 ) -> None:
-    """Collect from a block of products (q, width) the rough cosines above each query's threshold.
+    """Collect a block's (q, width) rough cosines above the thresholds (q,).
 
-    Column j is the base row at place first + j; its rough cosine with query q, in units of unit[q], is products[q, j] *
-    scale[j] + shift[j] / unit[q] and a constant of the query. The candidates of each query are rough, place and exact
-    (q, room), `count` of them in use. Where less than SCANNED_PRODUCTS is free, the largest stay, `keep` of them or a
-    quarter more, and the threshold rises to the least of them.
+    Column j is the base row first + j; its rough cosine with query q, in units of unit[q], is products[q, j] *
+    scale[j] + shift[j] / unit[q] and a constant of the query. The candidates of each query are in rough, candidate and
+    exact (q, room), `count` of them in use. Where less than SCANNED_PRODUCTS is free, the largest are kept, `keep` of
+    them or a quarter more, and the threshold rises to the smallest of them.
     """
     room, width = rough.shape[1], products.shape[1]
     above = np.zeros(SCANNED_PRODUCTS, np.bool_)
-    eights = above.view(np.uint64)  # hardly any is above: eight are passed over at a time
+    eights = above.view(np.uint64)  # hardly any is above: eight are checked at a time
     for q in range(products.shape[0]):
         bar, n, row, share = threshold[q], count[q], products[q], np.float32(1) / unit[q]
         for start in range(0, width, SCANNED_PRODUCTS):
             stop = min(width, start + SCANNED_PRODUCTS)
             block, factor, offset = row[start:stop], scale[start:stop], shift[start:stop]
             if n + SCANNED_PRODUCTS > room:
-                n = _part(rough[q], place[q], exact[q], n, keep)
+                n = _partition(rough[q], candidate[q], exact[q], n, keep)
                 bar = _least(rough[q], n)
             for j in range(block.size):
                 above[j] = np.float32(block[j]) * factor[j] + offset[j] * share > bar
             above[block.size :] = False
             for i in range(eights.size):
-                left = eights[i]
-                while left:
-                    j = start + 8 * i + (LOWEST_BIT(left) >> 3)
+                bits = eights[i]
+                while bits:
+                    j = start + 8 * i + (LOWEST_BIT(bits) >> 3)
                     rough[q, n] = np.float32(row[j]) * scale[j] + shift[j] * share
-                    place[q, n], exact[q, n] = first + j, NOT_COMPUTED
+                    candidate[q, n], exact[q, n] = first + j, NOT_COMPUTED
                     n += 1
-                    left &= left - np.uint64(1)
+                    bits &= bits - np.uint64(1)
         threshold[q], count[q] = bar, n
 
 
@@ -124,43 +130,42 @@ def verify(
     shift: Any,
     threshold: Any,
     rough: Any,
-    place: Any,
+    candidate: Any,
     exact: Any,
     count: Any,
     keep: int,
     error_bound: float,
     similarity: Any,
-    found: Any,
+    index: Any,
     verified: Any,
 ) -> None:
-    """Bring the answers up to date: `similarity` and `found` (q, k) come as they were before the rows of the last scans
-    (-inf and 0 where there was none), and leave with the nearest base rows so far, nearest first, ties to lower rows.
+    """Update the k nearest by the last scans, and verify each query's answer.
 
-    `rows` are the row numbers of the base, `own` those of the queries, which are no neighbours of themselves; rough
-    values times `unit` plus `shift` are a query's rough cosines. Rough and exact differ by at most `error_bound` root
-    mean
-    squares: so the roughly nearest are made exact first, then only those that may still be nearer than the k-th of
-    them. A query is settled if no row that was dropped can belong among its k: their rough values lie below the
-    threshold.
+    `similarity` and `index` (q, k) hold the answers before the last scans (-inf and 0 where there was none); afterwards
+    the nearest base rows so far, nearest first, ties to lower rows. `rows` are the row numbers of the base, `own` those
+    of the queries, which are no neighbours of themselves; rough values times `unit` plus `shift` are a query's rough
+    cosines. Rough and exact cosines differ by at most `error_bound` root mean squares: so the roughly nearest are
+    multiplied exactly first, then only those that may still be nearer than the k-th of them. A query is `verified` if
+    no dropped row can belong among its k: their rough values lie below the threshold.
     """
     k = similarity.shape[1]
-    upto = np.empty(queries.shape[0], np.int64)
+    n_exact = np.empty(queries.shape[0], np.int64)
     for q in range(queries.shape[0]):
         n = count[q]
         if n > keep:
-            n = count[q] = _part(rough[q], place[q], exact[q], n, keep)
+            n = count[q] = _partition(rough[q], candidate[q], exact[q], n, keep)
             threshold[q] = _least(rough[q], n)
-        upto[q] = min(n, max(k, MIN_EXACT_CANDIDATES))
-        if upto[q] < n:
-            upto[q] = _part(rough[q], place[q], exact[q], n, upto[q])
-    _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
+        n_exact[q] = min(n, max(k, MIN_EXACT_CANDIDATES))
+        if n_exact[q] < n:
+            n_exact[q] = _partition(rough[q], candidate[q], exact[q], n, n_exact[q])
+    _compute_exact(queries, base, rows, own, candidate, exact, n_exact, similarity, index)
     for q in range(queries.shape[0]):
         error = _error(rough[q], exact[q], count[q], unit[q], shift[q], error_bound)
-        for i in range(upto[q], count[q]):
+        for i in range(n_exact[q], count[q]):
             if exact[q, i] == NOT_COMPUTED and rough[q, i] * unit[q] + shift[q] + error >= similarity[q, k - 1]:
-                _swap(rough[q], place[q], exact[q], i, upto[q])
-                upto[q] += 1
-    _make_exact(queries, base, rows, own, place, exact, upto, similarity, found)
+                _swap(rough[q], candidate[q], exact[q], i, n_exact[q])
+                n_exact[q] += 1
+    _compute_exact(queries, base, rows, own, candidate, exact, n_exact, similarity, index)
     for q in range(queries.shape[0]):
         error = _error(rough[q], exact[q], count[q], unit[q], shift[q], error_bound)
         bar = threshold[q] * unit[q] + shift[q]
@@ -169,86 +174,93 @@ def verify(
 
 @njit(nogil=True, cache=True)
 def _error(rough: Any, exact: Any, n: int, unit: Any, shift: Any, error_bound: float) -> float:
-    """Return how far a query's rough cosines may lie from the exact ones, by those of its candidates that are both."""
-    known, squares = 0, 0.0
+    """Return the largest error of a query's rough cosines.
+
+    It is estimated from the candidates with both a rough and an exact cosine.
+    """
+    n_both, squares = 0, 0.0
     for i in range(n):
         if exact[i] != NOT_COMPUTED:
-            known += 1
+            n_both += 1
             squares += (rough[i] * unit + shift - exact[i]) ** 2
-    return error_bound * float(np.sqrt(squares / max(known, 1))) + ROUNDING_ERROR
+    return error_bound * float(np.sqrt(squares / max(n_both, 1))) + ROUNDING_ERROR
 
 
 @njit(nogil=True, cache=True)
-def _make_exact(
-    queries: Any, base: Any, rows: Any, own: Any, place: Any, exact: Any, upto: Any, similarity: Any, found: Any
+def _compute_exact(
+    queries: Any, base: Any, rows: Any, own: Any, candidate: Any, exact: Any, n_exact: Any, similarity: Any, index: Any
 ) -> None:
-    """Multiply what is NOT_COMPUTED among the first `upto` candidates of each query, and put it into the answers.
+    """Compute missing exact products and insert them into the answers.
 
-    In the order of the base, so that a row which several queries ask for comes from memory once.
+    Those among the first `n_exact` candidates of each query, in the order of the base: so a row that is a candidate of
+    several queries is read from memory once.
     """
-    room = place.shape[1]
+    room = candidate.shape[1]
     starts = np.zeros(base.shape[0] // CACHED_BASE_ROWS + 2, np.int64)
     for q in range(queries.shape[0]):
-        for i in range(upto[q]):
+        for i in range(n_exact[q]):
             if exact[q, i] == NOT_COMPUTED:
-                starts[place[q, i] // CACHED_BASE_ROWS + 1] += 1
+                starts[candidate[q, i] // CACHED_BASE_ROWS + 1] += 1
     for group in range(1, starts.size):
         starts[group] += starts[group - 1]
-    asked = np.empty(starts[-1], np.int64)
+    pending = np.empty(starts[-1], np.int64)
     for q in range(queries.shape[0]):
-        for i in range(upto[q]):
+        for i in range(n_exact[q]):
             if exact[q, i] == NOT_COMPUTED:
-                group = place[q, i] // CACHED_BASE_ROWS
-                asked[starts[group]] = q * room + i
+                group = candidate[q, i] // CACHED_BASE_ROWS
+                pending[starts[group]] = q * room + i
                 starts[group] += 1
-    for one in asked:
-        q, i = one // room, one % room
-        row = place[q, i]
+    for entry in pending:
+        q, i = entry // room, entry % room
+        row = candidate[q, i]
         exact[q, i] = dot(queries[q], base[row])
         if rows[row] != own[q]:
-            _insert(similarity[q], found[q], rows, exact[q, i], row)
+            _insert(similarity[q], index[q], rows, exact[q, i], row)
 
 
 @njit(nogil=True, cache=True)
-def _comes_first(rows: Any, one: int, other: int) -> bool:
-    return rows[one] < rows[other] or (rows[one] == rows[other] and one < other)
+def _comes_first(rows: Any, i: int, j: int) -> bool:
+    return rows[i] < rows[j] or (rows[i] == rows[j] and i < j)
 
 
 @njit(nogil=True, cache=True)
-def _insert(value: Any, where: Any, rows: Any, one: Any, here: Any) -> None:
-    """Put one more candidate where it belongs among those sorted by falling value, equal ones by rising row.
+def _insert(similarity: Any, index: Any, rows: Any, value: Any, candidate: Any) -> None:
+    """Insert a candidate into the sorted k nearest; the last drops out.
 
-    The last of them falls out.
+    They are sorted by decreasing similarity, ties by increasing row number.
     """
-    j = value.size
-    while j > 0 and (one > value[j - 1] or (one == value[j - 1] and _comes_first(rows, here, where[j - 1]))):
+    j = similarity.size
+    while j > 0 and (
+        value > similarity[j - 1] or (value == similarity[j - 1] and _comes_first(rows, candidate, index[j - 1]))
+    ):
         j -= 1
-        if j + 1 < value.size:
-            value[j + 1], where[j + 1] = value[j], where[j]
-    if j < value.size:
-        value[j], where[j] = one, here
+        if j + 1 < similarity.size:
+            similarity[j + 1], index[j + 1] = similarity[j], index[j]
+    if j < similarity.size:
+        similarity[j], index[j] = value, candidate
 
 
-def _table(kind: Any, dimensions: int, readonly: bool = False) -> Any:
-    return types.Array(kind, dimensions, "C", readonly=readonly)
+def _array_type(dtype: Any, dimensions: int, readonly: bool = False) -> Any:
+    return types.Array(dtype, dimensions, "C", readonly=readonly)
 
 
-_FLOATS, _ROWS, _GIVEN = _table(types.float32, 2, True), _table(types.int64, 1, True), _table(types.int64, 2, True)
-_ANSWER = _table(types.float32, 2), _table(types.int64, 2)
+_FLOATS, _ROWS = _array_type(types.float32, 2, True), _array_type(types.int64, 1, True)
+_CANDIDATES = _array_type(types.int64, 2, True)
+_ANSWER = _array_type(types.float32, 2), _array_type(types.int64, 2)
 
 
-# Its types are spelled out, so that who imports this early has it ready: a small search takes less than loading it.
-@njit(types.void(_FLOATS, _FLOATS, _ROWS, _ROWS, _GIVEN, *_ANSWER), nogil=True, cache=True)
-def rank(queries: Any, base: Any, rows: Any, own: Any, candidates: Any, similarity: Any, found: Any) -> None:
-    """Give each query the nearest of its candidates (q, r), places in the base: `similarity` and `found` (q, k).
+# Its types are declared, so that an early import loads the compiled code: a small search takes less time than that.
+@njit(types.void(_FLOATS, _FLOATS, _ROWS, _ROWS, _CANDIDATES, *_ANSWER), nogil=True, cache=True)
+def rank(queries: Any, base: Any, rows: Any, own: Any, candidates: Any, similarity: Any, index: Any) -> None:
+    """Write the nearest of `candidates` (q, r) to similarity, index (q, k).
 
-    Nearest first, ties to lower row numbers `rows` (b,); the row that bears the query's own number `own` (q,) is left
-    out. Where there are no more, -inf and 0.
+    Candidates and index are indices into the base. Nearest first, ties to lower row numbers `rows` (b,); rows with the
+    query's own number `own` (q,) are left out. Where there are no more, -inf and 0.
     """
     for q in range(queries.shape[0]):
         for i in range(similarity.shape[1]):
-            similarity[q, i], found[q, i] = -np.inf, 0
+            similarity[q, i], index[q, i] = -np.inf, 0
         for i in range(candidates.shape[1]):
-            place = candidates[q, i]
-            if rows[place] != own[q]:
-                _insert(similarity[q], found[q], rows, dot(queries[q], base[place]), place)
+            candidate = candidates[q, i]
+            if rows[candidate] != own[q]:
+                _insert(similarity[q], index[q], rows, dot(queries[q], base[candidate]), candidate)

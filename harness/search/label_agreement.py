@@ -1,4 +1,4 @@
-"""What a block knows of the labels before anything is trained on it: how often near rows are of one class."""
+"""Label agreement of a block: how often nearest neighbours share a class."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from harness.search.neighbors import nearest, normalize
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """The neighbours of some rows: of all of them, of a class, or of a source."""
+    """Mean cosine and label agreement of the neighbours of some rows."""
 
-    kind: str  # all, class or source
+    kind: str  # "all", "class" or "source"
     name: str  # of the class or of the source
     rows: int
     cosine: float  # mean cosine of a row to its neighbours
@@ -25,7 +25,7 @@ class Neighborhood:
 
     @property
     def lift(self) -> float:
-        """How many times more neighbours have the row's label than chance would give it."""
+        """Return the ratio of the match to the match by chance."""
         return self.match / self.chance
 
 
@@ -38,10 +38,11 @@ def diagnose(
     k: int,
     progress: Callable[[int], None],
 ) -> list[Neighborhood]:
-    """Look at the `k` nearest of the labelled `rows` (n,) of each of them, exactly, by cosine.
+    """Measure cosine and label agreement of each row's `k` nearest neighbours.
 
-    Features are z-scored over these rows. `copies` (n,) numbers them by where they come from: a row is a neighbour
-    neither of itself nor of a copy. `sources` (n,) are names. `progress` is told how many rows are done.
+    The search among the labelled `rows` (n,) is exact, by cosine; features are z-scored over these rows. Rows with the
+    same number in `copies` (n,) are copies: a row is a neighbour neither of itself nor of a copy. `sources` (n,) are
+    names. `progress` gets the number of rows done.
 
     Returns all rows first, then each class, then each source. Raises DataError where there are not two different rows.
     """
@@ -49,18 +50,18 @@ def diagnose(
         raise DataError(f"a diagnosis needs two different rows with a label, there is {len(np.unique(copies))}")
     (X,) = fuse([block], rows, rows)
     similarity, index = nearest(normalize(X), copies, len(rows), 0, k, progress)
-    found = np.isfinite(similarity)  # fewer than k where there are fewer others
-    count = found.sum(axis=1)
-    cosine = np.where(found, similarity, 0).sum(axis=1, dtype=np.float64) / count
-    match = ((y[index] == y[:, None]) & found).sum(axis=1) / count
+    real = np.isfinite(similarity)  # fewer than k where there are fewer others
+    count = real.sum(axis=1)
+    cosine = np.where(real, similarity, 0).sum(axis=1, dtype=np.float64) / count
+    match = ((y[index] == y[:, None]) & real).sum(axis=1) / count
     chance = (np.bincount(y) / len(y))[y]
 
-    def over(kind: str, name: str, mask: NDArray[np.bool_]) -> Neighborhood:
+    def average(kind: str, name: str, mask: NDArray[np.bool_]) -> Neighborhood:
         means = [float(values[mask].mean()) for values in (cosine, match, chance)]
         return Neighborhood(kind, name, int(mask.sum()), *means)
 
-    groups = [over("all", "", np.ones(len(rows), np.bool_))]
-    groups += [over("class", str(c), y == c) for c in np.unique(y)]
+    groups = [average("all", "", np.ones(len(rows), np.bool_))]
+    groups += [average("class", str(c), y == c) for c in np.unique(y)]
     if sources is not None:
-        groups += [over("source", str(source), sources == source) for source in np.unique(sources)]
+        groups += [average("source", str(source), sources == source) for source in np.unique(sources)]
     return groups

@@ -1,4 +1,4 @@
-"""The tables among a labeler's facts: which are found, and what is refused."""
+"""Tables among a labeler's facts: where they are found, what is refused."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from tests.command_line import board, cells, harness, write_labelers, write_suit
 TABLE = {"columns": ["Feature", "Share", "Kind"], "rows": [["length", 0.5, "text"], ["lists", 2, None]]}
 
 
-def test_tables_are_found_at_any_depth_under_the_place_where_they_stand():
-    told = {
+def test_tables_are_found_at_any_depth_with_the_keys_that_lead_to_them():
+    facts = {
         "tables": {"Own": 1, "Other": 2},
         "base": {"tables": {"Inner": 3}, "base": {"tables": {"Innermost": 4}}},
         "members": [{"n": 5}, {"tables": {"Second": 6}}],
         "rows": [[1, 2], "tables"],
     }
-    assert list(iter_tables(told)) == [
+    assert list(iter_tables(facts)) == [
         ("Own", 1),
         ("Other", 2),
         ("base: Inner", 3),
@@ -50,9 +50,9 @@ def test_a_table_in_its_form_is_accepted(more):
     ],
 )
 def test_any_other_form_is_refused_by_name(change, words):
-    said = find_table_error({"base": {"tables": {"Importances": TABLE | change}}})
-    assert said.startswith("the table 'base: Importances' among its facts must ")
-    assert words in said
+    error = find_table_error({"base": {"tables": {"Importances": TABLE | change}}})
+    assert error.startswith("the table 'base: Importances' among its facts must ")
+    assert words in error
 
 
 @pytest.mark.parametrize("table", [None, [1], "T", {"columns": ["a"]}])
@@ -66,7 +66,7 @@ def test_tables_without_titles_are_refused():
     assert find_table_error({"tables": [TABLE]}) == f"the table 'tables' among its facts {wrong}"
 
 
-def test_a_cell_with_a_table_that_no_page_can_show_fails_and_says_why(tmp_path):
+def test_a_cell_with_a_table_that_no_page_can_show_fails_with_the_reason(tmp_path):
     write_labelers(
         tmp_path / "plugin.py",
         sound='return Predictions(uniform(task), {"tables": {"T": {"columns": ["a", "b"], "rows": [["x", 1]]}}})',
@@ -75,9 +75,9 @@ def test_a_cell_with_a_table_that_no_page_can_show_fails_and_says_why(tmp_path):
     write_suite(tmp_path, ["sound", "unsound"])
     done = harness("run", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
     assert done.returncode == 1
-    found = {labeler: (row["status"], row["reason"]) for (labeler, _, _), row in cells(tmp_path).items()}
-    assert found["sound"] == ("ok", "")
+    outcomes = {labeler: (row["status"], row["reason"]) for (labeler, _, _), row in cells(tmp_path).items()}
+    assert outcomes["sound"] == ("ok", "")
     reason = "the table 'T' among its facts must have rows, each a list of 2 cells"
-    assert found["unsound"] == ("failed", reason)
+    assert outcomes["unsound"] == ("failed", reason)
     page = board(tmp_path)["README.md"].decode()
     assert "<summary>Inside sound</summary>\n\nT:\n\n| a | b |\n| --- | --: |\n| x | 1 |\n\n</details>" in page

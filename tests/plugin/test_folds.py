@@ -1,4 +1,4 @@
-"""Inner tasks: equal rows and groups stay on one side, held labels stay behind."""
+"""Inner tasks keep equal rows and groups together, without held labels."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from harness import Block, Predictions, Task, fold, holdout, learning_from, out_
 from harness.plugin.folds import units
 
 N = 40
-CODE = np.arange(N, dtype=np.float32)[:, None]  # the block tells a row its own number
+CODE = np.arange(N, dtype=np.float32)[:, None]  # the column holds the number of its row
 
 
 def task_of(labelled, to_label=(), spare=(), **more):
@@ -22,7 +22,10 @@ def task_of(labelled, to_label=(), spare=(), **more):
 
 @st.composite
 def tasks(draw):
-    """Tasks with repeated rows, with and without groups, raters and pseudo-labelled rows, the latter also to label."""
+    """Draw tasks with repeated rows, groups, raters and pseudo-labelled rows.
+
+    Pseudo-labelled rows are also to label.
+    """
     labelled = np.array(draw(st.lists(st.integers(0, 24), min_size=1, max_size=40)))
     n = len(labelled)
     pseudo = raters = groups = None
@@ -49,21 +52,21 @@ def key(task, rows):
 
 @given(tasks(), st.data())
 @settings(deadline=None)
-def test_a_fold_trains_on_nothing_that_shares_a_row_or_a_group_with_what_is_held(task, data):
+def test_a_fold_trains_on_nothing_that_shares_a_row_or_a_group_with_a_held_one(task, data):
     held = data.draw(masks(task))
     inner = fold(task, held)
     assert not set(inner.labelled.tolist()) & set(inner.to_label.tolist())
     assert not key(task, inner.labelled) & key(task, inner.to_label)
     # Nothing else is lost: every other labelled position is there, in order, with its label and its raters.
     unit = units(task)
-    left = np.array([u not in set(unit[held].tolist()) for u in unit], bool)
-    np.testing.assert_array_equal(inner.labelled, task.labelled[left])
-    np.testing.assert_array_equal(inner.y, task.y[left])
+    train = np.array([u not in set(unit[held].tolist()) for u in unit], bool)
+    np.testing.assert_array_equal(inner.labelled, task.labelled[train])
+    np.testing.assert_array_equal(inner.y, task.y[train])
     for name in ("raters", "pseudo"):
-        whole, part = getattr(task, name), getattr(inner, name)
-        assert (whole is None) == (part is None)
-        if whole is not None:
-            np.testing.assert_array_equal(part, whole[left])
+        outer_values, inner_values = getattr(task, name), getattr(inner, name)
+        assert (outer_values is None) == (inner_values is None)
+        if outer_values is not None:
+            np.testing.assert_array_equal(inner_values, outer_values[train])
 
 
 @given(tasks(), st.data())
@@ -96,11 +99,11 @@ def test_a_fold_holds_no_label_of_the_held_rows():
     """The held labels may be anything: the inner task is the same to the byte."""
     task = task_of([0, 1, 2, 3], [9], raters=np.arange(12).reshape(4, 3))
     held = np.array([False, True, True, False])
-    one = fold(task, held)
+    inner = fold(task, held)
     other = fold(replace(task, y=np.where(held, 0, task.y), raters=np.where(held[:, None], 0, task.raters)), held)
     for name in ("labelled", "y", "to_label", "spare", "raters"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert getattr(one, name).base is None
+        np.testing.assert_array_equal(getattr(inner, name), getattr(other, name))
+        assert getattr(inner, name).base is None
 
 
 @given(tasks(), st.floats(0.01, 0.99))
@@ -191,18 +194,21 @@ def test_what_was_pseudo_stays_pseudo():
 def test_learning_from_agrees_with_a_lookup_row_by_row(task, data):
     rows = np.array(data.draw(st.lists(st.integers(0, N - 1), min_size=1, max_size=20)))
     grown = learning_from(task, rows, np.zeros(len(rows), np.int64))
-    known = {row: position for position, row in reversed(list(enumerate(task.labelled.tolist())))}
-    guessed = [row not in known or (task.pseudo is not None and bool(task.pseudo[known[row]])) for row in rows.tolist()]
-    assert (grown.pseudo.tolist() if grown.pseudo is not None else [False] * len(rows)) == guessed
-    if task.raters is not None and all(row in known for row in rows.tolist()):
-        assert grown.raters.tolist() == [task.raters[known[row]].tolist() for row in rows.tolist()]
+    position_of = {row: position for position, row in reversed(list(enumerate(task.labelled.tolist())))}
+    pseudo = [
+        row not in position_of or (task.pseudo is not None and bool(task.pseudo[position_of[row]]))
+        for row in rows.tolist()
+    ]
+    assert (grown.pseudo.tolist() if grown.pseudo is not None else [False] * len(rows)) == pseudo
+    if task.raters is not None and all(row in position_of for row in rows.tolist()):
+        assert grown.raters.tolist() == [task.raters[position_of[row]].tolist() for row in rows.tolist()]
     else:
         assert grown.raters is None
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Answers with the one-hot code of each row's own number, and looks whether the fold it is given is clean."""
+    """A labeler that returns each row's number, one-hot, and checks the fold."""
 
     with_more: bool = False
 
@@ -227,31 +233,31 @@ def test_out_of_fold_answers_stand_beside_their_rows(task, folds, with_more):
 
 
 @dataclass
-class Counting:
-    """Counts how often it is asked and of how many rows."""
+class Counter:
+    """A labeler that records the number of rows of each call."""
 
     def __post_init__(self):
-        self.asked = []
+        self.calls = []
 
     def label(self, task):
-        self.asked.append(len(task.to_label))
+        self.calls.append(len(task.to_label))
         return np.full((len(task.to_label), 3), 1 / 3)
 
 
 @pytest.mark.parametrize(("folds", "expected"), [(2, [6, 5]), (5, [3, 2, 2, 2, 2]), (50, [1] * 11)])
 def test_units_are_dealt_evenly_to_no_more_folds_than_there_are_units(folds, expected):
-    labeler = Counting()
+    labeler = Counter()
     out_of_fold(labeler, task_of(np.arange(11)), folds)
-    assert labeler.asked == expected
+    assert labeler.calls == expected
 
 
 @pytest.mark.parametrize("folds", [0, 1])
 def test_fewer_than_two_folds_would_leave_nothing_to_train_on(folds):
     with pytest.raises(ValueError, match="at least two folds"):
-        out_of_fold(Counting(), task_of([1, 2, 3]), folds)
+        out_of_fold(Counter(), task_of([1, 2, 3]), folds)
 
 
-def test_the_deal_follows_the_seed():
+def test_the_folds_follow_the_seed():
     @dataclass(frozen=True)
     class TrainSum:
         def label(self, task):

@@ -1,4 +1,4 @@
-"""Items: any rows of any file, streamed in any pieces, are the rows that were asked for."""
+"""Items: any rows of any file, streamed in parts, are the rows requested."""
 
 import subprocess
 import sys
@@ -59,8 +59,8 @@ def test_batches_are_what_take_takes(files, column, size, rows, start, batch):
         patch.setattr(plugin_items, "DECODED_ROWS", batch)
         parts = list(items.batches(column, start))
     assert all(0 < len(part) <= max(batch, len(rows)) for part in parts)
-    found = [value for part in parts for value in part.to_pylist()]
-    assert found == COLUMNS[column].take(pa.array(rows[start:], pa.int64())).to_pylist()
+    values = [value for part in parts for value in part.to_pylist()]
+    assert values == COLUMNS[column].take(pa.array(rows[start:], pa.int64())).to_pylist()
 
 
 STREAM = """
@@ -77,7 +77,7 @@ for column in items.columns:
 
 
 def test_a_row_group_of_any_size_is_streamed(tmp_path):
-    """A process of its own, because Arrow only tells the most memory that it has held since it was loaded."""
+    """In a process of its own: Arrow's peak memory is that since its import."""
     numbers = pa.array(np.random.default_rng(0).random(10_000 * 1_024, np.float32))
     fixed = pa.FixedSizeListArray.from_arrays(numbers, 1_024)
     text = pa.array([np.random.default_rng(i).bytes(2_000).hex() for i in range(10_000)])
@@ -103,7 +103,7 @@ def test_every_row_of_every_file(files, size):
 
 @settings(max_examples=60, deadline=None)
 @given(size=st.sampled_from(GROUPS), rows=ROWS, start=st.integers(0, 90), part=st.integers(1, 30))
-def test_texts_are_those_of_the_rows_however_they_are_cut(files, size, rows, start, part):
+def test_texts_are_those_of_the_rows_in_parts_of_any_size(files, size, rows, start, part):
     items = over(files / f"{size}.parquet", rows, text="talk")
     expected = [[(turn["role"], turn["content"]) for turn in TALKS[row] or []] for row in rows][start:]
     assert list(items.conversations(start)) == expected
@@ -111,7 +111,7 @@ def test_texts_are_those_of_the_rows_however_they_are_cut(files, size, rows, sta
     assert [talk for each in parts for talk in each.conversations()] == expected
     assert [len(each) for each in parts[:-1]] == [part] * (len(parts) - 1)
     assert [row for each in parts for row in each.rows] == rows[start:]
-    assert [one for each in parts for one in each.ids] == [row + 1000 for row in rows[start:]]
+    assert [identity for each in parts for identity in each.ids] == [row + 1000 for row in rows[start:]]
     joined = ["\n".join(f"###{role}: {content}" for role, content in talk) for talk in expected]
     assert list(items.texts(start)) == joined
 

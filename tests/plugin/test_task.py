@@ -1,4 +1,4 @@
-"""Task, Predictions, blocks: sealed, hiding nothing, and z-scored on the labelled rows only."""
+"""Task, Predictions and blocks: read-only, without leak, z-scored."""
 
 import pickle
 from dataclasses import fields, is_dataclass, replace
@@ -36,14 +36,17 @@ def full_task():
     )
 
 
-def arrays_within(thing, seen=None):
-    """Every array that can be reached from `thing` by fields, mappings, sequences and the parents of arrays."""
-    seen = {} if seen is None else seen
-    if id(thing) in seen or thing is None or isinstance(thing, str | int | float | type):
+def arrays_within(thing, visited=None):
+    """Return the arrays that can be reached from `thing`.
+
+    By fields, mappings, sequences and the parents of arrays.
+    """
+    visited = {} if visited is None else visited
+    if id(thing) in visited or thing is None or isinstance(thing, str | int | float | type):
         return []
-    seen[id(thing)] = thing
+    visited[id(thing)] = thing
     if isinstance(thing, np.ndarray):
-        return [thing, *arrays_within(thing.base, seen)]
+        return [thing, *arrays_within(thing.base, visited)]
     if isinstance(thing, dict | MappingProxyType):
         inside = list(thing.values())
     elif isinstance(thing, list | tuple | set):
@@ -51,18 +54,18 @@ def arrays_within(thing, seen=None):
     else:
         inside = [getattr(thing, part.name) for part in fields(thing)] if is_dataclass(thing) else []
         inside += list(getattr(thing, "__dict__", {}).values())
-    return [array for part in inside for array in arrays_within(part, seen)]
+    return [array for part in inside for array in arrays_within(part, visited)]
 
 
 def test_nothing_reachable_from_a_task_holds_the_labels_of_the_rest():
-    """All labels and row numbers come as slices of longer arrays, as a careless harness would pass them."""
+    """Labels and row numbers come as slices of longer arrays: none is kept."""
     truth = RNG.integers(0, 6, 60)
     in_order = truth[ROWS]
     raters = np.column_stack([in_order] * 3)
     task = replace(full_task(), labelled=ROWS[:25], y=in_order[:25], raters=raters[:25], to_label=ROWS[25:50])
-    found = arrays_within(task)
-    assert {id(array) for array in found} >= {id(getattr(task, name)) for name in ARRAYS}
-    for array in found:
+    reached = arrays_within(task)
+    assert {id(array) for array in reached} >= {id(getattr(task, name)) for name in ARRAYS}
+    for array in reached:
         assert array is not in_order
         assert array is not raters
         assert array is not ROWS
@@ -71,9 +74,9 @@ def test_nothing_reachable_from_a_task_holds_the_labels_of_the_rest():
 
 
 def test_the_walk_would_find_a_parent_array():
-    whole = np.arange(60)
-    assert any(array is whole for array in arrays_within(Predictions(whole[:3])))
-    assert any(array is whole for array in arrays_within({"deep": [(whole[1:],)]}))
+    parent = np.arange(60)
+    assert any(array is parent for array in arrays_within(Predictions(parent[:3])))
+    assert any(array is parent for array in arrays_within({"deep": [(parent[1:],)]}))
 
 
 def test_a_task_keeps_no_tie_to_the_arrays_it_was_made_from():
@@ -103,7 +106,7 @@ def test_what_is_unknown_stays_none_and_spare_is_empty():
     assert (copied.raters, copied.n_classes, copied.seed, copied.to_label.tolist()) == (None, 2, 0, [3])
 
 
-def test_sealed_copies_and_casts():
+def test_readonly_copy_copies_and_casts():
     parent = np.arange(12.0).reshape(3, 4).T
     copy = readonly_copy(parent, np.int64)
     assert copy.flags.c_contiguous
@@ -191,20 +194,20 @@ def test_a_repeated_labelled_row_weighs_as_often_as_it_stands():
 
 
 def test_gathering_in_portions_changes_nothing(monkeypatch):
-    whole = full_task().matrix(("f", "e"))
+    at_once = full_task().matrix(("f", "e"))
     monkeypatch.setattr("harness.plugin.block.GATHER_ROWS", 7)
-    for one, other in zip(whole, full_task().matrix(("f", "e")), strict=True):
-        np.testing.assert_array_equal(one, other)
+    for matrix, other in zip(at_once, full_task().matrix(("f", "e")), strict=True):
+        np.testing.assert_array_equal(matrix, other)
 
 
 @pytest.mark.parametrize("size", [1, 7, 25, 100])
 @pytest.mark.parametrize("on", ["e", ("f", "e")])
 def test_parts_are_the_matrix_cut_in_pieces(on, size):
     task = full_task()
-    for rows, whole in zip((task.labelled, task.to_label), task.matrix(on), strict=True):
+    for rows, matrix in zip((task.labelled, task.to_label), task.matrix(on), strict=True):
         places, pieces = zip(*task.parts(on, rows, size), strict=True)
         assert [len(piece) for piece in pieces] == [size] * (25 // size) + [25 % size] * (25 % size > 0)
-        assert np.concatenate(pieces).tobytes() == whole.tobytes()
+        assert np.concatenate(pieces).tobytes() == matrix.tobytes()
         assert np.concatenate([rows[place] for place in places]).tolist() == rows.tolist()
     assert list(task.parts(on, task.spare[:0], size)) == []
 
@@ -264,7 +267,7 @@ def changed(row, values):
         ),
     ],
 )
-def test_flaw_says_what_is_wrong(result, problem):
+def test_an_invalid_result_is_refused_with_its_first_error(result, problem):
     assert find_error(result, 3, 2) == problem
 
 
@@ -281,9 +284,9 @@ def test_flaw_says_what_is_wrong(result, problem):
         ),
     ],
 )
-def test_flaw_finds_nothing_in_a_good_answer(result):
+def test_a_valid_result_has_no_error(result):
     assert find_error(result, 3, 2) is None
 
 
-def test_no_rows_to_label_is_no_flaw():
+def test_no_rows_to_label_is_no_error():
     assert find_error(np.empty((0, 2)), 0, 2) is None

@@ -1,4 +1,4 @@
-"""The engine of the neighbour search: chosen, forced from the command line, refused where it is not there, and told."""
+"""The engine of the neighbour search: selected, refused, and recorded."""
 
 import csv
 
@@ -10,7 +10,7 @@ from harness.search.inner_products import check_engine
 from tests.command_line import harness, write_suite
 
 
-def test_the_innermost_engine_counts_and_hears_its_own_searches():
+def test_the_innermost_engine_counts_and_records_its_own_searches():
     assert current_engine() == "auto"
     with use_engine("int8") as outer:
         record_search({"k": 1})
@@ -21,7 +21,7 @@ def test_the_innermost_engine_counts_and_hears_its_own_searches():
         record_search({"k": 3})
     assert (outer, inner) == ([{"k": 1}, {"k": 3}], [{"k": 2}])
     assert current_engine() == "auto"
-    record_search({"k": 4})  # nobody listens
+    record_search({"k": 4})  # outside: not recorded
     assert len(outer) == 2
 
 
@@ -43,7 +43,7 @@ def test_a_gpu_is_searched_on_only_by_a_run_that_sees_one():
     check_engine("cuda", "cuda")
 
 
-def test_a_torch_that_cannot_multiply_int8_is_said(monkeypatch):
+def test_a_torch_that_cannot_multiply_int8_is_refused(monkeypatch):
     check_engine("int8", "cpu")
     monkeypatch.delattr("torch._int_mm")
     with pytest.raises(HarnessError, match=r"^--engine int8: the torch that is installed cannot"):

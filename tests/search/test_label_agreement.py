@@ -1,4 +1,4 @@
-"""The diagnosis of a block against hand-counted neighbours, a plain loop, and scikit-learn."""
+"""Label agreement against counting by hand, a loop, and scikit-learn."""
 
 import csv
 import json
@@ -27,24 +27,24 @@ def numbers(groups):
 
 
 def test_a_case_counted_by_hand():
-    """On the circle at 0, 10, 30, 90 and 180 degrees, of classes 0, 0, 1, 1, 1; two neighbours each."""
+    """Five rows on a circle, at 0 to 180 degrees, with two neighbours cosines."""
     angle = np.radians([0, 10, 30, 90, 180])
     groups = look(np.stack([np.cos(angle), np.sin(angle)], 1), [0, 0, 1, 1, 1], 2, sources=np.array(list("aabbb")))
-    found = numbers(groups)
+    measured = numbers(groups)
     # Nearest two: of 0: 10, 30. Of 10: 0, 30. Of 30: 10, 0. Of 90: 30, 10. Of 180: 90, 30.
     cos = {d: np.cos(np.radians(d)) for d in (10, 20, 30, 60, 80, 90, 150)}
-    each = [cos[10] + cos[30], cos[10] + cos[20], cos[20] + cos[30], cos[60] + cos[80], cos[90] + cos[150]]
+    cosines = [cos[10] + cos[30], cos[10] + cos[20], cos[20] + cos[30], cos[60] + cos[80], cos[90] + cos[150]]
     match = [0.5, 0.5, 0, 0.5, 1]
     expected = {
-        ("all", ""): (5, np.sum(each) / 10, 0.5, 0.4**2 + 0.6**2),
-        ("class", "0"): (2, sum(each[:2]) / 4, 0.5, 0.4),
-        ("class", "1"): (3, sum(each[2:]) / 6, np.mean(match[2:]), 0.6),
-        ("source", "a"): (2, sum(each[:2]) / 4, 0.5, 0.4),
-        ("source", "b"): (3, sum(each[2:]) / 6, np.mean(match[2:]), 0.6),
+        ("all", ""): (5, np.sum(cosines) / 10, 0.5, 0.4**2 + 0.6**2),
+        ("class", "0"): (2, sum(cosines[:2]) / 4, 0.5, 0.4),
+        ("class", "1"): (3, sum(cosines[2:]) / 6, np.mean(match[2:]), 0.6),
+        ("source", "a"): (2, sum(cosines[:2]) / 4, 0.5, 0.4),
+        ("source", "b"): (3, sum(cosines[2:]) / 6, np.mean(match[2:]), 0.6),
     }
-    assert list(found) == list(expected), "all, then classes, then sources"
-    for key, wanted in expected.items():
-        np.testing.assert_allclose(found[key], (*wanted, wanted[2] / wanted[3]), atol=1e-6, err_msg=str(key))
+    assert list(measured) == list(expected), "all, then classes, then sources"
+    for key, figures in expected.items():
+        np.testing.assert_allclose(measured[key], (*figures, figures[2] / figures[3]), atol=1e-6, err_msg=str(key))
 
 
 @pytest.mark.parametrize("kind", ["embedding", "feature"])
@@ -56,7 +56,7 @@ def test_a_plain_loop_finds_the_same(kind):
     sources = np.array(["one", "two", "three"])[rng.integers(0, 3, 260)]
     labels = y[rows]
     block = Block(X, kind)
-    found = numbers(diagnose(block, rows, labels, rows, sources, 9, lambda done: None))
+    measured = numbers(diagnose(block, rows, labels, rows, sources, 9, lambda done: None))
     Z = X[rows].astype(np.float64)
     if kind == "feature":
         Z = (Z - Z.mean(0)) / Z.std(0)
@@ -70,10 +70,12 @@ def test_a_plain_loop_finds_the_same(kind):
     masks = {("all", ""): np.ones(260, bool)}
     masks |= {("class", str(c)): labels == c for c in range(4)}
     masks |= {("source", s): sources == s for s in ("one", "three", "two")}
-    assert list(found) == list(masks)
+    assert list(measured) == list(masks)
     for key, mask in masks.items():
         means = [np.mean(np.array(values)[mask]) for values in (cosine, match, np.array(share)[labels])]
-        np.testing.assert_allclose(found[key], (mask.sum(), *means, means[1] / means[2]), rtol=1e-5, err_msg=str(key))
+        np.testing.assert_allclose(
+            measured[key], (mask.sum(), *means, means[1] / means[2]), rtol=1e-5, err_msg=str(key)
+        )
 
 
 def test_scikit_learn_finds_the_same():
@@ -96,24 +98,24 @@ def test_scikit_learn_finds_the_same():
 def test_labels_that_have_nothing_to_do_with_the_vectors_have_a_lift_of_one():
     rng = np.random.default_rng(2)
     y = rng.choice(3, 4_000, p=[0.6, 0.3, 0.1])
-    (whole, *_) = look(rng.normal(size=(4_000, 8)), y, 50)
-    assert whole.lift == pytest.approx(1, abs=0.02)
+    (overall, *_) = look(rng.normal(size=(4_000, 8)), y, 50)
+    assert overall.lift == pytest.approx(1, abs=0.02)
 
 
 def test_a_row_is_no_neighbour_of_its_copies():
-    """Every row stands three times in the population; the nearest that is not a copy is at 60 degrees."""
+    """Each row has two copies; the nearest other row is at 60 degrees."""
     angle = np.radians([0, 0, 0, 60, 60, 60])
     X = np.stack([np.cos(angle), np.sin(angle)], 1)
-    (whole, *_) = look(X, [0, 0, 0, 1, 1, 1], 2, copies=[4, 4, 4, 9, 9, 9])
-    assert (whole.cosine, whole.match) == (pytest.approx(0.5), 0)
-    (whole, *_) = look(X, [0, 0, 0, 1, 1, 1], 2)
-    assert (whole.cosine, whole.match) == (pytest.approx(1), 1), "equal vectors of different rows are neighbours"
+    (overall, *_) = look(X, [0, 0, 0, 1, 1, 1], 2, copies=[4, 4, 4, 9, 9, 9])
+    assert (overall.cosine, overall.match) == (pytest.approx(0.5), 0)
+    (overall, *_) = look(X, [0, 0, 0, 1, 1, 1], 2)
+    assert (overall.cosine, overall.match) == (pytest.approx(1), 1), "equal vectors of different rows are neighbours"
 
 
 def test_k_is_cut_to_the_rows_there_are():
-    found = numbers(look([[1, 0], [0, 1], [1, 1]], [0, 1, 1], 50))
+    measured = numbers(look([[1, 0], [0, 1], [1, 1]], [0, 1, 1], 50))
     root = np.sqrt(0.5)
-    assert found["all", ""] == pytest.approx((3, 2 * root / 3, 1 / 3, 5 / 9, 0.6))
+    assert measured["all", ""] == pytest.approx((3, 2 * root / 3, 1 / 3, 5 / 9, 0.6))
     with pytest.raises(DataError, match="two different rows with a label, there is 1"):
         look([[1, 0], [1, 0]], [0, 1], 1, copies=[3, 3])
 
@@ -123,7 +125,7 @@ def test_k_is_cut_to_the_rows_there_are():
 
 @pytest.fixture(scope="module")
 def diagnosed(tmp_path_factory):
-    """A suite of 240 rows, 40 of them without a label, that has been diagnosed; and what was said."""
+    """Return a diagnosed suite of 240 rows, 40 unlabelled, and the output."""
     folder = tmp_path_factory.mktemp("diagnosed")
     blocks = {"embedding": {"embedder": "column", "column": "embeddings"}, "text": {"features": "text_v1"}}
     data = {"path": "data.parquet", "text": "messages", "target": "score", "source": "source", "classes": 6}
@@ -131,13 +133,13 @@ def diagnosed(tmp_path_factory):
     return folder, harness("diagnose", "suite.yaml", "--json", "--k", 7, "-o", "out", cwd=folder)
 
 
-def test_the_command_says_what_the_vectors_say(diagnosed):
+def test_the_command_prints_the_agreement_of_the_vectors(diagnosed):
     folder, result = diagnosed
     assert result.returncode == 0, result.stderr
-    found = events(result)
-    assert {e["event"] for e in found} == {"neighborhood"}
-    assert {e["simulated"] for e in found} == {False}
-    assert {(e["block"], e["kind"], e["group"]) for e in found} == {
+    neighborhoods = events(result)
+    assert {e["event"] for e in neighborhoods} == {"neighborhood"}
+    assert {e["simulated"] for e in neighborhoods} == {False}
+    assert {(e["block"], e["kind"], e["group"]) for e in neighborhoods} == {
         (block, *group)
         for block in ("embedding", "text")
         for group in [("all", "")]
@@ -151,21 +153,21 @@ def test_the_command_says_what_the_vectors_say(diagnosed):
     np.fill_diagonal(S, -np.inf)
     y = labelled["score"].to_numpy()
     near = np.argsort(-S, axis=1)[:, :7]
-    whole = next(e for e in found if (e["block"], e["kind"]) == ("embedding", "all"))
-    assert (whole["rows"], whole["k"]) == (200, 7)
-    assert whole["cosine"] == pytest.approx(np.take_along_axis(S, near, 1).mean(), abs=2e-6)
-    assert whole["match"] == pytest.approx((y[near] == y[:, None]).mean(), abs=1e-6)
-    assert whole["chance"] == pytest.approx(((np.bincount(y) / 200) ** 2).sum(), abs=1e-6)
-    assert whole["lift"] == pytest.approx(whole["match"] / whole["chance"], abs=1e-5)
+    overall = next(e for e in neighborhoods if (e["block"], e["kind"]) == ("embedding", "all"))
+    assert (overall["rows"], overall["k"]) == (200, 7)
+    assert overall["cosine"] == pytest.approx(np.take_along_axis(S, near, 1).mean(), abs=2e-6)
+    assert overall["match"] == pytest.approx((y[near] == y[:, None]).mean(), abs=1e-6)
+    assert overall["chance"] == pytest.approx(((np.bincount(y) / 200) ** 2).sum(), abs=1e-6)
+    assert overall["lift"] == pytest.approx(overall["match"] / overall["chance"], abs=1e-5)
     with (folder / "out/leaderboards/small/diagnosis.csv").open(newline="") as file:
-        written = list(csv.DictReader(file))
-    assert [(row["block"], row["kind"], row["group"], float(row["match"])) for row in written] == [
-        (e["block"], e["kind"], e["group"], e["match"]) for e in found
+        rows = list(csv.DictReader(file))
+    assert [(row["block"], row["kind"], row["group"], float(row["match"])) for row in rows] == [
+        (e["block"], e["kind"], e["group"], e["match"]) for e in neighborhoods
     ]
     assert [path.name for path in (folder / "out/leaderboards/small").iterdir()] == ["diagnosis.csv"]
 
 
-def test_a_forced_engine_says_the_same(diagnosed):
+def test_a_forced_engine_prints_the_same(diagnosed):
     folder, result = diagnosed
     again = harness("diagnose", "suite.yaml", "--json", "--k", 7, "--engine", "int8", "-o", "out", cwd=folder)
     assert (again.returncode, again.stdout) == (0, result.stdout)
@@ -201,7 +203,7 @@ def test_there_is_a_bar_on_a_terminal(diagnosed):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--block", "txt"), "suite.yaml: no block is called 'txt'; did you mean 'text'?"),
         (("--k", "0"), "--k"),
@@ -209,10 +211,10 @@ def test_there_is_a_bar_on_a_terminal(diagnosed):
         (("--engine", "fais"), "error: --engine fais: there is no such engine; did you mean 'faiss'?"),
     ],
 )
-def test_a_mistake_is_refused(diagnosed, arguments, said):
+def test_a_mistake_is_refused(diagnosed, arguments, message):
     result = harness("diagnose", "suite.yaml", *arguments, cwd=diagnosed[0])
     assert (result.returncode, result.stdout) == (2, "")
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_a_suite_without_blocks_and_one_without_labels_are_refused(tmp_path):

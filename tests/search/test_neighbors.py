@@ -25,26 +25,29 @@ def unit(X):
 
 
 def loop(X, base_rows, query_rows, k=None):
-    """For each query the (similarity, row number, position) of `base_rows`, nearest first, one pair at a time."""
+    """Return for each query the sorted (similarity, row number, position)s.
+
+    They are of the `base_rows`, nearest first, computed one pair at a time.
+    """
     X = unit(X)
     answers = []
     for query in query_rows:
-        found = [
+        pairs = [
             (float(X[query] @ X[row]), int(row), position) for position, row in enumerate(base_rows) if row != query
         ]
         # Equal vectors tie exactly; a product that differs in the last bit only is no difference.
-        answers.append(sorted(found, key=lambda item: (-round(item[0], 9), item[1], item[2]))[:k])
+        answers.append(sorted(pairs, key=lambda item: (-round(item[0], 9), item[1], item[2]))[:k])
     return answers
 
 
 def assert_same_neighbors(similarity, index, expected):
-    """At every rank stands what the loop found there, or a row whose similarity is as good as equal."""
+    """Assert the rows of the loop at every rank, up to ties in float64."""
     for got_s, got_i, ranked in zip(similarity, index, expected, strict=True):
         exact = {position: similarity for similarity, _, position in ranked}
-        wanted_s = [item[0] for item in ranked[: len(got_i)]]
+        expected_s = [item[0] for item in ranked[: len(got_i)]]
         assert len(set(got_i.tolist())) == len(got_i)
-        np.testing.assert_allclose([exact[position] for position in got_i], wanted_s, rtol=0, atol=TIED)
-        np.testing.assert_allclose(got_s, wanted_s, rtol=0, atol=1e-5)
+        np.testing.assert_allclose([exact[position] for position in got_i], expected_s, rtol=0, atol=TIED)
+        np.testing.assert_allclose(got_s, expected_s, rtol=0, atol=1e-5)
         assert (np.diff(got_s) <= 0).all()
 
 
@@ -62,23 +65,23 @@ def test_random_rows_have_the_neighbors_of_a_plain_loop(n, m, d, k):
 
 @pytest.mark.parametrize("k", [1, 7, 40])
 def test_among_equal_rows_the_lower_row_number_comes_first(k):
-    """300 rows are copies of 6 vectors: each query's crowd of equals is several times k, and all tie at the k-th."""
+    """300 rows are copies of 6 vectors: more than k of them tie at the k-th."""
     rng = np.random.default_rng(k)
     vectors = rng.standard_normal((6, 24)).astype(np.float32)
     X = vectors[rng.integers(0, 6, 400)]
     rows = rng.permutation(400)
     labelled, to_label = rows[:300], rows[300:]
     similarity, index = neighbors(task_of({"e": embedding(X)}, labelled, to_label), "e", k)
-    for got_s, got_i, wanted in zip(similarity, index, loop(X, labelled, to_label, k), strict=True):
-        assert labelled[got_i].tolist() == [item[1] for item in wanted]  # exactly: ties here are ties
-        np.testing.assert_allclose(got_s, [item[0] for item in wanted], atol=1e-5)
+    for got_s, got_i, ranked in zip(similarity, index, loop(X, labelled, to_label, k), strict=True):
+        assert labelled[got_i].tolist() == [item[1] for item in ranked]  # exactly: ties here are ties
+        np.testing.assert_allclose(got_s, [item[0] for item in ranked], atol=1e-5)
 
 
-def test_a_crowd_much_larger_than_k_at_the_kth_place_gives_its_lowest_rows():
-    """Two rows nearer than the crowd, then 1,000 equals: the places left go to the crowd's lowest row numbers."""
+def test_a_tied_group_much_larger_than_k_gives_its_lowest_rows():
+    """Two rows are nearer than 1,000 equal ones, whose lowest rows fill k."""
     rng = np.random.default_rng(0)
-    query, crowd = np.array([1.0, 0, 0]), np.array([0.8, 0.6, 0])
-    X = np.vstack([np.tile(crowd, (1000, 1)), [[1, 0.01, 0], [1, 0.1, 0]], [query]])
+    query, equal = np.array([1.0, 0, 0]), np.array([0.8, 0.6, 0])
+    X = np.vstack([np.tile(equal, (1000, 1)), [[1, 0.01, 0], [1, 0.1, 0]], [query]])
     labelled = rng.permutation(1002)
     similarity, index = neighbors(task_of({"e": embedding(X)}, labelled, [1002]), "e", 6)
     assert labelled[index[0]].tolist() == [1000, 1001, 0, 1, 2, 3]
@@ -86,7 +89,7 @@ def test_a_crowd_much_larger_than_k_at_the_kth_place_gives_its_lowest_rows():
 
 
 def test_equal_rows_tie_to_the_last_bit_in_wide_blocks():
-    """A matrix product sums in an order that depends on the place in it; copies of a row must still tie."""
+    """Copies of a row tie, although a matrix product may sum them differently."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 1000)).astype(np.float32)[rng.integers(0, 300, 1301)]
     similarity, index = neighbors(task_of({"e": embedding(X)}, np.arange(1001), np.arange(1001, 1301)), "e", 30)
@@ -102,12 +105,12 @@ def test_searching_in_small_portions_changes_nothing(monkeypatch):
     rng = np.random.default_rng(3)
     X = rng.standard_normal((20, 8)).astype(np.float32)[rng.integers(0, 20, 300)]
     task = task_of({"e": embedding(X)}, np.arange(200), np.arange(200, 300))
-    whole = neighbors(task, "e", 9)
-    for name, value in (("QUERIES", 17), ("PAIRS", 50), ("RANKED", 7)):
+    at_once = neighbors(task, "e", 9)
+    for name, value in (("FAISS_QUERIES", 17), ("MAX_CANDIDATES", 50), ("RERANKED_QUERIES", 7)):
         monkeypatch.setattr(f"harness.search.brute_force.{name}", value)
     parts = neighbors(task, "e", 9)
-    np.testing.assert_array_equal(whole[1], parts[1])
-    np.testing.assert_allclose(whole[0], parts[0], atol=1e-6)
+    np.testing.assert_array_equal(at_once[1], parts[1])
+    np.testing.assert_allclose(at_once[0], parts[0], atol=1e-6)
 
 
 def test_a_row_is_never_its_own_neighbor_even_when_it_is_labelled_many_times():
@@ -117,12 +120,12 @@ def test_a_row_is_never_its_own_neighbor_even_when_it_is_labelled_many_times():
     task = task_of({"e": embedding(X)}, labelled, to_label)
     similarity, index = neighbors(task, "e", 8)
     expected = loop(X, labelled, to_label, 8)
-    assert [len(found) for found in expected] == [4, 6, 8]
+    assert [len(ranked) for ranked in expected] == [4, 6, 8]
     assert np.isfinite(similarity).sum(axis=1).tolist() == [4, 6, 8]
     assert (index[0, 4:] == 0).all()
-    for row, found, wanted in zip(to_label, index, expected, strict=True):
-        assert row not in labelled[found[: len(wanted)]]
-        assert labelled[found[: len(wanted)]].tolist() == [item[1] for item in wanted]
+    for row, got_i, ranked in zip(to_label, index, expected, strict=True):
+        assert row not in labelled[got_i[: len(ranked)]]
+        assert labelled[got_i[: len(ranked)]].tolist() == [item[1] for item in ranked]
 
 
 def test_copies_of_one_labelled_row_count_each():
@@ -162,7 +165,7 @@ def test_features_are_compared_by_their_z_scores_and_blocks_side_by_side():
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_small_task_has_the_neighbors_of_a_plain_loop(data):
-    """Integer vectors, so that equal directions and exact ties abound; rows may be repeated and asked about."""
+    """Integer vectors have exact ties; rows may come twice, on both sides."""
     n_rows = data.draw(st.integers(2, 14))
     vector = st.sampled_from([(1, 0), (0, 1), (1, 1), (-1, 0), (2, 1), (0, 0)])
     X = np.array(data.draw(st.lists(vector, min_size=n_rows, max_size=n_rows)), float)
@@ -171,10 +174,10 @@ def test_any_small_task_has_the_neighbors_of_a_plain_loop(data):
     to_label = np.array(data.draw(st.lists(row, min_size=1, max_size=8, unique=True)))
     k = data.draw(st.integers(1, 25))
     similarity, index = neighbors(task_of({"e": embedding(X)}, labelled, to_label), "e", k)
-    for got_s, got_i, wanted in zip(similarity, index, loop(X, labelled, to_label, k), strict=True):
-        assert got_i[: len(wanted)].tolist() == [item[2] for item in wanted]
-        np.testing.assert_allclose(got_s[: len(wanted)], [item[0] for item in wanted], atol=1e-6)
-        assert (got_s[len(wanted) :] == -np.inf).all()
+    for got_s, got_i, ranked in zip(similarity, index, loop(X, labelled, to_label, k), strict=True):
+        assert got_i[: len(ranked)].tolist() == [item[2] for item in ranked]
+        np.testing.assert_allclose(got_s[: len(ranked)], [item[0] for item in ranked], atol=1e-6)
+        assert (got_s[len(ranked) :] == -np.inf).all()
 
 
 def test_a_value_that_is_not_finite_is_refused_with_its_row():
@@ -202,22 +205,22 @@ def test_the_graph_holds_the_nearest_others_of_every_row(copies):
         X = X[rng.integers(0, 8, 90)]
     rows = rng.permutation(90)
     labelled, to_label, spare = rows[:30], rows[30:70], rows[70:85]
-    found = graph(task_of({"e": embedding(X)}, labelled, to_label, spare), "e", 5)
-    assert found.shape == (85, 85)
-    assert (np.diff(found.indptr) == 5).all()
-    assert found.diagonal().sum() == 0
+    matrix = graph(task_of({"e": embedding(X)}, labelled, to_label, spare), "e", 5)
+    assert matrix.shape == (85, 85)
+    assert (np.diff(matrix.indptr) == 5).all()
+    assert matrix.diagonal().sum() == 0
     expected = loop(X, rows[:85], rows[:85], 5)
     for row in range(85):
-        here = slice(found.indptr[row], found.indptr[row + 1])
-        assert sorted(found.indices[here]) == sorted(item[2] for item in expected[row])
-        np.testing.assert_allclose(found.data[here], [item[0] for item in expected[row]], atol=1e-5)
+        row_slice = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        assert sorted(matrix.indices[row_slice]) == sorted(item[2] for item in expected[row])
+        np.testing.assert_allclose(matrix.data[row_slice], [item[0] for item in expected[row]], atol=1e-5)
 
 
 def test_the_graph_of_features_is_scaled_by_the_labelled_rows():
     F = np.array([[0.0, 0], [2, 2], [4, 0], [1000, 3]])
-    found = graph(task_of({"f": Block(F.astype(np.float32))}, [0, 1], [2], [3]), "f", 1).toarray()
+    matrix = graph(task_of({"f": Block(F.astype(np.float32))}, [0, 1], [2], [3]), "f", 1).toarray()
     Z = unit((F - [1, 1]) / [1, 1])
     cosine = Z @ Z.T - 9 * np.eye(4)
     nearest = cosine.argmax(axis=1)
-    assert (found != 0).argmax(axis=1).tolist() == nearest.tolist()
-    np.testing.assert_allclose(found.sum(axis=1), cosine.max(axis=1), atol=1e-6)
+    assert (matrix != 0).argmax(axis=1).tolist() == nearest.tolist()
+    np.testing.assert_allclose(matrix.sum(axis=1), cosine.max(axis=1), atol=1e-6)
