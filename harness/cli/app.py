@@ -1,5 +1,9 @@
-"""The command line: every mistake of a person is one clear line, every run says how it ended by its exit code."""
+"""The command `harness`: its subcommands and its exit codes.
 
+A mistake of a person is one clear line on stderr.
+"""
+
+import inspect
 import os
 import signal
 import sys
@@ -34,26 +38,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in COMMANDS:
-    app.command()(command)
+for command in COMMANDS:  # listed with the first paragraph of their help as one line
+    summary, *_ = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    app.command(short_help=summary.replace("\n", " "))(command)
 
 
-def _version(shown: bool) -> None:
-    if shown:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         print(f"labelharness {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _top(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
 ) -> None:
     """Show the help of a command with `harness COMMAND --help`."""
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # Not by SIGINT: a shell that starts something in the background has that ignored.
+    # Interrupt by SIGTERM too: a shell makes what it starts in the background ignore SIGINT.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()

@@ -1,129 +1,120 @@
-"""Whether the leaderboard of a suite can be trusted."""
+"""`harness audit`: whether the leaderboard of a suite can be trusted."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from harness.cli.options import (
     EXIT_GATE,
-    Device,
-    Json,
-    Output,
-    Plugin,
-    RequireReal,
+    RUN_OPTIONS,
+    SharedOptions,
     SuiteFile,
-    Threads,
-    TwinRows,
-    load_suites,
     make_reporter,
-    open_run,
+    open_runs,
+    with_options,
 )
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
+    from harness.audit.audit import Audit
+    from harness.cli.console import Reporter
+    from harness.run.runner import Run
+    from harness.utils.processes import Processes
+
+
+@dataclass(frozen=True)
+class AuditOptions(SharedOptions):
+    """The shared options, of questions to labelers instead of cells."""
+
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Questions at a time.")] = 1
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a question may take.")] = 3600
+    memory: Annotated[float, typer.Option(min=0, help="GiB a question may use. 0: four fifths of the machine's.")] = 0
+
+
+@with_options(*RUN_OPTIONS)
 def audit(
     suite: SuiteFile,
     full: Annotated[bool, typer.Option("--full", help="Ask about whole splits, not 1,000 rows; takes long.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Questions at a time.")] = 1,
-    threads: Threads = 0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a question may take.")] = 3600,
-    memory: Annotated[float, typer.Option(min=0, help="GiB a question may use. 0: four fifths of the machine's.")] = 0,
-    device: Device = "auto",
-    require_real: RequireReal = False,
-    twin_rows: TwinRows = None,
-    output: Output = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
+    *,
+    options: AuditOptions,
 ) -> None:
-    """Look for leaks: rows and prompts on both sides of a split, shifted populations, labelers that know what they must
-    not know; and say how far the finished cells hold under other truths and seeds.
+    """Look for leaks: rows and prompts on both sides of a split, shifted
+    populations, labelers that know what they must not know; and say how far the finished cells hold under other truths
+    and seeds.
 
     Writes leaderboards/NAME/audit.md, and the board again with a column of verdicts. A leak takes its labeler off the
     ranking; exit code 3 where there is one. Nothing has to have been run.
     """
-    from harness.run import runner
+    from harness.run.runner import preload_modules
     from harness.utils.processes import Processes
 
-    talk = make_reporter(as_json)
-    options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    loaded, found = load_suites(suite, plugin)
-    readies = [open_run(talk, each, found, options) for each in loaded.suites]
-    # They also set the threads of this process, which must be done before faiss is imported.
-    modules = [module for ready in readies for module in runner.preload_modules(cell.candidate for cell in ready.cells)]
-    hardware = options.hardware
-    processes = Processes(("harness.audit.probe", *dict.fromkeys(modules)), hardware.threads, hardware.device, jobs)
-    leaks = [_audit_one(talk, ready, processes, jobs, full) for ready in readies]
-    if any(leaks):
+    reporter = make_reporter(options.as_json)
+    _, runs = open_runs(reporter, suite, options)
+    modules = dict.fromkeys(module for run in runs for module in preload_modules(cell.candidate for cell in run.cells))
+    hardware = options.to_run_options().hardware
+    # This also sets the threads of this process, which must be done before faiss is imported.
+    processes = Processes(("harness.audit.probe", *modules), hardware.threads, hardware.device, options.jobs)
+    has_leaks = [_audit_suite(reporter, run, processes, options.jobs, full) for run in runs]
+    if any(has_leaks):
         raise typer.Exit(EXIT_GATE)
 
 
-def _audit_one(talk: Any, ready: Any, processes: Any, jobs: int, full: bool) -> bool:
-    from harness.audit import page as audit_page
-    from harness.audit.audit import audit_run as look
+def _audit_suite(reporter: "Reporter", run: "Run", processes: "Processes", jobs: int, full: bool) -> bool:
+    """Audit one suite and write its pages; return True if there is a leak."""
+    from harness.audit.audit import audit_run
+    from harness.audit.page import write_audit
+    from harness.report.leaderboard_folder import write_leaderboard
+    from harness.scoring import score_run
     from harness.utils.locks import hold_lock
 
-    with hold_lock(ready.store.folder / "audit.lock", wait=False), _progress(talk) as told:
-        found = look(ready, processes, jobs, full, told)
-    page = audit_page.write_audit(found)
-    _show(talk, ready, found, page)
-    if any(ready.store.has(cell.key) for cell in ready.cells):
-        _write_board(ready)
-    return bool(found.leaks)
+    with hold_lock(run.store.folder / "audit.lock", wait=False), reporter.bar() as bar:
+        result = audit_run(run, processes, jobs, full, _StepProgress(reporter, bar).update)
+    page = write_audit(result)
+    _show(reporter, result, page)
+    if any(run.store.has(cell.key) for cell in run.cells):
+        cell_results = list(score_run.score_cells(run))
+        write_leaderboard(run, cell_results, score_run.leaderboards_of(run, cell_results))
+    return bool(result.leaks)
 
 
-def _write_board(ready: Any) -> None:
-    from harness.report import leaderboard_folder
-    from harness.scoring import score_run
+class _StepProgress:
+    """The progress of an audit: a bar a step; without a terminal, a line."""
 
-    cell_results = list(score_run.score_cells(ready))
-    leaderboard_folder.write_leaderboard(ready, cell_results, score_run.leaderboards_of(ready, cell_results))
+    def __init__(self, reporter: "Reporter", bar: "Progress") -> None:
+        self.reporter, self.bar = reporter, bar
+        self.tasks: dict[str, TaskID] = {}
 
-
-class _progress:  # noqa: N801 - reads as a function where it is used
-    """Show what an audit is doing: a bar for each step on a terminal, a line elsewhere."""
-
-    def __init__(self, talk: Any) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.talk = talk
-        self.bar = Progress(*columns, console=talk.aside, disable=talk.as_json or not talk.aside.is_terminal)
-        self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Any:
-        self.bar.start()
-        return self.tell
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        if what not in self.tasks:
-            self.tasks[what] = self.bar.add_task(what, total=total)
-            if self.bar.disable and not self.talk.as_json:
-                self.talk.aside.print(f"{what}: {total:,}", markup=False)
-        self.bar.update(self.tasks[what], completed=done, total=total)
+    def update(self, step: str, done: int, total: int) -> None:
+        if step not in self.tasks:
+            self.tasks[step] = self.bar.add_task(step, total=total)
+            if self.bar.disable and not self.reporter.as_json:
+                self.reporter.stderr.print(f"{step}: {total:,}", markup=False)
+        self.bar.update(self.tasks[step], completed=done, total=total)
 
 
-def _show(talk: Any, ready: Any, found: Any, page: Path) -> None:
-    from harness.audit import page as audit_page
-    from harness.report.leaderboard_page import SIMULATED_NOTE
+def _show(reporter: "Reporter", result: "Audit", page: Path) -> None:
+    from rich.table import Table
+    from rich.text import Text
 
-    if talk.as_json:
-        for remark in found.remarks:
-            talk.event("remark", suite=ready.suite.name, kind=remark.kind, text=remark.text)
-        for verdict in found.verdicts:
-            told = {"labeler": verdict.title, "verdict": verdict.judgement, "reasons": list(verdict.reasons)}
-            talk.event("verdict", suite=ready.suite.name, **told)
-        talk.event("audited", suite=ready.suite.name, page=str(page), leaks=found.leaks)
+    from harness.audit.page import summary
+
+    suite = result.run.suite.name
+    if reporter.as_json:
+        for remark in result.remarks:
+            reporter.event("remark", suite=suite, kind=remark.kind, text=remark.text)
+        for verdict in result.verdicts:
+            judgement, reasons = verdict.judgement, list(verdict.reasons)
+            reporter.event("verdict", suite=suite, labeler=verdict.title, verdict=judgement, reasons=reasons)
+        reporter.event("audited", suite=suite, page=str(page), leaks=result.leaks)
         return
-    if talk.simulated:
-        talk.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
-    for remark in found.remarks:
-        talk.line(f"{remark.kind}: {remark.text}")
+    reporter.show_simulated_note()
+    for remark in result.remarks:
+        reporter.line(f"{remark.kind}: {remark.text}")
     table = Table("Audit", "Labeler", "Why", box=None)
-    for verdict in found.verdicts:
+    for verdict in result.verdicts:
         table.add_row(verdict.judgement, Text(verdict.title), Text("; ".join(verdict.reasons)))
-    talk.console.print(table)
-    talk.line(f"{ready.suite.name}: {audit_page.summary(found)} Page: {page}")
+    reporter.console.print(table)
+    reporter.line(f"{suite}: {summary(result)} Page: {page}")

@@ -1,30 +1,30 @@
-"""Our numbers against published ones, and labelers or suites against each other."""
+"""`harness compare`: published numbers, two labelers, or two suites."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from harness.cli.options import (
     EXIT_GATE,
-    Device,
-    Json,
-    Output,
-    Plugin,
-    RequireReal,
+    SUITE_OPTIONS,
+    SharedOptions,
     SuiteFile,
-    Threads,
-    TwinRows,
     load_suites,
     make_reporter,
     open_run,
+    with_options,
 )
 from harness.errors import HarnessError
 
+if TYPE_CHECKING:
+    from harness.cli.console import Reporter
+    from harness.report.pairwise import PairwiseReport
+    from harness.report.reference_page import ReferenceVerdict
 
+
+@with_options(*SUITE_OPTIONS, "require_real")
 def compare(
     suite: SuiteFile,
     other: Annotated[
@@ -43,142 +43,141 @@ def compare(
         list[str] | None,
         typer.Option(help="Exit code 3 where the difference is beyond it: accuracy:-0.5pp, mae:+0.02. Repeatable."),
     ] = None,
-    threads: Threads = 0,
-    device: Device = "auto",
-    require_real: RequireReal = False,
-    twin_rows: TwinRows = None,
-    output: Output = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
+    *,
+    options: SharedOptions,
 ) -> None:
-    """Compare the finished cells of a suite with published numbers, two of its labelers, or two suites. Runs nothing.
+    """Compare the finished cells of a suite with published numbers, two of
+    its labelers, or two suites. Runs nothing.
 
     With one suite alone: its numbers beside those of --reference, or of published_results.csv, the record's. With
     --labelers or a second suite: differences on the same rows, with their intervals; see docs/statistics.md.
     """
-    from harness.run import runner
-
-    talk = make_reporter(as_json)
-    options = runner.Options(output, 1, threads, device=device, require_real=require_real, twin_rows=twin_rows)
+    reporter = make_reporter(options.as_json)
     if other is None and labelers is None:
         if fail_if:
             raise HarnessError("--fail-if is about two labelers or two suites: give --labelers A B, or a second suite")
-        _published(talk, suite, reference, within, options, plugin)
+        _compare_with_published(reporter, suite, reference, within, options)
         return
     if reference:
         raise HarnessError(
             "--reference is about one suite and its published numbers: leave out the second or --labelers"
         )
-    _pairs(talk, [suite] if other is None else [suite, other], labelers, fail_if or [], options, plugin)
+    _compare_labelers(reporter, [suite] if other is None else [suite, other], labelers, fail_if or [], options)
 
 
-def _published(
-    talk: Any, suite: Path, reference: list[str] | None, within: float, options: Any, plugin: list[Path] | None
+def _compare_with_published(
+    reporter: "Reporter", file: Path, reference: list[str] | None, within: float, options: SharedOptions
 ) -> None:
     from harness.report import reference_page
     from harness.scoring import score_run
-    from harness.suite import reference as suite_reference
+    from harness.suite.reference import DEFAULT, check_known, find_file, read_reference
 
-    loaded, found = load_suites(suite, plugin)
-    files = [
-        suite_reference.read_reference(suite_reference.find_file(name, found))
-        for name in reference or [suite_reference.DEFAULT]
-    ]
-    named = [each for each in loaded.suites if each.reference is not None]
-    if not named:
+    collection, plugins = load_suites(file, options.plugin)
+    reference_files = [read_reference(find_file(name, plugins)) for name in reference or [DEFAULT]]
+    suites = [suite for suite in collection.suites if suite.reference is not None]
+    if not suites:
         raise HarnessError(
-            f"{suite}: has no section 'reference', such as {{sections: [\"4.7\"], dataset: tulu_30k}}; to compare two "
+            f"{file}: has no section 'reference', such as {{sections: [\"4.7\"], dataset: tulu_30k}}; to compare two "
             "labelers give --labelers A B"
         )
-    for each in named:
-        suite_reference.check_known(each.reference, str(each.file), files)
-    readies = [open_run(talk, each, found, options) for each in named]
-    scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
-    talk.simulated = any(ready.simulated for ready in readies)
-    verdicts = reference_page.judge_numbers(scored, files, within)
-    page = reference_page.write_reference_page(loaded.name or named[0].name, scored, files, within, verdicts)
-    tally = reference_page.counts(verdicts)
-    if talk.as_json:
-        for row in reference_page.rows(verdicts, talk.simulated):
-            talk.event("number", **{key: value for key, value in row.items() if key != "simulated"})
-        talk.event("done", page=str(page), **tally)
+    for suite in suites:
+        if suite.reference is not None:
+            check_known(suite.reference, str(suite.file), reference_files)
+    run_options = options.to_run_options()
+    runs = [open_run(reporter, suite, plugins, run_options) for suite in suites]
+    scored = [(run, list(score_run.score_cells(run))) for run in runs]
+    reporter.simulated = any(run.simulated for run in runs)
+    verdicts = reference_page.judge_numbers(scored, reference_files, within)
+    name = collection.name or suites[0].name
+    page = reference_page.write_reference_page(name, scored, reference_files, within, verdicts)
+    counts = reference_page.counts(verdicts)
+    if reporter.as_json:
+        for row in reference_page.rows(verdicts, reporter.simulated):
+            reporter.event("number", **{key: value for key, value in row.items() if key != "simulated"})
+        reporter.event("done", page=str(page), **counts)
         return
-    _show(talk, verdicts)
-    shown = ", ".join(f"{count} {outcome}" for outcome, count in tally.items())
-    talk.line(f"{len(verdicts)} numbers: {shown}; page: {page}")
+    _show_verdicts(reporter, verdicts)
+    tally = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    reporter.line(f"{len(verdicts)} numbers: {tally}; page: {page}")
 
 
-def _show(talk: Any, verdicts: list[Any]) -> None:
+def _show_verdicts(reporter: "Reporter", verdicts: "list[ReferenceVerdict]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     from harness.report import reference_page
-    from harness.report.leaderboard_page import SIMULATED_NOTE
 
-    if talk.simulated:
-        talk.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
-    several = len({each.row.file for each in verdicts}) > 1
+    reporter.show_simulated_note()
+    has_several_files = len({verdict.row.file for verdict in verdicts}) > 1
     table = Table("Section", "Method", *reference_page.HEADER, box=None)
-    for each in verdicts:
-        if each.ours is not None:
-            section = f"{each.row.file} {each.row.section}" if several else each.row.section
-            table.add_row(*map(Text, (section, *reference_page.lines(each))))
+    for verdict in verdicts:
+        if verdict.ours is not None:
+            section = f"{verdict.row.file} {verdict.row.section}" if has_several_files else verdict.row.section
+            table.add_row(*map(Text, (section, *reference_page.lines(verdict))))
     if table.row_count:
-        talk.console.print(table)
-    for (section, why), group in reference_page.reasons(verdicts).items():
-        talk.line(f"{section}: {len(group)} cannot be compared: {why}")
+        reporter.console.print(table)
+    for (section, reason), group in reference_page.reasons(verdicts).items():
+        reporter.line(f"{section}: {len(group)} cannot be compared: {reason}")
 
 
-def _pairs(
-    talk: Any,
+def _compare_labelers(
+    reporter: "Reporter",
     files: list[Path],
     labelers: tuple[str, str] | None,
     fail_if: list[str],
-    options: Any,
-    plugin: list[Path] | None,
+    options: SharedOptions,
 ) -> None:
-    from harness.report import pairwise as report_pairwise
+    from harness.report.pairwise import PairwiseReport
     from harness.scoring import pairwise, score_run
 
     gates = [pairwise.parse_gate(text) for text in fail_if]
-    readies = []
+    run_options = options.to_run_options()
+    runs = []
     for file in files:
-        loaded, found = load_suites(file, plugin)
-        if loaded.name:
+        collection, plugins = load_suites(file, options.plugin)
+        if collection.name:
             raise HarnessError(f"{file}: lists suites; give one of them")
-        readies.append(open_run(talk, loaded.suites[0], found, options))
-    talk.simulated = any(ready.simulated for ready in readies)
-    titles = [labelers] if labelers else [(title, title) for title in pairwise.common_labelers(readies[0], readies[-1])]
-    named = {title for pair in titles for title in pair}
-    readies = [replace(each, cells=[c for c in each.cells if c.candidate.title in named]) for each in readies]
-    scored = [(ready, list(score_run.score_cells(ready))) for ready in readies]
-    first, second = scored[0], scored[-1]
-    metrics = None if len(titles) == 1 else {gate.metric for gate in gates}
-    found = [match for pair in titles for match in pairwise.compare_pairs(first, second, pair, metrics)]
-    if not found:
-        raise HarnessError("nothing to compare: no split on the same rows that both have finished")
-    _show_pairs(talk, report_pairwise.PairwiseReport(tuple(found), first[0].suite.metrics.primary))
-    stopped = [
-        (match, row) for gate in gates for match in found if (row := pairwise.find_violation(match, gate)) is not None
+        runs.append(open_run(reporter, collection.suites[0], plugins, run_options))
+    reporter.simulated = any(run.simulated for run in runs)
+    pairs = [labelers] if labelers else [(title, title) for title in pairwise.common_labelers(runs[0], runs[-1])]
+    titles = {title for pair in pairs for title in pair}
+    runs = [replace(run, cells=[cell for cell in run.cells if cell.candidate.title in titles]) for run in runs]
+    scored = [(run, list(score_run.score_cells(run))) for run in runs]
+    metrics = None if len(pairs) == 1 else {gate.metric for gate in gates}
+    comparisons = [
+        comparison for pair in pairs for comparison in pairwise.compare_pairs(scored[0], scored[-1], pair, metrics)
     ]
-    for match, row in stopped:
-        talk.notice(f"gate: {match.second}, {match.where}: {row.metric} {row.delta:+.4f}")
-    if stopped:
+    if not comparisons:
+        raise HarnessError("nothing to compare: no split on the same rows that both have finished")
+    _show_differences(reporter, PairwiseReport(tuple(comparisons), runs[0].suite.metrics.primary))
+    violations = [
+        (comparison, row)
+        for gate in gates
+        for comparison in comparisons
+        if (row := pairwise.find_violation(comparison, gate)) is not None
+    ]
+    for comparison, row in violations:
+        reporter.notice(f"gate: {comparison.second}, {comparison.where}: {row.metric} {row.delta:+.4f}")
+    if violations:
         raise typer.Exit(EXIT_GATE)
 
 
-def _show_pairs(talk: Any, found: Any) -> None:
-    from harness.report.leaderboard_page import SIMULATED_NOTE
+def _show_differences(reporter: "Reporter", report: "PairwiseReport") -> None:
+    from rich.table import Table
+    from rich.text import Text
 
-    if talk.as_json:
-        for event in found.events():
-            talk.event("difference", **event)
-        for name, tally in found.tallies().items():
-            talk.event("tally", labeler=name, wins=tally.wins, ties=tally.ties, losses=tally.losses, mean=tally.mean)
+    if reporter.as_json:
+        for event in report.events():
+            reporter.event("difference", **event)
+        for name, tally in report.tallies().items():
+            counts = {"wins": tally.wins, "ties": tally.ties, "losses": tally.losses}
+            reporter.event("tally", labeler=name, **counts, mean=tally.mean)
         return
-    if talk.simulated:
-        talk.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
-    for title, header, rows in found.tables():
+    reporter.show_simulated_note()
+    for title, header, rows in report.tables():
         table = Table(*header, title=title, title_justify="left", box=None)
         for row in rows:
             table.add_row(*map(Text, row))
-        talk.console.print(table)
-    for line in found.lines():
-        talk.line(line)
+        reporter.console.print(table)
+    for line in report.lines():
+        reporter.line(line)

@@ -1,77 +1,92 @@
-"""What the blocks of a suite know of its labels, before anything is trained on them."""
+"""`harness diagnose`: how often near rows of each block share a label."""
 
 import csv
-from collections.abc import Callable, Iterable
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from harness.cli.options import (
-    Device,
-    Engine,
-    Json,
-    Plugin,
+    SUITE_OPTIONS,
+    SharedOptions,
     SuiteFile,
-    Threads,
-    TwinRows,
     load_suites,
     make_reporter,
     open_run,
+    with_options,
 )
 from harness.errors import HarnessError, did_you_mean, printable
 
+if TYPE_CHECKING:
+    from harness.cli.console import Reporter
+    from harness.run.runner import Run
+    from harness.search.label_agreement import Neighborhood
+    from harness.suite.suite import Suite
+    from harness.utils.processes import Processes
+
 COLUMNS = ("block", "k", "kind", "group", "rows", "cosine", "match", "chance", "lift", "simulated")
+MEASURES = ("cosine", "match", "chance", "lift")
+DECIMALS = 6
+
+Row = dict[str, str | int | float]
+"""One line of diagnosis.csv."""
 
 
+@dataclass(frozen=True)
+class DiagnoseOptions(SharedOptions):
+    """The shared options; the file is written only where --output is given."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="As elsewhere; leaderboards/NAME/diagnosis.csv is written too."),
+    ] = None
+
+
+@with_options(*SUITE_OPTIONS, "engine")
 def diagnose(
     suite: SuiteFile,
     block: Annotated[list[str] | None, typer.Option("--block", help="A block; all without it. Repeatable.")] = None,
     k: Annotated[int, typer.Option(min=1, help="Neighbours of a row.")] = 50,
     rows: Annotated[int | None, typer.Option(min=2, help="The first N rows of the population alone.")] = None,
-    threads: Threads = 0,
-    device: Device = "auto",
-    engine: Engine = "auto",
-    twin_rows: TwinRows = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="As elsewhere; leaderboards/NAME/diagnosis.csv is written too."),
-    ] = None,
-    plugin: Plugin = None,
-    as_json: Json = False,
+    *,
+    options: DiagnoseOptions,
 ) -> None:
-    """Say how near the labelled rows of one class lie in each block: the mean cosine to the nearest others, the share
-    of these that have the row's label, and the share that chance would give it.
+    """Measure how near the labelled rows of one class lie in each block:
+    the mean cosine to the nearest others, the share of these that have the row's label, and the share that chance
+    would give it.
 
     All labelled rows count, whatever the splits. A lift of 1 is a block that knows nothing of the labels. Blocks that
     are not on disk are made.
     """
-    from harness.run import runner
-    from harness.search.engine import parse_engine
     from harness.utils.processes import Processes
 
-    talk = make_reporter(as_json)
-    options = runner.Options(
-        output or Path(), 1, threads, device=device, twin_rows=twin_rows, engine=parse_engine(engine)
-    )
-    loaded, found = load_suites(suite, plugin)
-    # They also set the threads of this process, which must be done before faiss is imported.
-    processes = Processes(("harness.run.worker",), options.hardware.threads, options.hardware.device)
-    for each in loaded.suites:
-        names = _select_blocks(each, block)
-        ready = open_run(talk, each, found, options)
-        lines = [line for name in names for line in _diagnose_block(talk, ready, processes, name, k, rows)]
-        if output is not None:
-            file = output / "leaderboards" / each.name / "diagnosis.csv"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _write(file, lines)
-            talk.line(f"diagnosis: {file}")
+    reporter = make_reporter(options.as_json)
+    run_options = options.to_run_options()
+    collection, plugins = load_suites(suite, options.plugin)
+    hardware = run_options.hardware
+    # This also sets the threads of this process, which must be done before faiss is imported.
+    processes = Processes(("harness.run.worker",), hardware.threads, hardware.device)
+    for loaded in collection.suites:
+        names = _select_blocks(loaded, block)
+        try:
+            run = open_run(reporter, loaded, plugins, run_options)
+            table = [row for name in names for row in _diagnose_block(reporter, run, processes, name, k, rows)]
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise HarnessError(
+                f"--engine {options.engine} needs torch, which is not installed; --engine faiss works without it"
+            ) from None
+        if options.output is not None:
+            file = options.output / "leaderboards" / loaded.name / "diagnosis.csv"
+            _write(file, table)
+            reporter.line(f"diagnosis: {file}")
 
 
-def _select_blocks(suite: Any, names: list[str] | None) -> list[str]:
+def _select_blocks(suite: "Suite", names: list[str] | None) -> list[str]:
     if not suite.blocks:
         raise HarnessError(f"{suite.file}: has no blocks to diagnose")
     for name in names or ():
@@ -81,67 +96,71 @@ def _select_blocks(suite: Any, names: list[str] | None) -> list[str]:
 
 
 def _diagnose_block(
-    talk: Any, ready: Any, processes: Any, name: str, k: int, first: int | None
-) -> list[dict[str, Any]]:
-    """Diagnose one block and show it; returns its lines."""
-    from harness.run import blocks
+    reporter: "Reporter", run: "Run", processes: "Processes", name: str, k: int, first: int | None
+) -> list[Row]:
+    """Diagnose one block, made if necessary, and print its rows; return them."""
     from harness.run.block_builder import build_block
+    from harness.run.blocks import open_block
+    from harness.search import label_agreement
     from harness.search.engine import use_engine
-    from harness.search.label_agreement import diagnose as look
 
-    dataset, recipe = ready.dataset, ready.recipes[name]
-    here = dataset.labelled < (first or len(dataset))
-    labelled, y = dataset.labelled[here], dataset.y[here]
+    dataset, recipe = run.dataset, run.recipes[name]
+    in_first = dataset.labelled < (first or len(dataset))
+    labelled, y = dataset.labelled[in_first], dataset.y[in_first]
     sources = None if dataset.sources is None else dataset.sources[labelled]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk.aside, disable=talk.as_json or not talk.aside.is_terminal) as bar:
+    with reporter.bar() as bar:
 
-        def follow(what: str, total: int) -> Callable[[int], None]:
-            task = bar.add_task(f"{what} {name}", total=total)
+        def start_task(noun: str, total: int) -> Callable[[int], None]:
+            task = bar.add_task(f"{noun} {name}", total=total)
             return lambda done: bar.update(task, completed=done)
 
-        if not ready.is_made(name):
-            if bar.disable and not talk.as_json:
-                talk.aside.print(f"making block {name} ({recipe.maker.name})", markup=False)
-            told = follow("rows of block", len(dataset))
-            build_block(recipe, dataset.items, ready.cache, processes, ready.options.limits, told)
-        made = blocks.open_block(recipe, ready.cache)
-        told = follow("neighbours in", len(labelled))
-        with use_engine(ready.options.engine):
-            groups = look(made, labelled, y, dataset.items.rows[labelled], sources, k, told)
+        if not run.is_made(name):
+            if bar.disable and not reporter.as_json:
+                reporter.stderr.print(f"making block {name} ({recipe.maker.name})", markup=False)
+            progress = start_task("rows of block", len(dataset))
+            build_block(recipe, dataset.items, run.cache, processes, run.options.limits, progress)
+        block = open_block(recipe, run.cache)
+        progress = start_task("neighbours in", len(labelled))
+        with use_engine(run.options.engine):
+            groups = label_agreement.diagnose(block, labelled, y, dataset.items.rows[labelled], sources, k, progress)
     k = min(k, len(labelled) - 1)
-    lines = [
-        {"block": name, "k": k, "kind": group.kind, "group": group.name, "rows": group.rows}
-        | {key: round(getattr(group, key), 6) for key in ("cosine", "match", "chance", "lift")}
-        for group in groups
-    ]
-    _show(talk, ready, name, lines)
-    return [line | {"simulated": talk.simulated} for line in lines]
+    rows = [_to_row(name, k, group) for group in groups]
+    _show(reporter, run, name, rows)
+    return [row | {"simulated": reporter.simulated} for row in rows]
 
 
-def _show(talk: Any, ready: Any, name: str, lines: list[dict[str, Any]]) -> None:
-    if talk.as_json:
-        for line in lines:
-            talk.event("neighborhood", suite=ready.suite.name, **line)
+def _to_row(block: str, k: int, group: "Neighborhood") -> Row:
+    measures: Row = {name: round(getattr(group, name), DECIMALS) for name in MEASURES}
+    return {"block": block, "k": k, "kind": group.kind, "group": group.name, "rows": group.rows, **measures}
+
+
+def _show(reporter: "Reporter", run: "Run", name: str, rows: list[Row]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if reporter.as_json:
+        for row in rows:
+            reporter.event("neighborhood", suite=run.suite.name, **row)
         return
-    if talk.simulated:
-        talk.line("SIMULATED DATA: nothing here says anything about real data.")
-    what = f"{lines[0]['k']} nearest among {lines[0]['rows']:,} labelled rows"
-    talk.line(f"{ready.suite.name}, block {name} ({ready.recipes[name].maker.name}): {what}")
+    if reporter.simulated:
+        reporter.line("SIMULATED DATA: nothing here says anything about real data.")
+    count = f"{rows[0]['k']} nearest among {rows[0]['rows']:,} labelled rows"
+    reporter.line(f"{run.suite.name}, block {name} ({run.recipes[name].maker.name}): {count}")
     table = Table("Rows of", box=None)
-    for head in ("Rows", "Cosine", "Match", "Chance", "Lift"):
-        table.add_column(head, justify="right")
-    for line in lines:
-        whose = f"{line['kind']} {printable(line['group'])}".strip()
-        shares = (f"{line[key]:.4f}" for key in ("cosine", "match", "chance"))
-        table.add_row(Text(whose), f"{line['rows']:,}", *shares, f"{line['lift']:.2f}")
-    talk.console.print(table)
+    for header in ("Rows", "Cosine", "Match", "Chance", "Lift"):
+        table.add_column(header, justify="right")
+    for row in rows:
+        group = f"{row['kind']} {printable(str(row['group']))}".strip()
+        shares = (f"{row[name]:.4f}" for name in ("cosine", "match", "chance"))
+        table.add_row(Text(group), f"{row['rows']:,}", *shares, f"{row['lift']:.2f}")
+    reporter.console.print(table)
 
 
-def _write(file: Path, lines: Iterable[dict[str, Any]]) -> None:
-    scratch = file.with_suffix(".partial")
-    with scratch.open("w", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    scratch.replace(file)
+def _write(file: Path, rows: list[Row]) -> None:
+    from harness.utils.files import replace_text
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_text(file, text.getvalue())

@@ -1,4 +1,4 @@
-"""Whether this machine and this installation can run a suite, and what is missing."""
+"""`harness doctor`: what of this machine and installation is broken."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,8 @@ STATE_PREFIXES = {"ok": "", "absent": "", "note": "NOTE: ", "broken": "BROKEN: "
 
 
 def doctor(output: Output = Path(), plugin: Plugin = None, as_json: Json = False) -> None:
-    """Look at Python, libraries, cores, memory, GPUs, disk, plugins and extras, and say what to do where one is broken.
+    """Look at Python, libraries, cores, memory, GPUs, disk, plugins and
+    extras, and say what to do where one is broken.
 
     Exit code 1 where something that every run needs is broken.
     """
@@ -20,7 +21,8 @@ def doctor(output: Output = Path(), plugin: Plugin = None, as_json: Json = False
     from harness.run.runner import Options
 
     broken, section = 0, ""
-    for finding in examine(output, Options().hardware.threads, catalog.discover(tuple(plugin or ()))):
+    threads = Options().hardware.threads
+    for finding in examine(output or Path(), threads, catalog.discover(tuple(plugin or ()))):
         broken += finding.state == "broken"
         if as_json:
             print(json.dumps({"event": "finding", **vars(finding)}), flush=True)

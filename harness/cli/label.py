@@ -60,10 +60,12 @@ def label(
     The winner of the suite's run is trained on all labelled rows; answers for these out of fold calibrate and measure
     it. Interrupt it at any time and give the same command again: finished trainings are reused.
     """
+    from harness.cli.progress import run_with_progress
     from harness.errors import did_you_mean
     from harness.label.postprocess import LabelOptions
     from harness.run import runner
     from harness.statistics.calibration import METHODS
+    from harness.utils.locks import hold_lock
 
     if calibration not in ("auto", *METHODS):
         raise HarnessError(f"--calibration {calibration}: unknown{did_you_mean(calibration, ('auto', *METHODS))}")
@@ -99,7 +101,8 @@ def label(
     label_options.check(n_classes)
     labelling, order = _prepare(ready, name, data, out, folds, licence, label_options, suggest is not None, labels_for)
     _check_unseen(labelling.dataset, unseen)
-    _work(talk, labelling)
+    with hold_lock(labelling.run.store.folder / "lock", wait=False):
+        run_with_progress(talk, labelling.run, "trainings")
     if suggest is not None:
         _suggest(talk, labelling, order, suggest, out)
     else:
@@ -150,22 +153,6 @@ def _check_unseen(dataset: Any, allowed: bool) -> None:
             f"{dataset.table.shown}: no labelled row is of class {which}, so no row can be labelled so; label some, "
             "correct data.classes, or go on with --unseen-classes"
         )
-
-
-def _work(talk: Any, labelling: Any) -> None:
-    from harness.run import runner
-    from harness.utils.locks import hold_lock
-
-    run = labelling.run
-    with hold_lock(run.store.folder / "lock", wait=False):
-        done = sum(run.store.has(cell.key) for cell in run.cells)
-        talk.start(run, done)
-        with talk.progress(len(run.cells), done) as reporter:
-            try:
-                runner.execute(run, reporter.block, reporter.cell, reporter.list)
-            except KeyboardInterrupt:
-                talk.notice(f"interrupted: {reporter.done} trainings are finished; the same command goes on from there")
-                raise
 
 
 def _write(labelling: Any, order: Any, out: Path) -> Any:

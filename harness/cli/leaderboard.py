@@ -1,94 +1,126 @@
 """`harness leaderboard`: write a leaderboard again, or check it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import (
     EXIT_GATE,
-    Device,
-    Json,
-    Output,
-    Plugin,
+    SUITE_OPTIONS,
+    SharedOptions,
     SuiteFile,
-    Threads,
-    TwinRows,
     count_by_status,
     make_reporter,
-    prepare_suites,
+    open_runs,
+    with_options,
 )
 from harness.errors import HarnessError
 
+if TYPE_CHECKING:
+    from harness.cli.console import Reporter
+    from harness.run.runner import Run
+    from harness.scoring.leaderboard import CellResult, Leaderboard
 
+
+@with_options(*SUITE_OPTIONS)
 def leaderboard(
     suite: SuiteFile,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 3 if a board is stale.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write the parquet tables of a board as CSV too.")] = False,
-    threads: Threads = 0,
-    device: Device = "auto",
-    twin_rows: TwinRows = None,
-    output: Output = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
+    *,
+    options: SharedOptions,
 ) -> None:
-    """Write and print the leaderboard again from the finished cells, or check the one that is there. Runs nothing.
+    """Write and print the leaderboard again from the finished cells, or
+    check the one that is there. Runs nothing.
 
     --check of a folder, such as leaderboards or leaderboards/NAME, needs no cells: do its files agree with each other?
     Nor does --csv of a folder, which writes CSV copies beside the parquet tables of its boards.
     """
-    from harness.report import collection_page, consistency, index, leaderboard_folder
-    from harness.run import runner
-    from harness.scoring import score_run
+    from harness.report import consistency
 
-    talk = make_reporter(as_json)
     if check and csv:
         raise HarnessError("--csv writes files and --check writes nothing: give one of them")
-    if csv and suite.is_dir() and (folders := consistency.find_boards(suite)):
-        for folder in folders:
-            leaderboard_folder.copy(folder)
-        talk.line(f"{len(folders)} board{'s' if len(folders) > 1 else ''}: the parquet tables have CSV copies now")
-        return
-    if check and suite.is_dir() and (found := consistency.find_boards(suite)):
-        wrong = [line for each in found for line in consistency.find_contradictions(each)]
-        wrong += index.outdated_files(suite) if found != [suite] else []
-        _report_outdated(talk, wrong, len(found), "agree with each other")
-        return
-    options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
-    loaded, readies = prepare_suites(talk, suite, plugin, options)
-    scored, stale = [], []
-    for ready in readies:
-        cell_results = list(score_run.score_cells(ready))
-        leaderboards = score_run.leaderboards_of(ready, cell_results)
-        scored.append((ready, cell_results))
-        if check:
-            stale += leaderboard_folder.outdated_files(ready, cell_results, leaderboards)
-        elif (missing := leaderboard_folder.missing_cells_message(ready, cell_results)) is not None:
-            if not loaded.name:
-                raise HarnessError(missing)
-            talk.line(f"{missing} (its board stays as it is)")
+    reporter = make_reporter(options.as_json)
+    boards = consistency.find_boards(suite) if (check or csv) and suite.is_dir() else []
+    if boards and csv:
+        _write_csv_copies(reporter, boards)
+    elif boards:
+        _check_boards(reporter, suite, boards)
+    elif check:
+        _check_suites(reporter, suite, options)
+    else:
+        _write_suites(reporter, suite, options, csv)
+
+
+def _write_csv_copies(reporter: "Reporter", boards: list[Path]) -> None:
+    from harness.report import leaderboard_folder
+
+    for board in boards:
+        leaderboard_folder.copy(board)
+    reporter.line(f"{len(boards)} board{'s' if len(boards) > 1 else ''}: the parquet tables are beside them as CSV")
+
+
+def _check_boards(reporter: "Reporter", folder: Path, boards: list[Path]) -> None:
+    """Check the files of boards against each other, and their index."""
+    from harness.report import consistency, index
+
+    contradictions = [line for board in boards for line in consistency.find_contradictions(board)]
+    if boards != [folder]:
+        contradictions += index.outdated_files(folder)
+    _report_outdated(reporter, contradictions, len(boards), "agree with each other")
+
+
+def _check_suites(reporter: "Reporter", file: Path, options: SharedOptions) -> None:
+    """Check the boards of a suite file against the finished cells."""
+    from harness.report import collection_page, index, leaderboard_folder
+
+    collection, runs = open_runs(reporter, file, options)
+    scored = list(map(_score, runs))
+    outdated = [line for results in scored for line in leaderboard_folder.outdated_files(*results)]
+    run_options = options.to_run_options()
+    if collection.name:
+        pairs = [(run, cell_results) for run, cell_results, _ in scored]
+        outdated += collection_page.outdated_files(collection, pairs, run_options)
+    outdated += index.outdated_files(run_options.output / "leaderboards")
+    _report_outdated(reporter, outdated, len(runs), "as the finished cells say")
+
+
+def _write_suites(reporter: "Reporter", file: Path, options: SharedOptions, csv: bool) -> None:
+    """Write the boards of a suite file again from the finished cells."""
+    from harness.report import collection_page, index, leaderboard_folder
+
+    collection, runs = open_runs(reporter, file, options)
+    scored = []
+    for run, cell_results, leaderboards in map(_score, runs):
+        scored.append((run, cell_results))
+        if (missing := leaderboard_folder.missing_cells_message(run, cell_results)) is None:
+            page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards, csv)
+            reporter.show_leaderboards(run, leaderboards, page, count_by_status(cell_results), None)
+        elif collection.name:
+            reporter.line(f"{missing} (its board stays as it is)")
         else:
-            page = leaderboard_folder.write_leaderboard(ready, cell_results, leaderboards, csv)
-            talk.board(ready, leaderboards, page, count_by_status(cell_results), None)
-    boards = output / "leaderboards"
-    if check:
-        stale += [
-            *(collection_page.outdated_files(loaded, scored, options) if loaded.name else ()),
-            *index.outdated_files(boards),
-        ]
-        _report_outdated(talk, stale, len(readies), "as the finished cells say")
-        return
-    if loaded.name:
-        talk.line(f"all of them: {collection_page.write_collection(loaded, scored, options)}")
-    index.write_index(boards)
+            raise HarnessError(missing)
+    run_options = options.to_run_options()
+    if collection.name:
+        page = collection_page.write_collection(collection, scored, run_options)
+        reporter.line(f"all of them: {page}")
+    index.write_index(run_options.output / "leaderboards")
 
 
-def _report_outdated(talk: Any, stale: list[str], boards: int, right: str) -> None:
-    """Say which files are wrong, and fail if any is; else that they are all right."""
-    for each in stale:
-        talk.line(each)
-    if talk.as_json:
-        talk.event("checked", boards=boards, stale=stale)
-    if stale:
+def _score(run: "Run") -> "tuple[Run, list[CellResult], list[Leaderboard]]":
+    from harness.scoring import score_run
+
+    cell_results = list(score_run.score_cells(run))
+    return run, cell_results, score_run.leaderboards_of(run, cell_results)
+
+
+def _report_outdated(reporter: "Reporter", outdated: list[str], boards: int, verdict: str) -> None:
+    """Print the lines on outdated files and fail, or print that all are right."""
+    for line in outdated:
+        reporter.line(line)
+    if reporter.as_json:
+        reporter.event("checked", boards=boards, stale=outdated)
+    if outdated:
         raise typer.Exit(EXIT_GATE)
-    talk.line(f"{boards} board{'s' if boards > 1 else ''} and the index: {right}")
+    reporter.line(f"{boards} board{'s' if boards > 1 else ''} and the index: {verdict}")

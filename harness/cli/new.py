@@ -1,4 +1,4 @@
-"""A plugin of one's own, begun: a file that works, and a test that runs the conformance kit on it."""
+"""`harness new`: begin a plugin with a file that works and its test."""
 
 import importlib.util
 import keyword
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 class Kind(StrEnum):
-    """What can be begun."""
+    """The kinds of plugin."""
 
     LABELER = "labeler"
     EMBEDDER = "embedder"
@@ -30,17 +30,19 @@ def new(
     name: Annotated[str, typer.Argument(help="Its name in a suite, and that of its file: such as nearest_mean.")],
     folder: Annotated[Path, typer.Option("--output", "-o", help="The folder to write into.")] = Path(),
 ) -> None:
-    """Begin a plugin: write PLUGIN_NAME.py, which works as it is, and test_NAME.py. Nothing is overwritten."""
-    kinds = {Kind.FEATURES: "features"}.get(kind, f"{kind}s")
+    """Begin a plugin: write PLUGIN_NAME.py, which works as it is, and
+    test_NAME.py. Nothing is overwritten.
+    """
+    plural = {Kind.FEATURES: "features"}.get(kind, f"{kind}s")
     file, test = folder / f"{name}.py", folder / f"test_{name}.py"
     if not catalog.PLUGIN_NAME.fullmatch(name) or keyword.iskeyword(name):
         raise PluginError(
             f"{name!r} will not do: a name has lower-case letters, digits and _, and is no Python keyword"
         )
-    there = [each for each in (file, test) if each.exists()]
-    if there:
-        raise HarnessError(f"{there[0]} is there already; take another name or another folder with --output")
-    _refuse_taken(kinds, name)
+    existing = [path for path in (file, test) if path.exists()]
+    if existing:
+        raise HarnessError(f"{existing[0]} is there already; take another name or another folder with --output")
+    _check_name_is_free(plural, name)
     words = {
         "name": name,
         "Name": "".join(map(str.capitalize, name.split("_"))),
@@ -60,10 +62,11 @@ def new(
     print(f"  harness run SUITE --plugin {file}")
 
 
-def _refuse_taken(kind: str, name: str) -> None:
-    taken = [entry for entry in catalog.discover().entries if (entry.kind, entry.name) == (kind, name)]
-    if taken:
-        owner = f"{taken[0].distribution} {taken[0].version}".strip()
+def _check_name_is_free(kind: str, name: str) -> None:
+    """Raise PluginError if a plugin or a Python module has that name."""
+    namesakes = [entry for entry in catalog.discover().entries if (entry.kind, entry.name) == (kind, name)]
+    if namesakes:
+        owner = f"{namesakes[0].distribution} {namesakes[0].version}".strip()
         raise PluginError(f"{name!r} will not do: {owner} has a {catalog.singular(kind)} of that name")
     if importlib.util.find_spec(name) is not None:
         raise PluginError(f"{name!r} will not do: {name}.py would hide the Python module of that name")

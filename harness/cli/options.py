@@ -1,53 +1,150 @@
-"""What several commands share: their options, exit codes, and how a suite is made ready."""
+"""Options, exit codes and ways to open a suite that commands share."""
 
+import functools
+import inspect
 from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.errors import HarnessError
 from harness.suite import catalog
 
+if TYPE_CHECKING:  # commands import what they use when they are called: --help must not wait for it
+    from harness.cli.console import Reporter
+    from harness.run.runner import Options, Run
+    from harness.scoring.leaderboard import CellResult
+    from harness.suite.catalog import Catalog
+    from harness.suite.collection import Collection
+    from harness.suite.suite import Suite
+
+Command = Callable[..., None]
+
 EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_GATE, EXIT_IN_USE = 0, 1, 2, 3, 4
 SuiteFile = Annotated[
     Path,
     typer.Argument(metavar="SUITE", help="A suite file, such as suites/quickstart.yaml, or a run: runs/quickstart."),
 ]
-Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A one-off plugin, a .py file. Repeatable.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where runs/ and leaderboards/ are written.")]
-Json = Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, nothing else.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Cells at a time.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads a cell; part of its identity. 0: all cores, at most 8.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a cell may take.")]
 Memory = Annotated[float, typer.Option(min=0, help="GiB a cell may use. 0: four fifths of the machine's.")]
-Threads = Annotated[int, typer.Option(min=0, help="Threads a cell; part of its identity. 0: all cores, at most 8.")]
 Device = Annotated[str, typer.Option(help="auto (which is cpu), cpu or cuda; part of a cell's identity.")]
 Engine = Annotated[
     str, typer.Option(help="Finds neighbours: auto, int8, float32, cuda, faiss (the plain way). All find the same.")
 ]
-TwinRows = Annotated[int | None, typer.Option(min=100, help="Size of the simulated twin, where it is used.")]
 RequireReal = Annotated[bool, typer.Option("--require-real", help="Refuse to run on simulated data (exit code 2).")]
+TwinRows = Annotated[int | None, typer.Option(min=100, help="Size of the simulated twin, where it is used.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where runs/ and leaderboards/ are written.")]
+Plugin = Annotated[list[Path] | None, typer.Option("--plugin", help="A one-off plugin, a .py file. Repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Events as JSON lines on stdout, nothing else.")]
+
+SUITE_OPTIONS = ("threads", "device", "twin_rows", "output", "plugin", "as_json")
+"""The shared options of a command that plans the cells of a suite."""
+RUN_OPTIONS = (*SUITE_OPTIONS, "jobs", "timeout", "memory", "require_real")
+"""The shared options of a command that runs labelers."""
 
 
-def make_reporter(as_json: bool) -> Any:
-    from harness.cli.console import Talk
+@dataclass(frozen=True)
+class SharedOptions:
+    """The options that several commands have, in the order of their help.
 
-    return Talk(as_json)
+    A command whose help differs in a few of them overrides these fields in a subclass.
+    """
+
+    jobs: Jobs = 1
+    threads: Threads = 0
+    timeout: Timeout = 6 * 3600
+    memory: Memory = 0
+    device: Device = "auto"
+    engine: Engine = "auto"
+    require_real: RequireReal = False
+    twin_rows: TwinRows = None
+    output: Output = Path()
+    plugin: Plugin = None
+    as_json: Json = False
+
+    def to_run_options(self) -> "Options":
+        """Return the options of a run. Raises HarnessError for an unknown engine."""
+        from harness.run.runner import Options
+        from harness.search.engine import parse_engine
+
+        return Options(
+            self.output or Path(),
+            self.jobs,
+            self.threads,
+            self.timeout,
+            self.memory,
+            self.device,
+            self.require_real,
+            self.twin_rows,
+            parse_engine(self.engine),
+        )
 
 
-def load_suites(suite: Path, plugin: list[Path] | None) -> tuple[Any, Any]:
-    """Read a suite, or a list of suites; returns the Collection and the catalog it was read with.
+def with_options(*shared: str) -> Callable[[Command], Command]:
+    """Decorate a command: each field of its dataclass parameters is an option.
 
-    Of the folder of a run, runs/NAME, it is the suite that was run.
+    Typer reads the options of a command from its signature. The decorated command has a signature in which the fields
+    of a dataclass stand in the place of the dataclass, and builds it when it is called. Of SharedOptions, only the
+    fields that `shared` names are options; the others keep their defaults.
+    """
+
+    def decorate(command: Command) -> Command:
+        own_parameters = inspect.signature(command).parameters
+        parameters: list[inspect.Parameter] = []
+        option_names: dict[str, list[str]] = {}  # of each dataclass parameter
+        for parameter in own_parameters.values():
+            annotation = parameter.annotation
+            if not (isinstance(annotation, type) and is_dataclass(annotation)):
+                parameters.append(parameter)
+                continue
+            by_name = {field.name: field for field in fields(annotation)}
+            names = list(by_name)
+            if issubclass(annotation, SharedOptions):
+                names = sorted(shared, key=names.index)
+            option_names[parameter.name] = names
+            for name in names:
+                field = by_name[name]
+                parameters.append(parameter.replace(name=name, default=field.default, annotation=field.type))
+
+        @functools.wraps(command)
+        def run_command(**arguments: object) -> None:
+            for parameter_name, names in option_names.items():
+                values = {name: arguments.pop(name) for name in names if name in arguments}
+                arguments[parameter_name] = own_parameters[parameter_name].annotation(**values)
+            command(**arguments)
+
+        run_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return run_command
+
+    return decorate
+
+
+def make_reporter(as_json: bool) -> "Reporter":
+    """Return the reporter of a command; imports all that it prints."""
+    from harness.cli.console import Reporter
+
+    return Reporter(as_json)
+
+
+def load_suites(suite: Path, plugin: list[Path] | None) -> "tuple[Collection, Catalog]":
+    """Read a suite or a list of suites, and the catalog of plugins.
+
+    `suite` may be the folder of a run, such as runs/NAME, which stands for the suite that was run.
     """
     from harness.suite.collection import load_collection
 
-    file = _of_run(suite) if suite.is_dir() else suite
-    found = catalog.discover(tuple(plugin or ()))
-    return load_collection(file, found), found
+    file = _suite_of_run(suite) if suite.is_dir() else suite
+    plugins = catalog.discover(tuple(plugin or ()))
+    return load_collection(file, plugins), plugins
 
 
-def _of_run(folder: Path) -> Path:
+def _suite_of_run(folder: Path) -> Path:
+    """Return the suite file that the last run in this folder recorded."""
     from harness.run.store import SUITE_FILE, last_run
 
     file = last_run(folder).get("file")
@@ -58,15 +155,17 @@ def _of_run(folder: Path) -> Path:
     path = Path(file)
     if not path.is_file():
         raise HarnessError(f"{folder}: its suite {path} is not there any more; give the suite's file")
-    here = Path.cwd()  # a card and a board name the file as a person here would
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    working_directory = Path.cwd()  # pages name the file as a person in this folder would
+    return path.relative_to(working_directory) if path.is_relative_to(working_directory) else path
 
 
-def open_run(talk: Any, suite: Any, found: Any, options: Any, anew: bool = False) -> Any:
+def open_run(
+    reporter: "Reporter", suite: "Suite", plugins: "Catalog", options: "Options", use_recorded: bool = True
+) -> "Run":
     """Open the data of one suite and plan its cells.
 
-    They are those of its last run, so that whoever ran it with --threads 1 need not say so of every command after it;
-    with `anew` they are what the command line says alone.
+    With `use_recorded`, options left at their defaults are those of the suite's last run: after a run with --threads 1
+    other commands mean the same cells without that option.
     """
     from harness.run import runner
     from harness.run.store import last_run
@@ -75,20 +174,21 @@ def open_run(talk: Any, suite: Any, found: Any, options: Any, anew: bool = False
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(f"--output {options.output}: {error.strerror}") from None
-    if not anew:
+    if use_recorded:
         options = options.with_defaults_from(last_run(options.output / "runs" / suite.name))
-    ready = runner.prepare_run(suite, found, options, talk.notice)
-    talk.simulated = ready.simulated
-    return ready
+    run = runner.prepare_run(suite, plugins, options, reporter.notice)
+    reporter.simulated = run.simulated
+    return run
 
 
-def prepare_suites(
-    talk: Any, file: Path, plugin: list[Path] | None, options: Any, anew: bool = False
-) -> tuple[Any, list[Any]]:
-    """Make every suite of a file ready before any of them runs: what is wrong is said at the start."""
-    loaded, found = load_suites(file, plugin)
-    return loaded, [open_run(talk, suite, found, options, anew) for suite in loaded.suites]
+def open_runs(
+    reporter: "Reporter", file: Path, options: SharedOptions, use_recorded: bool = True
+) -> "tuple[Collection, list[Run]]":
+    """Open every suite of a file; raise the mistakes before any runs."""
+    run_options = options.to_run_options()
+    collection, plugins = load_suites(file, options.plugin)
+    return collection, [open_run(reporter, suite, plugins, run_options, use_recorded) for suite in collection.suites]
 
 
-def count_by_status(ended: Any) -> Counter[str]:
-    return Counter(ending.status for ending in ended)
+def count_by_status(cell_results: "Iterable[CellResult]") -> Counter[str]:
+    return Counter(cell_result.status for cell_result in cell_results)

@@ -1,49 +1,43 @@
-"""Which plugins there are, and whether one keeps its contract."""
+"""`harness plugins` and `check`: list the plugins, test one of them."""
 
 import dataclasses
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from harness.cli.options import EXIT_SOME_FAILED, Json, Plugin
 from harness.errors import PluginError, did_you_mean
 from harness.suite import catalog
 
+ENTRY_FIELDS = ("name", "kind", "distribution", "version", "help")  # under --json
+
+Parameters = Mapping[str, object]
+
 
 def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
-    """List the plugins: name, kind, distribution, version and what each is; broken ones with the reason."""
-    found = catalog.discover(tuple(plugin or ()))
+    """List the plugins: name, kind, distribution, version and what each
+    is; broken ones with the reason.
+    """
+    discovered = catalog.discover(tuple(plugin or ()))
     if as_json:
-        for entry in found.entries:
-            print(
-                json.dumps(
-                    {
-                        "name": entry.name,
-                        "kind": entry.kind,
-                        "distribution": entry.distribution,
-                        "version": entry.version,
-                        "help": entry.help,
-                    }
-                )
-            )
-        for who, why in sorted(found.broken.items()):
-            print(json.dumps({"broken": who, "reason": why}))
+        for entry in discovered.entries:
+            print(json.dumps({name: getattr(entry, name) for name in ENTRY_FIELDS}))
+        for name, reason in sorted(discovered.broken.items()):
+            print(json.dumps({"broken": name, "reason": reason}))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("Name", "Kind", "Distribution", "What it is", box=None)
-    for entry in found.entries:
-        table.add_row(
-            entry.name,
-            catalog.singular(entry.kind),
-            f"{entry.distribution} {entry.version}".strip(),
-            entry.help,
-        )
+    for entry in discovered.entries:
+        distribution = f"{entry.distribution} {entry.version}".strip()
+        table.add_row(entry.name, catalog.singular(entry.kind), distribution, entry.help)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    for who, why in sorted(found.broken.items()):
-        print(f"broken: {who}: {why}")
+    for name, reason in sorted(discovered.broken.items()):
+        print(f"broken: {name}: {reason}")
 
 
 def check(
@@ -53,62 +47,66 @@ def check(
     ],
     plugin: Plugin = None,
 ) -> None:
-    """Run the conformance kit on a labeler, embedder, feature set or splitter and say what it breaks."""
+    """Run the conformance kit on a labeler, embedder, feature set or splitter
+    and say what it breaks.
+    """
     from harness.suite.spec import display_name
     from harness.testing import check_plugin
 
     findings = []
     for kind, built in _build_plugins(name, catalog.discover(tuple(plugin or ()))):
         print(f"checking {catalog.singular(kind)} {display_name(built)}")
-        first: dict[str | None, str] = {None: ""}  # message -> the check that said it first
+        first_checks: dict[str | None, str] = {None: ""}  # message -> the first check that gave it
         for finding in check_plugin(kind, built):
-            before = first.setdefault(finding.message, finding.check)
-            said = finding.message if before == finding.check else before and f"as {before}"
-            print(f"{finding.outcome:<14} {finding.check}" + (f": {said}" if said else ""))
+            first = first_checks.setdefault(finding.message, finding.check)
+            message = finding.message if first == finding.check else first and f"as {first}"
+            print(f"{finding.outcome:<14} {finding.check}" + (f": {message}" if message else ""))
             findings.append(finding)
     if any(finding.outcome == "failed" for finding in findings):
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _build_plugins(text: str, found: catalog.Catalog) -> list[tuple[str, Any]]:
-    """Build the plugins that `check` speaks of, with their kinds: a name may be that of several kinds.
+def _build_plugins(text: str, discovered: catalog.Catalog) -> list[tuple[str, object]]:
+    """Build the plugins of a name or spec; return (kind, plugin) pairs.
 
-    A field `on` that is not given is the kit's own block.
+    Plugins of several kinds may have one name. A field `on` that is not given is the conformance kit's own block.
     """
     from harness.suite.spec import Reader
     from harness.utils import yaml_file
 
-    written = yaml_file.parse(text, "check")
-    name, parameters = _read(written.value)
-    kinds = [kind for kind in catalog.KINDS if any((e.kind, e.name) == (kind, name) for e in found.entries)]
+    document = yaml_file.parse(text, "check")
+    name, given = _read_spec(document.value)
+    kinds = [
+        kind for kind in catalog.KINDS if any((entry.kind, entry.name) == (kind, name) for entry in discovered.entries)
+    ]
     if not kinds:
-        near = did_you_mean(name, {entry.name for entry in found.entries})
-        broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(found.broken.items()))
+        near = did_you_mean(name, {entry.name for entry in discovered.entries})
+        broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(discovered.broken.items()))
         raise PluginError(f"no plugin is called {name!r}{near}{broken}")
-    plugins = []
+    plugins: list[tuple[str, object]] = []
     for kind in kinds:
-        reader = Reader(written, found.find)
-        wanted = {field.name for field in dataclasses.fields(found.find(kind, name)) if _is_needed(field)}
-        given = {"on": "embedding"} if "on" in wanted - set(parameters or ()) else {}
-        plugins.append((kind, reader.build_plugin(kind, name, given | (parameters or {}), (name,))))
-        lacking = sorted(wanted - set(given) - set(parameters or ()))
-        if lacking:
-            example = f"{name}: {{{', '.join(f'{field}: ...' for field in lacking)}}}"
+        reader = Reader(document, discovered.find)
+        required = {
+            field.name
+            for field in dataclasses.fields(discovered.find(kind, name))
+            if field.default is field.default_factory is dataclasses.MISSING
+        }
+        parameters = ({"on": "embedding"} if "on" in required - given.keys() else {}) | dict(given)
+        plugins.append((kind, reader.build_plugin(kind, name, parameters, (name,))))
+        missing = sorted(required - parameters.keys())
+        if missing:
+            example = f"{name}: {{{', '.join(f'{field}: ...' for field in missing)}}}"
             reader.problems.append(f"give it what has no default: harness check {example!r}")
         reader.finish()
     return plugins
 
 
-def _read(value: Any) -> tuple[str, dict[str, Any] | None]:
-    """Return the name and the parameters of ``name`` or ``{name: parameters}``."""
+def _read_spec(value: object) -> tuple[str, Parameters]:
+    """Return (name, parameters) of ``name`` or ``{name: parameters}``."""
     if isinstance(value, dict) and len(value) == 1:
         ((name, parameters),) = value.items()
         if isinstance(name, str) and isinstance(parameters, dict | None):
-            return name, parameters
+            return name, parameters or {}
     if not isinstance(value, str):
         raise PluginError(f"must be a name, or one name with its parameters, as 'knn: {{k: 5}}', got {value!r}")
-    return value, None
-
-
-def _is_needed(field: dataclasses.Field[Any]) -> bool:
-    return field.default is field.default_factory is dataclasses.MISSING
+    return value, {}

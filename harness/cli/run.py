@@ -1,186 +1,146 @@
 """`harness run`, `plan`, `status` and `validate`."""
 
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
 
 from harness.cli.options import (
     EXIT_SOME_FAILED,
-    Device,
-    Engine,
-    Jobs,
-    Json,
-    Memory,
-    Output,
+    RUN_OPTIONS,
+    SUITE_OPTIONS,
     Plugin,
-    RequireReal,
+    SharedOptions,
     SuiteFile,
-    Threads,
-    Timeout,
-    TwinRows,
     count_by_status,
     load_suites,
     make_reporter,
     open_run,
-    prepare_suites,
+    open_runs,
+    with_options,
 )
 
+if TYPE_CHECKING:
+    from harness.cli.console import Reporter
+    from harness.run.runner import Run
+    from harness.run.store import Store
+    from harness.scoring.leaderboard import CellResult
 
-def run(
-    suite: SuiteFile,
-    jobs: Jobs = 1,
-    threads: Threads = 0,
-    timeout: Timeout = 6 * 3600,
-    memory: Memory = 0,
-    device: Device = "auto",
-    engine: Engine = "auto",
-    require_real: RequireReal = False,
-    twin_rows: TwinRows = None,
-    output: Output = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
-) -> None:
-    """Run every cell of a suite that is not finished yet, and write its leaderboard.
+
+@with_options(*RUN_OPTIONS, "engine")
+def run(suite: SuiteFile, options: SharedOptions) -> None:
+    """Run every cell of a suite that is not finished yet, and write its
+    leaderboard.
 
     Interrupt it at any time and give the same command again: finished cells are reused.
     """
     from harness.report import collection_page
-    from harness.run import runner
-    from harness.search.engine import parse_engine
+    from harness.run.runner import warm_up
 
-    talk = make_reporter(as_json)
-    options = runner.Options(
-        output, jobs, threads, timeout, memory, device, require_real, twin_rows, parse_engine(engine)
-    )
-    loaded, catalog = load_suites(suite, plugin)
-    runner.warm_up(loaded.suites, options)
-    readies = [open_run(talk, each, catalog, options, anew=True) for each in loaded.suites]
-    scored: list[tuple[Any, Any]] = []
-    for ready in readies:
-        scored.append((ready, _run_one(talk, ready, [earlier.store for earlier, _ in scored])))
-    if loaded.name:
-        talk.line(f"all of them: {collection_page.write_collection(loaded, scored, options)}")
-    if any(ending.status in ("failed", "not run") for _, ended in scored for ending in ended):
+    reporter = make_reporter(options.as_json)
+    collection, plugins = load_suites(suite, options.plugin)
+    run_options = options.to_run_options()
+    warm_up(collection.suites, run_options)
+    runs = [open_run(reporter, each, plugins, run_options, use_recorded=False) for each in collection.suites]
+    scored: list[tuple[Run, list[CellResult]]] = []
+    for planned in runs:
+        scored.append((planned, _run_suite(reporter, planned, [earlier.store for earlier, _ in scored])))
+    if collection.name:
+        page = collection_page.write_collection(collection, scored, run_options)
+        reporter.line(f"all of them: {page}")
+    if any(result.status in ("failed", "not run") for _, cell_results in scored for result in cell_results):
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _run_one(talk: Any, ready: Any, others: list[Any]) -> Any:
+def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "list[CellResult]":
+    """Run one suite and write its leaderboard; reuse the cells of earlier stores."""
+    from harness.cli.progress import run_with_progress
     from harness.report import index, leaderboard_folder
     from harness.run import runner
     from harness.scoring import score_run
     from harness.utils.locks import hold_lock
 
-    with hold_lock(ready.store.folder / "lock", wait=False):
-        runner.reuse_cells(ready, others)
-        finished = ready.store.finished_keys(cell.key for cell in ready.cells)
-        done = sum(cell.key in finished for cell in ready.cells)
-        if changes := runner.changed_kernels(ready):
-            talk.notice(f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)")
-        talk.start(ready, done)
-        with talk.progress(len(ready.cells), done) as reporter:
-            try:
-                runner.execute(ready, reporter.block, reporter.cell, reporter.list)
-            except KeyboardInterrupt:
-                talk.notice(f"interrupted: {reporter.done} cells are finished; the same command goes on from there")
-                raise
-        cell_results = list(score_run.score_cells(ready))
-        leaderboards = score_run.leaderboards_of(ready, cell_results)
-        page = leaderboard_folder.write_leaderboard(ready, cell_results, leaderboards)
-        index.write_index(ready.options.output / "leaderboards")
-    talk.board(ready, leaderboards, page, count_by_status(cell_results), reporter.seconds)
+    with hold_lock(run.store.folder / "lock", wait=False):
+        runner.reuse_cells(run, earlier)
+        if changes := runner.changed_kernels(run):
+            reporter.notice(
+                f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)"
+            )
+        progress = run_with_progress(reporter, run)
+        cell_results = list(score_run.score_cells(run))
+        leaderboards = score_run.leaderboards_of(run, cell_results)
+        page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards)
+        index.write_index(run.options.output / "leaderboards")
+    reporter.show_leaderboards(run, leaderboards, page, count_by_status(cell_results), progress.seconds)
     return cell_results
 
 
-def plan(
-    suite: SuiteFile,
-    jobs: Jobs = 1,
-    threads: Threads = 0,
-    timeout: Timeout = 6 * 3600,
-    memory: Memory = 0,
-    device: Device = "auto",
-    require_real: RequireReal = False,
-    twin_rows: TwinRows = None,
-    output: Output = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
-) -> None:
-    """Show the cells of a suite, which are finished, and what the others will cost. Runs nothing.
+@with_options(*RUN_OPTIONS)
+def plan(suite: SuiteFile, options: SharedOptions) -> None:
+    """Show the cells of a suite, which are finished, and what the others
+    will cost. Runs nothing.
 
     Estimates come from what earlier runs under the same --output have cost.
     """
-    from harness.run import runner
-
-    talk = make_reporter(as_json)
-    options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    loaded, readies = prepare_suites(talk, suite, plugin, options, anew=True)
-    for ready in readies:
-        if loaded.name and not as_json:
-            talk.line(f"{ready.suite.name} ({ready.suite.file})")
-        _show_plan(talk, ready)
+    reporter = make_reporter(options.as_json)
+    collection, runs = open_runs(reporter, suite, options, use_recorded=False)
+    for planned in runs:
+        if collection.name:
+            reporter.line(f"{planned.suite.name} ({planned.suite.file})")
+        _show_plan(reporter, planned)
 
 
-def _show_plan(talk: Any, ready: Any) -> None:
+def _show_plan(reporter: "Reporter", run: "Run") -> None:
+    from rich.table import Table
+
     from harness.run.forecast import forecast
     from harness.run.plan import count_cells
 
-    finished = ready.store.finished_keys(cell.key for cell in ready.cells)
-    ahead = forecast(ready, finished)
-    if talk.as_json:
-        talk.show_forecast(ready, ahead)
+    finished = run.store.finished_keys(cell.key for cell in run.cells)
+    pending = forecast(run, finished)
+    if reporter.as_json:
+        reporter.show_forecast(run, pending)
         return
-    for name, recipe in ready.recipes.items():
-        talk.line(f"block {name}: {recipe.maker.name}, {'on disk' if ready.is_made(name) else 'to be made'}")
-    reused = Counter(cell.cut for cell in ready.cells if cell.key in finished)
+    for name, recipe in run.recipes.items():
+        reporter.line(f"block {name}: {recipe.maker.name}, {'on disk' if run.is_made(name) else 'to be made'}")
+    reused = Counter(cell.evaluation for cell in run.cells if cell.key in finished)
     table = Table("Split", "Train", "Test", "Cells", "Finished", box=None)
-    for evaluation, count in count_cells(ready.cells):
+    for evaluation, count in count_cells(run.cells):
+        split = evaluation.split
         table.add_row(
-            str(evaluation),
-            f"{len(evaluation.split.train):,}",
-            f"{len(evaluation.split.test):,}",
-            str(count),
-            str(reused[evaluation]),
+            str(evaluation), f"{len(split.train):,}", f"{len(split.test):,}", str(count), str(reused[evaluation])
         )
-    talk.console.print(table)
-    done = reused.total()
-    talk.line(f"{len(ready.cells)} cells, {done} finished, {len(ready.cells) - done} to run")
-    if ahead.cells:
-        talk.show_forecast(ready, ahead)
+    reporter.console.print(table)
+    total = reused.total()
+    reporter.line(f"{len(run.cells)} cells, {total} finished, {len(run.cells) - total} to run")
+    if pending.cells:
+        reporter.show_forecast(run, pending)
 
 
 def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
-    """Check a suite file without touching its data. Every mistake is shown at once."""
-    loaded, _ = load_suites(suite, plugin)
-    for each in loaded.suites:
-        print(f"{each.file}: ok ({len(each.labelers)} labelers, {len(each.blocks)} blocks)")
+    """Check a suite file without touching its data. Every mistake is shown
+    at once.
+    """
+    for checked in load_suites(suite, plugin)[0].suites:
+        print(f"{checked.file}: ok ({len(checked.labelers)} labelers, {len(checked.blocks)} blocks)")
 
 
-def status(
-    suite: SuiteFile,
-    threads: Threads = 0,
-    device: Device = "auto",
-    twin_rows: TwinRows = None,
-    output: Output = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
-) -> None:
-    """Say how far a run is: finished, failed (with the reason) and missing cells."""
-    from harness.run import runner
+@with_options(*SUITE_OPTIONS)
+def status(suite: SuiteFile, options: SharedOptions) -> None:
+    """Count the finished, missing and failed cells of a run; list failures."""
+    from harness.cli.console import format_counts
 
-    talk = make_reporter(as_json)
-    options = runner.Options(output, 1, threads, device=device, twin_rows=twin_rows)
+    reporter = make_reporter(options.as_json)
     counts: Counter[str] = Counter()
-    for ready in prepare_suites(talk, suite, plugin, options)[1]:
-        finished = ready.store.finished_keys(cell.key for cell in ready.cells)
-        for cell in ready.cells:
-            failure = None if cell.key in finished else ready.store.failure(cell.key)
+    for planned in open_runs(reporter, suite, options)[1]:
+        finished = planned.store.finished_keys(cell.key for cell in planned.cells)
+        for cell in planned.cells:
+            failure = None if cell.key in finished else planned.store.failure(cell.key)
             state = "finished" if cell.key in finished else failure["status"] if failure else "missing"
             counts[state] += 1
             if failure:
-                talk.line(f"{state}: {cell}: {failure['reason']}")
-    if as_json:
-        talk.event("status", total=counts.total(), **counts)
+                reporter.line(f"{state}: {cell}: {failure['reason']}")
+    if reporter.as_json:
+        reporter.event("status", total=counts.total(), **counts)
     else:
-        talk.line(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+        reporter.line(format_counts(counts))
