@@ -133,7 +133,7 @@ def fit_postprocessor(
         method, crossed = calibration.best_method(proba, y, fold)
     else:
         method = options.calibration
-        crossed = calibration.cross_fitted(method, proba, y, fold)
+        crossed = calibration.cross_fit_calibration(method, proba, y, fold)
     label = proba.argmax(axis=1)
     confidence = _of_label(crossed, label)
     of_truth = conformal.conformal_scores(crossed)[np.arange(len(y)), y]
@@ -144,7 +144,7 @@ def fit_postprocessor(
         conformal.score_threshold(of_truth, options.coverage),
         _thresholds(confidence, label, label == y, proba.shape[1], unit, options),
     )
-    low, high = conformal.cross_fitted(crossed, y, fold, options.coverage)
+    low, high = conformal.cross_fit_ranges(crossed, y, fold, options.coverage)
     return postprocessor, postprocessor._accept(LabelledRows(label, crossed, confidence, low, high, label >= 0))
 
 

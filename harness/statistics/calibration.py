@@ -1,7 +1,7 @@
-"""Probabilities that mean what they say, learnt on answers for rows that the labeler had not seen.
+"""Calibration of probabilities on rows that the labeler had not seen.
 
 Temperature scaling: Guo, Pleiss, Sun and Weinberger 2017. Isotonic regression of each class against the rest: Zadrozny
-and Elkan 2002. A calibration is judged on other rows than those it was fitted on, too: `cross_fitted`.
+and Elkan 2002. A calibration is judged on other rows than those it was fitted on, too: `cross_fit_calibration`.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,11 @@ def fit_calibration(method: Method, proba: Numbers, y: Numbers) -> Calibration:
     return _temperature(proba, y) if method == "temperature" else _isotonic(proba, y)
 
 
-def cross_fitted(method: Method, proba: Numbers, y: Numbers, fold: Numbers) -> Numbers:
-    """Return (n, C) calibrated probabilities, those of each fold by a calibration that has not seen its labels."""
+def cross_fit_calibration(method: Method, proba: Numbers, y: Numbers, fold: Numbers) -> Numbers:
+    """Return (n, C) calibrated probabilities, each fold by the other folds.
+
+    The calibration of a fold is fitted on the labels of all others.
+    """
     calibrated = np.empty(proba.shape)
     for number in np.unique(fold):
         held = fold == number
@@ -36,15 +39,21 @@ def cross_fitted(method: Method, proba: Numbers, y: Numbers, fold: Numbers) -> N
 
 
 def best_method(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numbers]:
-    """Return the method with the least log loss on rows it was not fitted on, and those (n, C) probabilities."""
-    found = {method: cross_fitted(method, proba, y, fold) for method in METHODS}
-    losses = {method: log_loss(calibrated, y) for method, calibrated in found.items()}
+    """Return the method with the least log loss, and its (n, C) probabilities.
+
+    Both are cross-fitted: a row is calibrated by a fit on the other folds.
+    """
+    by_method = {method: cross_fit_calibration(method, proba, y, fold) for method in METHODS}
+    losses = {method: log_loss(calibrated, y) for method, calibrated in by_method.items()}
     winner = min(METHODS, key=losses.__getitem__)  # of equals the simpler
-    return winner, found[winner]
+    return winner, by_method[winner]
 
 
 def scale(proba: Numbers, temperature: float) -> Numbers:
-    """Return softmax(log p / T) of (m, C) probabilities, float64; themselves at T = 1."""
+    """Return softmax(log p / T) of (m, C) probabilities as float64.
+
+    At T = 1 they are unchanged.
+    """
     if temperature == 1.0:
         return proba.astype(np.float64)
     from scipy.special import softmax
@@ -62,8 +71,8 @@ def _temperature(proba: Numbers, y: Numbers) -> Calibration:
         return float(-log_softmax(log_p / np.exp(log_temperature), axis=1)[rows, y].mean())
 
     widest = np.log(MAX_TEMPERATURE)
-    found = minimize_scalar(loss, bounds=(-widest, widest), method="bounded")
-    temperature = float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+    optimum = minimize_scalar(loss, bounds=(-widest, widest), method="bounded")
+    temperature = float(np.exp(optimum.x)) if optimum.fun < loss(0.0) else 1.0
     return lambda other: scale(other, temperature)
 
 
@@ -79,7 +88,7 @@ def _isotonic(proba: Numbers, y: Numbers) -> Calibration:
 
     def apply(other: Numbers) -> Numbers:
         raw = np.stack([curves[c].predict(other[:, c].astype(np.float64)) for c in range(n_classes)], axis=1)
-        # A step at 0 says "never" on the word of a few rows: the class shares, with the weight of one row, soften it.
+        # A step at 0 excludes a class because of a few rows: class shares with the weight of one row soften it.
         raw = (n * raw + shares) / (n + 1)
         return np.asarray(raw / raw.sum(axis=1, keepdims=True))
 

@@ -1,13 +1,13 @@
-"""Sets of neighbouring classes that hold the true one in a stated share of rows.
+"""Sets of neighbouring classes with a stated coverage of the true class.
 
 Split conformal prediction (Vovk, Gammerman and Shafer 2005) with the ordinal score of Lu, Angelopoulos and Pomerantz
 2022: a set grows from the likeliest class, each time by the likelier of its two neighbours, and the score of a class is
 the probability gathered before it enters. The set of a row is every class whose score is at most a threshold, a
 quantile of the scores that the true classes of calibration rows have; so it has no holes, and is never empty.
 
-For one labeler and exchangeable rows the coverage is at least the one asked for, on average over all rows; nothing is
-promised for the rows of one class or source. With out-of-fold scores and a labeler trained on all rows afterwards it is
-cross-conformal (Vovk 2015), which has been seen to keep the coverage but has no such proof; hence it is measured.
+For one labeler and exchangeable rows the coverage is at least the stated one, on average over all rows; there is no
+guarantee for the rows of one class or source. With out-of-fold scores and a labeler trained on all rows afterwards it
+is cross-conformal (Vovk 2015), which keeps the coverage in practice but has no such proof; hence it is measured.
 """
 
 import numpy as np
@@ -16,26 +16,30 @@ from harness.statistics.metrics import Numbers
 
 
 def conformal_scores(proba: Numbers) -> Numbers:
-    """Return (n, C) scores: the probability gathered before each class enters its row's set, 0 for the likeliest."""
+    """Return the (n, C) ordinal conformal scores of the classes.
+
+    The score is the probability gathered before a class enters its row's set: 0 for the likeliest.
+    """
     n, n_classes = proba.shape
     p = np.concatenate([np.full((n, 1), -1.0), proba.astype(np.float64), np.full((n, 1), -1.0)], axis=1)  # walls
     rows = np.arange(n)
     low = high = proba.argmax(axis=1) + 1
     mass = p[rows, low].copy()
-    found = np.zeros((n, n_classes))
+    scores = np.zeros((n, n_classes))
     for _ in range(n_classes - 1):
         down = p[rows, low - 1] >= p[rows, high + 1]  # of equals the lower class
         low, high = low - down, high + ~down
         entered = np.where(down, low, high)
-        found[rows, entered - 1] = mass
+        scores[rows, entered - 1] = mass
         mass += p[rows, entered]
-    return found
+    return scores
 
 
 def score_threshold(of_truth: Numbers, coverage: float) -> float:
-    """Return the score that `coverage` of the rows stay under, from the scores (n,) of n true classes.
+    """Return the threshold of a `coverage`, from (n,) scores of true classes.
 
-    It is the ceil((n + 1) coverage)-th smallest: infinite, and every set is whole, where there are too few rows.
+    It is the ceil((n + 1) coverage)-th smallest score. Where there are too few rows it is infinite, and every set has
+    all classes.
     """
     rank = int(np.ceil((len(of_truth) + 1) * coverage - 1e-9))
     return float(np.sort(of_truth)[rank - 1]) if rank <= len(of_truth) else np.inf
@@ -47,8 +51,11 @@ def label_ranges(proba: Numbers, at_most: float) -> tuple[Numbers, Numbers]:
     return inside.argmax(axis=1), proba.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
 
 
-def cross_fitted(proba: Numbers, y: Numbers, fold: Numbers, coverage: float) -> tuple[Numbers, Numbers]:
-    """Return the sets (n,), (n,) of rows whose truth is known, those of each fold by the threshold of the others."""
+def cross_fit_ranges(proba: Numbers, y: Numbers, fold: Numbers, coverage: float) -> tuple[Numbers, Numbers]:
+    """Return the sets (n,), (n,) of labelled rows, each fold by the others.
+
+    The threshold of a fold is a quantile of the scores of all other folds.
+    """
     of_truth = conformal_scores(proba)[np.arange(len(y)), y]
     low, high = np.empty(len(y), np.int64), np.empty(len(y), np.int64)
     for number in np.unique(fold):

@@ -1,11 +1,11 @@
-"""What proxy labels cost: seconds, and with prices money, against buying the labels."""
+"""Cost of proxy labels in seconds and money, against buying labels."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Prices:
-    """In any one currency; None where none is given."""
+    """Prices in any one currency; None where none is given."""
 
     label: float | None = None  # of one bought label
     hour: float | None = None  # of the machine
@@ -13,7 +13,10 @@ class Prices:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one accepted proxy label costs; None where no label is accepted, or a price is missing."""
+    """Cost of one accepted proxy label.
+
+    A number is None where no label is accepted, or a price is missing.
+    """
 
     seconds: float | None  # of the labeler's work
     compute: float | None  # money for these seconds
@@ -22,7 +25,9 @@ class Cost:
 
 
 def cost(seconds: float, train: int, rows: int, accepted: float, prices: Prices) -> Cost:
-    """Return the cost of `accepted` labels of `rows` rows, from a labeler that took `seconds` and `train` labels.
+    """Return the cost of `accepted` proxy labels of `rows` rows.
+
+    The labeler took `seconds` and `train` bought labels.
 
     Saved is the share of what buying the labels of all rows would cost when only those not accepted are bought. The
     train labels are bought either way, so they are no part of it.
@@ -34,6 +39,6 @@ def cost(seconds: float, train: int, rows: int, accepted: float, prices: Prices)
     if prices.label is None:
         return Cost(seconds / accepted, compute, None, None)
     spent = machine or 0.0
-    whole = (spent + train * prices.label) / accepted
+    total = (spent + train * prices.label) / accepted
     bought = rows * prices.label
-    return Cost(seconds / accepted, compute, whole, (accepted * prices.label - spent) / bought if bought else None)
+    return Cost(seconds / accepted, compute, total, (accepted * prices.label - spent) / bought if bought else None)

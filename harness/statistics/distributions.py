@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def student_quantile(p: Any, df: Any) -> Any:
-    """Return the p-quantile of Student's t with df degrees of freedom, 0 < p <= 1."""
+    """Return the p-quantile of Student's t, 0 < p <= 1."""
     from scipy.special import stdtrit
 
     return stdtrit(df, p)

@@ -1,4 +1,4 @@
-"""Where labelers err together, and what each adds to an ensemble of them."""
+"""Errors that labelers share, and the gain of each in an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,18 +28,21 @@ class EnsembleGain:
 
 
 def shared_errors(y: Numbers, labels: Sequence[Numbers]) -> dict[tuple[int, int], SharedErrors]:
-    """Return the common errors of each pair of labelers, by their places; y and the labels are (m,)."""
-    wrong = [each != y for each in labels]
-    found = {}
+    """Return (i, j) -> shared errors of labelers i < j; y and labels are (m,)."""
+    wrong = [answer != y for answer in labels]
+    shared = {}
     for i, j in combinations(range(len(labels)), 2):
         both = wrong[i] & wrong[j]
         same = float((both & (labels[i] == labels[j])).mean())
-        found[i, j] = SharedErrors(float(both.mean()), float(wrong[i].mean() * wrong[j].mean()), same)
-    return found
+        shared[i, j] = SharedErrors(float(both.mean()), float(wrong[i].mean() * wrong[j].mean()), same)
+    return shared
 
 
 def ensemble_gains(y: Numbers, probas: Sequence[Numbers]) -> list[EnsembleGain]:
-    """Return what each of at least two labelers adds to the plain mean of the probabilities, (m, C) each."""
+    """Return the gain of each of two or more labelers in their ensemble.
+
+    The ensemble is the plain mean of the (m, C) probabilities.
+    """
     total = np.zeros(probas[0].shape)
     for proba in probas:
         total += proba

@@ -1,4 +1,7 @@
-"""What can be measured on labels and probabilities. A `table` is the (C, C) confusion: row true, column predicted."""
+"""Metrics of labels and probabilities.
+
+A `table` is the (C, C) confusion matrix: row true, column predicted.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +14,7 @@ from harness.statistics.distributions import mean_ranks
 ConfusionMatrix = NDArray[np.int64]
 Numbers = NDArray[Any]
 
-MIN_PROBABILITY = 1e-7  # a probability below this counts as this much in the log loss; float32 has no finer step near 1
+MIN_PROBABILITY = 1e-7  # smaller ones are raised to it in the log loss; float32 has no finer step near 1
 CALIBRATION_BINS = 15  # of the calibration error, equally wide (Guo et al. 2017)
 TOP_SHARES = (1, 3, 10)  # per cent
 
@@ -40,17 +43,19 @@ def accuracy(table: ConfusionMatrix) -> float:
 
 
 def macro_f1(table: ConfusionMatrix) -> float:
-    """Mean over all C classes of F1 = 2 tp / (true + predicted); 0 for a class that neither side has.
+    """Mean of the F1 of all C classes, 0 for a class that neither side has.
 
-    The fixed set of classes keeps the number comparable between test sets: one stray prediction of an absent class does
-    not change the divisor.
+    F1 is 2 tp / (true + predicted). The fixed set of classes keeps the number comparable between test sets: one stray
+    prediction of an absent class does not change the divisor.
     """
     return float(f1_by_class(table).mean())
 
 
 def f1_by_class(tables: Numbers) -> NDArray[np.float64]:
-    """Return (..., C) F1 of every class of tables (..., C, C), whose counts may be weights; 0 where neither side has
-    the class."""
+    """Return (..., C) F1 of every class of tables (..., C, C).
+
+    Counts may be weights. F1 is 0 where neither side has the class.
+    """
     hit = np.diagonal(tables, axis1=-2, axis2=-1)
     both = tables.sum(axis=-1) + tables.sum(axis=-2)
     return np.asarray(np.divide(2 * hit, both, out=np.zeros(hit.shape), where=both > 0))
@@ -63,13 +68,19 @@ def mae(table: ConfusionMatrix) -> float:
 
 
 def qwk(table: ConfusionMatrix) -> float | None:
-    """Cohen's kappa with quadratic weights; None where both sides know one and the same class only (Cohen 1968)."""
+    """Cohen's kappa with quadratic weights (Cohen 1968).
+
+    It is None where both sides have one and the same class only.
+    """
     kappa = float(quadratic_kappas(table))
     return None if np.isnan(kappa) else kappa
 
 
 def quadratic_kappas(tables: Numbers) -> NDArray[np.float64]:
-    """Return (...) kappas of tables (..., C, C), whose counts may be weights; NaN where there is none."""
+    """Return (...) quadratic kappas of tables (..., C, C); NaN if undefined.
+
+    Counts may be weights.
+    """
     classes = np.arange(tables.shape[-1])
     weight = (classes[:, None] - classes) ** 2
     true, predicted = tables.sum(axis=-1), tables.sum(axis=-2)
@@ -82,13 +93,15 @@ LABEL_METRICS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": 
 
 
 def complementarity(y: Numbers, first: Numbers, second: Numbers) -> dict[str, float]:
-    """What two labelers' labels (m,) have in common: the shares of rows where they differ, where either and where both
-    are right."""
-    one, other = first == y, second == y
+    """Return how two labelers' labels (m,) complement each other.
+
+    The shares of rows where they differ, where either and where both are right.
+    """
+    first_right, second_right = first == y, second == y
     return {
         "disagreement": float((first != second).mean()),
-        "either_correct": float((one | other).mean()),
-        "both_correct": float((one & other).mean()),
+        "either_correct": float((first_right | second_right).mean()),
+        "both_correct": float((first_right & second_right).mean()),
     }
 
 
@@ -104,7 +117,10 @@ def row_log_losses(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
 
 
 def rps(proba: Numbers, y: Numbers) -> float:
-    """Ranked probability score: mean squared distance of the cumulative distributions, over C - 1 (Epstein 1969)."""
+    """Ranked probability score (Epstein 1969).
+
+    It is the mean squared distance of the cumulative distributions, over C - 1.
+    """
     return float(row_rank_scores(proba, y).mean())
 
 
@@ -116,21 +132,23 @@ def row_rank_scores(proba: Numbers, y: Numbers) -> NDArray[np.float64]:
 
 
 def calibration_error(proba: Numbers, y: Numbers) -> float:
-    """Expected calibration error of the winning class: |accuracy - confidence| of each bin, weighted by its rows."""
+    """Expected calibration error of the most probable class.
+
+    It is |accuracy - confidence| of each bin, weighted by its rows.
+    """
     return confidence_error(proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == y)
 
 
 def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None = None) -> float:
-    """Return the expected calibration error of `confidence` (m,) against `hit` (m,).
+    """Return the expected calibration error of confidence and hits (m,).
 
     With the probability of one class and whether it is the true one it is that class's error (Nixon et al. 2019). Rows
     may be weighted (m,).
     """
     weight = np.ones(len(hit)) if weight is None else weight
-    place = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gap = np.bincount(
-        place, weight * (hit - confidence), minlength=CALIBRATION_BINS
-    )  # of a bin: its rows times the difference
+    row_bin = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    # Of each bin: its rows times the difference of accuracy and confidence.
+    gap = np.bincount(row_bin, weight * (hit - confidence), minlength=CALIBRATION_BINS)
     return float(np.abs(gap).sum() / weight.sum())
 
 
@@ -140,7 +158,10 @@ def expected_score(proba: Numbers) -> NDArray[np.float64]:
 
 
 def spearman(proba: Numbers, y: Numbers) -> float | None:
-    """Rank correlation of the expected score with the truth, ties at their mean rank; None where either is constant."""
+    """Rank correlation of the expected score with the truth.
+
+    Ties get their mean rank; None where either side is constant.
+    """
     ranks = [mean_ranks(values) - (len(y) + 1) / 2 for values in (expected_score(proba), y)]
     scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
     return float((ranks[0] * ranks[1]).sum() / scale) if scale > 0 else None
@@ -149,7 +170,7 @@ def spearman(proba: Numbers, y: Numbers) -> float | None:
 PROBABILITY_METRICS = {"log_loss": log_loss, "rps": rps, "calibration_error": calibration_error, "spearman": spearman}
 
 
-# What a metric is a mean of over the rows, from labels (m,), probabilities (m, C) and truth (m,).
+# The (m,) terms whose mean is the metric, from labels (m,), probabilities (m, C) and truth (m,).
 ROW_METRICS: dict[str, Callable[[Numbers, Numbers, Numbers], NDArray[np.float64]]] = {
     "accuracy": lambda labels, proba, y: (labels == y).astype(np.float64),
     "mae": lambda labels, proba, y: np.abs(labels - y).astype(np.float64),
@@ -159,7 +180,11 @@ ROW_METRICS: dict[str, Callable[[Numbers, Numbers, Numbers], NDArray[np.float64]
 
 
 def auc(proba: Numbers, y: Numbers, threshold: int) -> float | None:
-    """Chance that a row with score >= `threshold` has more probability there than one without; ties count half."""
+    """Area under the ROC curve of score >= `threshold`.
+
+    It is the chance that a row with such a score has more probability there than a row without; ties count half. None
+    where all rows are on one side.
+    """
     positive = y >= threshold
     n, rest = int(positive.sum()), int((~positive).sum())
     if n == 0 or rest == 0:
@@ -169,7 +194,10 @@ def auc(proba: Numbers, y: Numbers, threshold: int) -> float | None:
 
 
 def precision_at_top(proba: Numbers, y: Numbers, threshold: int, per_cent: int) -> float:
-    """Share of rows with score >= `threshold` among the `per_cent` of highest expected score; ties to earlier rows."""
-    taken = max(1, len(y) * per_cent // 100)
-    best = np.argsort(-expected_score(proba), kind="stable")[:taken]
+    """Precision of score >= `threshold` in the top `per_cent` of the rows.
+
+    Rows are ordered by expected score; ties go to earlier rows.
+    """
+    n_top = max(1, len(y) * per_cent // 100)
+    best = np.argsort(-expected_score(proba), kind="stable")[:n_top]
     return float((y[best] >= threshold).mean())

@@ -1,4 +1,4 @@
-"""From a number measured on K learners to the same number of one more, trained the same way: its interval.
+"""Intervals of a number for a new learner, from K trained the same way.
 
 It is another draw of what the K are draws of, so a random-effects interval for it is wider by tau^2 (1 + 1/K), tau^2
 being the variance among the K (Higgins, Thompson and Spiegelhalter 2009). Its truth is that of m rows, which are a
@@ -24,31 +24,34 @@ from harness.statistics.intervals import (
 
 @dataclass(frozen=True)
 class Transfer:
-    """How far the one more is from the K, and how sure that is. Of a share, its log odds are meant."""
+    """Shift and variance of one more learner against the K.
+
+    Of a share they are those of its log odds.
+    """
 
     shift: float = 0.0
-    variance: float = 0.0  # tau^2 (1 + 1 / K), the part of it that the shift leaves unexplained
+    variance: float = 0.0  # tau^2 (1 + 1 / K), the part of it that the shift does not explain
     learners: int = 2  # K
     spread: float = 1.0  # 1 + n / m
 
     def share(self, hits: Numbers, unit: Numbers | None = None) -> Interval | None:
-        """Return the share of True among `hits` (n,), carried over; None of no rows."""
+        """Transfer the share of True in `hits` (n,); None of no rows."""
         if len(hits) == 0:
             return None
         value, rows = float(np.mean(hits)), effective_sample_size(hits, unit)
-        soft = (value * rows + 0.5) / (rows + 1)  # a share of 0 or 1 has a variance, too
-        once = 1 / (soft * (1 - soft))  # variance of the log odds that one row has
-        sampling = self.spread * once / rows
-        wider = self._reach(sampling, np.inf) / _normal_quantile()
-        worth = once / (sampling + self.variance) / wider**2
+        smoothed = (value * rows + 0.5) / (rows + 1)  # a share of 0 or 1 has a variance, too
+        row_variance = 1 / (smoothed * (1 - smoothed))  # variance of the log odds that one row has
+        sampling = self.spread * row_variance / rows
+        widening = self._reach(sampling, np.inf) / _normal_quantile()
+        effective_rows = row_variance / (sampling + self.variance) / widening**2
         low, high = (
-            binomial_lower_bound(value * worth, worth, ALPHA / 2),
-            1 - binomial_lower_bound((1 - value) * worth, worth, ALPHA / 2),
+            binomial_lower_bound(value * effective_rows, effective_rows, ALPHA / 2),
+            1 - binomial_lower_bound((1 - value) * effective_rows, effective_rows, ALPHA / 2),
         )
-        return Interval(self._shifted(value), self._shifted(low), self._shifted(high), len(hits))
+        return Interval(self._shift_odds(value), self._shift_odds(low), self._shift_odds(high), len(hits))
 
     def mean(self, values: Numbers, unit: Numbers | None = None) -> Interval:
-        """Return the mean of `values` (n,), carried over."""
+        """Transfer the mean of `values` (n,)."""
         value, (variance, units) = float(np.mean(values)) + self.shift, variance_of_mean(values, unit)
         if units < 2:
             return Interval(value, -np.inf, np.inf, len(values))
@@ -56,27 +59,33 @@ class Transfer:
         half = self._reach(sampling, units - 1) * float(np.sqrt(sampling + self.variance))
         return Interval(value, value - half, value + half, len(values))
 
-    def widen(self, found: Interval) -> Interval:
-        """Return the interval of any other statistic, carried over: each side grows as the standard error does."""
-        value, error = found.value + self.shift, (found.high - found.low) / (2 * _normal_quantile())
+    def widen(self, interval: Interval) -> Interval:
+        """Transfer the interval of any other statistic.
+
+        Each side grows as the standard error does.
+        """
+        value, error = interval.value + self.shift, (interval.high - interval.low) / (2 * _normal_quantile())
         sampling = error**2 * self.spread
         reach = self._reach(sampling, np.inf) * float(np.sqrt(sampling + self.variance))
-        down, up = found.value - found.low, found.high - found.value
+        down, up = interval.value - interval.low, interval.high - interval.value
         if error == 0:
-            return Interval(value, value - reach, value + reach, found.n)
-        grown = reach / (_normal_quantile() * error)
-        return Interval(value, value - grown * down, value + grown * up, found.n)
+            return Interval(value, value - reach, value + reach, interval.n)
+        growth = reach / (_normal_quantile() * error)
+        return Interval(value, value - growth * down, value + growth * up, interval.n)
 
     def _reach(self, sampling: float, freedom: float) -> float:
-        """Return how many standard errors an interval reaches to either side, `freedom` being that of the sampling."""
+        """Return the half-width of an interval in standard errors.
+
+        `freedom` is that of the sampling variance.
+        """
         total = sampling + self.variance
         if total == 0:
             return _normal_quantile()
-        of = self.variance**2 / (self.learners - 1) + sampling**2 / freedom
-        return float(student_quantile(1 - ALPHA / 2, total**2 / of)) if of > 0 else _normal_quantile()
+        scale = self.variance**2 / (self.learners - 1) + sampling**2 / freedom
+        return float(student_quantile(1 - ALPHA / 2, total**2 / scale)) if scale > 0 else _normal_quantile()
 
-    def _shifted(self, share: float) -> float:
-        """Return a share whose odds are exp(shift) times these."""
+    def _shift_odds(self, share: float) -> float:
+        """Return the share whose odds are exp(shift) times these."""
         if not 0 < share < 1:
             return share
         return float(1 / (1 + (1 - share) / share * np.exp(-self.shift)))

@@ -1,9 +1,10 @@
-"""What was learnt on one labeler's answers, carried over to another's that is surer or less sure of itself.
+"""Transfer of temperature, threshold and sets between labelers.
+
 
 The labeler that is trained on all labelled rows may stop earlier or later than those of the folds, and then its
-probabilities are flatter or sharper, which says nothing of its being right. Nobody knows the truth of its rows; but
-both have answered for the same unlabelled rows, and there the one is made as sure as the others on average: a
-temperature on its probabilities, a threshold that accepts as many rows, and sets that are as wide.
+probabilities are flatter or sharper, whether they are right or not. The truth of its rows is unknown. But both have
+predicted the same unlabelled rows, and there the one is made as confident as the others on average: by a temperature
+on its probabilities, a threshold that accepts as many rows, and sets that are as wide.
 """
 
 import numpy as np
@@ -15,7 +16,10 @@ MAX_TEMPERATURE = 5.0  # temperatures from 1/5 to 5 are tried
 
 
 def match_temperature(proba: Numbers, like: Numbers) -> float:
-    """Return the T at which the largest of (p, C) probabilities are as large on average as those of `like` (p, C)."""
+    """Return the temperature that gives proba (p, C) the confidence of `like`.
+
+    Confidence is the mean of the largest probability of each row.
+    """
     from scipy.optimize import brentq
 
     level, widest = float(like.max(axis=1).mean()), float(np.log(MAX_TEMPERATURE))
@@ -23,13 +27,13 @@ def match_temperature(proba: Numbers, like: Numbers) -> float:
     def excess(log_temperature: float) -> float:
         return float(scale(proba, np.exp(log_temperature)).max(axis=1).mean()) - level
 
-    if excess(-widest) <= 0 or excess(widest) >= 0:  # one class for every row, say: no temperature reaches it
+    if excess(-widest) <= 0 or excess(widest) >= 0:  # one class for every row, say: no temperature changes it
         return 1.0
     return float(np.exp(brentq(excess, -widest, widest, xtol=1e-6)))
 
 
 def match_level(values: Numbers, like: Numbers, at: float) -> float:
-    """Return the level that `values` (p,) reach as often as `like` (p',) reach `at`."""
+    """Return the level that values (p,) reach as often as `like` reaches `at`."""
     ordered = np.sort(values)[::-1]
     count = round(float((like >= at).mean()) * len(ordered)) if len(like) else 0
     if count == 0:
@@ -38,7 +42,7 @@ def match_level(values: Numbers, like: Numbers, at: float) -> float:
 
 
 def match_bound(scores: Numbers, like: Numbers, at: float) -> float:
-    """Return the bound that as many of the `scores` (p, C) stay under as of `like` (p, C) under `at`."""
+    """Return the bound with as many scores (p, C) below as `like` below `at`."""
     if not np.isfinite(at):
         return at
     count = int((like <= at).sum())

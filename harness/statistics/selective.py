@@ -1,4 +1,4 @@
-"""Selective prediction: accuracy against coverage, and thresholds of confidence that keep a target accuracy.
+"""Selective prediction: accuracy by coverage, thresholds by accuracy.
 
 The confidence of a row is the probability of its most probable class. Rows of one confidence cannot be told apart, so
 they are accepted together, and where they must be ordered every order counts the same.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.statistics.intervals import ALPHA, lower_bound
 from harness.statistics.metrics import CALIBRATION_BINS, Numbers
 
-COVERAGE_STEPS = 20  # coverages that a curve is shown at, and thresholds are tried at: 5 %, 10 %, ... 100 %
+COVERAGE_STEPS = 20  # coverages of a curve, and of the thresholds that are tried: 5 %, 10 %, ... 100 %
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,19 @@ def top_probability(proba: Numbers) -> NDArray[np.float32]:
 
 
 def accuracy_by_coverage(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
-    """Return (COVERAGE_STEPS,) accuracies of the surest 1/COVERAGE_STEPS, 2/COVERAGE_STEPS, ... of the rows, from
-    confidence and hits (m,)."""
-    taken = _counts(len(confidence), COVERAGE_STEPS)
-    wrong = _expected_errors(confidence, hit)
-    return np.asarray(1 - wrong[taken - 1] / taken)
+    """Return (COVERAGE_STEPS,) accuracies from confidence and hits (m,).
+
+    They are those of the most confident 1, 2, ... COVERAGE_STEPS of COVERAGE_STEPS parts of the rows.
+    """
+    n_rows = np.maximum(np.arange(1, COVERAGE_STEPS + 1) * len(confidence) // COVERAGE_STEPS, 1)
+    return np.asarray(1 - _expected_errors(confidence, hit)[n_rows - 1] / n_rows)
 
 
 def aurc(confidence: Numbers, hit: Numbers) -> float:
-    """Area under the risk-coverage curve: the mean over k of the error rate of the k surest rows (Geifman et al. 2019).
+    """Area under the risk-coverage curve (Geifman et al. 2019).
 
-    Rows of one confidence err evenly: the mean over all orders of them.
+    It is the mean over k of the error rate of the k most confident rows. Rows of one confidence err evenly: the mean
+    over all orders of them.
     """
     return float((_expected_errors(confidence, hit) / np.arange(1, len(confidence) + 1)).mean())
 
@@ -61,8 +63,7 @@ def find_threshold(
     """Find the lowest confidence above which the accuracy is at least `target`.
 
     `confidence` and `hit` (n,) are of rows whose truth is known and that nothing was fitted on; rows of one `unit`
-    (n,), a group, are no independent witnesses. Each of COVERAGE_STEPS thresholds is tested by its lower bound at its
-    share of
+    (n,), a group, are not independent. Each of COVERAGE_STEPS thresholds is tested by its lower bound at its share of
     `alpha`, so that the bound holds although the threshold is chosen by it (Bonferroni; Geifman and El-Yaniv 2017).
     """
     order = np.sort(confidence)[::-1]
@@ -81,7 +82,10 @@ def find_threshold(
 def find_class_thresholds(
     confidence: Numbers, label: Numbers, hit: Numbers, n_classes: int, target: float, unit: Numbers | None = None
 ) -> list[Threshold]:
-    """Return a threshold for the rows labelled as each class, all of them together at the stated confidence."""
+    """Return a threshold for the rows labelled as each class.
+
+    All of them hold together at the stated confidence.
+    """
     thresholds = []
     for c in range(n_classes):
         rows = label == c
@@ -91,41 +95,42 @@ def find_class_thresholds(
 
 
 def accept(confidence: Numbers, label: Numbers, thresholds: Numbers, keep: float = 0.0) -> Numbers:
-    """Return (m,) True for the rows whose confidence is at least the level (C,) of their label.
+    """Return (m,) True where confidence reaches the threshold of the label.
 
-    Of the rows labelled as a class at least the share `keep` is accepted, the surest first, whatever its level: without
-    it a class that is rare and hard vanishes.
+    `thresholds` is (C,). Of the rows labelled as a class at least the share `keep` is accepted, the most confident
+    first, whatever its level: without it a class that is rare and hard vanishes.
     """
     accepted = confidence >= thresholds[label]
     for c in np.unique(label) if keep > 0 else ():
         rows = np.flatnonzero(label == c)
-        surest = rows[np.argsort(-confidence[rows], kind="stable")]
-        accepted[surest[: int(np.ceil(keep * len(rows)))]] = True
+        most_confident = rows[np.argsort(-confidence[rows], kind="stable")]
+        accepted[most_confident[: int(np.ceil(keep * len(rows)))]] = True
     return np.asarray(accepted)
 
 
 def top_share(score: Numbers, share: float) -> Numbers:
-    """Return (m,) True for the `share` of rows with the highest score, one at least; ties to earlier rows."""
+    """Return (m,) True for the `share` of rows with the highest score.
+
+    It is one row at least; ties go to earlier rows.
+    """
     accepted = np.zeros(len(score), np.bool_)
     accepted[np.argsort(-score, kind="stable")[: max(1, int(share * len(score)))]] = True
     return accepted
 
 
 def reliability_bins(confidence: Numbers, hit: Numbers) -> list[CalibrationBin]:
-    """Return the CALIBRATION_BINS equally wide bins of confidence that the calibration error is made of (Guo et al.
-    2017)."""
-    place = np.minimum((confidence.astype(np.float64) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    rows, hits = np.bincount(place, minlength=CALIBRATION_BINS), np.bincount(place, hit, minlength=CALIBRATION_BINS)
-    total = np.bincount(place, confidence.astype(np.float64), minlength=CALIBRATION_BINS)
+    """Return the CALIBRATION_BINS bins of the calibration error.
+
+    They are equally wide in confidence (Guo et al. 2017).
+    """
+    row_bin = np.minimum((confidence.astype(np.float64) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    rows, hits = np.bincount(row_bin, minlength=CALIBRATION_BINS), np.bincount(row_bin, hit, minlength=CALIBRATION_BINS)
+    total = np.bincount(row_bin, confidence.astype(np.float64), minlength=CALIBRATION_BINS)
     return [CalibrationBin(int(n), float(s), int(h)) for n, s, h in zip(rows, total, hits, strict=True)]
 
 
-def _counts(m: int, steps: int) -> NDArray[np.int64]:
-    return np.maximum(np.arange(1, steps + 1) * m // steps, 1)
-
-
 def _expected_errors(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
-    """Return (m,) the errors to expect among the k surest rows, for k from 1."""
+    """Return (m,) expected errors among the k most confident rows, k from 1."""
     order = np.argsort(-confidence, kind="stable")
     _, first, size = np.unique(-confidence[order], return_index=True, return_counts=True)
     errors = np.add.reduceat(1.0 - hit[order], first)

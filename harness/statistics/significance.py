@@ -1,7 +1,7 @@
-"""Which labelers differ, and by how much at least: pure numbers, argued in docs/statistics.md.
+"""Tests of differences between labelers; see docs/statistics.md.
 
-m labelers are measured on the same test rows in J seeds. What a value owes to the rows is a covariance; what it owes
-to the seed is a variance for each labeler.
+m labelers are measured on the same test rows in J seeds. The part of an error that comes from the
+rows is a covariance; the part that comes from the seed is a variance for each labeler.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MIN_UNITS = 30  # test rows, or groups of them, below which nothing is separated
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Values of m labelers on the same rows, and where they could have come out otherwise."""
+    """Values of m labelers on the same rows, with their covariance."""
 
     values: Floats  # (m, J) one for each seed, the mean over its folds
     rows: Floats  # (m, m) covariance of the labelers' means over seeds by the draw of the test rows
@@ -46,7 +46,7 @@ class Estimates:
 
     @property
     def interval(self) -> tuple[Floats, Floats]:
-        """Ends of the 95 % intervals, each for itself."""
+        """Ends of the 95 % intervals of the single estimates."""
         half = student_quantile(1 - ALPHA / 2, self.df) * self.se
         return self.value - half, self.value + half
 
@@ -57,7 +57,10 @@ def pairs_of(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def estimate_differences(measured: Measurements) -> Estimates:
-    """Estimate the first minus the second of every pair: SE^2 = (s2_a + s2_b) / J + variance by the rows."""
+    """Estimate the first minus the second of every pair.
+
+    SE^2 = (s2_a + s2_b) / J + variance by the rows.
+    """
     a, b = pairs_of(len(measured.values))
     means, cov = measured.values.mean(axis=1), measured.rows
     by_rows = np.maximum(cov[a, a] + cov[b, b] - 2 * cov[a, b], 0.0)
@@ -81,28 +84,29 @@ def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: 
 
 
 def seed_variances(measured: Measurements) -> tuple[Floats, float]:
-    """Return (m,) variances of one seed's value and their degrees of freedom; zeros where there is one seed.
+    """Return (m,) variances of one seed's value and their degrees of freedom.
 
-    Pooled over the labelers, df = m (J - 1); one of three or more that scatters more than that counts with its own.
-    Where seeds test different rows, the mean over the labelers, mostly luck of the rows, is taken off before, df =
-    (m - 1) (J - 1).
+    Zeros where there is one seed. Pooled over the labelers, df = m (J - 1); one of three or more that scatters more
+    than that counts with its own. Where seeds test different rows, the mean over the labelers, mostly luck of the rows,
+    is subtracted before, df = (m - 1) (J - 1).
     """
-    found = measured.values
-    m, seeds = found.shape
+    values = measured.values
+    m, seeds = values.shape
     if seeds == 1:
         return np.zeros(m), np.inf
-    own, df = found.var(axis=1, ddof=1), m * (seeds - 1)
+    own, df = values.var(axis=1, ddof=1), m * (seeds - 1)
     if not measured.same_rows and m > 1:
-        own = (found - found.mean(axis=0)).var(axis=1, ddof=1) * m / (m - 1)
+        own = (values - values.mean(axis=0)).var(axis=1, ddof=1) * m / (m - 1)
         df = (m - 1) * (seeds - 1)
     pooled = np.full(m, own.mean())
     return (np.maximum(own, pooled) if m > 2 else pooled), float(df)
 
 
 def holm(p: Floats) -> Floats:
-    """Adjust p-values (..., P) of P tests so that all those below a level are false together at most that often.
+    """Adjust p-values (..., P) of P tests by Holm (1979).
 
-    Holm (1979): the smallest times P, the next times P - 1, never below one before.
+    The chance of any false positive among those below a level is at most that level. The smallest is multiplied by P,
+    the next by P - 1, and none is below one before.
 
     >>> holm(np.array([0.01, 0.04, 0.03]))
     array([0.03, 0.06, 0.06])
@@ -116,9 +120,10 @@ def holm(p: Floats) -> Floats:
 
 
 def rank_intervals(m: int, better: NDArray[np.bool_], worse: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (m, 2) lowest and highest rank: 1 + number significantly better, m - number significantly worse.
+    """Return (m, 2) lowest and highest rank of each labeler.
 
-    `better` (P,) says of each pair whether its first is significantly better, `worse` whether its second is.
+    The lowest is 1 + the number significantly better, the highest m - the number significantly worse. `better` (P,) is
+    True for pairs whose first is significantly better, `worse` for those whose second is.
     """
     a, b = pairs_of(m)
     above = np.bincount(b[better], minlength=m) + np.bincount(a[worse], minlength=m)
@@ -126,19 +131,22 @@ def rank_intervals(m: int, better: NDArray[np.bool_], worse: NDArray[np.bool_]) 
     return np.stack([1 + above, m - below], axis=1)
 
 
-def detectable_difference(found: Estimates, alpha: float) -> float:
-    """Return the least true difference that a pair of median error would show at `alpha` with POWER."""
-    se, df = np.median(found.se), np.median(found.df)
+def detectable_difference(estimates: Estimates, alpha: float) -> float:
+    """Return the least difference detectable at `alpha` with POWER.
+
+    It is that of a pair of median standard error.
+    """
+    se, df = np.median(estimates.se), np.median(estimates.df)
     return float(se * (student_quantile(1 - alpha / 2, df) + student_quantile(POWER, df)))
 
 
 def row_covariance(shares: NDArray[Any], weights: Floats) -> Floats:
-    """Return the (m, m) covariance, by the draw of the rows, of values that are sums of shares.
+    """Return the (m, m) covariance of sums of shares by the draw of rows.
 
     `shares` (m, U) is what each row (or group) adds to each labeler's value and `weights` (U,), which sum to 1, what it
     would add if every row's loss were 1. The residuals share - weight x value are summed as squares and products: the
     variance of a mean where weights are equal, the linearised cluster variance of a ratio where they are not.
     """
     units = len(weights)
-    left = shares - weights * shares.sum(axis=1, keepdims=True)
-    return np.asarray(left @ left.T * (units / max(units - 1, 1)))
+    residuals = shares - weights * shares.sum(axis=1, keepdims=True)
+    return np.asarray(residuals @ residuals.T * (units / max(units - 1, 1)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.statistics.calibration import METHODS, best_method, cross_fitted, fit_calibration
+from harness.statistics.calibration import METHODS, best_method, cross_fit_calibration, fit_calibration
 from harness.statistics.metrics import calibration_error, confidence_error, log_loss
 
 
@@ -59,7 +59,7 @@ def test_a_fold_is_not_calibrated_by_its_own_labels():
     proba, y, fold = answers(400, 3.0)
     changed = np.where(fold == 2, 3 - y, y)
     for method in METHODS:
-        before, after = cross_fitted(method, proba, y, fold), cross_fitted(method, proba, changed, fold)
+        before, after = cross_fit_calibration(method, proba, y, fold), cross_fit_calibration(method, proba, changed, fold)
         np.testing.assert_array_equal(before[fold == 2], after[fold == 2])
 
 

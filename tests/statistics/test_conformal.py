@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from harness.statistics.conformal import conformal_scores, cross_fitted, label_ranges, score_threshold
+from harness.statistics.conformal import conformal_scores, cross_fit_ranges, label_ranges, score_threshold
 
 
 def test_a_set_grows_by_the_likelier_neighbour():
@@ -56,8 +56,8 @@ def test_new_rows_are_covered_as_promised(coverage):
 def test_a_folds_sets_do_not_know_its_truth():
     rng = np.random.default_rng(1)
     proba, y, fold = rng.dirichlet(np.ones(4), 200), rng.integers(0, 4, 200), np.arange(200) % 4
-    before = cross_fitted(proba, y, fold, 0.9)
-    after = cross_fitted(proba, np.where(fold == 1, 3 - y, y), fold, 0.9)
+    before = cross_fit_ranges(proba, y, fold, 0.9)
+    after = cross_fit_ranges(proba, np.where(fold == 1, 3 - y, y), fold, 0.9)
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one[fold == 1], other[fold == 1])
     assert 0.85 < ((before[0] <= y) & (y <= before[1])).mean() <= 0.95
