@@ -1,4 +1,4 @@
-"""What an audit has said of the cells of a run, kept beside them, for the board to read."""
+"""Verdicts of an audit on cells, stored beside them and read by the board."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.utils.files import replace_text
 from harness.utils.hashing import canonical_json
 
 AUDIT_FILE = "audit.json"
@@ -16,7 +17,7 @@ Judgement = Literal["clean", "transductive", "warning", "leak"]
 
 @dataclass(frozen=True)
 class AuditVerdict:
-    """What became of one labeler, and which cells that holds for."""
+    """The judgement on one labeler, and the cells that it holds for."""
 
     title: str
     judgement: Judgement
@@ -25,26 +26,24 @@ class AuditVerdict:
 
 
 def write_verdicts(folder: Path, verdicts: Iterable[AuditVerdict]) -> None:
-    """Keep the verdicts in the folder of a run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / f"{AUDIT_FILE}.part"
-    scratch.write_text(canonical_json({"schema": AUDIT_SCHEMA, "verdicts": [asdict(verdict) for verdict in verdicts]}))
-    scratch.replace(folder / AUDIT_FILE)
+    """Write the verdicts to the folder of a run."""
+    content = {"schema": AUDIT_SCHEMA, "verdicts": [asdict(verdict) for verdict in verdicts]}
+    replace_text(folder / AUDIT_FILE, canonical_json(content))
 
 
 def read_verdicts(folder: Path) -> Mapping[str, AuditVerdict]:
-    """Return the verdict on each cell, by its key; nothing where no audit is, or one of another version.
+    """Return key -> verdict of the cells; empty without an audit.
 
-    A cell that has come to be since, because its labeler, its data or its libraries are others, has another key, and so
-    no verdict.
+    An audit of another version counts as none. A cell whose labeler, data or libraries have changed since has another
+    key, and so no verdict.
     """
     try:
-        kept = json.loads((folder / AUDIT_FILE).read_text())
-        if kept["schema"] != AUDIT_SCHEMA:
+        content = json.loads((folder / AUDIT_FILE).read_text())
+        if content["schema"] != AUDIT_SCHEMA:
             return {}
         verdicts = [
-            AuditVerdict(each["title"], each["judgement"], tuple(each["reasons"]), tuple(each["keys"]))
-            for each in kept["verdicts"]
+            AuditVerdict(entry["title"], entry["judgement"], tuple(entry["reasons"]), tuple(entry["keys"]))
+            for entry in content["verdicts"]
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -52,6 +51,6 @@ def read_verdicts(folder: Path) -> Mapping[str, AuditVerdict]:
 
 
 def leak_reason(verdicts: Mapping[str, AuditVerdict], key: str) -> str | None:
-    """Say why a cell is not to be ranked, or None."""
+    """Return why a cell must not be ranked, or None."""
     verdict = verdicts.get(key)
     return "; ".join(verdict.reasons) if verdict is not None and verdict.judgement == "leak" else None

@@ -1,4 +1,7 @@
-"""From scores to ranked tables, one for each comparison: the same data, target and kind of split."""
+"""Ranked tables from scores, one for each comparison.
+
+A comparison is the same data, target and kind of split.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,16 +14,21 @@ from harness.scoring.scores import MetricKey, MetricValue, Scores
 from harness.scoring.standings import Evidence, Standing, Standings, rank_intervals_of
 from harness.statistics.metrics import LOWER_IS_BETTER
 
-DECIMALS = 4  # what a board prints; values that are equal to this precision are tied
+DECIMALS = 4  # of a board; values that are equal when rounded so are tied
 
 
 @dataclass(frozen=True)
 class MeanStd:
-    """A mean over seeds (and folds), with their standard deviation where there are several."""
+    """Mean over seeds and folds, with the standard deviation of several."""
 
     mean: float
     sd: float | None
     n: int  # seeds times folds
+
+    @classmethod
+    def of(cls, values: list[float]) -> "MeanStd":
+        """Return mean and standard deviation of one value or more."""
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
 
 
 @dataclass(frozen=True)
@@ -52,42 +60,45 @@ class Leaderboard:
     support: Mapping[int, tuple[int, ...]]  # class -> test rows in each split
     seeds: tuple[int, ...]
     rows: tuple[LeaderboardRow, ...]
-    standings: Standings | None = None  # None where nobody asked for them
+    standings: Standings | None = None  # None where ranks are by the numbers alone
 
     @property
     def leaders(self) -> list[LeaderboardRow]:
-        """Those whom nobody is significantly better than; where ranks claim nothing, the first by number."""
+        """Labelers that none beats significantly, else those with the best mean."""
         leading = [row for row in self.rows if row.standing and row.standing.leading]
         return leading or [row for row in self.rows if row.rank in ("1", "1=")]
 
 
 @dataclass
 class CellResult:
-    """What became of a cell."""
+    """The outcome of a cell."""
 
     cell: Cell
     status: str  # "ok", "failed", "not applicable", "not run"; "leak" where an audit has found one
     reason: str = ""
     scores: Scores | None = None
-    timing: Mapping[str, Any] = field(default_factory=dict)  # what it cost; never on a page that must not change
+    timing: Mapping[str, Any] = field(default_factory=dict)  # not on boards, which are reproducible byte for byte
 
-    def shown(self, as_record: bool) -> Mapping[MetricKey, MetricValue]:
-        """The scores a board shows: the honest ones, or as in the record those of the best checkpoint, if any."""
+    def board_scores(self, as_record: bool) -> Mapping[MetricKey, MetricValue]:
+        """Return the scores that a board shows.
+
+        They are the honest ones; `as_record` those of the best checkpoint, if there is one.
+        """
         assert self.scores is not None
         return self.scores.oracle if as_record and self.scores.oracle else self.scores.honest
 
 
 CollectEvidence = Callable[[list[CellResult]], Evidence]
-"""Returns what the rows say of these labelers, whose cells are all finished."""
+"""From the cells of labelers that have finished all theirs to the evidence for their ranks."""
 
 
 def build_leaderboards(
     cell_results: list[CellResult], primary: str, baseline: str, as_record: bool, collect: CollectEvidence | None = None
 ) -> list[Leaderboard]:
-    """Group the cells by comparison and rank the labelers of each by the `primary` metric.
+    """Group the cells by comparison and rank the labelers of each.
 
-    With `as_record` the numbers are those of each labeler's best checkpoint on the test rows, where it has checkpoints.
-    Without `collect`, or where it has no evidence, ranks are by the numbers alone.
+    Ranks are by the `primary` metric. With `as_record` the numbers are those of each labeler's best checkpoint on the
+    test rows, where it has checkpoints. Without `collect`, or where it has no evidence, ranks are by the numbers alone.
     """
     groups: dict[str, list[CellResult]] = {}
     for cell_result in cell_results:
@@ -109,12 +120,14 @@ def _build_leaderboard(
     base_cells = by_title.get(baseline, [])
     base = None  # nothing is compared with a baseline that lacks a cell
     if all(cell_result.status == "ok" for cell_result in base_cells):
-        base = _mean_std([cell_result.shown(as_record) for cell_result in base_cells], (primary, None, None))
+        base = _mean_std([cell_result.board_scores(as_record) for cell_result in base_cells], (primary, None, None))
     rows = [_build_row(name, cells, primary, base, as_record) for name, cells in by_title.items()]
     standings = None
     if collect is not None:
-        whole = {row.title for row in rows if _is_complete(row, primary)}
-        evidence = collect([cell_result for cell_result in cell_results if cell_result.cell.candidate.title in whole])
+        complete = {row.title for row in rows if _is_complete(row, primary)}
+        evidence = collect(
+            [cell_result for cell_result in cell_results if cell_result.cell.candidate.title in complete]
+        )
         standings = rank_intervals_of(evidence, primary in LOWER_IS_BETTER, baseline)
     evaluations = list(dict.fromkeys(cell_result.cell.evaluation for cell_result in cell_results))
     return Leaderboard(
@@ -135,25 +148,27 @@ def _is_complete(row: LeaderboardRow, primary: str) -> bool:
 def _build_row(
     title: str, cells: list[CellResult], primary: str, base: MeanStd | None, as_record: bool
 ) -> LeaderboardRow:
-    found = [cell_result.shown(as_record) for cell_result in cells if cell_result.status == "ok"]
-    keys = list(dict.fromkeys(key for scores in found for key in scores))
+    cell_scores = [cell_result.board_scores(as_record) for cell_result in cells if cell_result.status == "ok"]
+    keys = list(dict.fromkeys(key for scores in cell_scores for key in scores))
     metrics = [metric for metric, label_class, source in keys if label_class is None and source is None]
-    values = {metric: spread for metric in metrics if (spread := _mean_std(found, (metric, None, None))) is not None}
+    values = {
+        metric: spread for metric in metrics if (spread := _mean_std(cell_scores, (metric, None, None))) is not None
+    }
     leaks = [cell_result.reason for cell_result in cells if cell_result.status == "leak"]
     refusals = [cell_result.reason for cell_result in cells if cell_result.status == "not applicable"]
     return LeaderboardRow(
         title,
         "",
         values,
-        values[primary].mean - base.mean if base and primary in values and len(found) == len(cells) else None,
+        values[primary].mean - base.mean if base and primary in values and len(cell_scores) == len(cells) else None,
         {
-            c: _mean(_metric_values(found, ("accuracy", c, None)))
+            c: _mean(_metric_values(cell_scores, ("accuracy", c, None)))
             for metric, c, _ in keys
             if metric == "accuracy" and c is not None
         },
-        {s: _mean(_metric_values(found, ("accuracy", None, s))) for _, _, s in keys if s is not None},
+        {s: _mean(_metric_values(cell_scores, ("accuracy", None, s))) for _, _, s in keys if s is not None},
         _gap([cell_result.scores for cell_result in cells if cell_result.scores is not None], primary),
-        len(found),
+        len(cell_scores),
         len(cells),
         tuple(dict.fromkeys(cell_result.reason for cell_result in cells if cell_result.status == "failed")),
         refusals[0] if len(refusals) == len(cells) else None,
@@ -162,40 +177,44 @@ def _build_row(
 
 
 def _assign_ranks(rows: list[LeaderboardRow], primary: str, standings: Standings | None) -> list[LeaderboardRow]:
-    """Sort by what ranks; only labelers without a missing cell have a rank. By the numbers alone, equal printed values
-    share one."""
-    found = standings.by_title if standings else {}
+    """Sort the rows and give complete labelers their ranks.
+
+    Without standings ranks are by the numbers, and values that are equal on the board share one.
+    """
+    standing_of = standings.by_title if standings else {}
     sign = 1 if primary in LOWER_IS_BETTER else -1
-    shown = {}
+    rounded = {}
     for row in (row for row in rows if _is_complete(row, primary)):
-        value = found[row.title].value if row.title in found else row.values[primary].mean
-        shown[row.title] = round(sign * value, DECIMALS)
-    everyone = list(shown.values())
+        value = standing_of[row.title].value if row.title in standing_of else row.values[primary].mean
+        rounded[row.title] = round(sign * value, DECIMALS)
+    all_values = list(rounded.values())
     ranked = []
-    for row in sorted(rows, key=lambda row: (shown.get(row.title, np.inf), row.title)):
-        if row.title in found:
-            standing = found[row.title]
+    for row in sorted(rows, key=lambda row: (rounded.get(row.title, np.inf), row.title)):
+        if row.title in standing_of:
+            standing = standing_of[row.title]
             row = replace(row, rank=standing.rank, standing=standing)
-        elif row.title in shown:
-            tied = "=" if everyone.count(shown[row.title]) > 1 else ""
-            row = replace(row, rank=f"{1 + sum(value < shown[row.title] for value in everyone)}{tied}")
+        elif row.title in rounded:
+            tied = "=" if all_values.count(rounded[row.title]) > 1 else ""
+            row = replace(row, rank=f"{1 + sum(value < rounded[row.title] for value in all_values)}{tied}")
         ranked.append(row)
     return ranked
 
 
-def _mean_std(found: list[Mapping[MetricKey, MetricValue]], key: MetricKey) -> MeanStd | None:
-    values = _metric_values(found, key)
-    if not values:
-        return None
-    return MeanStd(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))
+def _mean_std(cell_scores: list[Mapping[MetricKey, MetricValue]], key: MetricKey) -> MeanStd | None:
+    values = _metric_values(cell_scores, key)
+    return MeanStd.of(values) if values else None
 
 
-def _metric_values(found: list[Mapping[MetricKey, MetricValue]], key: MetricKey) -> list[float]:
-    return [scores[key].value for scores in found if key in scores and scores[key].value is not None]  # type: ignore[misc]
+def _metric_values(cell_scores: list[Mapping[MetricKey, MetricValue]], key: MetricKey) -> list[float]:
+    return [scores[key].value for scores in cell_scores if key in scores and scores[key].value is not None]  # type: ignore[misc]
 
 
 def _gap(scores: list[Scores], primary: str) -> float | None:
-    """Mean over the cells with checkpoints of (best checkpoint on the test rows - honest answer), better upwards."""
+    """Return the mean gain of choosing the checkpoint on the test rows.
+
+    It is the mean over the cells with checkpoints of (best checkpoint - honest answer), positive where the best is
+    better.
+    """
     sign = -1 if primary in LOWER_IS_BETTER else 1
     key = (primary, None, None)
     with_oracle = [s for s in scores if s.oracle]
@@ -207,18 +226,18 @@ def _gap(scores: list[Scores], primary: str) -> float | None:
 
 
 def _support(cell_results: list[CellResult]) -> dict[int, tuple[int, ...]]:
-    """Return the test rows of every class in every split, from the first finished cell of each."""
+    """Return class -> numbers of test rows, one for each split."""
     first = {
         cell_result.cell.evaluation: cell_result.scores
         for cell_result in reversed(cell_results)
         if cell_result.scores is not None
     }
-    found: dict[int, list[int]] = {}
+    by_class: dict[int, list[int]] = {}
     for scores in first.values():
         for (metric, label_class, _), value in scores.honest.items():
             if metric == "accuracy" and label_class is not None:
-                found.setdefault(label_class, []).append(value.n)
-    return {c: tuple(counts) for c, counts in sorted(found.items())}
+                by_class.setdefault(label_class, []).append(value.n)
+    return {c: tuple(counts) for c, counts in sorted(by_class.items())}
 
 
 def _mean(values: list[float]) -> float | None:

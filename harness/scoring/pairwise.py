@@ -1,5 +1,7 @@
-"""Two labelers side by side, of one suite or of two: what the second has more than the first, split by split, by class
-and by source, on the same rows."""
+"""Differences of two labelers on the same rows.
+
+The labelers are of one suite or of two; differences are by split, by class and by source.
+"""
 
 import re
 from collections.abc import Collection, Iterator
@@ -24,7 +26,7 @@ GATE_PATTERN = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points
 
 @dataclass(frozen=True)
 class Gate:
-    """A difference that is not allowed: below a negative limit, above a positive one."""
+    """A limit on a difference: the least if negative, the most if positive."""
 
     metric: str
     limit: float
@@ -35,7 +37,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class PairedRow:
-    """One number of both, and second - first; without an interval where it has no known error or too few rows."""
+    """One number of both labelers, and second - first.
+
+    There is no interval where the number has no known error, or too few rows.
+    """
 
     metric: str
     part: str  # "" for all rows, "class 3", "source flan"
@@ -60,7 +65,7 @@ class SplitPair:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two labelers on one comparison, or on the whole curve of ratios of one splitter."""
+    """Two labelers on one comparison, or on all ratios of one splitter."""
 
     where: str
     first: str
@@ -71,14 +76,14 @@ class PairedComparison:
 
 
 def parse_gate(text: str) -> Gate:
-    """Read "accuracy:-0.5pp" or "mae:+0.02"; a HarnessError says what is wrong."""
-    found = GATE_PATTERN.fullmatch(text.strip())
-    if found is None:
+    """Parse "accuracy:-0.5pp" or "mae:+0.02"; HarnessError if malformed."""
+    match = GATE_PATTERN.fullmatch(text.strip())
+    if match is None:
         raise HarnessError(f"--fail-if {text}: must be METRIC:LIMIT with a sign, such as accuracy:-0.5pp or mae:+0.02")
     metrics = (*LABEL_METRICS, *PROBABILITY_METRICS)
-    if found["metric"] not in metrics:
-        raise HarnessError(f"--fail-if {text}: no metric {found['metric']!r}{did_you_mean(found['metric'], metrics)}")
-    return Gate(found["metric"], float(found["limit"]) / (100 if found["points"] else 1))
+    if match["metric"] not in metrics:
+        raise HarnessError(f"--fail-if {text}: no metric {match['metric']!r}{did_you_mean(match['metric'], metrics)}")
+    return Gate(match["metric"], float(match["limit"]) / (100 if match["points"] else 1))
 
 
 def compare_pairs(
@@ -87,9 +92,9 @@ def compare_pairs(
     titles: tuple[str, str],
     metrics: Collection[str] | None = None,
 ) -> list[PairedComparison]:
-    """Pair the finished cells of two labelers wherever both answered for the same rows under the same truth.
+    """Compare two labelers wherever they share rows and truth.
 
-    With `metrics` only these, and the primary one, are told of, over all rows.
+    With `metrics` only these, and the primary one, are compared, over all rows.
     """
     runs = (first[0], second[0])
     sides = [
@@ -107,15 +112,15 @@ def compare_pairs(
         by_where.setdefault(where, []).append((one, other))
         if one.cell.evaluation.split.fold is None:
             curves.setdefault(where.rpartition(", ")[0], []).append((one, other))
-    found = [_compare_pair(runs, where, group, titles, False, metrics) for where, group in by_where.items()]
+    comparisons = [_compare_pair(runs, where, group, titles, False, metrics) for where, group in by_where.items()]
     for name, group in curves.items():
         if name and len({one.cell.evaluation.split.ratio for one, _ in group}) > 1:
-            found.append(_compare_pair(runs, f"{name}, mean over the ratios", group, titles, True, metrics))
-    return found
+            comparisons.append(_compare_pair(runs, f"{name}, mean over the ratios", group, titles, True, metrics))
+    return comparisons
 
 
 def find_violation(match: PairedComparison, gate: Gate) -> PairedRow | None:
-    """Return the row that a gate does not let through."""
+    """Return the row that violates a gate."""
     rows = (row for row in match.rows if not row.part and row.metric == gate.metric)
     return next((row for row in rows if gate.is_violated_by(row.delta)), None)
 
@@ -152,19 +157,19 @@ def _compare_pair(
     metrics: Collection[str] | None,
 ) -> PairedComparison:
     primary = runs[0].suite.metrics.primary
-    rounds = tuple(
+    splits = tuple(
         SplitPair(str(one.cell.evaluation), one_value, other_value)
         for one, other in pairs
         if (one_value := _value(one, primary)) is not None and (other_value := _value(other, primary)) is not None
     )
     rows = tuple(_rows(runs, pairs, primary, is_curve, metrics))
-    return PairedComparison(where, *titles, rows, rounds, is_curve)
+    return PairedComparison(where, *titles, rows, splits, is_curve)
 
 
 def _value(cell_result: CellResult, metric: str) -> float | None:
     assert cell_result.scores is not None
-    found = cell_result.scores.honest.get((metric, None, None))
-    return None if found is None else found.value
+    score = cell_result.scores.honest.get((metric, None, None))
+    return None if score is None else score.value
 
 
 def _rows(
@@ -174,20 +179,22 @@ def _rows(
     is_curve: bool,
     metrics: Collection[str] | None,
 ) -> Iterator[PairedRow]:
-    """Yield every number that both have: metrics over all rows, then accuracy by class and by source."""
+    """Yield the common numbers: metrics, then accuracy by class and source."""
     scores = [tuple(cell_result.scores for cell_result in pair if cell_result.scores is not None) for pair in pairs]
     keys = list(dict.fromkeys(key for one, _ in scores for key in one.honest))
-    whole = [key[0] for key in keys if key[1:] == (None, None) and (metrics is None or key[0] in {primary, *metrics})]
-    wanted: list[MetricKey] = [(m, None, None) for m in sorted(whole, key=lambda metric: (metric != primary, metric))]
+    names = [key[0] for key in keys if key[1:] == (None, None) and (metrics is None or key[0] in {primary, *metrics})]
+    selected: list[MetricKey] = [(m, None, None) for m in sorted(names, key=lambda metric: (metric != primary, metric))]
     if not is_curve and metrics is None:
-        wanted += [key for key in keys if key[0] == "accuracy" and key[1:] != (None, None)]
+        selected += [key for key in keys if key[0] == "accuracy" and key[1:] != (None, None)]
     both = _side_by_side(runs, pairs)
-    for key in wanted:
+    for key in selected:
         values = [tuple(side.honest.get(key) for side in pair) for pair in scores]
-        found = [(a.value, b.value, a.n) for a, b in values if a and b and a.value is not None and b.value is not None]
-        if len(found) < len(pairs):
+        both_values = [
+            (a.value, b.value, a.n) for a, b in values if a and b and a.value is not None and b.value is not None
+        ]
+        if len(both_values) < len(pairs):
             continue
-        first, second, n = np.mean(found, axis=0)
+        first, second, n = np.mean(both_values, axis=0)
         metric, label_class, source = key
         part = f"class {label_class}" if label_class is not None else f"source {source}" if source is not None else ""
         difference = _difference(*both, metric, label_class, source)
@@ -197,17 +204,20 @@ def _rows(
 def _side_by_side(
     runs: tuple[Run, Run], pairs: list[tuple[CellResult, CellResult]]
 ) -> tuple[list[CellResult], AnswerSource]:
-    """Put the cells of both under two names and the splits of the first, and say where they are read from."""
-    endings = []
+    """Return the cells of both, titled first and second, and their source.
+
+    The second labeler's cells get the splits of the first, whose rows are the same.
+    """
+    renamed = []
     for pair in pairs:
         for side, cell_result in zip(("second", "first"), reversed(pair), strict=True):
             candidate = replace(cell_result.cell.candidate, title=side)
-            endings.append(
+            renamed.append(
                 replace(
                     cell_result, cell=replace(cell_result.cell, candidate=candidate, evaluation=pair[0].cell.evaluation)
                 )
             )
-    return endings, answer_source(runs)
+    return renamed, answer_source(runs)
 
 
 def _difference(
@@ -218,19 +228,21 @@ def _difference(
             return np.asarray(truth.y == label_class)
         return np.array([str(name) == source for name in truth.sources]) if truth.sources is not None else truth.y < 0
 
-    whole = label_class is None and source is None
-    measured = collect_evidence(both, metric, where, None if whole else part).measured
+    all_rows = label_class is None and source is None
+    measured = collect_evidence(both, metric, where, None if all_rows else part).measured
     if measured is None or measured.units < MIN_UNITS:
         return None
-    found = significance.estimate_differences(measured)
-    low, high = found.interval
-    return Difference(float(found.value[0]), float(found.se[0]), (float(low[0]), float(high[0])), float(found.p[0]))
+    estimates = significance.estimate_differences(measured)
+    low, high = estimates.interval
+    return Difference(
+        float(estimates.value[0]), float(estimates.se[0]), (float(low[0]), float(high[0])), float(estimates.p[0])
+    )
 
 
 def common_labelers(first: Run, second: Run) -> list[str]:
-    """Return the names of the labelers that both suites have; a HarnessError where there is none."""
-    theirs = {candidate.title for candidate in second.suite.labelers}
-    titles = [candidate.title for candidate in first.suite.labelers if candidate.title in theirs]
+    """Return the titles of labelers of both suites; HarnessError if none."""
+    others = {candidate.title for candidate in second.suite.labelers}
+    titles = [candidate.title for candidate in first.suite.labelers if candidate.title in others]
     if not titles:
         raise HarnessError(f"{second.suite.file}: has no labeler of {first.suite.file}; name two with --labelers A B")
     return titles

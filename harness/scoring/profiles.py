@@ -1,7 +1,7 @@
-"""What the predictions of a run say beyond its scores: curves over train sizes, confidence, confusion, common errors.
+"""Profiles of labelers: learning curves, confidence, confusion and errors.
 
-One pass over the stored cells, one cell at a time; only the labelers that a page draws are held together, for what they
-have in common.
+One pass over the stored cells, one cell at a time; only the labelers that a page draws are in memory together, for the
+errors they share.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ from harness.statistics.learning_curve import LabelsNeeded, PowerLawFit, Refusal
 from harness.statistics.metrics import CALIBRATION_BINS, LOWER_IS_BETTER, count_confusion
 from harness.statistics.selective import CalibrationBin, Threshold
 
-MAX_DRAWN_LABELERS = 8  # labelers that a plot shows: the best of a comparison
+MAX_DRAWN_LABELERS = 8  # the best of a comparison
 FITTED_METRICS = ("accuracy", "macro_f1", "mae")
-TARGET_ACCURACY = 0.6  # accuracy
+TARGET_ACCURACY = 0.6
 
 
 @dataclass(frozen=True)
@@ -49,30 +49,33 @@ class LearningCurve:
 
 @dataclass(frozen=True, eq=False)
 class LabelerProfile:
-    """How one labeler answers in one comparison, over its finished cells."""
+    """Predictions of one labeler in one comparison, over its finished cells."""
 
     comparison: str
     title: str
     cells: int
     confusion: NDArray[np.int64]  # (C, C), sums: row true, column predicted
-    accuracies: NDArray[np.float64]  # (GRID,) of the surest rows, means
+    accuracies: NDArray[np.float64]  # (COVERAGE_STEPS,) of the most confident rows, means
     aurc: float
     calibration_error: float
     bins: tuple[CalibrationBin, ...]  # sums
     accepted: tuple[Threshold, ...]  # of each cell
     train: float  # rows, mean
     rows: float  # to label, mean
-    seconds: float | None  # mean; None where a cell does not know
+    seconds: float | None  # mean; None where a cell has no time
 
     @property
     def coverage(self) -> float:
         """Share of the rows accepted at the target, mean over the cells."""
-        return float(np.mean([each.coverage for each in self.accepted]))
+        return float(np.mean([threshold.coverage for threshold in self.accepted]))
 
 
 @dataclass(frozen=True)
 class ErrorOverlap:
-    """What the drawn labelers of one comparison have in common, means over the splits that all of them finished."""
+    """Errors that the drawn labelers of one comparison share.
+
+    Numbers are means over the splits that all of them have finished.
+    """
 
     comparison: str
     titles: tuple[str, ...]
@@ -82,7 +85,7 @@ class ErrorOverlap:
 
 @dataclass(frozen=True)
 class RunProfile:
-    """All of it."""
+    """Profiles, learning curves and shared errors of a run."""
 
     target: float
     curves: tuple[LearningCurve, ...]
@@ -97,7 +100,10 @@ class RunProfile:
 def profile_run(
     run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], target: float = TARGET_ACCURACY
 ) -> RunProfile:
-    """Read every finished cell of a run once, those of the drawn labelers twice."""
+    """Profile a run by its finished cells.
+
+    Every cell is read once, those of the drawn labelers twice.
+    """
     cells: dict[tuple[str, str], list[CellResult]] = {}
     for cell_result in cell_results:
         if cell_result.scores is not None:
@@ -107,40 +113,35 @@ def profile_run(
     source = answer_source([run])
     profiles, overlaps = [], []
     for leaderboard in leaderboards:
-        there = [row.title for row in leaderboard.rows if (leaderboard.title, row.title) in cells]
-        groups = [cells[leaderboard.title, title] for title in there]
+        titles = [row.title for row in leaderboard.rows if (leaderboard.title, row.title) in cells]
+        groups = [cells[leaderboard.title, title] for title in titles]
         profiles += [_profile(source, group, target) for group in groups]
-        found = _overlap(source, leaderboard.title, there[:MAX_DRAWN_LABELERS], groups[:MAX_DRAWN_LABELERS])
-        overlaps += [found] if found is not None else []
-    order = {title: place for leaderboard in reversed(leaderboards) for place, title in _places(leaderboard)}
+        overlap = _overlap(source, leaderboard.title, titles[:MAX_DRAWN_LABELERS], groups[:MAX_DRAWN_LABELERS])
+        overlaps += [overlap] if overlap is not None else []
+    order = {row.title: place for board in reversed(leaderboards) for place, row in enumerate(board.rows)}
     return RunProfile(target, tuple(_curves(run, cell_results, order, target)), tuple(profiles), tuple(overlaps))
-
-
-def _places(leaderboard: Leaderboard) -> Iterator[tuple[int, str]]:
-    return ((place, row.title) for place, row in enumerate(leaderboard.rows))
 
 
 def _profile(source: AnswerSource, group: Sequence[CellResult], target: float) -> LabelerProfile:
     C = source.n_classes
     table = np.zeros((C, C), np.int64)
     bins = [CalibrationBin(0, 0.0, 0)] * CALIBRATION_BINS
-    accuracies, areas, taken, seconds, sizes, errors = [], [], [], [], [], []
+    accuracies, areas, accepted, seconds, sizes, errors = [], [], [], [], [], []
     for cell_result in group:
         split = cell_result.cell.evaluation.split
         result, y = source.read(cell_result.cell.key), source.truth(split).y
-        sure, hit = selective.top_probability(result.proba), result.labels == y
+        confidence, hit = selective.top_probability(result.proba), result.labels == y
         table += count_confusion(y, result.labels, C)
-        accuracies.append(selective.accuracy_by_coverage(sure, hit))
-        areas.append(selective.aurc(sure, hit))
+        accuracies.append(selective.accuracy_by_coverage(confidence, hit))
+        areas.append(selective.aurc(confidence, hit))
         unit = None if source.groups is None else source.groups[split.test]
-        taken.append(selective.find_threshold(sure, hit, target, unit))
+        accepted.append(selective.find_threshold(confidence, hit, target, unit))
         seconds.append(result.timing.get("seconds"))
         sizes.append((len(split.train), len(split.test)))
         errors.append(cell_result.scores.honest["calibration_error", None, None].value if cell_result.scores else None)
-        more = selective.reliability_bins(sure, hit)
-        pairs = zip(bins, more, strict=True)
+        pairs = zip(bins, selective.reliability_bins(confidence, hit), strict=True)
         bins = [CalibrationBin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
-    known = [each for each in seconds if each is not None]
+    times = [time for time in seconds if time is not None]
     return LabelerProfile(
         group[0].cell.evaluation.comparison,
         group[0].cell.candidate.title,
@@ -148,29 +149,29 @@ def _profile(source: AnswerSource, group: Sequence[CellResult], target: float) -
         table,
         np.mean(accuracies, axis=0),
         float(np.mean(areas)),
-        float(np.mean([each for each in errors if each is not None])),
+        float(np.mean([error for error in errors if error is not None])),
         tuple(bins),
-        tuple(taken),
+        tuple(accepted),
         float(np.mean([train for train, _ in sizes])),
         float(np.mean([test for _, test in sizes])),
-        float(np.mean(known)) if len(known) == len(group) else None,
+        float(np.mean(times)) if len(times) == len(group) else None,
     )
 
 
 def _overlap(
     source: AnswerSource, comparison: str, titles: list[str], groups: list[list[CellResult]]
 ) -> ErrorOverlap | None:
-    """Compare the labelers on the splits that every one of them has finished."""
-    by_cut = [{cell_result.cell.evaluation: cell_result for cell_result in group} for group in groups]
+    """Return the errors that labelers share on their common splits."""
+    by_evaluation = [{cell_result.cell.evaluation: cell_result for cell_result in group} for group in groups]
     evaluations = (
-        [evaluation for evaluation in by_cut[0] if all(evaluation in other for other in by_cut)]
+        [evaluation for evaluation in by_evaluation[0] if all(evaluation in other for other in by_evaluation)]
         if len(groups) > 1
         else []
     )
     pairs, gains = [], []
     for evaluation in evaluations:
         y = source.truth(evaluation.split).y
-        results = [source.read(each[evaluation].cell.key) for each in by_cut]
+        results = [source.read(results_of[evaluation].cell.key) for results_of in by_evaluation]
         pairs.append(error_overlap.shared_errors(y, [result.labels for result in results]))
         gains.append(error_overlap.ensemble_gains(y, [result.proba for result in results]))
     if not evaluations:
@@ -191,7 +192,7 @@ def _overlap(
 
 
 def _curves(run: Run, cell_results: list[CellResult], order: dict[str, int], target: float) -> Iterator[LearningCurve]:
-    """Yield the curves of every labeler with cells of several train sizes, the best labelers first."""
+    """Yield the curves of labelers with several train sizes, the best first."""
     as_record = run.suite.protocol == "record"
     families: dict[tuple[str, str], list[CellResult]] = {}
     for cell_result in cell_results:
@@ -221,13 +222,13 @@ def _curve(
     points, n, values, replicates = [], [], [], []
     for group in by_ratio.values():
         size = round(float(np.mean([len(cell_result.cell.evaluation.split.train) for cell_result in group])))
-        found = [(e.cell.evaluation.split, e.shown(as_record).get(key)) for e in group]
-        known = [(split, value.value) for split, value in found if value is not None and value.value is not None]
-        if known:
-            points.append(CurvePoint(size, _mean_std([value for _, value in known])))
-            n += [size] * len(known)
-            values += [value for _, value in known]
-            replicates += [(split.seed, split.fold or 0) for split, _ in known]
+        scores = [(result.cell.evaluation.split, result.board_scores(as_record).get(key)) for result in group]
+        measured = [(split, score.value) for split, score in scores if score is not None and score.value is not None]
+        if measured:
+            points.append(CurvePoint(size, MeanStd.of([value for _, value in measured])))
+            n += [size] * len(measured)
+            values += [value for _, value in measured]
+            replicates += [(split.seed, split.fold or 0) for split, _ in measured]
     points.sort(key=lambda point: point.labels)
     metric, label_class, _ = key
     if not points or label_class is not None or metric not in FITTED_METRICS:
@@ -239,7 +240,3 @@ def _curve(
     if metric == "accuracy":
         needed = fit if isinstance(fit, Refusal) else learning_curve.labels_needed(fit, 1 - target)
     return LearningCurve(family, title, metric, label_class, tuple(points), fit, needed)
-
-
-def _mean_std(values: list[float]) -> MeanStd:
-    return MeanStd(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, len(values))

@@ -78,7 +78,7 @@ def _scored_cells(cells: list[CellResult], row: PublishedNumber) -> list[CellRes
 
 
 def _mean_over_ratios(cells: list[CellResult], metric: str, n_ratios: int, row: PublishedNumber) -> OwnNumber:
-    """Return the mean over the suite's ratios, which must be as many as the row's."""
+    """Return the mean over the suite's ratios, if it has as many as the row."""
     by_comparison: dict[str, list[CellResult]] = {}
     for result in cells:
         by_comparison.setdefault(result.cell.evaluation.comparison, []).append(result)
@@ -94,7 +94,7 @@ def _mean_over_ratios(cells: list[CellResult], metric: str, n_ratios: int, row: 
 
 
 def _mean_of_cells(cells: list[CellResult], metric: str, row: PublishedNumber) -> OwnNumber:
-    """Return the mean of one labeler's cells, of their best checkpoints if any."""
+    """Return the mean of a labeler's cells, of best checkpoints if any."""
     names = [name for result in cells if (name := _best_checkpoint(result)) is not None]
     numbers = [number for name in names if (number := CHECKPOINT_NUMBER.fullmatch(name)) and number[1] == metric]
     if numbers:
@@ -114,7 +114,7 @@ def _mean_of_cells(cells: list[CellResult], metric: str, row: PublishedNumber) -
 
 
 def _size_or_fact(result: CellResult, metric: str) -> float:
-    """Return a number that is no score: a fact of the labeler, else a size of the split."""
+    """Return a fact of the labeler, else a size of the split."""
     split = result.cell.evaluation.split
     fact = _fact(_scores(result).facts, metric)
     if fact is not None:

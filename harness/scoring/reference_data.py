@@ -134,7 +134,7 @@ class ReferenceData:
 
 
 def matches_ratio(evaluation: EvaluationSplit, row: PublishedNumber) -> bool:
-    """Return True if the split has the row's ratio; a row without one matches all."""
+    """Return True if the split has the row's ratio, or the row has none."""
     return row.ratio is None or (evaluation.split.ratio is not None and isclose(evaluation.split.ratio, row.ratio))
 
 

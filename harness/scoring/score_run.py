@@ -13,18 +13,19 @@ from harness.scoring.standings import Evidence
 
 
 def score_cells(run: Run) -> Iterator[CellResult]:
-    """Score every finished cell from the store; the others come with the reason why they are not.
+    """Yield the result of every cell, scored if it has finished.
 
-    A cell of a labeler that an audit has found leaking is scored, and takes no part in a ranking.
+    Other cells have the reason instead. Cells that an audit has found leaking are scored, but not ranked.
     """
-    truth = lru_cache(1)(lambda cut: truth_of(run.dataset, cut.split))  # the cells of one split follow each other
+    # The cells of one split follow each other, so that one truth is enough.
+    truth = lru_cache(1)(lambda evaluation: truth_of(run.dataset, evaluation.split))
     verdicts = audit_verdicts.read_verdicts(run.store.folder)
     for cell in run.cells:
         if run.store.has(cell.key):
             result = run.store.read(cell.key)
-            found = score_result(result, truth(cell.evaluation), run.dataset.n_classes, run.suite.metrics.primary)
+            scores = score_result(result, truth(cell.evaluation), run.dataset.n_classes, run.suite.metrics.primary)
             leak = audit_verdicts.leak_reason(verdicts, cell.key)
-            yield CellResult(cell, "ok" if leak is None else "leak", leak or "", found, result.timing)
+            yield CellResult(cell, "ok" if leak is None else "leak", leak or "", scores, result.timing)
         else:
             failure = run.store.failure(cell.key) or {"status": "not run", "reason": "not run yet"}
             yield CellResult(cell, failure["status"], failure["reason"])
@@ -32,7 +33,7 @@ def score_cells(run: Run) -> Iterator[CellResult]:
 
 
 def leaderboards_of(run: Run, cell_results: list[CellResult]) -> list[Leaderboard]:
-    """Compare the cells under the suite's metrics and protocol."""
+    """Build the leaderboards by the suite's metrics and protocol."""
     metrics = run.suite.metrics
     as_record = run.suite.protocol == "record"
     return build_leaderboards(
@@ -41,7 +42,10 @@ def leaderboards_of(run: Run, cell_results: list[CellResult]) -> list[Leaderboar
 
 
 def answer_source(runs: Sequence[Run]) -> AnswerSource:
-    """Return where the answers of runs over the same rows are found; one that several have is the first's."""
+    """Return access to the predictions of runs over the same rows.
+
+    A cell that several runs have is read from the first of them.
+    """
 
     def read(key: str) -> Result:
         owner = next((run for run in runs if run.store.has(key)), runs[0])
@@ -52,7 +56,10 @@ def answer_source(runs: Sequence[Run]) -> AnswerSource:
 
 
 def evidence_for(runs: Sequence[Run], cell_results: list[CellResult]) -> Evidence:
-    """Return what the rows say of these finished cells of runs over the same rows; of oracle numbers, nothing."""
+    """Return the evidence of finished cells of runs over the same rows.
+
+    Oracle numbers are no evidence.
+    """
     if runs[0].suite.protocol == "record":
         return Evidence(
             tuple(dict.fromkeys(cell_result.cell.candidate.title for cell_result in cell_results)), None, ORACLE_REASON

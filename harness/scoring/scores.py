@@ -1,4 +1,4 @@
-"""Phase two: predictions meet the truth. Everything here follows from labels, probabilities and answers alone."""
+"""Scores of predictions against the truth."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,23 +24,23 @@ from harness.statistics.metrics import (
     precision_at_top,
 )
 
-MAX_CHECKPOINTS = 40  # where there are more checkpoints, the hundred epochs of a network say, only the best is told of
+MAX_CHECKPOINTS = 40  # of more, such as a hundred epochs of a network, only the best is scored
 MEMBER_NAME = re.compile(r"member \d+")
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The truth of the rows that a split asked about."""
+    """The truth of the test rows of a split."""
 
     y: NDArray[np.int64]  # (m,)
     sources: NDArray[Any] | None  # (m,)
 
     @cached_property
     def slices(self) -> tuple[tuple[str | None, NDArray[np.bool_]], ...]:
-        """All rows, then the rows of each source, as (m,) masks: the same for every labeler of a split."""
-        whole = (None, np.ones(len(self.y), np.bool_))
+        """Return (source, (m,) mask) pairs: None for all rows, then each source."""
+        all_rows = (None, np.ones(len(self.y), np.bool_))
         names = () if self.sources is None else np.unique(self.sources)
-        return whole, *((str(source), self.sources == source) for source in names)
+        return all_rows, *((str(source), self.sources == source) for source in names)
 
 
 MetricKey = tuple[str, int | None, str | None]
@@ -50,13 +50,16 @@ precision_top_* the class is the least score that counts as good."""
 
 @cache
 def _key(metric: str, label_class: int | None, source: str | None) -> MetricKey:
-    """Return one object for equal keys: ten thousand cells have the same few hundred."""
+    """Return one object for equal keys.
+
+    Ten thousand cells have the same few hundred keys.
+    """
     return metric, label_class, source
 
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One number, and the rows it is measured on; None where there are none."""
+    """One number with its number of rows; None where there are none."""
 
     value: float | None
     n: int
@@ -64,7 +67,7 @@ class MetricValue:
 
 @dataclass(frozen=True)
 class CheckpointScores:
-    """The scores of labels that are not the answer: those of a checkpoint, or of a member."""
+    """Scores of labels that are no answer: of a checkpoint or a member."""
 
     scores: Mapping[MetricKey, MetricValue]  # on all rows: none by source
     rows: Mapping[str, MetricValue]  # accuracy on the row masks that are named after it: "adopted in round 3"
@@ -81,7 +84,7 @@ class Scores:
     checkpoints: Mapping[str, CheckpointScores] = field(
         default_factory=dict
     )  # checkpoints, where there are few, and members
-    facts: Mapping[str, Any] = field(default_factory=dict)  # what the labeler says of itself: JSON
+    facts: Mapping[str, Any] = field(default_factory=dict)  # the labeler's facts about itself: JSON
 
 
 def truth_of(dataset: Dataset, split: Split) -> Truth:
@@ -102,13 +105,13 @@ def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> 
     rows = {
         name: _accuracy_on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_
     }
-    found = {name: count_confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
-    best = _best_checkpoint(found, primary)
+    tables = {name: count_confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
+    best = _best_checkpoint(tables, primary)
     oracle = {} if best is None else dict(_of_labels(result.checkpoints[best], truth, n_classes))
     checkpoints = (
         {}
-        if len(found) > MAX_CHECKPOINTS
-        else {name: _checkpoint_scores(name, found[name], result, truth) for name in found}
+        if len(tables) > MAX_CHECKPOINTS
+        else {name: _checkpoint_scores(name, tables[name], result, truth) for name in tables}
     )
     checkpoints |= {
         name: _checkpoint_scores(name, count_confusion(truth.y, labels, n_classes), result, truth)
@@ -118,14 +121,14 @@ def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> 
 
 
 def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Yield the row arrays that are the labels of a member, in the order they were handed in."""
+    """Yield (name, labels (m,)) of each member, in the labeler's order."""
     for name, labels in result.rows.items():
         if MEMBER_NAME.fullmatch(name) and labels.dtype == np.uint8 and labels.max(initial=0) < n_classes:
             yield name, labels
 
 
 def _checkpoint_scores(name: str, table: ConfusionMatrix, result: Result, truth: Truth) -> CheckpointScores:
-    """Score a stage by its confusion `table`, and by its labels on the masks named after it."""
+    """Score a checkpoint by its confusion matrix and on the masks it names."""
     labels = result.checkpoints.get(name, result.rows.get(name))
     masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
     return CheckpointScores(
@@ -139,22 +142,25 @@ def _accuracy_on(mask: NDArray[np.bool_], labels: Any, truth: Truth) -> MetricVa
     return MetricValue(float(hits.mean()) if len(hits) else None, len(hits))
 
 
-def _best_checkpoint(found: Mapping[str, ConfusionMatrix], primary: str) -> str | None:
-    """Return the first of the best checkpoints by their confusion; None where labels alone cannot tell."""
-    if not found or primary not in LABEL_METRICS:
+def _best_checkpoint(tables: Mapping[str, ConfusionMatrix], primary: str) -> str | None:
+    """Return the best checkpoint, the first of equals.
+
+    None where there are none, or where the primary metric needs probabilities.
+    """
+    if not tables or primary not in LABEL_METRICS:
         return None
     sign = -1 if primary in LOWER_IS_BETTER else 1
 
     def merit(name: str) -> float:
-        value = LABEL_METRICS[primary](found[name])
+        value = LABEL_METRICS[primary](tables[name])
         return -np.inf if value is None else sign * value
 
-    return max(found, key=merit)
+    return max(tables, key=merit)
 
 
 def _of_labels(labels: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[tuple[MetricKey, MetricValue]]:
-    for source, here in truth.slices:
-        yield from _of_table(count_confusion(truth.y[here], labels[here], n_classes), source)
+    for source, mask in truth.slices:
+        yield from _of_table(count_confusion(truth.y[mask], labels[mask], n_classes), source)
 
 
 def _of_table(table: ConfusionMatrix, source: str | None) -> Iterator[tuple[MetricKey, MetricValue]]:
@@ -166,9 +172,9 @@ def _of_table(table: ConfusionMatrix, source: str | None) -> Iterator[tuple[Metr
 
 
 def _of_probabilities(proba: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[tuple[MetricKey, MetricValue]]:
-    for source, here in truth.slices:
+    for source, mask in truth.slices:
         for metric, measure in PROBABILITY_METRICS.items():
-            yield _key(metric, None, source), MetricValue(measure(proba[here], truth.y[here]), int(here.sum()))
+            yield _key(metric, None, source), MetricValue(measure(proba[mask], truth.y[mask]), int(mask.sum()))
     for threshold in range(1, n_classes):
         yield _key("auc", threshold, None), MetricValue(auc(proba, truth.y, threshold), len(truth.y))
     good = max(1, n_classes - 2)  # 4 of the scores 0 to 5

@@ -1,4 +1,4 @@
-"""Where labelers stand that are measured on the same rows: intervals of ranks, and the pairs they follow from."""
+"""Rank intervals of labelers measured on the same rows, from their pairs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class Difference:
-    """A value, or what one has more than another, with its standard error and its 95 % interval for itself alone."""
+    """A value or difference with its standard error and 95 % interval.
+
+    The interval is not corrected for other comparisons.
+    """
 
     value: float
     se: float
@@ -34,13 +37,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of one labeler's place."""
+    """The place of one labeler."""
 
-    value: float  # what ranks: the primary metric, over the classes it is ranked on
-    interval: Bounds | None  # 95 % of the value, for itself alone; None where there are too few rows
+    value: float  # of the primary metric, over the classes it is ranked on
+    interval: Bounds | None  # 95 %, of this value alone; None where there are too few rows
     low: int  # 1 + number significantly better
     high: int  # m - number significantly worse
-    leading: bool  # nobody is significantly better, and somebody is significantly worse than one of these
+    leading: bool  # none is significantly better, and one is significantly worse than a leader
     against: Difference | None  # value - baseline's
 
     @property
@@ -50,11 +53,11 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the rows say of the labelers of one comparison; or why they cannot."""
+    """Measurements of the labelers of one comparison, or why there are none."""
 
     titles: tuple[str, ...]  # (m,)
     measured: Measurements | None
-    why: str = ""  # nothing is claimed
+    why: str = ""  # the reason where nothing is measured
     unit: str = "rows"  # what is drawn: "rows" or "groups"
     classes: tuple[int, ...] | None = None  # those that macro-F1 is ranked on, where not all
 
@@ -66,8 +69,8 @@ class Standings:
     evidence: Evidence
     by_title: Mapping[str, Standing]
     pairs: tuple[Pair, ...]
-    detectable: float | None = None  # the least true difference that would be found among all pairs in 4 of 5 runs
-    planned: float | None = None  # and of one pair that was the only question
+    detectable: float | None = None  # the least true difference that 4 of 5 runs would find among all pairs
+    planned: float | None = None  # and for one pair planned beforehand
 
     @property
     def seeds(self) -> int:
@@ -75,34 +78,34 @@ class Standings:
 
     @property
     def has_enough_rows(self) -> bool:
-        """There are rows enough to separate anything."""
+        """True if there are enough rows to separate labelers."""
         return self.evidence.measured is not None and self.evidence.measured.units >= MIN_UNITS
 
 
 def rank_intervals_of(evidence: Evidence, lower_is_better: bool, baseline: str) -> Standings:
-    """Compare all pairs of labelers; Holm's correction is over all of them."""
+    """Compare all pairs of labelers, with Holm's correction over all pairs."""
     measured, titles = evidence.measured, evidence.titles
     if measured is None:
         return Standings(evidence, {}, ())
     m, enough = len(titles), measured.units >= MIN_UNITS
-    found = significance.estimate_differences(measured)
+    estimates = significance.estimate_differences(measured)
     a, b = significance.pairs_of(m)
-    adjusted = significance.holm(found.p)
+    adjusted = significance.holm(estimates.p)
     separated = (adjusted < ALPHA) & enough
-    first_wins = (found.value < 0) == lower_is_better
+    first_wins = (estimates.value < 0) == lower_is_better
     ranks = significance.rank_intervals(m, separated & first_wins, separated & ~first_wins)
-    each = _as_differences(found)
+    differences = _as_differences(estimates)
     pairs = tuple(
         Pair(titles[i], titles[j], difference, float(p), bool(apart))
-        for i, j, difference, p, apart in zip(a, b, each, adjusted, separated, strict=True)
+        for i, j, difference, p, apart in zip(a, b, differences, adjusted, separated, strict=True)
     )
-    own = _as_differences(significance.estimate_values(measured))
+    values = _as_differences(significance.estimate_values(measured))
     leading = (ranks[:, 0] == 1) & (ranks[:, 0] > 1).any()
     against = _against(pairs, baseline)
     by_title = {
         title: Standing(
-            own[i].value,
-            own[i].interval if enough else None,
+            values[i].value,
+            values[i].interval if enough else None,
             int(ranks[i, 0]),
             int(ranks[i, 1]),
             bool(leading[i]),
@@ -112,23 +115,23 @@ def rank_intervals_of(evidence: Evidence, lower_is_better: bool, baseline: str) 
     }
     if not enough or not pairs:
         return Standings(evidence, by_title, pairs)
-    among_all = significance.detectable_difference(found, ALPHA / len(pairs))
-    return Standings(evidence, by_title, pairs, among_all, significance.detectable_difference(found, ALPHA))
+    among_all = significance.detectable_difference(estimates, ALPHA / len(pairs))
+    return Standings(evidence, by_title, pairs, among_all, significance.detectable_difference(estimates, ALPHA))
 
 
-def _as_differences(found: Estimates) -> list[Difference]:
-    low, high = found.interval
-    columns = (found.value, found.se, low, high, found.p)
+def _as_differences(estimates: Estimates) -> list[Difference]:
+    low, high = estimates.interval
+    columns = (estimates.value, estimates.se, low, high, estimates.p)
     return [Difference(v, se, (lo, hi), p) for v, se, lo, hi, p in zip(*map(np.ndarray.tolist, columns), strict=True)]
 
 
 def _against(pairs: tuple[Pair, ...], baseline: str) -> dict[str, Difference]:
-    """Return what each labeler has more than the baseline."""
-    found = {}
+    """Return title -> difference from the baseline."""
+    differences = {}
     for pair in pairs:
         if pair.second == baseline:
-            found[pair.first] = pair.difference
+            differences[pair.first] = pair.difference
         elif pair.first == baseline:
             value, (low, high) = pair.difference.value, pair.difference.interval
-            found[pair.second] = Difference(0.0 - value, pair.difference.se, (-high, -low), pair.difference.p)
-    return found
+            differences[pair.second] = Difference(0.0 - value, pair.difference.se, (-high, -low), pair.difference.p)
+    return differences

@@ -60,7 +60,7 @@ def aurc(confidence: Numbers, hit: Numbers) -> float:
 def find_threshold(
     confidence: Numbers, hit: Numbers, target: float, unit: Numbers | None = None, alpha: float = ALPHA
 ) -> Threshold:
-    """Find the lowest confidence above which the accuracy is at least `target`.
+    """Find the lowest confidence that keeps an accuracy of at least `target`.
 
     `confidence` and `hit` (n,) are of rows whose truth is known and that nothing was fitted on; rows of one `unit`
     (n,), a group, are not independent. Each of COVERAGE_STEPS thresholds is tested by its lower bound at its share of
