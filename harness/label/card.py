@@ -1,4 +1,4 @@
-"""The card of a file of labels: where they come from, how good they are, and where that does not hold."""
+"""The card of a file of labels: origin, quality, and limits of both."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,24 +8,25 @@ from typing import Any
 from harness.label import card_learning_curve
 from harness.label.learning_curve import Growth
 from harness.label.postprocess import Postprocessor
-from harness.label.quality import Pool, Quality
+from harness.label.quality import CalibrationErrors, Pool, Quality
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.markdown import escape, format_table
 from harness.statistics.intervals import Interval
 from harness.statistics.prediction_powered import PoolEstimate
 
+JSON_KEYS = {"shared_rows": "panel", "full": "whole"}  # attribute -> its older name, which the JSON file keeps
 SIZE_CATEGORIES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the labels come from."""
+    """The origin of the labels."""
 
     file: str
     suite: str
     labeler: str
     spec: Mapping[str, Any]
-    chosen: str
+    chosen: str  # how the labeler was chosen
     data: str
     sha256: str
     target: str
@@ -38,12 +39,12 @@ class Provenance:
 
 @dataclass(frozen=True)
 class CardShift:
-    """What is known of differences between labelled and unlabelled rows."""
+    """Differences between labelled and unlabelled rows."""
 
     measured: bool
     far: int
     expected: float  # share that would be far without any difference
-    strange: int
+    strange: int  # rows of a source with few labelled ones
     by_source: Mapping[str, Mapping[str, int]]  # source -> {"labelled": ..., "unlabelled": ..., "outside": ...}
     in_labelled_groups: int
     unseen_classes: tuple[int, ...]
@@ -51,7 +52,7 @@ class CardShift:
 
 @dataclass(frozen=True)
 class Account:
-    """All that is said of a file of labels."""
+    """The origin, quality and limits of a file of labels."""
 
     provenance: Provenance
     rows: int
@@ -62,60 +63,68 @@ class Account:
     quality: Quality
     pool: Pool
     shift: CardShift
-    growth: Growth | None = None  # where it is asked for
+    growth: Growth | None = None  # if an accuracy was given for it
 
 
 def to_json(account: Account) -> dict[str, Any]:
     """Return the account as JSON values, for programs."""
     postprocessor = account.postprocessor
-    learnt = {
-        "wish": asdict(postprocessor.options),
-        "calibration": postprocessor.method,
-        "temperature": postprocessor.temperature,
-        "thresholds": [asdict(each) for each in postprocessor.thresholds],
-    }
-    asked = {} if account.growth is None else {"growth": asdict(account.growth)}
-    return {
+    values: dict[str, Any] = {
         "provenance": asdict(account.provenance),
         "rows": {key: getattr(account, key) for key in ("rows", "gold", "labelled", "accepted")},
-        "rules": learnt,
-        "quality": asdict(account.quality),
+        "rules": {
+            "wish": asdict(postprocessor.options),
+            "calibration": postprocessor.method,
+            "temperature": postprocessor.temperature,
+            "thresholds": [asdict(threshold) for threshold in postprocessor.thresholds],
+        },
+        "quality": _json_values(account.quality),
         "pool": asdict(account.pool),
         "shift": asdict(account.shift),
-        **asked,
     }
+    if account.growth is not None:
+        values["growth"] = _json_values(account.growth)
+    return values
+
+
+def _json_values(part: Quality | Growth) -> dict[str, Any]:
+    """Return a part of the account by the keys of the JSON file."""
+    return asdict(part, dict_factory=lambda items: {JSON_KEYS.get(name, name): value for name, value in items})
 
 
 def render_card(account: Account) -> str:
-    """Return the card as Markdown with the front matter of a data set on the Hugging Face hub."""
+    """Return the card as Markdown.
+
+    It has the front matter of a data set on the Hugging Face hub.
+    """
     origin = account.provenance
-    parts = [
-        _front(account),
+    sections = [
+        _front_matter(account),
         f"# {escape(origin.file)}",
         *([f"> **{SIMULATED_NOTE}**"] if origin.simulated else []),
-        _what(account),
+        _introduction(account),
         "## How good the labels are",
-        _how_measured(account),
-        _overall(account),
-        _by_class(account),
+        _method(account),
+        _metric_table(account),
+        _class_table(account),
         "## Which rows are accepted",
-        _accepted(account),
+        _acceptance(account),
         "## The whole pool",
-        _pool(account),
+        _pool_table(account),
         *([] if account.growth is None else card_learning_curve.card_section(account.growth)),
         "## Where this may not hold",
         *_shift(account),
         "## The columns",
-        _columns(account),
+        _column_table(account),
         "## Where it comes from",
         _provenance(origin),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(sections) + "\n"
 
 
-def _front(account: Account) -> str:
+def _front_matter(account: Account) -> str:
     origin = account.provenance
-    size = next((name for most, name in SIZE_CATEGORIES if account.rows < most), "n>10M")
+    size = next((name for limit, name in SIZE_CATEGORIES if account.rows < limit), "n>10M")
     lines = [
         f"license: {origin.licence}",
         f"pretty_name: {_quoted(f'{origin.file}: proxy labels of {origin.target}')}",
@@ -126,7 +135,7 @@ def _front(account: Account) -> str:
     return "---\n" + "\n".join(lines) + "\n---"
 
 
-def _what(account: Account) -> str:
+def _introduction(account: Account) -> str:
     origin = account.provenance
     return (
         f"{account.rows:,} rows of {escape(origin.data)}. {account.gold:,} of them have a label in the column "
@@ -135,15 +144,14 @@ def _what(account: Account) -> str:
     )
 
 
-def _how_measured(account: Account) -> str:
+def _method(account: Account) -> str:
     q = account.quality
     compared = (
         "All have answered for unlabelled rows too. There the labeler of this file was made as sure of itself as those "
         f"are (temperature {account.postprocessor.temperature:.3f}), and by what it differs from them on "
-        f"{q.panel:,} rows the "
-        "numbers are shifted; the part of the spread between trainings that this does not explain "
-        f"({q.unexplained:.0%}) widens the intervals. "
-        if q.panel
+        f"{q.shared_rows:,} rows the numbers are shifted; the part of the spread between trainings that this does not "
+        f"explain ({q.unexplained:.0%}) widens the intervals. "
+        if q.shared_rows
         else "There were too few unlabelled rows to compare it with those, so the numbers are theirs. "
     )
     return (
@@ -155,39 +163,39 @@ def _how_measured(account: Account) -> str:
     )
 
 
-def _overall(account: Account) -> str:
+def _metric_table(account: Account) -> str:
     q, options = account.quality, account.postprocessor.options
 
-    def both(shown: str, found: Interval, name: str) -> list[str]:
-        return [shown, _shown(found), f"{q.out_of_fold[name]:.4f}"]
+    def row(title: str, interval: Interval, name: str) -> list[str]:
+        return [title, _interval(interval), f"{q.out_of_fold[name]:.4f}"]
 
     rows = [
-        both("Accuracy", q.accuracy, "accuracy"),
-        both("Macro-F1", q.macro_f1, "macro_f1"),
-        both("MAE", q.mae, "mae"),
-        [f"Calibration error ({account.postprocessor.method})", "", _error(q.calibration)],
-        both("Mean confidence − accuracy", q.overconfidence, "overconfidence"),
-        both(f"Sets of {options.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
+        row("Accuracy", q.accuracy, "accuracy"),
+        row("Macro-F1", q.macro_f1, "macro_f1"),
+        row("MAE", q.mae, "mae"),
+        [f"Calibration error ({account.postprocessor.method})", "", _calibration(q.calibration)],
+        row("Mean confidence − accuracy", q.overconfidence, "overconfidence"),
+        row(f"Sets of {options.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
         ["Classes in a set, mean", "", f"{q.width:.2f}"],
     ]
     return format_table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
 
 
-def _error(found: Any) -> str:
-    return f"{found.after:.4f} (at most {found.at_most:.4f}); before {found.before:.4f}"
+def _calibration(errors: CalibrationErrors) -> str:
+    return f"{errors.after:.4f} (at most {errors.at_most:.4f}); before {errors.before:.4f}"
 
 
-def _by_class(account: Account) -> str:
+def _class_table(account: Account) -> str:
     q = account.quality
     header = ["Class", "Gold rows", "Recall", "Precision", "Calibration error", "Set holds it"]
     rows = [
         [
             str(c),
             f"{recall.n if recall else 0:,}",
-            _shown(recall),
-            _shown(q.precision[c]),
-            _error(q.calibration_by_class[c]),
-            _shown(q.coverage_by_class[c]),
+            _interval(recall),
+            _interval(q.precision[c]),
+            _calibration(q.calibration_by_class[c]),
+            _interval(q.coverage_by_class[c]),
         ]
         for c, recall in q.recall.items()
     ]
@@ -197,56 +205,58 @@ def _by_class(account: Account) -> str:
     )
 
 
-def _accepted(account: Account) -> str:
+def _acceptance(account: Account) -> str:
     options, q = account.postprocessor.options, account.quality
     share = account.accepted / account.labelled if account.labelled else 0.0
-    taken = f"{account.accepted:,} of the {account.labelled:,} labelled rows are accepted ({share:.2%})"
-    right = _shown(q.accepted_right) if q.accepted_right else "none was accepted out of fold"
-    if options.top is not None or options.at_least is not None:
-        what = (
-            f"the top {options.top:.4g} by `proxy_score`"
-            if options.top is not None
-            else f"labels from {options.at_least} on"
+    count = f"{account.accepted:,} of the {account.labelled:,} labelled rows are accepted ({share:.2%})"
+    right = _interval(q.accepted_right) if q.accepted_right else "none was accepted out of fold"
+    if options.selects:
+        selection = (
+            f"labels from {options.at_least} on"
+            if options.top is None
+            else f"the top {options.top:.4g} by `proxy_score`"
         )
-        return f"Selected: {what}. {taken}. Expected precision, a true score of {options.good} or more: {right}."
+        return f"Selected: {selection}. {count}. Expected precision, a true score of {options.good} or more: {right}."
     if options.target is None:
-        return f"No accuracy was asked for, so every row is accepted. {taken}."
-    lines = [f"Accuracy asked for: {options.target:.4g}. {taken}; expected accuracy of these: {right}."]
-    each = account.postprocessor.thresholds if options.by_class else account.postprocessor.thresholds[:1]
-    for c, found in enumerate(each):
-        who = f"Label {c}" if options.by_class else "All labels"
-        if found.confidence is None:
-            lines.append(f"- {who}: **cannot be reached**; the most that can be promised is {found.bound:.4f}.")
+        return f"No accuracy was asked for, so every row is accepted. {count}."
+    lines = [f"Accuracy asked for: {options.target:.4g}. {count}; expected accuracy of these: {right}."]
+    thresholds = account.postprocessor.thresholds if options.by_class else account.postprocessor.thresholds[:1]
+    for c, threshold in enumerate(thresholds):
+        rows = f"Label {c}" if options.by_class else "All labels"
+        if threshold.confidence is None:
+            lines.append(f"- {rows}: **cannot be reached**; the most that can be promised is {threshold.bound:.4f}.")
         else:
-            lines.append(f"- {who}: confidence from {found.confidence:.4f} on, accuracy over {found.bound:.4f}.")
+            lines.append(
+                f"- {rows}: confidence from {threshold.confidence:.4f} on, accuracy over {threshold.bound:.4f}."
+            )
     if options.keep:
         lines.append(f"- Of each label at least {options.keep:.2%} of the rows are accepted, whatever their accuracy.")
     return "\n".join(lines)
 
 
-def _pool(account: Account) -> str:
+def _pool_table(account: Account) -> str:
+    def row(title: str, estimate: PoolEstimate) -> list[str]:
+        return [title, _interval(estimate.powered), _interval(estimate.labelled), f"{estimate.naive:.4f}"]
+
+    pool = account.pool
+    rows = [row(f"Share of class {c}", estimate) for c, estimate in pool.shares.items()]
+    rows += [row(f"Share of {c} or more", estimate) for c, estimate in pool.at_least.items()]
+    rows.append(row("Mean score", pool.score))
     header = ["Mean over the pool", "Labels and proxies", "Labels alone", "As if proxies were true"]
-    rows = [[f"Share of class {c}", *_estimate(found)] for c, found in account.pool.shares.items()]
-    rows += [[f"Share of {c} or more", *_estimate(found)] for c, found in account.pool.at_least.items()]
-    rows.append(["Mean score", *_estimate(account.pool.score)])
-    said = (
+    note = (
         "Estimates from labels and proxy labels together (prediction-powered inference) take for granted that the "
-        "labelled rows are a random sample of the pool. The last column counts proxy labels as the truth: it is biased "
-        "by an amount that nobody knows, and stands here to be compared."
+        "labelled rows are a random sample of the pool. The last column counts proxy labels as the truth: its bias is "
+        "not known, and it stands here to be compared."
     )
-    return f"{said}\n\n{format_table(header, rows, left=('Mean over the pool',))}"
-
-
-def _estimate(found: PoolEstimate) -> list[str]:
-    return [_shown(found.powered), _shown(found.labelled), f"{found.naive:.4f}"]
+    return f"{note}\n\n{format_table(header, rows, left=('Mean over the pool',))}"
 
 
 def _shift(account: Account) -> Iterable[str]:
     shift, m = account.shift, account.labelled
     if shift.measured:
-        found = f"{shift.far:,} of {m:,} unlabelled rows ({shift.far / m:.2%})"
+        far = f"{shift.far:,} of {m:,} unlabelled rows ({shift.far / m:.2%})"
         yield (
-            f"{found} are farther from the labelled rows than 99 % of those are from each other; of rows like the "
+            f"{far} are farther from the labelled rows than 99 % of those are from each other; of rows like the "
             f"labelled ones {shift.expected:.0%} would be."
         )
     else:
@@ -267,7 +277,7 @@ def _shift(account: Account) -> Iterable[str]:
         yield format_table(header, rows, left=("Source",))
 
 
-def _columns(account: Account) -> str:
+def _column_table(account: Account) -> str:
     options = account.postprocessor.options
     rows = [
         ("proxy_label", "the labeler's guess; on gold rows the out-of-fold one"),
@@ -281,31 +291,28 @@ def _columns(account: Account) -> str:
         ("accepted", "what to use; a gold row counts by its own label"),
         ("is_gold", f"the row has a label in {account.provenance.target}"),
         ("outside_support", "the row is unlike the labelled ones"),
-        ("proxy_labeler, run_id", "who said it, and in which run"),
+        ("proxy_labeler, run_id", "the labeler that gave the label, and the run"),
     ]
     return format_table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], left=("Column", "Meaning"))
 
 
 def _provenance(origin: Provenance) -> str:
+    unknown = "not known; labels made from data under a licence are bound by it"
     rows = [
         ["Suite", origin.suite],
         ["Data", f"{origin.data}, SHA-256 {origin.sha256}"],
         ["Run", origin.run_id],
         ["labelharness", origin.version],
-        ["Licence of the source", _licence(origin.licence)],
+        ["Licence of the source", unknown if origin.licence == "unknown" else origin.licence],
     ]
     spec = json.dumps(origin.spec, indent=1, sort_keys=True)
-    said = format_table(["What", "Which"], [[a, escape(b)] for a, b in rows], left=("What", "Which"))
-    return f"{said}\n\nThe labeler:\n\n```json\n{spec}\n```"
-
-
-def _licence(licence: str) -> str:
-    return "not known; labels made from data under a licence are bound by it" if licence == "unknown" else licence
+    table = format_table(["What", "Which"], [[name, escape(value)] for name, value in rows], left=("What", "Which"))
+    return f"{table}\n\nThe labeler:\n\n```json\n{spec}\n```"
 
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _shown(found: Interval | None) -> str:
-    return "–" if found is None else f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
+def _interval(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"

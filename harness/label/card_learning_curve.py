@@ -1,4 +1,4 @@
-"""What is said of more labels: one line for the terminal, a section for the card."""
+"""The learning curve in words: a line for the terminal, a card's section."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from harness.statistics.intervals import Interval
 
 
 def summary_line(growth: Growth) -> str:
-    """Return how many labels the target takes, or why nobody can say.
+    """Return the number of labels that the target takes, or why it is unknown.
 
-    >>> line(Growth(0.6, 1851, needed=5214.3, low=4080.0, high=9020.0))
+    >>> summary_line(Growth(0.6, 1851, needed=5214.3, low=4080.0, high=9020.0))
     'accuracy 0.6: about 5,200 labels (4,100 to 9,000); there are 1,851'
-    >>> line(Growth(0.9, 1851, why="beyond the fitted asymptote"))
+    >>> summary_line(Growth(0.9, 1851, why="beyond the fitted asymptote"))
     'accuracy 0.9: beyond the fitted asymptote'
     """
     if growth.needed is None:
@@ -25,7 +25,7 @@ def summary_line(growth: Growth) -> str:
 
 
 def card_section(growth: Growth) -> Iterable[str]:
-    """Yield the parts of the card's section, Markdown."""
+    """Yield the paragraphs of the card's section, Markdown."""
     yield "## How many more labels, and where"
     if not growth.points:
         yield f"Nothing can be said. {_sentence(summary_line(growth))}"
@@ -38,71 +38,66 @@ def card_section(growth: Growth) -> Iterable[str]:
     yield format_table(["Labels", "Accuracy"], rows, left=())
     yield (
         f"**{_sentence(summary_line(growth))}** The law through these sizes is error = a n^-b + c "
-        "(Hestness et al. 2017); it "
-        "holds for labels that are drawn at random from the pool. The folds share most of their rows (Bengio and "
-        "Grandvalet 2004), so an interval from them is a rough one."
+        "(Hestness et al. 2017); it holds for labels that are drawn at random from the pool. The folds share most of "
+        "their rows (Bengio and Grandvalet 2004), so an interval from them is a rough one."
     )
-    half, whole = (f"{point.labels:,}" for point in growth.points[-2:])
-    yield _by_class(growth, half, whole)
-    yield _class_in_need(growth)
+    half, full = (f"{point.labels:,}" for point in growth.points[-2:])
+    yield _class_table(growth, half, full)
+    gaining = max(growth.by_class, key=lambda c: growth.by_class[c].gain.value)
+    failing = max(growth.by_class, key=lambda c: growth.by_class[c].errors)
+    gain, errors = growth.by_class[gaining].gain, growth.by_class[failing].errors
+    gained = f"class {gaining} has gained most ({gain.value:+.4f})" if gain.low > 0 else "no class has clearly gained"
+    yield f"By the last doubling of the labels {gained}; most errors are of rows of class {failing} ({errors:.2%})."
     if growth.by_source:
-        yield _by_source(growth, half, whole)
+        yield _source_table(growth, half, full)
         yield f"{_source_in_need(growth)} This takes each source's unlabelled rows to be like its labelled ones."
 
 
-def _by_class(growth: Growth, half: str, whole: str) -> str:
-    header = ["Class", "Gold rows", f"F1 at {half}", f"F1 at {whole}", "Gain", "Share of the errors"]
+def _class_table(growth: Growth, half: str, full: str) -> str:
+    header = ["Class", "Gold rows", f"F1 at {half}", f"F1 at {full}", "Gain", "Share of the errors"]
     rows = [
-        [str(c), f"{each.labelled:,}", number(each.half), number(each.whole), _gain(each.gain), f"{each.errors:.2%}"]
-        for c, each in growth.by_class.items()
+        [str(c), f"{g.labelled:,}", number(g.half), number(g.full), _gain(g.gain), f"{g.errors:.2%}"]
+        for c, g in growth.by_class.items()
     ]
     return format_table(header, rows, left=("Class",))
 
 
-def _by_source(growth: Growth, half: str, whole: str) -> str:
-    accuracies = [f"Accuracy at {half}", f"Accuracy at {whole}"]
+def _source_table(growth: Growth, half: str, full: str) -> str:
+    accuracies = [f"Accuracy at {half}", f"Accuracy at {full}"]
     header = ["Source", "Labelled", "Unlabelled", *accuracies, "Gain", "Errors to expect"]
     rows = [
         [
             escape(name),
-            f"{each.labelled:,}",
-            f"{each.unlabelled:,}",
-            number(each.half) or "–",
-            number(each.whole) or "–",
-            _gain(each.gain),
-            "–" if each.errors is None else f"{each.errors:,.0f}",
+            f"{g.labelled:,}",
+            f"{g.unlabelled:,}",
+            number(g.half) or "–",
+            number(g.full) or "–",
+            _gain(g.gain),
+            "–" if g.errors is None else f"{g.errors:,.0f}",
         ]
-        for name, each in growth.by_source.items()
+        for name, g in growth.by_source.items()
     ]
     return format_table(header, rows, left=("Source",))
 
 
-def _class_in_need(growth: Growth) -> str:
-    best = max(growth.by_class, key=lambda c: growth.by_class[c].gain.value)
-    worst = max(growth.by_class, key=lambda c: growth.by_class[c].errors)
-    gain, errors = growth.by_class[best].gain, growth.by_class[worst].errors
-    gained = f"class {best} has gained most ({gain.value:+.4f})" if gain.low > 0 else "no class has clearly gained"
-    return f"By the last doubling of the labels {gained}; most errors are of rows of class {worst} ({errors:.2%})."
-
-
 def _source_in_need(growth: Growth) -> str:
-    known = {name: each.errors for name, each in growth.by_source.items() if each.errors is not None}
-    worst = max(known, key=lambda name: known[name])
-    each = growth.by_source[worst]
-    clear = each.gain is not None and each.gain.low > 0
+    errors = {name: source.errors for name, source in growth.by_source.items() if source.errors is not None}
+    name = max(errors, key=lambda name: errors[name])
+    source = growth.by_source[name]
+    clear = source.gain is not None and source.gain.low > 0
     return (
-        f"The source with most to gain is {escape(worst)}: of its {each.unlabelled:,} unlabelled rows "
-        f"{known[worst]:,.0f} errors are to be expected, and the last doubling of the labels "
+        f"The source with most to gain is {escape(name)}: of its {source.unlabelled:,} unlabelled rows "
+        f"{errors[name]:,.0f} errors are to be expected, and the last doubling of the labels "
         f"{'has helped there' if clear else 'has not clearly helped there'}."
     )
 
 
-def _gain(found: Interval | None) -> str:
-    return "–" if found is None else f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+def _gain(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
 
 
 def _rough(n: float) -> str:
-    """Write a number of labels to two digits: no curve knows more."""
+    """Write a number of labels to two digits: no curve is more precise."""
     return f"{float(f'{n:.1e}'):,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""From finished cells to what is written: the new columns, and the account of how good they are."""
+"""From finished cells to the new columns and the account of their quality."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -7,99 +7,83 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import __version__
-from harness.data.table import DataTable
 from harness.label import label_file, out_of_distribution, postprocess, quality, refit
 from harness.label.card import Account, CardShift, Provenance
+from harness.label.job import LabelJob
 from harness.label.out_of_distribution import FAR_SHARE, Support
-from harness.label.postprocess import LabelledRows, LabelOptions, Postprocessor
+from harness.label.postprocess import LabelledRows, Postprocessor
 from harness.label.quality import Pool
 from harness.label.training import (
     LabelRun,
-    OutOfFold,
+    Probabilities,
     count_in_labelled_groups,
     measure_growth,
-    read_answers,
+    read_probabilities,
     unseen_classes,
 )
 from harness.plugin.block import Block
 from harness.run import blocks
-from harness.statistics.intervals import Numbers
 from harness.statistics.prediction_powered import Sample
 from harness.suite import spec
 from harness.utils.hashing import digest
 
 
-@dataclass(frozen=True)
-class LabelJob:
-    """What is to be written: which rows, where, and what the card says of them."""
+@dataclass(frozen=True, eq=False)
+class Postprocessors:
+    """The postprocessors of a labelling, and the labels of the gold rows."""
 
-    source: DataTable
-    before: int  # rows of the labelling's data that stand before those of the source
-    file: str
-    chosen: str
-    licence: str
-    options: LabelOptions
-    labels_for: float | None = None  # the accuracy that more labels are to bring
+    folds: Postprocessor  # fitted on the out-of-fold probabilities
+    refit: Postprocessor  # the same for the refit labeler
+    gold: LabelledRows  # (n,) out of fold
 
 
-def build_columns(label_run: LabelRun, job: LabelJob) -> tuple[Account, pa.Table]:
-    """Judge the finished cells; returns the account and the new columns of the source, row for row."""
-    dataset, options = label_run.dataset, job.options
-    found = read_answers(label_run)
-    unit = None if label_run.unit is None else label_run.unit[dataset.labelled]
-    postprocessor, gold = postprocess.fit_postprocessor(found.held, dataset.y, label_run.fold, unit, options)
-    last = transferred(label_run, found, postprocessor)
-    answers = last.apply(found.proba)
+def fit_postprocessors(job: LabelJob, proba: Probabilities) -> Postprocessors:
+    """Fit the postprocessor out of fold and transfer it to the refit labeler.
+
+    It is transferred by the rows of the pool, which the folds have answered for, too.
+    """
+    label_run = job.label_run
+    folds, gold = postprocess.fit_postprocessor(
+        proba.held_out, label_run.dataset.y, label_run.fold, label_run.labelled_groups, job.postprocessing
+    )
+    pool = proba.refit[np.searchsorted(label_run.unlabelled, label_run.pool)]
+    return Postprocessors(folds, folds.transferred(pool, proba.pool), gold)
+
+
+def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
+    """Return the account of the labels and the new columns of the source."""
+    label_run, options, dataset = job.label_run, job.postprocessing, job.label_run.dataset
+    proba = read_probabilities(label_run)
+    fitted = fit_postprocessors(job, proba)
+    answers = fitted.refit.apply(proba.refit)
     transfers = refit.estimate_transfers(
-        found.proba[np.searchsorted(label_run.unlabelled, label_run.shared_pool)],
-        found.shared_pool,
-        postprocessor,
-        last,
-        quality.figures_by_fold(gold, dataset.y, dataset.n_classes, label_run.fold, options),
+        proba.refit[np.searchsorted(label_run.unlabelled, label_run.shared_pool)],
+        proba.shared_pool,
+        fitted.folds,
+        fitted.refit,
+        quality.measure_by_fold(fitted.gold, dataset.y, dataset.n_classes, label_run.fold, options),
         len(dataset.labelled) / len(label_run.unlabelled),
     )
-    there = out_of_distribution.find_unsupported(dataset, label_run.unlabelled, open_blocks(label_run))
+    support = out_of_distribution.find_unsupported(dataset, label_run.unlabelled, open_blocks(label_run))
     run_id = digest([cell.key for cell in label_run.cells], asdict(options))[:16]
+    labels_for = job.options.labels_for
     account = Account(
-        _provenance(label_run, job, run_id),
+        _provenance(job, run_id),
         len(dataset),
         len(dataset.labelled),
         len(label_run.unlabelled),
         int(answers.accepted.sum()),
-        last,
-        quality.measure_quality(found.held, gold, dataset.y, unit, last, transfers, answers),
-        _pool(label_run, found, answers),
-        _shift(label_run, there),
-        None if job.labels_for is None else measure_growth(label_run, found, job.labels_for),
+        fitted.refit,
+        quality.measure_quality(
+            proba.held_out, fitted.gold, dataset.y, label_run.labelled_groups, fitted.refit, transfers, answers
+        ),
+        _estimate_pool(label_run, proba, answers),
+        _shift(label_run, support),
+        None if labels_for is None else measure_growth(label_run, proba, labels_for),
     )
-    return account, _columns(label_run, job, answers, _accept_by_truth(gold, dataset.y, options), there, run_id)
-
-
-def transferred(label_run: LabelRun, found: OutOfFold, postprocessor: Postprocessor) -> Postprocessor:
-    """Return the rules for the refit labeler, from the rows that it and the labelers of the folds answered for."""
-    return postprocessor.transferred(found.proba[np.searchsorted(label_run.unlabelled, label_run.pool)], found.pool)
-
-
-def _columns(
-    label_run: LabelRun, job: LabelJob, answers: LabelledRows, gold: LabelledRows, there: Support, run_id: str
-) -> pa.Table:
-    dataset = label_run.dataset
-    rows = dataset.items.rows - job.before  # of the source
-    here = rows[dataset.labelled] >= 0
-    return label_file.make_columns(
-        pq.read_metadata(job.source.path).num_rows,
-        [(rows[label_run.unlabelled], answers), (rows[dataset.labelled][here], gold.of(here))],
-        rows[dataset.labelled][here],
-        rows[label_run.unlabelled][there.outside],
-        label_run.run.cells[0].candidate.title,
-        run_id,
-    )
-
-
-def _accept_by_truth(gold: LabelledRows, y: Numbers, options: LabelOptions) -> LabelledRows:
-    """Accept the labelled rows by their label: all, or those that a selection is after."""
-    selects = options.top is not None or options.at_least is not None
-    return replace(gold, accepted=y >= options.good if selects else np.ones(len(y), np.bool_))
+    # A gold row is accepted by its own label: where rows are selected, if it is good.
+    accepted = dataset.y >= options.good if options.selects else np.ones(len(dataset.y), np.bool_)
+    return account, _columns(job, answers, replace(fitted.gold, accepted=accepted), support, run_id)
 
 
 def open_blocks(label_run: LabelRun) -> list[Block]:
@@ -108,41 +92,57 @@ def open_blocks(label_run: LabelRun) -> list[Block]:
     return [blocks.open_block(run.recipes[name], run.cache) for name in run.cells[0].blocks]
 
 
-def _pool(label_run: LabelRun, found: OutOfFold, answers: LabelledRows) -> Pool:
-    dataset, unit = label_run.dataset, label_run.unit
-    known = Sample(label_run.fold, None if unit is None else unit[dataset.labelled])
-    asked = Sample(label_run.pool_fold, None if unit is None else unit[label_run.pool])
-    return quality.estimate_pool(dataset.y, found.held, found.pool, known, asked, answers.label)
+def _columns(job: LabelJob, answers: LabelledRows, gold: LabelledRows, support: Support, run_id: str) -> pa.Table:
+    label_run, dataset = job.label_run, job.label_run.dataset
+    rows = dataset.items.rows - job.source_start
+    in_source = rows[dataset.labelled] >= 0
+    gold_rows, unlabelled_rows = rows[dataset.labelled][in_source], rows[label_run.unlabelled]
+    return label_file.make_columns(
+        pq.read_metadata(job.source.path).num_rows,
+        [(unlabelled_rows, answers), (gold_rows, gold.of(in_source))],
+        gold_rows,
+        unlabelled_rows[support.outside],
+        label_run.labeler,
+        run_id,
+    )
 
 
-def _provenance(label_run: LabelRun, job: LabelJob, run_id: str) -> Provenance:
-    run = label_run.run
+def _estimate_pool(label_run: LabelRun, proba: Probabilities, answers: LabelledRows) -> Pool:
+    dataset = label_run.dataset
+    pool_groups = None if dataset.groups is None else dataset.groups[label_run.pool]
+    labelled = Sample(label_run.fold, label_run.labelled_groups)
+    unlabelled = Sample(label_run.pool_fold, pool_groups)
+    return quality.estimate_pool(dataset.y, proba.held_out, proba.pool, labelled, unlabelled, answers.label)
+
+
+def _provenance(job: LabelJob, run_id: str) -> Provenance:
+    run = job.run
     candidate = run.cells[0].candidate
     return Provenance(
-        job.file,
+        job.options.out.name,
         str(run.suite.file),
         candidate.title,
         spec.to_spec(candidate.labeler),
-        job.chosen,
-        label_run.dataset.table.display_name,
+        job.choice,
+        run.dataset.table.display_name,
         job.source.sha256,
         " + ".join(run.suite.data.hidden),
         run_id,
-        int(label_run.fold.max()) + 1,
-        job.licence,
+        int(job.label_run.fold.max()) + 1,
+        job.options.licence,
         __version__,
         run.simulated,
     )
 
 
-def _shift(label_run: LabelRun, there: Support) -> CardShift:
+def _shift(label_run: LabelRun, support: Support) -> CardShift:
     dataset = label_run.dataset
     return CardShift(
-        there.measured,
-        int(there.far.sum()),
+        support.measured,
+        int(support.far.sum()),
         FAR_SHARE,
-        int(there.strange.sum()),
-        {name: asdict(each) for name, each in there.by_source.items()},
+        int(support.strange.sum()),
+        {name: asdict(rows) for name, rows in support.by_source.items()},
         count_in_labelled_groups(dataset, label_run.unlabelled),
         tuple(unseen_classes(dataset)),
     )

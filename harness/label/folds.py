@@ -1,4 +1,4 @@
-"""Who learns and answers for what: labelled rows dealt to folds, parts of them, unlabelled rows to answer for."""
+"""Which rows each fold's labeler learns from and answers for."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,10 @@ NO_ROWS = np.empty(0, np.int64)
 
 
 def assign_folds(dataset: Dataset, folds: int) -> Numbers:
-    """Return (n,) folds of the labelled rows: whole groups, or every class evenly where there are no groups."""
+    """Return (n,) the fold of each labelled row.
+
+    Groups stay whole; without groups every class is spread evenly.
+    """
     n, rng = len(dataset.labelled), np.random.default_rng(0)
     if dataset.groups is None:
         order = rng.permutation(n)
@@ -30,8 +33,8 @@ def assign_folds(dataset: Dataset, folds: int) -> Numbers:
         order = rng.permutation(units)
     if min(units, folds) < 2:
         raise DataError(
-            f"{dataset.table.display_name}: {n} labelled rows in {units} groups cannot be dealt to two "
-            "folds; label more"
+            f"{dataset.table.display_name}: {n} labelled rows in {units} groups cannot be dealt to two folds; "
+            "label more"
         )
     fold = np.empty(units, np.int64)
     fold[order] = np.arange(units) % min(folds, units)
@@ -39,49 +42,52 @@ def assign_folds(dataset: Dataset, folds: int) -> Numbers:
 
 
 def learning_curve_splits(dataset: Dataset, train: Rows, queries: Rows, fold: int) -> Iterator[EvaluationSplit]:
-    """Yield the trainings of a fold on a part of its train rows each, the least part first."""
-    at = dataset.positions(train)
+    """Yield a fold's learning-curve splits, the smallest first.
+
+    They are trained on an eighth, a quarter and a half of its train rows.
+    """
     unit = None if dataset.groups is None else dataset.groups[train]
-    parts = learning_curve.nested_parts(dataset.y[at], unit, fold)
+    parts = learning_curve.nested_parts(dataset.y[dataset.positions(train)], unit, fold)
     if len({len(train), *map(len, parts)}) <= len(parts):
         units = "" if unit is None else f" in {len(np.unique(unit)):,} groups"
         raise DataError(
-            f"{dataset.table.display_name}: --labels-for trains on parts of a fold's labels, and "
-            f"{len(train):,} labelled "
-            f"rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
+            f"{dataset.table.display_name}: --labels-for trains on parts of a fold's labels, and {len(train):,} "
+            f"labelled rows{units} are too few for an eighth, a quarter and a half; label more, or leave it out"
         )
     for share, part in zip(learning_curve.TRAIN_SHARES, parts, strict=True):
         yield EvaluationSplit(f"fewer labels, {share:.4g} of them", Split(train[part], queries, NO_ROWS, 0, fold=fold))
 
 
 def choose_pool(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
-    """Choose the unlabelled rows that the folds answer for: (p,) rows, (p,) folds.
+    """Choose the pool: (p,) unlabelled rows, (p,) the fold that answers.
 
-    A row whose group has labelled rows goes with them, so that to each fold's labeler its unlabelled rows are as
-    strange as its held ones; the others are dealt.
+    A row whose group has labelled rows goes to the fold that holds them out, so that to each fold's labeler its
+    unlabelled rows are as new as its held-out ones; the others are dealt. Both are empty where the rows are too few for
+    every fold: estimates of the pool then go without.
     """
     rng, folds = np.random.default_rng(1), int(fold.max()) + 1
     pool = np.sort(rng.permutation(unlabelled)[: POOL_ROWS_PER_LABEL * len(fold)])
-    dealt = rng.permutation(len(pool)) % folds
-    mine = _group_fold(dataset, pool, fold)
-    dealt = np.where(mine >= 0, mine, dealt)
-    if len(np.unique(dealt)) < folds:  # too few rows for every fold to have some: estimates go without
+    pool_fold = rng.permutation(len(pool)) % folds
+    group_fold = _group_fold(dataset, pool, fold)
+    pool_fold = np.where(group_fold >= 0, group_fold, pool_fold)
+    if len(np.unique(pool_fold)) < folds:
         return NO_ROWS, NO_ROWS
-    return pool, dealt
+    return pool, pool_fold
 
 
 def choose_shared_pool(dataset: Dataset, pool: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
-    """Choose the rows of the pool that every fold answers for, so that its labeler can be compared with the others.
+    """Choose the rows of the pool that all folds answer for, to compare them.
 
-    Returns (q,) rows and (K, q) which fold is asked: not those that have learnt from the row's group.
+    Returns (q,) rows and (K, q) True where the fold's labeler answers for the row: it must not have learnt from the
+    row's group.
     """
-    panel = np.sort(np.random.default_rng(2).permutation(pool)[:SHARED_POOL_ROWS])
-    mine = _group_fold(dataset, panel, fold)
-    return panel, (mine < 0) | (mine == np.arange(int(fold.max()) + 1)[:, None])
+    shared_pool = np.sort(np.random.default_rng(2).permutation(pool)[:SHARED_POOL_ROWS])
+    group_fold = _group_fold(dataset, shared_pool, fold)
+    return shared_pool, (group_fold < 0) | (group_fold == np.arange(int(fold.max()) + 1)[:, None])
 
 
 def _group_fold(dataset: Dataset, rows: Rows, fold: Numbers) -> Numbers:
-    """Return (r,) the fold whose held rows share a group with each row; -1 where no labelled row does."""
+    """Return (r,) the fold that holds out each row's group; -1 for none."""
     if dataset.groups is None:
         return np.full(len(rows), -1)
     of_group = np.full(int(dataset.groups.max()) + 1, -1)

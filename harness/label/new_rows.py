@@ -1,81 +1,83 @@
-"""New rows behind the labelled rows of a suite's data, as one table: so one embedder and one labeler see both."""
+"""Join new rows to the labelled rows of a suite's data, as one table.
+
+So one embedder and one labeler read both.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from harness.data.dataset import Data
 from harness.data.table import DataTable, batches
 from harness.errors import DataError, did_you_mean, first_few
 from harness.suite.suite import Suite
+from harness.utils.files import replacing
 from harness.utils.hashing import digest
 from harness.utils.locks import hold_lock
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class JoinedTable:
-    """The table of both, and how many of its first rows are not of the new file."""
+    """A table of labelled rows, then new ones."""
 
     table: DataTable
-    before: int
+    before: int  # labelled rows, which stand before the new ones
 
 
 def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> JoinedTable:
-    """Write the labelled rows of `old`, then every row of `new`, with the columns that the suite reads.
+    """Join the labelled rows of `old` and every row of `new`.
 
-    Raises DataError where the new file lacks a column, has another type or other dimensions, or shares an id.
+    The table has the columns that the suite reads. Raises DataError where the new file lacks one of them, has another
+    type or other dimensions, or shares an id.
     """
     data = suite.data
-    names = _needed_columns(suite, old)
+    needed = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
+    names = [name for name in old.columns if name in needed]
     schema = pa.schema([pq.read_schema(old.path).field(name) for name in names])
     _check_types(schema, old, new, data)
-    labelled = _is_labelled(old, data)
+    target = pq.read_table(old.path, columns=list(data.hidden))
+    labelled = np.logical_and.reduce([column.is_valid().to_numpy() for column in target.columns])
     if data.id is not None:
         _check_ids_apart(old, new, data.id, labelled)
     sha256 = digest("joined", old.sha256, new.sha256, names)
     file = cache / "joined" / f"{sha256}.parquet"
     with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
-            scratch = file.with_suffix(".partial")
-            _write(scratch, schema, old, new, labelled)
-            scratch.replace(file)
-    shown = f"{new.display_name} with the labelled rows of {old.display_name}"
-    return JoinedTable(DataTable(file.absolute(), shown, sha256, old.simulated or new.simulated), int(labelled.sum()))
-
-
-def _needed_columns(suite: Suite, old: DataTable) -> list[str]:
-    data = suite.data
-    named = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
-    return [name for name in old.columns if name in named]
+            with replacing(file) as scratch:
+                _write(scratch, schema, old, new, labelled)
+    name = f"{new.display_name} with the labelled rows of {old.display_name}"
+    return JoinedTable(DataTable(file.absolute(), name, sha256, old.simulated or new.simulated), int(labelled.sum()))
 
 
 def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None:
-    here = pq.read_schema(new.path)
+    new_schema = pq.read_schema(new.path)
     for field in schema:
-        if field.name not in here.names:
+        if field.name not in new_schema.names:
             if field.name in (*data.hidden, *data.raters):
                 continue  # new rows have no labels
             raise DataError(
-                f"{new.display_name}: no column {field.name!r}, which the suite "
-                f"reads{did_you_mean(field.name, here.names)}"
+                f"{new.display_name}: no column {field.name!r}, which the suite reads"
+                f"{did_you_mean(field.name, new_schema.names)}"
             )
-        theirs, ours = (_storage_type(kind) for kind in (here.field(field.name).type, field.type))
-        if pa.types.is_null(theirs):
+        new_type, old_type = (_storage_type(kind) for kind in (new_schema.field(field.name).type, field.type))
+        if pa.types.is_null(new_type):
             continue
-        if _type_family(theirs) != _type_family(ours):
+        if _type_family(new_type) != _type_family(old_type):
             raise DataError(
-                f"{new.display_name}: column {field.name!r} is {theirs}, in {old.display_name} it is {ours}"
+                f"{new.display_name}: column {field.name!r} is {new_type}, in {old.display_name} it is {old_type}"
             )
-        mine, other = _width(new, field.name, theirs), _width(old, field.name, ours)
-        if mine is not None and other is not None and mine != other:
+        new_width, old_width = _width(new, field.name, new_type), _width(old, field.name, old_type)
+        if new_width is not None and old_width is not None and new_width != old_width:
             raise DataError(
-                f"{new.display_name}: column {field.name!r} holds vectors of {mine} numbers, in "
-                f"{old.display_name} they have {other}"
+                f"{new.display_name}: column {field.name!r} holds vectors of {new_width} numbers, in "
+                f"{old.display_name} they have {old_width}"
             )
 
 
@@ -84,7 +86,7 @@ def _storage_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _type_family(kind: pa.DataType) -> str:
-    """Return what a type is good for: types of one family can be cast to each other."""
+    """Return the family of a type, within which types can be cast."""
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -95,63 +97,56 @@ def _type_family(kind: pa.DataType) -> str:
 
 
 def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
-    """Return how many numbers the first vector of a column has; None where it holds no vectors."""
+    """Return the length of a column's first vector; None without vectors."""
     if _type_family(kind) != "list of number":
         return None
     with pq.ParquetFile(table.path) as file:
         for batch in file.iter_batches(64, columns=[name]):
-            there = batch.column(0).drop_null()
-            if len(there):
-                return len(there[0])
+            vectors = batch.column(0).drop_null()
+            if len(vectors):
+                return len(vectors[0])
     return None
 
 
-def _is_labelled(old: DataTable, data: Data) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return (N,) True for the rows of the suite's data that have a label."""
-    columns = pq.read_table(old.path, columns=list(data.hidden))
-    there = [column.is_valid().to_numpy() for column in columns.columns]
-    return np.asarray(np.logical_and.reduce(there))
-
-
-def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Any) -> None:
-    ids = [pq.read_table(table.path, columns=[name]).column(0) for table in (old, new)]
-    theirs = ids[1].cast(_storage_type(ids[0].type))
-    twice = pc.filter(pc.value_counts(theirs).field(0), pc.greater(pc.value_counts(theirs).field(1), 1))
-    if len(twice):
+def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Mask) -> None:
+    """Raise DataError if an id is repeated or that of a labelled row."""
+    old_ids, new_ids = (pq.read_table(table.path, columns=[name]).column(0) for table in (old, new))
+    new_ids = new_ids.cast(_storage_type(old_ids.type))
+    counts = pc.value_counts(new_ids)
+    repeated = pc.filter(counts.field(0), pc.greater(counts.field(1), 1))
+    if len(repeated):
         raise DataError(
-            f"{new.display_name}: column {name!r}: {len(twice)} ids come more than once "
-            f"({first_few(twice.to_pylist())})"
+            f"{new.display_name}: column {name!r}: {len(repeated)} ids come more than once "
+            f"({first_few(repeated.to_pylist())})"
         )
-    both = theirs.filter(pc.is_in(theirs, ids[0].filter(pa.array(labelled)).combine_chunks()))
-    if len(both):
+    shared = new_ids.filter(pc.is_in(new_ids, old_ids.filter(pa.array(labelled)).combine_chunks()))
+    if len(shared):
         raise DataError(
-            f"{new.display_name}: column {name!r}: {len(both)} ids are those of labelled rows of {old.display_name} "
-            f"({first_few(both.to_pylist())}); leave these rows out, or give them other ids"
+            f"{new.display_name}: column {name!r}: {len(shared)} ids are those of labelled rows of {old.display_name} "
+            f"({first_few(shared.to_pylist())}); leave these rows out, or give them other ids"
         )
 
 
-def _write(target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Any) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _write(target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Mask) -> None:
     plain = pa.schema([pa.field(field.name, _storage_type(field.type)) for field in schema])
     with pq.ParquetWriter(target, plain) as out:
         first = 0
         for batch in batches(old.path, plain.names):
-            out.write_batch(
-                _cast(batch.filter(pa.array(labelled[first : first + len(batch)])), plain, new.display_name)
-            )
+            labelled_rows = batch.filter(pa.array(labelled[first : first + len(batch)]))
+            out.write_batch(_cast(labelled_rows, plain, new.display_name))
             first += len(batch)
-        here = pq.read_schema(new.path).names
-        for batch in batches(new.path, [name for name in plain.names if name in here]):
+        new_names = pq.read_schema(new.path).names
+        for batch in batches(new.path, [name for name in plain.names if name in new_names]):
             out.write_batch(_cast(batch, plain, new.display_name))
 
 
-def _cast(batch: pa.RecordBatch, schema: pa.Schema, shown: str) -> pa.RecordBatch:
+def _cast(batch: pa.RecordBatch, schema: pa.Schema, display_name: str) -> pa.RecordBatch:
     columns = []
     for field in schema:
-        there = batch.schema.get_field_index(field.name) >= 0
+        present = batch.schema.get_field_index(field.name) >= 0
         try:
-            columns.append(batch.column(field.name).cast(field.type) if there else pa.nulls(len(batch), field.type))
+            columns.append(batch.column(field.name).cast(field.type) if present else pa.nulls(len(batch), field.type))
         except pa.ArrowException as error:
             reason = str(error).strip().partition("\n")[0]
-            raise DataError(f"{shown}: column {field.name!r} cannot be read as {field.type}: {reason}") from None
+            raise DataError(f"{display_name}: column {field.name!r} cannot be read as {field.type}: {reason}") from None
     return pa.record_batch(columns, schema=schema)

@@ -1,4 +1,7 @@
-"""What is learnt from out-of-fold answers, and said of every row with it: calibrated, spanned, accepted."""
+"""From a labeler's probabilities to labels: calibrate, add sets, accept.
+
+The postprocessor is fitted on out-of-fold probabilities of the labelled rows.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,20 +20,28 @@ MIN_SHARED_ROWS = 100  # rows on which two labelers can be compared
 
 
 @dataclass(frozen=True)
-class LabelOptions:
-    """What the user asks of the labels. At most one of `target`, `top` and `at_least` chooses the accepted rows."""
+class PostprocessOptions:
+    """How labels are calibrated, and which rows are accepted.
 
-    coverage: float = 0.9  # of the spans
+    At most one of `target`, `top` and `at_least` chooses the accepted rows.
+    """
+
+    coverage: float = 0.9  # of the conformal sets
     calibration: Method | Literal["auto"] = "auto"
     target: float | None = None  # accuracy of the accepted rows
-    by_class: bool = False  # of those of every label
+    by_class: bool = False  # whether the target holds for the rows of each label
     keep: float = 0.0  # share of each label's rows accepted in any case
     top: float | None = None  # share of the rows, by score
     at_least: int | None = None  # label
-    good: int = 4  # a true score from here on is what a selection is after
+    good: int = 4  # least true class of a good row, where rows are selected by score or label
+
+    @property
+    def selects(self) -> bool:
+        """Whether rows are selected by score or label."""
+        return self.top is not None or self.at_least is not None
 
     def check(self, n_classes: int) -> None:
-        """Raise a HarnessError with the option that cannot be."""
+        """Raise a HarnessError naming an option that is out of range."""
         for option, value in (("--coverage", self.coverage), ("--target-accuracy", self.target), ("--top", self.top)):
             if value is not None and not 0 < value < 1:
                 raise HarnessError(f"{option} {value:g}: must be between 0 and 1, as 0.8 for 80 %")
@@ -49,9 +60,9 @@ class LabelOptions:
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """What is said of r rows."""
+    """The labels of r rows, with confidence, conformal set and acceptance."""
 
-    label: Numbers  # (r,) the labeler's own: the class it finds likeliest
+    label: Numbers  # (r,) the labeler's most probable class
     proba: Numbers  # (r, C) calibrated
     confidence: Numbers  # (r,) calibrated probability of the label
     low: Numbers  # (r,) least and
@@ -64,92 +75,110 @@ class LabelledRows:
         return expected_score(self.proba)
 
     def of(self, mask: Numbers) -> "LabelledRows":
-        """Return the answers for some of the rows."""
+        """Return some of the rows."""
         return LabelledRows(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
     @classmethod
     def concatenate(cls, parts: Sequence["LabelledRows"]) -> "LabelledRows":
-        """Return the answers of several parts, one behind the other."""
+        """Return the rows of several parts, one after the other."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
 
 @dataclass(frozen=True, eq=False)
 class Postprocessor:
-    """How an answer becomes what is said of its row."""
+    """A fitted calibration, conformal threshold and acceptance thresholds."""
 
-    options: LabelOptions
+    options: PostprocessOptions
     method: Method
     calibrate: Calibration
-    span: float  # threshold of the conformal score
-    thresholds: tuple[Threshold, ...]  # of each label; none where no accuracy is asked for
-    temperature: float = 1.0  # that makes a labeler as sure as those that the rules were learnt on
+    max_score: float  # threshold of the conformal score
+    thresholds: tuple[Threshold, ...]  # of each label; none without a target accuracy
+    temperature: float = 1.0  # makes a labeler as confident as those that the postprocessor was fitted on
 
     def apply(self, proba: Numbers) -> LabelledRows:
-        """Return what is said of rows that nothing was learnt from, by (m, C) probabilities of the labeler."""
+        """Return the labels of rows from a labeler's probabilities (m, C).
+
+        Nothing may have been fitted on these rows.
+        """
         calibrated = self.calibrate(calibration.scale(proba, self.temperature))
-        label, low_high = proba.argmax(axis=1), conformal.label_ranges(calibrated, self.span)
+        label, low_high = proba.argmax(axis=1), conformal.label_ranges(calibrated, self.max_score)
         return self._accept(LabelledRows(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
 
-    def transferred(self, proba: Numbers, like: Numbers) -> "Postprocessor":
-        """Return the rules for another labeler, by its answers (p, C) for rows that the labelers whom the rules were
-        learnt from have answered for, too: `like` (p, C)."""
+    def transferred(self, proba: Numbers, reference: Numbers) -> "Postprocessor":
+        """Return the postprocessor for another labeler.
+
+        `proba` (p, C) are its probabilities of some rows, `reference` (p, C) those of the labelers that the
+        postprocessor was fitted on, of the same rows.
+        """
         if len(proba) < MIN_SHARED_ROWS:
             return self
-        temperature = recalibration.match_temperature(proba, like)
-        mine, theirs = self.calibrate(calibration.scale(proba, temperature)), self.calibrate(like)
-        label, other = proba.argmax(axis=1), like.argmax(axis=1)
-        sure, as_sure = _of_label(mine, label), _of_label(theirs, other)
+        temperature = recalibration.match_temperature(proba, reference)
+        calibrated = self.calibrate(calibration.scale(proba, temperature))
+        calibrated_reference = self.calibrate(reference)
+        label, reference_label = proba.argmax(axis=1), reference.argmax(axis=1)
+        confidence = _of_label(calibrated, label)
+        reference_confidence = _of_label(calibrated_reference, reference_label)
         thresholds = []
-        for c, each in enumerate(self.thresholds):
-            here, there = (label == c, other == c) if self.options.by_class else (label >= 0, other >= 0)
-            if each.confidence is not None:
-                each = replace(each, confidence=recalibration.match_level(sure[here], as_sure[there], each.confidence))
-            thresholds.append(each)
-        span = recalibration.match_bound(
-            conformal.conformal_scores(mine), conformal.conformal_scores(theirs), self.span
+        for c, threshold in enumerate(self.thresholds):
+            if threshold.confidence is not None:
+                rows, reference_rows = (
+                    (label == c, reference_label == c) if self.options.by_class else (label >= 0, reference_label >= 0)
+                )
+                level = recalibration.match_level(
+                    confidence[rows], reference_confidence[reference_rows], threshold.confidence
+                )
+                threshold = replace(threshold, confidence=level)
+            thresholds.append(threshold)
+        max_score = recalibration.match_bound(
+            conformal.conformal_scores(calibrated), conformal.conformal_scores(calibrated_reference), self.max_score
         )
-        return replace(self, span=span, thresholds=tuple(thresholds), temperature=temperature)
+        return replace(self, max_score=max_score, thresholds=tuple(thresholds), temperature=temperature)
 
-    def _accept(self, answers: LabelledRows) -> LabelledRows:
-        options, taken = self.options, answers.accepted
+    def _accept(self, rows: LabelledRows) -> LabelledRows:
+        options, accepted = self.options, rows.accepted
         if options.top is not None:
-            taken = selective.top_share(answers.score, options.top)
+            accepted = selective.top_share(rows.score, options.top)
         elif options.at_least is not None:
-            taken = answers.label >= options.at_least
+            accepted = rows.label >= options.at_least
         elif self.thresholds:
-            levels = [np.inf if each.confidence is None else each.confidence for each in self.thresholds]
-            taken = selective.accept(answers.confidence, answers.label, np.array(levels), options.keep)
-        return replace(answers, accepted=taken)
+            levels = [np.inf if t.confidence is None else t.confidence for t in self.thresholds]
+            accepted = selective.accept(rows.confidence, rows.label, np.array(levels), options.keep)
+        return replace(rows, accepted=accepted)
 
 
 def fit_postprocessor(
-    proba: Numbers, y: Numbers, fold: Numbers, unit: Numbers | None, options: LabelOptions
+    proba: Numbers, y: Numbers, fold: Numbers, unit: Numbers | None, options: PostprocessOptions
 ) -> tuple[Postprocessor, LabelledRows]:
-    """Learn the rules from out-of-fold probabilities (n, C); returns them and what they say of these rows themselves.
+    """Fit on out-of-fold probabilities (n, C) and labels y (n,).
 
-    What is said of a labelled row is learnt from the other folds, so that it can be measured.
+    Also returns the labels of these rows, each by what was fitted on the other folds, so that they can be measured.
     """
     if options.calibration == "auto":
-        method, crossed = calibration.best_method(proba, y, fold)
+        method, calibrated = calibration.best_method(proba, y, fold)
     else:
         method = options.calibration
-        crossed = calibration.cross_fit_calibration(method, proba, y, fold)
+        calibrated = calibration.cross_fit_calibration(method, proba, y, fold)
     label = proba.argmax(axis=1)
-    confidence = _of_label(crossed, label)
-    of_truth = conformal.conformal_scores(crossed)[np.arange(len(y)), y]
+    confidence = _of_label(calibrated, label)
+    true_class_scores = conformal.conformal_scores(calibrated)[np.arange(len(y)), y]
     postprocessor = Postprocessor(
         options,
         method,
         calibration.fit_calibration(method, proba, y),
-        conformal.score_threshold(of_truth, options.coverage),
-        _thresholds(confidence, label, label == y, proba.shape[1], unit, options),
+        conformal.score_threshold(true_class_scores, options.coverage),
+        _fit_thresholds(confidence, label, label == y, proba.shape[1], unit, options),
     )
-    low, high = conformal.cross_fit_ranges(crossed, y, fold, options.coverage)
-    return postprocessor, postprocessor._accept(LabelledRows(label, crossed, confidence, low, high, label >= 0))
+    low, high = conformal.cross_fit_ranges(calibrated, y, fold, options.coverage)
+    return postprocessor, postprocessor._accept(LabelledRows(label, calibrated, confidence, low, high, label >= 0))
 
 
-def _thresholds(
-    confidence: Numbers, label: Numbers, hit: Numbers, n_classes: int, unit: Numbers | None, options: LabelOptions
+def _fit_thresholds(
+    confidence: Numbers,
+    label: Numbers,
+    hit: Numbers,
+    n_classes: int,
+    unit: Numbers | None,
+    options: PostprocessOptions,
 ) -> tuple[Threshold, ...]:
     if options.target is None:
         return ()
@@ -159,4 +188,5 @@ def _thresholds(
 
 
 def _of_label(proba: Numbers, label: Numbers) -> Numbers:
+    """Return (r,) the probability of each row's label."""
     return np.asarray(proba[np.arange(len(label)), label])

@@ -1,4 +1,4 @@
-"""Labels and their card as a data set of the Hugging Face hub: private, and only when asked to."""
+"""Push labels and card to the Hugging Face hub, as a private data set."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ REPOSITORY_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check_repository(repository: str) -> None:
-    """Raise HarnessError where nothing could be pushed there, before anything is run for it."""
+    """Raise HarnessError if nothing can be pushed to `repository`."""
     if not REPOSITORY_NAME.fullmatch(repository):
         raise HarnessError(f"--push {repository}: must be OWNER/NAME")
     try:
@@ -22,17 +22,17 @@ def check_repository(repository: str) -> None:
 
 
 def publish(files: Mapping[str, Path], repository: str) -> str:
-    """Put files, {name there: file here}, into a data set in one commit; returns where that is.
+    """Push {name: file} to a data set in one commit; return its address.
 
-    A data set that is not there is made, and is private. Raises DataError with the hub's reason.
+    A data set that does not exist is created, private. Raises DataError with the hub's reason.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
-    adding = [CommitOperationAdd(name, str(file)) for name, file in files.items()]
+    operations = [CommitOperationAdd(name, str(file)) for name, file in files.items()]
     try:
         api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
-        api.create_commit(repository, adding, commit_message="Proxy labels", repo_type="dataset")
+        api.create_commit(repository, operations, commit_message="Proxy labels", repo_type="dataset")
     except Exception as error:
         reason = printable((str(error).strip() or "no message").splitlines()[0])
         raise DataError(f"--push {repository}: {type(error).__name__}: {reason}; the files are written here") from None

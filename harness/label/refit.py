@@ -1,14 +1,16 @@
-"""How the refit labeler differs from those of the folds, seen on a panel: unlabelled rows that all have answered for.
+"""Transfer metrics from the folds' labelers to the refit labeler.
 
-What is measured out of fold is the mean of K labelers; the labels are given by one more, trained on all labelled rows.
-Two trainings differ by luck: one stops a round later and calls twice as many rows a 1. That moves the recall of a class
-farther than the noise of the few rows it was measured on, and no interval of those knows of it.
+What is measured out of fold is the mean of K labelers; the labels are given by one more, the refit labeler, trained on
+all labelled rows. Two trainings differ by luck: one stops a round later and gives twice as many rows a 1. That moves
+the recall of a class farther than the noise of the few rows it was measured on, and no interval of those rows covers
+it. So the labelers are compared on the shared pool: unlabelled rows that all of them have answered for.
 
-The truth of the panel is not known, but the others' calibrated probabilities may stand for it: every labeler is judged
-by the mean of all others, none by itself. The last less the mean of the folds is the shift of a number. What remains of
-the luck is measured: on its held rows each fold's labeler shows in truth how far it is from the others. The part of its
-distance there that the judged one does not explain, beyond the noise of these rows, is the part of tau^2 that is left
-for the last: a moment estimate, as in DerSimonian and Laird 1986, over all shares together, for one has K values only.
+The truth of the shared pool is not known, but calibrated probabilities may stand for it: every labeler is measured
+against the mean of all others, none against itself. The refit labeler's metric less the mean of the folds' is the shift
+of the metric. What remains of the luck is measured: on its held-out rows each fold's labeler shows by the true labels
+how far it is from the others. The part of that distance which the estimated distance does not explain, beyond the noise
+of these rows, is the part of tau^2 that is left for the refit labeler: a moment estimate, as in DerSimonian and Laird
+1986, over all shares together, as one share has K values only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +18,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.label.label_metrics import UNBOUNDED_FIGURES, Figures, label_figures
-from harness.label.postprocess import MIN_SHARED_ROWS, LabelledRows, LabelOptions, Postprocessor
+from harness.label.label_metrics import UNBOUNDED_METRICS, Measurements, measure_labels
+from harness.label.postprocess import MIN_SHARED_ROWS, LabelledRows, PostprocessOptions, Postprocessor
 from harness.statistics.intervals import Numbers
 from harness.statistics.random_effects import Transfer
 
 
 @dataclass(frozen=True)
 class Transfers:
-    """From the folds' labelers to the last, for every figure."""
+    """The transfer of every metric from the folds' labelers to the refit."""
 
-    by_figure: Mapping[str, Transfer]
+    by_metric: Mapping[str, Transfer]
     unexplained: float  # part of tau^2 that the shifts leave
-    rows: int  # of the panel; 0 where it is too small to tell
+    rows: int  # of the shared pool; 0 where it is too small
 
 
 def estimate_transfers(
@@ -36,91 +38,106 @@ def estimate_transfers(
     folds: Numbers,
     postprocessor: Postprocessor,
     transferred: Postprocessor,
-    held: Sequence[Figures],
+    held_out: Sequence[Measurements],
     ratio: float,
 ) -> Transfers:
-    """Compare the refit labeler's probabilities (q, C) for the panel with the folds' (K, q, C), NaN where not asked.
+    """Compare the refit labeler with those of the folds on the shared pool.
 
-    The folds' labelers follow the rules as `postprocessor`, the last one as `transferred`. `held` (K) is what was
-    measured on the held rows of each fold; `ratio` is n / m, labelled to unlabelled rows.
+    `refit` (q, C) and `folds` (K, q, C) are probabilities, NaN for rows that a fold does not answer for. The answers of
+    the folds go through `postprocessor`, those of the refit labeler through `transferred`. `held_out` (K) are the
+    metrics of each fold's held-out rows; `ratio` is n / m, labelled to unlabelled rows.
     """
-    plain = Transfer(spread=1 + ratio)
+    no_shift = Transfer(spread=1 + ratio)
     if len(refit) < MIN_SHARED_ROWS:
-        return Transfers(dict.fromkeys(held[0], plain), 1.0, 0)
-    mine, theirs = _judge_sides(refit, folds, postprocessor, transferred)
-    unexplained = _unexplained_share(mine.by_fold, theirs.by_fold, held)
-    found = {}
-    for name in held[0]:
-        least = 0.5 / max(sum(each[name].rows for each in held), 1.0)  # half a labelled row
-        off = _scaled(name, _values(name, theirs.by_fold), least) - _scaled(name, _values(name, mine.by_fold), least)
-        off = off[np.isfinite(off)]
-        if len(off) < 2:
-            found[name] = plain  # no two labelers to compare: who has labelled no row so has no precision there
+        return Transfers(dict.fromkeys(held_out[0], no_shift), 1.0, 0)
+    by_refit, by_folds = _measure_both(refit, folds, postprocessor, transferred)
+    unexplained = _unexplained_share(by_refit.by_fold, by_folds.by_fold, held_out)
+    transfers = {}
+    for name in held_out[0]:
+        margin = 0.5 / max(sum(metrics[name].rows for metrics in held_out), 1.0)  # half a labelled row
+        of_folds = _scaled(name, _values(name, by_folds.by_fold), margin)
+        differences = of_folds - _scaled(name, _values(name, by_refit.by_fold), margin)
+        differences = differences[np.isfinite(differences)]
+        if len(differences) < 2:  # such as the precision of a class that only one labeler gives
+            transfers[name] = no_shift
             continue
-        shift = _scaled(name, mine.pooled[name].value, least) - _scaled(name, theirs.pooled[name].value, least)
-        variance = unexplained * float(np.var(off, ddof=1)) * (1 + 1 / len(off))
-        found[name] = Transfer(float(shift), variance, len(off), 1 + ratio)
-    return Transfers(found, unexplained, len(refit))
+        shift = _scaled(name, by_refit.pooled[name].value, margin) - _scaled(name, by_folds.pooled[name].value, margin)
+        variance = unexplained * float(np.var(differences, ddof=1)) * (1 + 1 / len(differences))
+        transfers[name] = Transfer(float(shift), variance, len(differences), 1 + ratio)
+    return Transfers(transfers, unexplained, len(refit))
 
 
 @dataclass(frozen=True)
-class _Side:
-    """The refit labeler or those of the folds, judged on the rows that each of the folds' answered for."""
+class _SharedPoolMetrics:
+    """Metrics of the refit labeler, or of the folds', on the shared pool."""
 
-    by_fold: Sequence[Figures]  # (K)
-    pooled: Figures  # of all these rows together, as what is measured is of all held rows together
-
-
-def _side(answers: Sequence[LabelledRows], truth: Sequence[Numbers], options: LabelOptions) -> _Side:
-    by_fold = [label_figures(each, probable, options) for each, probable in zip(answers, truth, strict=True)]
-    return _Side(by_fold, label_figures(LabelledRows.concatenate(answers), np.concatenate(truth), options))
+    by_fold: Sequence[Measurements]  # (K) on the rows that the fold answers for
+    pooled: Measurements  # on all these rows together, as held-out rows are measured together
 
 
-def _judge_sides(
+def _measure(
+    answers: Sequence[LabelledRows], truth: Sequence[Numbers], options: PostprocessOptions
+) -> _SharedPoolMetrics:
+    by_fold = [measure_labels(rows, probable, options) for rows, probable in zip(answers, truth, strict=True)]
+    return _SharedPoolMetrics(
+        by_fold, measure_labels(LabelledRows.concatenate(answers), np.concatenate(truth), options)
+    )
+
+
+def _measure_both(
     refit: Numbers, folds: Numbers, postprocessor: Postprocessor, transferred: Postprocessor
-) -> tuple[_Side, _Side]:
-    """Return the refit labeler and those of the folds, each judged by the mean of the others."""
-    asked = np.isfinite(folds[:, :, 0])
-    answers = [postprocessor.apply(proba[rows]) for proba, rows in zip(folds, asked, strict=True)]
-    total, count = np.zeros(refit.shape), asked.sum(axis=0)[:, None]
-    for each, rows in zip(answers, asked, strict=True):
-        total[rows] += each.proba
-    mine = [transferred.apply(refit[rows]) for rows in asked]
-    of_folds = [total[rows] / count[rows] for rows in asked]
-    of_others = [
-        (total[rows] - each.proba + one.proba) / count[rows]
-        for each, one, rows in zip(answers, mine, asked, strict=True)
+) -> tuple[_SharedPoolMetrics, _SharedPoolMetrics]:
+    """Measure the refit labeler and the folds', each against all others."""
+    answered = np.isfinite(folds[:, :, 0])
+    by_folds = [postprocessor.apply(proba[rows]) for proba, rows in zip(folds, answered, strict=True)]
+    by_refit = [transferred.apply(refit[rows]) for rows in answered]
+    total, count = np.zeros(refit.shape), answered.sum(axis=0)[:, None]
+    for answers, rows in zip(by_folds, answered, strict=True):
+        total[rows] += answers.proba
+    mean_of_folds = [total[rows] / count[rows] for rows in answered]
+    mean_of_others = [
+        (total[rows] - answers.proba + refit_answers.proba) / count[rows]
+        for answers, refit_answers, rows in zip(by_folds, by_refit, answered, strict=True)
     ]
-    return _side(mine, of_folds, postprocessor.options), _side(answers, of_others, postprocessor.options)
+    options = postprocessor.options
+    return _measure(by_refit, mean_of_folds, options), _measure(by_folds, mean_of_others, options)
 
 
-def _unexplained_share(refit: Sequence[Figures], folds: Sequence[Figures], held: Sequence[Figures]) -> float:
-    """Return the part of the variance among the folds' labelers that is not seen in how the others judge them."""
-    left = spread = 0.0
-    for name in held[0]:
-        if name in UNBOUNDED_FIGURES:
+def _unexplained_share(
+    refit: Sequence[Measurements], folds: Sequence[Measurements], held_out: Sequence[Measurements]
+) -> float:
+    """Return the part of the variance among folds that shifts leave.
+
+    It is estimated from the difference between each fold's metrics on held-out rows and those against the others.
+    """
+    residual = spread = 0.0
+    for name in held_out[0]:
+        if name in UNBOUNDED_METRICS:
             continue
-        judged, true = _values(name, folds) - _values(name, refit), _values(name, held)
-        rows = np.array([each[name].rows for each in held])
-        there = np.isfinite(judged) & np.isfinite(true)
-        judged, true, rows = judged[there], true[there], rows[there]
+        estimated, true = _values(name, folds) - _values(name, refit), _values(name, held_out)
+        rows = np.array([metrics[name].rows for metrics in held_out])
+        finite = np.isfinite(estimated) & np.isfinite(true)
+        estimated, true, rows = estimated[finite], true[finite], rows[finite]
         if len(rows) < 2 or not 0 < np.average(true, weights=rows) < 1:
             continue
-        level = np.average(true, weights=rows)
-        judged = judged - np.average(judged, weights=rows)
-        once = level * (1 - level)  # variance of one row
-        left += float((rows * (true - level - judged) ** 2).sum() / once) - (len(rows) - 1)
-        spread += float((rows * judged**2).sum() / once)
-    return float(np.clip(left / spread, 0, 1)) if spread > 0 else 1.0
+        mean = np.average(true, weights=rows)
+        estimated = estimated - np.average(estimated, weights=rows)
+        row_variance = mean * (1 - mean)
+        residual += float((rows * (true - mean - estimated) ** 2).sum() / row_variance) - (len(rows) - 1)
+        spread += float((rows * estimated**2).sum() / row_variance)
+    return float(np.clip(residual / spread, 0, 1)) if spread > 0 else 1.0
 
 
-def _values(name: str, found: Sequence[Figures]) -> Numbers:
-    return np.array([each[name].value for each in found])
+def _values(name: str, by_fold: Sequence[Measurements]) -> Numbers:
+    return np.array([metrics[name].value for metrics in by_fold])
 
 
-def _scaled(name: str, value: Numbers | float, least: float) -> Numbers:
-    """Return log odds of shares, no nearer to 0 and 1 than `least`; other figures as they are."""
-    if name in UNBOUNDED_FIGURES:
+def _scaled(name: str, value: Numbers | float, margin: float) -> Numbers:
+    """Return the log odds of shares; other metrics as they are.
+
+    A share counts as no nearer to 0 and 1 than `margin`.
+    """
+    if name in UNBOUNDED_METRICS:
         return np.asarray(value)
-    p = np.clip(value, least, 1 - least)
+    p = np.clip(value, margin, 1 - margin)
     return np.asarray(np.log(p / (1 - p)))

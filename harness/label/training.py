@@ -1,8 +1,9 @@
-"""The task of labelling: train on every labelled row, answer for all others, and know how well from folds.
+"""The trainings of a labelling: on all labelled rows, and on folds.
 
-The refit and those of the folds are ordinary cells in a run of their own, so a kill loses one of them at most.
-A fold's labeler answers for its held rows, for a part of the unlabelled ones, which is its alone, and for a panel of
-them that all answer for: there it is seen how far two trainings of one labeler differ.
+The refit labeler learns from all labelled rows and labels the others; those of the folds measure how well. All are
+ordinary cells in a run of their own, so a kill loses one of them at most. A fold's labeler answers for its held-out
+rows, for a part of the unlabelled ones, which is its alone, and for the shared pool, unlabelled rows that all labelers
+answer for: these show how far two trainings of one labeler differ.
 """
 
 from dataclasses import dataclass, replace
@@ -30,8 +31,11 @@ from harness.suite.suite import Candidate, Suite
 
 @dataclass(frozen=True, eq=False)
 class LabelRun:
-    """A labeler about to label a pool. The first cell of its run is the refit, then come the folds, then for
-    each fold its trainings on fewer labels, where these are asked for."""
+    """A planned labelling.
+
+    The first cell of its run is the refit, then come the folds, then, if there is to be a learning curve, for each fold
+    its trainings on fewer labels.
+    """
 
     run: Run
     unlabelled: Rows  # (m,) rows of the dataset
@@ -39,58 +43,70 @@ class LabelRun:
     pool: Rows  # (p,) unlabelled rows that the folds answer for
     pool_fold: Numbers  # (p,)
     shared_pool: Rows  # (q,) rows of the pool that all folds answer for
-    asked_folds: Numbers  # (K, q) bool: all but folds that have learnt from the row's group
+    shared_pool_mask: Numbers  # (K, q) False where the fold has learnt from the row's group, and does not answer
 
     @property
     def dataset(self) -> Dataset:
         return self.run.dataset
 
     @property
-    def unit(self) -> Numbers | None:
-        """(N,) group of every row, where the suite has groups."""
-        return self.dataset.groups
+    def labelled_groups(self) -> Numbers | None:
+        """(n,) group of each labelled row, where the suite has groups."""
+        return None if self.dataset.groups is None else self.dataset.groups[self.dataset.labelled]
+
+    @property
+    def labeler(self) -> str:
+        """The title of the labeler."""
+        return self.run.cells[0].candidate.title
 
     @property
     def cells(self) -> list[Cell]:
-        """Those that the labels come from: the refit, and the folds in their order."""
+        """The cells of the labels: the refit, and the folds in their order."""
         return self.run.cells[: 2 + int(self.fold.max())]
 
     @property
     def curve_cells(self) -> list[Cell]:
-        """The trainings on fewer labels, fold by fold."""
+        """The cells of the learning curve, fold by fold, the smallest first."""
         return self.run.cells[len(self.cells) :]
 
 
 @dataclass(frozen=True, eq=False)
-class OutOfFold:
-    """What the labeler said: of the rows to label, and of rows whose truth is known or that estimates need."""
+class Probabilities:
+    """Class probabilities by the refit labeler and those of the folds."""
 
-    proba: Numbers  # (m, C) by the refit
-    held: Numbers  # (n, C) of labelled rows, out of fold
-    pool: Numbers  # (p, C) of unlabelled rows, by the labelers of the folds
-    shared_pool: Numbers  # (K, q, C) of the panel by each fold's labeler, NaN where it was not asked
+    refit: Numbers  # (m, C) of the unlabelled rows, by the refit labeler
+    held_out: Numbers  # (n, C) of the labelled rows, out of fold
+    pool: Numbers  # (p, C) of the pool, by the labelers of the folds
+    shared_pool: Numbers  # (K, q, C) of the shared pool by each fold's labeler, NaN where it does not answer
 
 
-def best_labeler(ready: Run) -> tuple[Candidate, str]:
-    """Return the labeler that ranks first where the suite gave it most labels, and where that was."""
-    leaderboards = [c for c in leaderboards_of(ready, list(score_cells(ready))) if any(row.rank for row in c.rows)]
+def best_labeler(run: Run) -> tuple[Candidate, str]:
+    """Return the labeler that ranks first with the most labels.
+
+    Also returns how it was chosen, for the card.
+    """
+    leaderboards = [
+        leaderboard
+        for leaderboard in leaderboards_of(run, list(score_cells(run)))
+        if any(row.rank for row in leaderboard.rows)
+    ]
     if not leaderboards:
-        earlier = ready.store.cells.exists() and any(ready.store.cells.iterdir())
+        earlier = run.store.cells.exists() and any(run.store.cells.iterdir())
         why = (
             "the data, the labelers or the splits have changed since the last run" if earlier else "nothing is run yet"
         )
-        advice = f"run it with the same options: harness run {ready.suite.file}; or name a labeler with --with"
-        raise DataError(f"{ready.suite.name}: no labeler has a rank, for {why}; {advice}")
-    most = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
-    first = next(row for row in most.rows if row.rank)
-    ranked = sum(bool(row.rank) for row in most.rows)
-    metric = ready.suite.metrics.primary
-    where = f"first of {ranked} by {metric} ({first.values[metric].mean:.4f}) in {most.title}"
-    return find_labeler(ready.suite, first.title), where
+        advice = f"run it with the same options: harness run {run.suite.file}; or name a labeler with --with"
+        raise DataError(f"{run.suite.name}: no labeler has a rank, for {why}; {advice}")
+    leaderboard = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
+    first = next(row for row in leaderboard.rows if row.rank)
+    ranked = sum(bool(row.rank) for row in leaderboard.rows)
+    metric = run.suite.metrics.primary
+    choice = f"first of {ranked} by {metric} ({first.values[metric].mean:.4f}) in {leaderboard.title}"
+    return find_labeler(run.suite, first.title), choice
 
 
 def find_labeler(suite: Suite, name: str) -> Candidate:
-    """Return a labeler of the suite by the name that its leaderboard shows."""
+    """Return a labeler of the suite by its name on the leaderboard."""
     titles = {candidate.title: candidate for candidate in suite.labelers}
     if name not in titles:
         raise HarnessError(f"--with {name}: no labeler of {suite.file} is called so{did_you_mean(name, titles)}")
@@ -104,100 +120,104 @@ def plan_label_run(
     catalog: Catalog,
     options: Options,
     folds: int,
-    grows: bool = False,
+    with_curve: bool = False,
 ) -> LabelRun:
-    """Open every row of the table and plan the cells, those on fewer labels if it `grows`. Nothing is made or run.
+    """Open every row of the table and plan the cells; run nothing.
 
-    Raises DataError.
+    `with_curve` plans those of the learning curve, too. Raises DataError.
     """
     dataset = load_dataset(suite.data, Population(), table)
     unlabelled = np.setdiff1d(np.arange(len(dataset)), dataset.labelled)
-    _check_trainable(dataset, unlabelled, suite)
+    if len(unlabelled) == 0:
+        raise DataError(
+            f"{table.display_name}: column {' + '.join(suite.data.hidden)}: all {len(dataset):,} rows have a label; "
+            "those to label have null"
+        )
     fold = label_folds.assign_folds(dataset, folds)
     pool, pool_fold = label_folds.choose_pool(dataset, unlabelled, fold)
-    panel, who = label_folds.choose_shared_pool(dataset, pool, fold)
+    shared_pool, shared_pool_mask = label_folds.choose_shared_pool(dataset, pool, fold)
     evaluations = [EvaluationSplit("labels", Split(dataset.labelled, unlabelled, NO_ROWS, 0))]
-    fewer: list[EvaluationSplit] = []
+    curve: list[EvaluationSplit] = []
+    transductive = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(candidate.labeler))
     for number in np.unique(fold):
-        train, held = dataset.labelled[fold != number], dataset.labelled[fold == number]
-        asked = np.unique(np.concatenate([held, pool[pool_fold == number], panel[who[number]]]))
-        evaluations.append(EvaluationSplit("out of fold", Split(train, asked, NO_ROWS, 0, fold=int(number))))
-        if grows:
+        train, held_out = dataset.labelled[fold != number], dataset.labelled[fold == number]
+        shared = shared_pool[shared_pool_mask[number]]
+        queries = np.unique(np.concatenate([held_out, pool[pool_fold == number], shared]))
+        evaluations.append(EvaluationSplit("out of fold", Split(train, queries, NO_ROWS, 0, fold=int(number))))
+        if with_curve:
             # To a transductive labeler other rows to label would be another task.
-            alike = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(candidate.labeler))
-            fewer += label_folds.learning_curve_splits(dataset, train, asked if alike else held, int(number))
+            curve_queries = queries if transductive else held_out
+            curve += label_folds.learning_curve_splits(dataset, train, curve_queries, int(number))
     cache = cache_of(options)
-    mine = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
+    label_suite = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
     recipes = blocks.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(mine, dataset, evaluations + fewer, recipes, catalog, options.hardware, cache / "digests")
-    store = Store(options.output / "runs" / mine.name)
-    run = Run(mine, catalog, options, dataset, recipes, cells, store)
-    return LabelRun(run, unlabelled, fold, pool, pool_fold, panel, who)
+    cells = plan(label_suite, dataset, evaluations + curve, recipes, catalog, options.hardware, cache / "digests")
+    store = Store(options.output / "runs" / label_suite.name)
+    run = Run(label_suite, catalog, options, dataset, recipes, cells, store)
+    return LabelRun(run, unlabelled, fold, pool, pool_fold, shared_pool, shared_pool_mask)
 
 
-def read_answers(label_run: LabelRun) -> OutOfFold:
-    """Read the finished cells. A DataError says why one is not there."""
+def read_probabilities(label_run: LabelRun) -> Probabilities:
+    """Read the finished cells; raise DataError if one is missing or failed."""
     run, dataset = label_run.run, label_run.dataset
     for cell in label_run.cells:
-        if not run.store.has(cell.key):
-            failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
-            raise DataError(f"{cell.candidate.title} ({cell.evaluation}): {failure['status']}: {failure['reason']}")
-    last, *folds = label_run.cells
-    held = np.empty((len(dataset.labelled), dataset.n_classes), np.float32)
+        if reason := _missing_reason(run, cell):
+            raise DataError(f"{cell.candidate.title} ({cell.evaluation}): {reason}")
+    refit, *folds = label_run.cells
+    held_out = np.empty((len(dataset.labelled), dataset.n_classes), np.float32)
     pool = np.empty((len(label_run.pool), dataset.n_classes), np.float32)
-    panel = np.full((*label_run.asked_folds.shape, dataset.n_classes), np.nan, np.float32)
+    shared_pool = np.full((*label_run.shared_pool_mask.shape, dataset.n_classes), np.nan, np.float32)
     for cell in folds:
         split = cell.evaluation.split
         proba = np.asarray(run.store.read(cell.key).proba)
-        mine = label_run.fold == split.fold
-        held[mine] = proba[np.searchsorted(split.test, dataset.labelled[mine])]
-        theirs = label_run.pool_fold == split.fold
-        pool[theirs] = proba[np.searchsorted(split.test, label_run.pool[theirs])]
-        shared = label_run.asked_folds[split.fold]
-        panel[split.fold, shared] = proba[np.searchsorted(split.test, label_run.shared_pool[shared])]
-    return OutOfFold(np.asarray(run.store.read(last.key).proba), held, pool, panel)
+        rows = label_run.fold == split.fold
+        held_out[rows] = proba[np.searchsorted(split.test, dataset.labelled[rows])]
+        pool_rows = label_run.pool_fold == split.fold
+        pool[pool_rows] = proba[np.searchsorted(split.test, label_run.pool[pool_rows])]
+        shared = label_run.shared_pool_mask[split.fold]
+        shared_pool[split.fold, shared] = proba[np.searchsorted(split.test, label_run.shared_pool[shared])]
+    return Probabilities(np.asarray(run.store.read(refit.key).proba), held_out, pool, shared_pool)
 
 
-def measure_growth(label_run: LabelRun, found: OutOfFold, target: float) -> learning_curve.Growth:
-    """Measure what more labels would bring, from the trainings on fewer; says which of them failed, if one has."""
+def measure_growth(label_run: LabelRun, proba: Probabilities, target: float) -> learning_curve.Growth:
+    """Fit the learning curve from the trainings on fewer labels.
+
+    If one of these failed, the result has the reason instead.
+    """
     run, dataset = label_run.run, label_run.dataset
     for cell in label_run.curve_cells:
-        if not run.store.has(cell.key):
-            failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
-            why = (
-                f"{cell.evaluation} ({len(cell.evaluation.split.train):,} labels) {failure['status']}: "
-                f"{failure['reason']}"
-            )
+        if reason := _missing_reason(run, cell):
+            why = f"{cell.evaluation} ({len(cell.evaluation.split.train):,} labels) {reason}"
             return learning_curve.Growth(target, len(dataset.labelled), why=why)
     _, *folds = label_run.cells
     sizes = len(learning_curve.TRAIN_SHARES)
     label = np.empty((sizes + 1, len(dataset.labelled)), np.int64)
-    label[-1] = found.held.argmax(axis=1)
+    label[-1] = proba.held_out.argmax(axis=1)
     size = np.full((sizes + 1, len(folds)), [len(cell.evaluation.split.train) for cell in folds])
     for i, cell in enumerate(label_run.curve_cells):
-        split, (number, place) = cell.evaluation.split, divmod(i, sizes)
-        mine = label_run.fold == number
+        split, (number, row) = cell.evaluation.split, divmod(i, sizes)
+        held_out = label_run.fold == number
         guess = np.asarray(run.store.read(cell.key).proba).argmax(axis=1)
-        label[place, mine] = guess[np.searchsorted(split.test, dataset.labelled[mine])]
-        size[place, number] = len(split.train)
-    unit = None if label_run.unit is None else label_run.unit[dataset.labelled]
+        label[row, held_out] = guess[np.searchsorted(split.test, dataset.labelled[held_out])]
+        size[row, number] = len(split.train)
     names = dataset.sources
     sources = None if names is None else (names[dataset.labelled], names[label_run.unlabelled])
-    return learning_curve.fit_growth(target, dataset.y, label_run.fold, size, label, dataset.n_classes, unit, sources)
+    return learning_curve.fit_growth(
+        target, dataset.y, label_run.fold, size, label, dataset.n_classes, label_run.labelled_groups, sources
+    )
+
+
+def _missing_reason(run: Run, cell: Cell) -> str | None:
+    """Return why a cell is not finished; None if it is."""
+    if run.store.has(cell.key):
+        return None
+    failure = run.store.failure(cell.key) or {"status": "not run", "reason": "it was interrupted"}
+    return f"{failure['status']}: {failure['reason']}"
 
 
 def unseen_classes(dataset: Dataset) -> list[int]:
     """Return the classes without a labelled row: no labeler can learn them."""
     return [c for c in range(dataset.n_classes) if not (dataset.y == c).any()]
-
-
-def _check_trainable(dataset: Dataset, unlabelled: Rows, suite: Suite) -> None:
-    target = " + ".join(suite.data.hidden)
-    if len(unlabelled) == 0:
-        raise DataError(
-            f"{dataset.table.display_name}: column {target}: all {len(dataset):,} rows have a label; "
-            "those to label have null"
-        )
 
 
 def count_in_labelled_groups(dataset: Dataset, rows: Rows) -> int:

@@ -59,7 +59,10 @@ def test_a_fold_is_not_calibrated_by_its_own_labels():
     proba, y, fold = answers(400, 3.0)
     changed = np.where(fold == 2, 3 - y, y)
     for method in METHODS:
-        before, after = cross_fit_calibration(method, proba, y, fold), cross_fit_calibration(method, proba, changed, fold)
+        before, after = (
+            cross_fit_calibration(method, proba, y, fold),
+            cross_fit_calibration(method, proba, changed, fold),
+        )
         np.testing.assert_array_equal(before[fold == 2], after[fold == 2])
 
 

@@ -1,0 +1,118 @@
+"""Prepare a labelling: from a suite's run and options to a job."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.data.table import DataTable, open_table
+from harness.errors import HarnessError, did_you_mean
+from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, training
+from harness.label.postprocess import PostprocessOptions
+from harness.label.training import LabelRun
+from harness.run.runner import Run
+from harness.statistics.calibration import METHODS
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """The options of a labelling."""
+
+    out: Path  # the parquet file to write
+    data: Path | None = None  # new rows to label; None: those of the suite's data
+    labeler: str = "best"  # of the suite, or "best"
+    coverage: float = 0.9  # of the conformal sets
+    calibration: str = "auto"
+    target_accuracy: float | None = None  # of the accepted rows
+    by_class: bool = False  # whether the accuracy holds for the rows of each label
+    keep: float = 0.0  # share of each label's rows accepted in any case
+    top: float | None = None  # share of rows to accept, by score
+    at_least: int | None = None  # label to accept from
+    good: int | None = None  # least true class of a good row; None: the second highest
+    suggest: int | None = None  # rows to label next, written instead of labels
+    labels_for: float | None = None  # accuracy that more labels shall reach
+    folds: int = 5
+    unseen_classes: bool = False  # whether a class may have no labelled row
+    licence: str = "unknown"  # of the source
+    push: str | None = None  # OWNER/NAME of a data set on the hub
+
+    def check(self) -> None:
+        """Raise a HarnessError for what is wrong whatever the data are."""
+        methods = ("auto", *METHODS)
+        if self.calibration not in methods:
+            raise HarnessError(f"--calibration {self.calibration}: unknown{did_you_mean(self.calibration, methods)}")
+        if self.labels_for is not None:
+            learning_curve.check_target(self.labels_for)
+            if self.suggest is not None:
+                raise HarnessError(
+                    "--labels-for and --suggest: give one of them; the second command reuses the trainings of the first"
+                )
+        if self.push is not None:
+            publish.check_repository(self.push)
+
+    def postprocessing(self, n_classes: int) -> PostprocessOptions:
+        """Return the checked options of the postprocessor."""
+        options = PostprocessOptions(
+            self.coverage,
+            self.calibration,  # type: ignore[arg-type]
+            self.target_accuracy,
+            self.by_class,
+            self.keep,
+            self.top,
+            self.at_least,
+            max(1, n_classes - 2) if self.good is None else self.good,
+        )
+        options.check(n_classes)
+        return options
+
+
+@dataclass(frozen=True, eq=False)
+class LabelJob:
+    """A planned labelling: its run, and what is to be written of it."""
+
+    label_run: LabelRun
+    options: LabelOptions
+    postprocessing: PostprocessOptions
+    source: DataTable  # whose rows are written
+    source_start: int  # rows of the run's data that stand before those of the source
+    choice: str  # how the labeler was chosen
+
+    @property
+    def run(self) -> Run:
+        """The run whose cells must be finished before anything is written."""
+        return self.label_run.run
+
+    @property
+    def card(self) -> Path:
+        """The card beside the labels."""
+        return self.options.out.with_suffix(".md")
+
+
+def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
+    """Choose the labeler, open the rows to label, and plan the trainings.
+
+    `run` is that of the suite. Nothing is trained or written. Raises HarnessError for options, data or a target file
+    that do not fit.
+    """
+    postprocessing = options.postprocessing(run.dataset.n_classes)
+    source = table = run.dataset.table
+    source_start = 0
+    if options.data is not None:
+        source = open_table(str(options.data), (Path.cwd(),), run.cache, "error", None)
+        joined = new_rows.join_rows(run.suite, table, source, run.cache)
+        table, source_start = joined.table, joined.before
+    columns = label_file.COLUMN_NAMES if options.suggest is None else suggestion_file.COLUMN_NAMES
+    label_file.check_target(source.path, source.display_name, options.out, source.sha256, columns)
+    if options.labeler == "best":
+        candidate, choice = training.best_labeler(run)
+    else:
+        candidate, choice = training.find_labeler(run.suite, options.labeler), "by its name"
+    with_curve = options.labels_for is not None
+    label_run = training.plan_label_run(
+        run.suite, candidate, table, run.catalog, run.options, options.folds, with_curve
+    )
+    unseen = training.unseen_classes(label_run.dataset)
+    if unseen and not options.unseen_classes:
+        raise HarnessError(
+            f"{table.display_name}: no labelled row is of class {', '.join(map(str, unseen))}, so no row can be "
+            "labelled so; label some, correct data.classes, or go on with --unseen-classes"
+        )
+    return LabelJob(label_run, options, postprocessing, source, source_start, choice)

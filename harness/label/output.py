@@ -1,0 +1,47 @@
+"""Write what a finished labelling gives: labels with card, or suggestions."""
+
+import json
+
+from harness.label import label_file, suggestion_file
+from harness.label.card import Account, render_card, to_json
+from harness.label.columns import build_columns
+from harness.label.job import LabelJob
+from harness.label.suggestion_file import Suggestion
+from harness.label.suggestions import suggest_rows
+
+
+def write_labels(job: LabelJob) -> Account:
+    """Write the labels, their card and its JSON; return the account of them.
+
+    The cells of the job's run must be finished; raises DataError otherwise, or if the source changes meanwhile.
+    """
+    source, out = job.source.path, job.options.out
+    state = label_file.file_state(source)
+    account, columns = build_columns(job)
+    origin = account.provenance
+    metadata = {
+        "data": origin.sha256,
+        "run_id": origin.run_id,
+        "labeler": origin.labeler,
+        "simulated": origin.simulated,
+    }
+    label_file.write_with_columns(source, out, columns, metadata, state)
+    label_file.write_text(render_card(account), job.card)
+    label_file.write_text(json.dumps(to_json(account), indent=1) + "\n", out.with_suffix(".json"))
+    return account
+
+
+def write_suggestion(job: LabelJob, k: int) -> Suggestion:
+    """Write the k rows to label next; return them with the reasons.
+
+    The cells of the job's run must be finished; raises DataError otherwise.
+    """
+    suggestion = suggest_rows(job, k)
+    metadata = {
+        "data": job.source.sha256,
+        "labeler": job.label_run.labeler,
+        "suggested": len(suggestion.rows),
+        "simulated": job.run.simulated,
+    }
+    suggestion_file.write_rows(job.source.path, job.options.out, suggestion, metadata)
+    return suggestion

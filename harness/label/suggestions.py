@@ -1,0 +1,39 @@
+"""Suggest rows to label next, from a finished labelling."""
+
+import numpy as np
+import pyarrow as pa
+
+from harness.label.active_learning import choose_diverse, class_need, uncertainty
+from harness.label.columns import fit_postprocessors, open_blocks
+from harness.label.job import LabelJob
+from harness.label.suggestion_file import Suggestion
+from harness.label.training import read_probabilities
+
+
+def suggest_rows(job: LabelJob, k: int) -> Suggestion:
+    """Choose k unlabelled rows, the most useful first."""
+    label_run, dataset = job.label_run, job.label_run.dataset
+    proba = read_probabilities(label_run)
+    fitted = fit_postprocessors(job, proba)
+    answers = fitted.refit.apply(proba.refit)
+    need = class_need(dataset.y, fitted.gold.label, dataset.n_classes)
+    weight = uncertainty(answers.proba, need)
+    chosen = choose_diverse(weight, label_run.unlabelled, dataset.labelled, open_blocks(label_run), k)
+    rows, label = label_run.unlabelled[chosen], answers.label[chosen]
+    columns = pa.table(
+        {
+            "wanted": weight[chosen].astype(np.float32),
+            "proxy_label": label.astype(np.int16),
+            "confidence": answers.confidence[chosen].astype(np.float32),
+            "proxy_probs": pa.FixedSizeListArray.from_arrays(
+                pa.array(answers.proba[chosen].astype(np.float32).reshape(-1)), dataset.n_classes
+            ),
+            "proxy_labeler": [label_run.labeler] * len(chosen),
+        }
+    )
+    by_class = {c: int((label == c).sum()) for c in range(dataset.n_classes)}
+    by_source: dict[str, int] = {}
+    if dataset.sources is not None:
+        names, counts = np.unique(dataset.sources[rows], return_counts=True)
+        by_source = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+    return Suggestion(dataset.items.rows[rows] - job.source_start, columns, need, by_class, by_source)
