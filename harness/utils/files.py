@@ -1,4 +1,4 @@
-"""Replace files at once: a reader sees the old content or the new."""
+"""Replace files atomically: a reader gets the old content or the new."""
 
 import os
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """Yield a path beside `file` to write to; it replaces `file` at the end.
+    """Yield a temporary path to write to; it replaces `file` at the end.
 
-    Folders are made. The path has the number of the process in it, so that two processes may write the same file; it is
-    removed where the block fails.
+    The path is beside `file`; missing folders are created. Its name holds the process id, so that two processes may
+    write the same file. It is removed if the block fails.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.{os.getpid()}.partial")
@@ -24,11 +24,11 @@ def replacing(file: Path) -> Iterator[Path]:
 
 
 def replace_bytes(file: Path, content: bytes) -> None:
-    """Write `content` to `file` at once."""
+    """Replace the content of `file` atomically."""
     with replacing(file) as scratch:
         scratch.write_bytes(content)
 
 
 def replace_text(file: Path, text: str) -> None:
-    """Write `text` to `file` at once, as UTF-8."""
+    """Replace the content of `file` atomically by `text` in UTF-8."""
     replace_bytes(file, text.encode())

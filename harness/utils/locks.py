@@ -1,4 +1,4 @@
-"""Kernel locks: held by a process, gone with it, never stale."""
+"""Kernel locks on files, released when their process ends."""
 
 import fcntl
 import os
@@ -11,10 +11,10 @@ from harness.errors import InUse
 
 @contextmanager
 def hold_lock(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file `path`; without `wait`, raise InUse where another process holds it.
+    """Hold the lock file `path` inside the context.
 
-    The file stays behind on purpose: removing it would let two processes lock two files of one name. Its descriptor is
-    not inherited by workers, so none of them can keep the lock after the parent's end.
+    Without `wait`, raise InUse where another process holds it. The file is never removed: else two processes could lock
+    two files of the same name. Workers do not inherit its descriptor, so none can keep the lock after the parent's end.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""One child process that can be trusted to end: by itself, on a limit, on Ctrl-C, or with its parent."""
+"""Child processes that always end: alone, on a limit or with the parent."""
 
 import contextlib
 import ctypes
@@ -20,8 +20,8 @@ from typing import Any
 import psutil
 
 LOG_FILE = "log.txt"
-POLL_SECONDS = 0.25  # seconds between looks at a child's memory
-CHILDREN_FILE = Path("/proc/thread-self/children")  # there where the kernel lists them
+POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
+CHILDREN_FILE = Path("/proc/thread-self/children")  # it exists where the kernel lists them
 AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
@@ -30,19 +30,19 @@ _preloaded: dict[str, None] = {}  # what this process's server of children impor
 
 @dataclass(frozen=True)
 class Limits:
-    """What one child may use."""
+    """The time and memory that one child may use."""
 
     timeout: float  # seconds
     memory: int  # bytes of anonymous memory, its children's included; memory maps do not count
 
 
 def machine_memory() -> int:
-    """Return the bytes of memory that there are, or those that a container may use of them."""
-    found = [int(psutil.virtual_memory().total)]
+    """Return the bytes of memory of the machine, or of its container."""
+    sizes = [int(psutil.virtual_memory().total)]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
-            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
-    return min(found)
+            sizes.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(sizes)
 
 
 def cores() -> int:
@@ -51,7 +51,7 @@ def cores() -> int:
 
 
 class Processes:
-    """Starts children from a server process that has imported what they need and run nothing.
+    """A server that starts children with their modules already imported.
 
     Plain fork is not an option: a child forked after OpenMP has worked in the parent hangs in the first parallel loop.
     """
@@ -66,13 +66,16 @@ class Processes:
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
     def warm_up(self) -> None:
-        """Start the server now, so that its imports are done when the first child is wanted."""
+        """Start the server and its imports now, before the first child."""
         if self._context.get_start_method() == "forkserver":
             with _hide_main(), _defer_interrupts():
                 forkserver.ensure_running()
 
     def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
-        """Run ``target(*args)`` in a new process whose working directory is the empty `folder`."""
+        """Run ``target(*args)`` in a new process with an empty `folder`.
+
+        The folder is the working directory of the child.
+        """
         process = self._context.Process(
             target=_run_child, args=(self._read_end, str(folder), target, args), daemon=False
         )
@@ -83,14 +86,14 @@ class Processes:
 
 @dataclass
 class Child:
-    """A running child, seen from its parent."""
+    """A child process and its peak memory."""
 
     process: BaseProcess
     folder: Path
     started: float = field(default_factory=time.monotonic)
-    peak: int = 0  # bytes of anonymous memory seen
+    peak: int = 0  # largest measured bytes of anonymous memory
     end_time: float | None = None
-    _next_look: float = 0.05  # what has ended by then tells its memory itself
+    _next_look: float = 0.05  # a child that ends earlier reports its memory itself
 
     @property
     def seconds(self) -> float:
@@ -101,7 +104,7 @@ class Child:
         return not self.process.is_alive()
 
     def wait(self, limits: Limits, progress: Callable[[], None] = lambda: None) -> str | None:
-        """Wait until the child ends; return the limit that it passed, or None.
+        """Wait until the child ends; return the limit it exceeded, or None.
 
         `progress` is called about ten times a second. The child is gone afterwards, after an exception too.
         """
@@ -114,7 +117,7 @@ class Child:
         return ended[0][1]
 
     def exceeded_limit(self, limits: Limits) -> str | None:
-        """Return what limit the child has passed, if any."""
+        """Return the limit that the child has exceeded, or None."""
         if self.seconds >= self._next_look:
             self._next_look = self.seconds + POLL_SECONDS
             self.peak = max(self.peak, memory_of(self.process.pid or 0))
@@ -128,8 +131,8 @@ class Child:
         return None
 
     def kill(self) -> None:
-        """End the child and everything it has started, in sessions of their own too."""
-        for process in [] if self.done() else descendants(self.process.pid):  # the dead have none
+        """Kill the child and its descendants, those in other sessions too."""
+        for process in [] if self.done() else descendants(self.process.pid):  # a child that has ended has none
             with contextlib.suppress(psutil.Error):
                 process.kill()
         if self.process.pid:  # 0 would be our own group
@@ -140,7 +143,7 @@ class Child:
         self.end_time = self.end_time or time.monotonic()
 
     def describe_exit(self) -> str:
-        """Say how a child ended that left no answer."""
+        """Return how a child without an answer has ended."""
         code = self.process.exitcode
         if code is not None and code < 0:
             return f"crashed: {signal.Signals(-code).name}"
@@ -165,13 +168,19 @@ def wait_any(children: Iterable[Child], limits: Limits, timeout: float) -> list[
 
 
 def memory_of(pid: int) -> int:
-    """Return the anonymous memory, in bytes, of a process and its descendants; 0 where it is gone."""
+    """Return the anonymous memory, in bytes, of a process and descendants.
+
+    It is 0 if the process has ended.
+    """
     family = _family(pid) if CHILDREN_FILE.exists() else (pid, *(process.pid for process in descendants(pid)))
     return sum(map(_anonymous, family))
 
 
 def _family(pid: int) -> Iterator[int]:
-    """Yield a process and its descendants as Linux lists them: one that starts meanwhile may be missing."""
+    """Yield a process and its descendants, as Linux lists them.
+
+    One that starts meanwhile may be missing.
+    """
     yield pid
     with contextlib.suppress(OSError):  # it is gone
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called four times a second
@@ -190,7 +199,7 @@ def _anonymous(pid: int) -> int:
 
 
 def descendants(pid: int | None) -> list[psutil.Process]:
-    """Return the processes that a process has started, and those that they have; none where it is gone."""
+    """Return the descendants of a process, none if it has ended."""
     try:
         return psutil.Process(pid).children(recursive=True)  # type: ignore[no-any-return]
     except psutil.Error:
@@ -198,7 +207,7 @@ def descendants(pid: int | None) -> list[psutil.Process]:
 
 
 def _preload(context: Any, modules: Iterable[str]) -> None:
-    """Have the server of children import `modules` too, besides earlier ones.
+    """Let the server import `modules` too, besides earlier ones.
 
     A server that runs without them ends, and the next child starts another: else every child would import them itself,
     such as each network of a list of suites torch, in 3 s, where the first suite has no network.
@@ -210,9 +219,9 @@ def _preload(context: Any, modules: Iterable[str]) -> None:
 
 
 def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:
-    """Set what the server, and so every child, reads when it loads the numeric libraries."""
+    """Set the environment variables of the children's numeric libraries."""
     if device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is named cpu has not secretly used a GPU
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a run on the CPU must not use a GPU unnoticed
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     # Threads that wait by spinning take the cores from those that work, once there are more threads than cores. Where
@@ -226,7 +235,7 @@ def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:
 
 
 def cpu_flags() -> set[str]:
-    """Return the instructions of the processor as Linux names them; none where they cannot be read."""
+    """Return the processor's features, in Linux's names; none elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -236,7 +245,7 @@ def cpu_flags() -> set[str]:
 
 
 def openblas_core() -> str:
-    """Return the core type that OpenBLAS takes in a child: the one that is set for it, or its own choice."""
+    """Return the core type of OpenBLAS in a child, set or detected."""
     if core := os.environ.get("OPENBLAS_CORETYPE"):
         return core
     if cpu_flags() >= AVX512:
@@ -247,18 +256,19 @@ def openblas_core() -> str:
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Return the GPUs that a program started here would see, as CUDA_VISIBLE_DEVICES names them."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return tuple(name.strip() for name in told.split(",") if name.strip())
+    """Return the visible GPUs, as CUDA_VISIBLE_DEVICES names them."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if names is not None:
+        return tuple(name.strip() for name in names.split(",") if name.strip())
     return tuple(str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
 
 
 @contextlib.contextmanager
 def _defer_interrupts() -> Iterator[None]:
-    """Hold interrupts back while a process starts, which inherits that: its parent is who answers them.
+    """Block interrupts while a child starts; the parent handles them.
 
-    Else one that reached the whole group might meet a worker in its first lines, which would print a traceback.
+    The child inherits the mask. Else an interrupt of the whole group could reach a worker in its first lines, which
+    would print a traceback.
     """
     resource_tracker.ensure_running()  # it lets interrupts through again when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -270,7 +280,7 @@ def _defer_interrupts() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hide_main() -> Iterator[None]:
-    """Keep children from importing the program that started the run."""
+    """Prevent children from importing the main program."""
     main: dict[str, Any] = sys.modules["__main__"].__dict__
     kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
     main.pop("__file__", None)
@@ -297,7 +307,10 @@ def _run_child(alive: Connection, folder: str, target: Callable[..., None], args
 
 
 def _die_with_parent(alive: Connection) -> None:
-    """End when the parent is gone, however it went: the kernel's signal reaches even a child stuck in C code."""
+    """Kill this process when its parent ends, however that happens.
+
+    The signal of the kernel reaches even a child that is stuck in C code.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

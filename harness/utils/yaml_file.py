@@ -1,4 +1,4 @@
-"""A YAML 1.2 file as plain values, with the line of every one, read without trusting it."""
+"""Read untrusted YAML 1.2 files as plain values with line numbers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,34 +14,40 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from harness.errors import SuiteError
 
 Place = tuple[str | int, ...]
-"""Where a value stands: ("labelers", 3, "knn", "tau")."""
+"""The keys that lead to a value: ("labelers", 3, "knn", "tau")."""
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_EVENTS = 20_000  # one per value, two per list or mapping: about a second of parsing
-DATA_SUFFIXES = (".parquet", ".jsonl", ".ndjson")  # endings that are given by mistake
+DATA_SUFFIXES = (".parquet", ".jsonl", ".ndjson")  # data files that are given by mistake
 YAML_TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True)
 class Document:
-    """The values of a file and where each of them stands."""
+    """The values of a YAML file and their lines."""
 
     file: str
     value: Any
     lines: dict[Place, int]
 
     def at(self, place: Place) -> str:
-        """Return 'file:line: labelers[3].knn.tau' for the place, or for the nearest one around it that has a line."""
-        known = place
-        while known not in self.lines and known:
-            known = known[:-1]
+        """Return 'file:line: labelers[3].knn.tau' for a place.
+
+        The line of a place that the file lacks is that of the nearest one around it.
+        """
+        nearest = place
+        while nearest not in self.lines and nearest:
+            nearest = nearest[:-1]
         text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
-        return f"{self.file}:{self.lines.get(known, 1)}: {text or 'file'}"
+        return f"{self.file}:{self.lines.get(nearest, 1)}: {text or 'file'}"
 
 
 def load(path: Path) -> Document:
-    """Read a YAML file. Every fault of form is one SuiteError with file and line."""
+    """Read a YAML file.
+
+    Raises SuiteError, with file and line, where it is not valid.
+    """
     if path.suffix in DATA_SUFFIXES:
         raise SuiteError(f"{path}: is a file of data; what is asked for is a suite, a YAML file that names it")
     try:
@@ -61,17 +67,20 @@ def load(path: Path) -> Document:
 
 
 def suggest_sibling(path: Path) -> str:
-    """Return "; did you mean 'x.yaml'?" where a file of a like name lies beside one that is missing, or ""."""
+    """Return "; did you mean 'x.yaml'?" for a missing file, or "".
+
+    The suggestion is a file of a similar name in the same folder.
+    """
     try:
-        there = {each.name: each for each in path.parent.iterdir() if each.is_file()}
+        siblings = {file.name: file for file in path.parent.iterdir() if file.is_file()}
     except OSError:
         return ""
-    close = get_close_matches(path.name, there, n=1, cutoff=0.75)
-    return f"; did you mean '{there[close[0]]}'?" if close else ""
+    close = get_close_matches(path.name, siblings, n=1, cutoff=0.75)
+    return f"; did you mean '{siblings[close[0]]}'?" if close else ""
 
 
 def parse(text: str, file: str) -> Document:
-    """Read YAML from a string; `file` is the name that errors carry."""
+    """Read YAML from a string; `file` is the name in error messages."""
     try:
         _check_size(text, file)
         node = YAML(typ="safe", pure=True).compose(text)
@@ -113,10 +122,10 @@ def _value(node: Node, place: Place, lines: dict[Place, int], file: str) -> Any:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = _key(key_node, file)
-            here = key_node.start_mark.line + 1
+            key_line = key_node.start_mark.line + 1
             if key in mapping:
-                raise SuiteError(f"{file}:{here}: {key!r} is given twice, first in line {lines[(*place, key)]}")
-            lines[(*place, key)] = here
+                raise SuiteError(f"{file}:{key_line}: {key!r} is given twice, first in line {lines[(*place, key)]}")
+            lines[(*place, key)] = key_line
             mapping[key] = _value(value_node, (*place, key), lines, file)
         return mapping
     if isinstance(node, SequenceNode):

@@ -1,4 +1,4 @@
-"""A file is replaced at once, or stays as it was."""
+"""A file is replaced atomically, or stays as it was."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""What a child is born with: how long its threads wait for each other, and no ear for interrupts."""
+"""The environment of a child process: threads, interrupts, modules."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ from harness.utils.processes import Processes, cores
 def main():
     threads, jobs = (cores() * int(number) for number in sys.argv[1:3])
     processes = Processes((), threads, jobs=max(jobs, 1))  # its children end with it
-    processes.start(os.system, (sys.argv[3] + " > seen",), Path.cwd()).process.join()
+    processes.start(os.system, (sys.argv[3] + " > output",), Path.cwd()).process.join()
 
 if __name__ == "__main__":
     main()
@@ -49,9 +49,9 @@ def test_threads_wait_awake_only_where_each_has_a_core(tmp_path, jobs, own, wait
     environment |= {} if own is None else {"GOMP_SPINCOUNT": own}
     command = [sys.executable, "script.py", "1", str(jobs), "env"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
-    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines() if "=" in line)
-    assert seen.get("GOMP_SPINCOUNT") == waits
-    assert seen["OMP_WAIT_POLICY"] == "PASSIVE"
+    values = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines() if "=" in line)
+    assert values.get("GOMP_SPINCOUNT") == waits
+    assert values["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not show the mask of a process")
@@ -59,8 +59,8 @@ def test_an_interrupt_of_the_whole_group_is_for_the_parent_alone(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, "script.py", "1", "1", "cat /proc/$PPID/status"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
-    seen = dict(line.split(":\t", 1) for line in (tmp_path / "seen").read_text().splitlines() if ":\t" in line)
-    assert int(seen["SigBlk"], 16) & 1 << signal.SIGINT - 1
+    values = dict(line.split(":\t", 1) for line in (tmp_path / "output").read_text().splitlines() if ":\t" in line)
+    assert int(values["SigBlk"], 16) & 1 << signal.SIGINT - 1
 
 
 def test_a_child_has_what_this_and_earlier_processes_preload(tmp_path):

@@ -1,4 +1,4 @@
-"""A suite file is read as YAML 1.2 and trusted with nothing: what is not plain is refused in one line."""
+"""A suite file is YAML 1.2 with plain values; others are refused."""
 
 import time
 
@@ -15,7 +15,7 @@ def value(text):
 
 
 def refused(text):
-    """Return the message, after checking that it came quickly and is one line fit for a terminal."""
+    """Return the message; assert that it is quick and one printable line."""
     start = time.perf_counter()
     with pytest.raises(SuiteError) as caught:
         parse(text, "s.yaml")
@@ -50,9 +50,9 @@ def refused(text):
     ],
 )
 def test_scalars_are_those_of_yaml_1_2(text, expected):
-    found = value(f"a: {text}")["a"]
-    assert found == expected
-    assert type(found) is type(expected)
+    scalar = value(f"a: {text}")["a"]
+    assert scalar == expected
+    assert type(scalar) is type(expected)
 
 
 def test_keys_are_always_text():
@@ -73,7 +73,7 @@ def test_byte_order_mark_and_line_ends_change_nothing(tmp_path, end, mark):
     assert document.at(("b", 1)) == f"{file}:4: b[1]"
 
 
-def test_every_value_knows_its_line():
+def test_every_value_has_its_line():
     document = parse("a: 1\nlist:\n  - knn:\n      k: 5\n  - {x: 1,\n     y: 2}\n", "s.yaml")
     assert document.at(("a",)) == "s.yaml:1: a"
     assert document.at(("list", 0, "knn", "k")) == "s.yaml:4: list[0].knn.k"
@@ -143,7 +143,7 @@ def test_an_alias_bomb_is_not_expanded():
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only\n# comments\n"])
-def test_nothing_at_all_is_said_to_be_empty(text):
+def test_an_empty_file_is_refused(text):
     assert refused(text) == "s.yaml: is empty"
 
 
