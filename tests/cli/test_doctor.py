@@ -153,8 +153,8 @@ def test_people_get_lines_and_a_folder_that_cannot_be_written_is_broken(tmp_path
 
 def test_an_import_that_hangs_is_ended(tmp_path):
     env = os.environ | write(tmp_path, slow="import time; time.sleep(600)", quick="__version__ = '3'")
-    code = "import json; from harness.cli import environment as m; m.PATIENCE = 1.5; "
-    code += "print(json.dumps(m._imported(['quick', 'slow', 'sys'], 1)))"
+    code = "import json; from harness.cli import environment as m; m.IMPORT_TIMEOUT = 1.5; "
+    code += "print(json.dumps(m._import_in_worker(['quick', 'slow', 'sys'], 1)))"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, timeout=PATIENCE, check=True)
     found = json.loads(done.stdout)
     assert found["quick"] == {"version": "3"}

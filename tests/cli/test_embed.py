@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.cli.console import Talk
+from harness.cli.console import Reporter
+from harness.cli.progress import BlockProgress
 from harness.errors import DataError, HarnessError
 from harness.plugin.items import Items
 from harness.run.block_writer import fill
@@ -360,7 +361,6 @@ from harness.run import block_builder, blocks as prepare
 from harness.suite import catalog
 from harness.plugin.items import Items
 from harness.utils.processes import Limits, Processes
-from harness.suite.spec import rebuild
 
 found = catalog.discover((Path("plugin.py"),))
 turns = tuple([("user", str(i))] for i in range(40))
@@ -383,14 +383,15 @@ block_builder.build_block(recipe, items, Path("cache"), processes, Limits(60, 2*
 
 def test_progress_tells_rows_speed_and_time_left(monkeypatch, capsys):
     now = [100.0]
-    monkeypatch.setattr("harness.cli.console.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.cli.progress.time.monotonic", lambda: now[0])
     recipe = Recipe("bge", type("Maker", (), {"name": "maker"})(), "key", ("", "", None))
     for as_json in (False, True):
-        talk = Talk(as_json)
-        with talk.making() as making:
+        reporter = Reporter(as_json)
+        with reporter.bar() as bar:
+            progress = BlockProgress(reporter, bar)
             for at, rows in ((0, 0), (40, 0), (50, 1_000), (56, 1_600), (70, 3_000), (71, 3_100), (90, 3_100)):
                 now[0] = 100.0 + at
-                making.block(recipe, rows, 5_000)
+                progress.block(recipe, rows, 5_000)
     shown = capsys.readouterr()
     assert shown.err.splitlines() == [
         "making block bge (maker)",

@@ -103,4 +103,4 @@ def test_every_command_reads_a_suite_in_this_one_way():
     for name, command in typer.main.get_command(app).commands.items():
         if any("SUITE" in (each.metavar or "") for each in command.params if each.param_type_name == "argument"):
             module = command.callback.__module__.rpartition(".")[2]
-            assert re.search(r" (load|make_all_ready)\(", sources[module]), name
+            assert re.search(r" (load_suites|open_runs)\(", sources[module]), name
