@@ -12,7 +12,7 @@ from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Sp
 from harness.plugin.task import On, Predictions, Task
 from harness.search.neighbors import graph, neighbors
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Block",

@@ -70,7 +70,7 @@ def test_the_readme_shows_what_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name", "says"),
     [
-        ("labeler", "knn", "'knn' will not do: labelharness 0.1.0 has a labeler of that name"),
+        ("labeler", "knn", "'knn' will not do: labelharness 0.2.0 has a labeler of that name"),
         ("splitter", "kfold", "has a splitter of that name"),
         ("features", "text_v1", "has a feature set of that name"),
         ("labeler", "random", "'random' will not do: random.py would hide the Python module of that name"),
