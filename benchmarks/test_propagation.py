@@ -29,7 +29,7 @@ import faiss, scipy.sparse
 from harness import Block, Task
 from harness.search.engine import use_engine
 from harness.search.neighbors import nearest
-from harness.utils.processes import memory_of
+from harness.utils.memory import memory_of
 from harness.search.exact import search
 from harness_plugins.labelers import graph_propagation as module
 kept = []

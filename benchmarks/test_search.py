@@ -27,7 +27,7 @@ print(json.dumps({**facts, "seconds": time.perf_counter() - began}))
 OURS_WATCHED = """
 import tempfile, threading
 from pathlib import Path
-from harness.utils.processes import memory_of
+from harness.utils.memory import memory_of
 from harness.search.exact import search
 search(X[:600], np.arange(600), [300], 300, 5, threads=cores)  # compiled once
 peak, over = [0], threading.Event()

@@ -46,7 +46,7 @@ def embed(
     """
     from harness.run.shards import parse_shard
     from harness.run.store import last_run
-    from harness.utils.processes import visible_gpus
+    from harness.utils.processor import visible_gpus
 
     part = None if shard is None else parse_shard(shard)
     if part is not None and workers:

@@ -30,7 +30,8 @@ from harness import __version__
 from harness.errors import printable
 from harness.run.hardware import processor_kernels
 from harness.suite.catalog import Catalog
-from harness.utils.processes import Processes, cores
+from harness.utils.processes import Processes
+from harness.utils.processor import cores
 
 DISTRIBUTION = "labelharness"
 MODULE_NAMES = {"faiss-cpu": "faiss", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel.yaml"}  # where they differ

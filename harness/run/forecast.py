@@ -11,7 +11,7 @@ from harness.run.neighbor_plan import plan_searches
 from harness.run.plan import Cell
 from harness.run.runner import Run, block_widths
 from harness.run.scheduler import makespan
-from harness.utils.processes import machine_memory
+from harness.utils.memory import machine_memory
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.utils.processes import cpu_flags, openblas_core
+from harness.utils.processor import cpu_flags, openblas_core
 
 # From the oldest to the newest instructions, each with the flag of the processor that it needs.
 TORCH_LEVELS = (("AVX2", {"avx2", "fma"}), ("AVX512", {"avx512vl", "avx512bw", "avx512dq", "fma"}))

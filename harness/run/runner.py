@@ -27,7 +27,9 @@ from harness.search.engine import Engine
 from harness.search.inner_products import check_engine
 from harness.suite.catalog import Catalog
 from harness.suite.suite import Candidate, Suite
-from harness.utils.processes import Limits, Processes, cores, machine_memory
+from harness.utils.memory import machine_memory
+from harness.utils.processes import Limits, Processes
+from harness.utils.processor import cores
 
 SEARCH_MODULES = ("faiss", "harness.search.kernels")  # of the neighbour search
 MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part of every key

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.errors import DataError, HarnessError
 from harness.run.blocks import Recipe
-from harness.utils.processes import visible_gpus
+from harness.utils.processor import visible_gpus
 
 MAX_SHARDS = 10_000  # of one block
 

@@ -75,6 +75,6 @@ def _to_json(value: object) -> Any:
 
 
 def _peak_memory() -> int:
-    from harness.utils.processes import memory_of
+    from harness.utils.memory import memory_of
 
     return memory_of(os.getpid())

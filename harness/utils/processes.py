@@ -19,10 +19,11 @@ from typing import Any
 
 import psutil
 
+from harness.utils.memory import descendants, memory_of
+from harness.utils.processor import AVX512, cores, cpu_flags
+
 LOG_FILE = "log.txt"
 POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
-CHILDREN_FILE = Path("/proc/thread-self/children")  # it exists where the kernel lists them
-AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
 _preloaded: dict[str, None] = {}  # what this process's server of children imports, in that order
@@ -34,20 +35,6 @@ class Limits:
 
     timeout: float  # seconds
     memory: int  # bytes of anonymous memory, its children's included; memory maps do not count
-
-
-def machine_memory() -> int:
-    """Return the bytes of memory of the machine, or of its container."""
-    sizes = [int(psutil.virtual_memory().total)]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
-            sizes.append(int(Path("/sys/fs/cgroup", name).read_text()))
-    return min(sizes)
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Processes:
@@ -167,45 +154,6 @@ def wait_any(children: Iterable[Child], limits: Limits, timeout: float) -> list[
     return ended
 
 
-def memory_of(pid: int) -> int:
-    """Return the anonymous memory, in bytes, of a process and descendants.
-
-    It is 0 if the process has ended.
-    """
-    family = _family(pid) if CHILDREN_FILE.exists() else (pid, *(process.pid for process in descendants(pid)))
-    return sum(map(_anonymous, family))
-
-
-def _family(pid: int) -> Iterator[int]:
-    """Yield a process and its descendants, as Linux lists them.
-
-    One that starts meanwhile may be missing.
-    """
-    yield pid
-    with contextlib.suppress(OSError):  # it is gone
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called four times a second
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
-                yield from _family(int(child))
-
-
-def _anonymous(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:  # gone, or not Linux
-        with contextlib.suppress(psutil.Error):
-            return 0 if Path("/proc/self/status").exists() else int(psutil.Process(pid).memory_info().rss)
-        return 0
-    return int(status.partition("\nRssAnon:")[2].partition("kB")[0] or 0) * 1024
-
-
-def descendants(pid: int | None) -> list[psutil.Process]:
-    """Return the descendants of a process, none if it has ended."""
-    try:
-        return psutil.Process(pid).children(recursive=True)  # type: ignore[no-any-return]
-    except psutil.Error:
-        return []
-
-
 def _preload(context: Any, modules: Iterable[str]) -> None:
     """Let the server import `modules` too, besides earlier ones.
 
@@ -232,35 +180,6 @@ def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:
     # The OpenBLAS inside faiss does not know newer CPUs and falls back to its slowest kernels.
     if cpu_flags() >= AVX512:
         os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-
-
-def cpu_flags() -> set[str]:
-    """Return the processor's features, in Linux's names; none elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    flags = (line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features")))
-    return set(next(flags, []))
-
-
-def openblas_core() -> str:
-    """Return the core type of OpenBLAS in a child, set or detected."""
-    if core := os.environ.get("OPENBLAS_CORETYPE"):
-        return core
-    if cpu_flags() >= AVX512:
-        return "SkylakeX"
-    from threadpoolctl import threadpool_info
-
-    return next((str(pool["architecture"]) for pool in threadpool_info() if pool["internal_api"] == "openblas"), "none")
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """Return the visible GPUs, as CUDA_VISIBLE_DEVICES names them."""
-    names = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if names is not None:
-        return tuple(name.strip() for name in names.split(",") if name.strip())
-    return tuple(str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from harness.plugin.items import Items
 from harness.run.block_writer import fill
 from harness.run.blocks import Recipe
 from harness.run.shards import Shard, gpu_slots, parse_shard
-from harness.utils import processes
+from harness.utils import processor
 from tests.command_line import board, events, harness, start, table, until, write_labelers, write_suite
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
@@ -338,7 +338,7 @@ def test_a_real_model_killed_among_two_workers_gives_the_bytes_of_one_run(tmp_pa
 
 def test_each_worker_has_a_visible_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-7")
-    assert processes.visible_gpus() == ("4", "GPU-7")
+    assert processor.visible_gpus() == ("4", "GPU-7")
     assert gpu_slots(0, "cuda", single=False) == ("4", "GPU-7")
     assert gpu_slots(3, "cuda", single=False) == ("4", "GPU-7", "4")
     assert gpu_slots(0, "cuda", single=True) == (None,)

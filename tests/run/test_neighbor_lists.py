@@ -171,7 +171,9 @@ def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
     monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", 0)
     request = requested_lists(ready.cells)[0]
     search = SharedSearch((request,), (Block(np.zeros((400, 4), np.float32), "embedding"),))
-    alone = next(cell for cell in ready.cells if cell.cut is request.evaluation and needs(cell.candidate.labeler))
+    alone = next(
+        cell for cell in ready.cells if cell.evaluation is request.evaluation and needs(cell.candidate.labeler)
+    )
     assert search.is_worth_sharing(ready.cells)
     assert not search.is_worth_sharing([alone])
 

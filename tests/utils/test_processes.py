@@ -24,7 +24,8 @@ if __name__ == "__main__":
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from harness.utils.processes import Processes, cores
+from harness.utils.processes import Processes
+from harness.utils.processor import cores
 
 def main():
     threads, jobs = (cores() * int(number) for number in sys.argv[1:3])

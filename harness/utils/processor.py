@@ -1,0 +1,40 @@
+"""Cores, instructions and GPUs that a program started here can use."""
+
+import os
+from pathlib import Path
+
+AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_flags() -> set[str]:
+    """Return the processor's features, in Linux's names; none elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    flags = (line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features")))
+    return set(next(flags, []))
+
+
+def openblas_core() -> str:
+    """Return the core type of OpenBLAS in a child, set or detected."""
+    if core := os.environ.get("OPENBLAS_CORETYPE"):
+        return core
+    if cpu_flags() >= AVX512:
+        return "SkylakeX"
+    from threadpoolctl import threadpool_info
+
+    return next((str(pool["architecture"]) for pool in threadpool_info() if pool["internal_api"] == "openblas"), "none")
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Return the visible GPUs, as CUDA_VISIBLE_DEVICES names them."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if names is not None:
+        return tuple(name.strip() for name in names.split(",") if name.strip())
+    return tuple(str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
