@@ -1,4 +1,7 @@
-"""Make the blocks: workers write shards, the parent joins them to the bytes that one worker would write."""
+"""Build blocks: workers write shards, which are joined to one array.
+
+The array has the bytes that one worker would write.
+"""
 
 import json
 import shutil
@@ -25,11 +28,11 @@ SHARD_FILE = "shard.json"  # stands beside the rows of a finished shard
 MIN_ROWS_PER_WORKER = 10_000  # that make another worker worth starting
 
 Slots = tuple[str | None, ...]
-"""The workers that may run at a time: for each the GPU that it shall see, or None for those it sees anyway."""
+"""One item for each worker that may run at a time: its GPU, or None for all visible ones."""
 
 
 def default_slots(recipe: Recipe, rows: int, cores: int) -> Slots:
-    """Return one worker per core for a row-wise feature set that is worth it, else one."""
+    """Return a slot per core for a large row-wise feature set, else one slot."""
     return (None,) * (max(1, min(cores, rows // MIN_ROWS_PER_WORKER)) if is_rowwise(recipe) else 1)
 
 
@@ -42,16 +45,16 @@ def build_block(
     progress: Callable[[int], None],
     slots: Slots = (None,),
 ) -> None:
-    """Make a block by as many workers as there are `slots`, one shard each; `progress` is given the finished rows.
+    """Build a block by one worker, and so one shard, for each of `slots`.
 
-    Shards that a killed run has begun are continued, however many there were. Raises DataError where the block cannot
-    be made, InUse where another process makes a shard of it.
+    `progress` is called with the number of finished rows. Shards that a killed run began are continued, however many
+    there were. Raises DataError where the block cannot be built, InUse where another process builds a shard of it.
     """
     number_of_shards = (_started_count(recipe, cache) or len(slots)) if can_be_sharded(recipe) else 1
     shards = [Shard(number, number_of_shards) for number in range(1, number_of_shards + 1)]
     with hold_lock(_lock(recipe, cache)):
         if not is_made(recipe, cache):
-            _build(shards, recipe, items, cache, processes, limits, progress, slots)
+            _run_missing(shards, recipe, items, cache, processes, limits, progress, slots)
             _join_shards(recipe, items, cache, number_of_shards)
 
 
@@ -65,23 +68,23 @@ def build_shards(
     progress: Callable[[int], None],
     slots: Slots = (None,),
 ) -> None:
-    """Make these shards, all of one number, and join the block if no other is missing."""
+    """Build shards of one block, and join them if no other is missing."""
     if is_made(recipe, cache):
         return
-    _build(shards, recipe, items, cache, processes, limits, progress, slots)
+    _run_missing(shards, recipe, items, cache, processes, limits, progress, slots)
     with hold_lock(_lock(recipe, cache)):
         _join_shards(recipe, items, cache, shards[0].count)
 
 
 def missing_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> list[Shard]:
-    """Return the shards that are not finished. An empty one always is."""
+    """Return the unfinished shards of `count`; an empty one is finished."""
     if is_made(recipe, cache):
         return []
     shards = (Shard(number, count) for number in range(1, count + 1))
     return [shard for shard in shards if not _is_finished(shard, recipe, len(items), cache)]
 
 
-def _build(
+def _run_missing(
     shards: list[Shard],
     recipe: Recipe,
     items: Items,
@@ -113,7 +116,7 @@ def _run_shards(
     report: Callable[[], None],
     slots: Slots,
 ) -> None:
-    """Run the shards, one in each slot at a time. One that fails ends the others."""
+    """Run the shards, one in each slot at a time; a failure ends all."""
     free, waiting = list(reversed(slots)), waiting[::-1]
     running = dict[int, tuple[Child, str | None, int]]()
     try:
@@ -126,9 +129,9 @@ def _run_shards(
                 running[id(child)] = child, gpu, rows_before
             for child, limit in wait_any([child for child, _, _ in running.values()], limits, timeout=0.1):
                 _, gpu, rows_before = running.pop(id(child))
-                about = _read_outcome(recipe, child, limit)
+                outcome = _read_outcome(recipe, child, limit)
                 _record_cost(recipe, child, rows_before)
-                (child.folder / SHARD_FILE).write_text(canonical_json(about))
+                (child.folder / SHARD_FILE).write_text(canonical_json(outcome))
                 free.append(gpu)
             report()
     finally:
@@ -139,7 +142,7 @@ def _run_shards(
 def _start_worker(
     recipe: Recipe, items: Items, processes: Processes, folder: Path, span: tuple[int, int], gpu: str | None
 ) -> Child:
-    """Start a worker that writes rows `span` of a block into folder/array.npy, after those that are there."""
+    """Start a worker that appends rows `span` of a block to folder/array.npy."""
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
         items = replace(items, columns=(items.text,), hidden=())
@@ -150,7 +153,7 @@ def _start_worker(
 def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, Any]:
     """Return what an ended worker wrote, {"kind": ..., "names": ...}.
 
-    Raises DataError with the reason why it failed, a `limit` that it passed among them.
+    Raises DataError with the reason where it failed or passed a `limit`.
     """
     try:
         outcome: dict[str, Any] | None = json.loads((child.folder / OUTCOME_FILE).read_text())
@@ -164,7 +167,7 @@ def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, 
 
 
 def _record_cost(recipe: Recipe, child: Child, rows_before: int) -> None:
-    """Write beside its rows what an ended worker has cost; it did not make the first `rows_before`."""
+    """Write an ended worker's cost; `rows_before` rows are not its own."""
     rows = count_rows(child.folder / ARRAY_FILE) - rows_before
     timing.write_timing(
         child.folder, seconds=child.seconds, memory=child.peak, rows=rows, spec=spec.to_spec(recipe.maker)
@@ -172,7 +175,10 @@ def _record_cost(recipe: Recipe, child: Child, rows_before: int) -> None:
 
 
 def _join_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> None:
-    """Join the shards to the finished block if none is missing. The caller holds the block's lock."""
+    """Join the shards to the finished block if none is missing.
+
+    The caller holds the block's lock.
+    """
     if is_made(recipe, cache) or missing_shards(recipe, items, cache, count):
         return
     shards = [Shard(number, count) for number in range(1, count + 1)]
@@ -196,7 +202,7 @@ def _join_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> None:
 
 
 def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None:
-    """Write the arrays (rows of a part, width) one after the other, (rows, width)."""
+    """Concatenate the arrays of the parts to one of (rows, width)."""
     with target.open("wb") as out:
         write_header(out, rows, width)
         for part in parts:
@@ -206,15 +212,15 @@ def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None
                 shutil.copyfileobj(source, out, 2**24)
 
 
-def _commit_block(joined: Path, folder: Path, about: Mapping[str, Any]) -> None:
-    """Turn the folder of a whole array into that of a finished block."""
-    (joined / "block.json").write_text(canonical_json(about))
+def _commit_block(joined: Path, folder: Path, outcome: Mapping[str, Any]) -> None:
+    """Turn the folder of a complete array into that of a finished block."""
+    (joined / "block.json").write_text(canonical_json(outcome))
     shutil.rmtree(folder, ignore_errors=True)
     joined.rename(folder)
 
 
 def _total_cost(parts: list[Path]) -> dict[str, Any]:
-    """Return what shards have cost together: the sum of their seconds, the memory of the largest."""
+    """Return the sum of the shards' seconds and rows, and the largest memory."""
     costs = [cost for part in parts if (cost := timing.read_timing(part))]
     if not costs:
         return {}
@@ -241,10 +247,13 @@ def _is_finished(shard: Shard, recipe: Recipe, size: int, cache: Path) -> bool:
 
 
 def _started_count(recipe: Recipe, cache: Path) -> int | None:
-    """Return the number of shards of a killed run: of several such numbers, that with the most rows."""
+    """Return the number of shards that a killed run began, or None.
+
+    Of several such numbers, it is the one with the most rows.
+    """
     rows: dict[int, int] = {}
     for folder in _block_folder(recipe, cache).glob("*-of-*"):
-        of = folder.name.partition("-of-")[2]
-        if of.isdecimal():
-            rows[int(of)] = rows.get(int(of), 0) + count_rows(folder / ARRAY_FILE)
-    return max(rows, key=lambda of: (rows[of], of)) if rows else None
+        count = folder.name.partition("-of-")[2]
+        if count.isdecimal():
+            rows[int(count)] = rows.get(int(count), 0) + count_rows(folder / ARRAY_FILE)
+    return max(rows, key=lambda count: (rows[count], count)) if rows else None

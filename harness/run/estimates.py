@@ -1,4 +1,7 @@
-"""What a cell, a block or a neighbour list will cost, told from what such have cost before."""
+"""Estimate seconds and peak memory of cells, blocks and neighbour lists.
+
+The estimates are scaled from the records of finished ones.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,23 +16,23 @@ from harness.run import timing
 from harness.run.plan import Cell
 from harness.suite import spec
 
-IDLE_WORKER_BYTES = 40 * 2**20  # bytes that a worker has before it does anything
+IDLE_WORKER_BYTES = 40 * 2**20  # of a worker that has done nothing yet
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What something will cost. Nothing is guessed: what no record tells of is None."""
+    """The expected cost of a cell, block or list; None without a record."""
 
     seconds: float | None = None
     memory: int | None = None  # bytes at the peak
-    how: str = "unknown"  # "recorded": of its like; "scaled": of the nearest of its kind; "matrix": memory alone
+    how: str = "unknown"  # "recorded": by equal cells; "scaled": from the nearest; "matrix": memory alone
 
 
 def cost_features(cell: Cell, widths: Mapping[str, int]) -> Record:
-    """Return what the cost of a cell depends on, as it is noted beside it: its labeler, n, m, and d columns.
+    """Return what the cost of a cell depends on: labeler, n, m and d columns.
 
-    d is None where a block that the labeler names has no width yet, 0 where it names none.
+    It is stored with the cell. d is None where a block that the labeler names has no width yet, 0 where it names none.
     """
     labeler, split = cell.candidate.labeler, cell.evaluation.split
     on = block_names(labeler)
@@ -39,37 +42,35 @@ def cost_features(cell: Cell, widths: Mapping[str, int]) -> Record:
 
 
 class CostHistory:
-    """What finished cells have cost, by the names of their labelers."""
+    """The costs of finished cells, by the names of their labelers."""
 
     def __init__(self, records: Iterator[Record]) -> None:
-        self._known: dict[tuple[str, ...], list[Record]] = {}
+        self._records: dict[tuple[str, ...], list[Record]] = {}
         for record in records:
             if {"names", "spec", "n", "m", "d", "threads", "wall"} <= record.keys():
-                self._known.setdefault(tuple(record["names"]), []).append(record)
+                self._records.setdefault(tuple(record["names"]), []).append(record)
 
     def estimate(self, cell: Cell, widths: Mapping[str, int], threads: int) -> CostEstimate:
-        """Estimate a cell from the nearest records: of the same parameters, then threads, then size.
+        """Estimate a cell from the nearest records.
 
-        Seconds grow with rows times columns, those of a labeler that compares rows with each other with the square of
-        the rows; memory grows with rows times columns. Without a record, memory is that of the matrix it may ask for.
+        Near is first the same parameters, then the same threads, then a similar size. Seconds grow with rows times
+        columns, or with the square of the rows where a labeler compares rows with each other; memory grows with rows
+        times columns. Without a record, memory is that of the matrix that the labeler may read.
         """
-        wanted = cost_features(cell, widths)
-        known, rows = self._known.get(tuple(wanted["names"]), []), wanted["n"] + wanted["m"]
-        if not known:
-            return CostEstimate(None, IDLE_WORKER_BYTES + 4 * rows * (wanted["d"] or 0), "matrix")
+        features = cost_features(cell, widths)
+        records, rows = self._records.get(tuple(features["names"]), []), features["n"] + features["m"]
+        if not records:
+            return CostEstimate(None, IDLE_WORKER_BYTES + 4 * rows * (features["d"] or 0), "matrix")
 
-        def far(record: Record) -> tuple[bool, bool, float]:
-            return (
-                record["spec"] != wanted["spec"],
-                record["threads"] != threads,
-                abs(log(_size_ratio(record, wanted))),
-            )
+        def distance(record: Record) -> tuple[bool, bool, float]:
+            size_difference = abs(log(_size_ratio(record, features)))
+            return record["spec"] != features["spec"], record["threads"] != threads, size_difference
 
-        least = min(map(far, known))
-        nearest = [record for record in known if far(record) == least]
-        growth = _size_ratio(nearest[0], wanted)
-        more = rows / (nearest[0]["n"] + nearest[0]["m"]) if _is_pairwise(cell.candidate.labeler) else 1
-        seconds = median(record["wall"] for record in nearest) * growth * more
+        least = min(map(distance, records))
+        nearest = [record for record in records if distance(record) == least]
+        growth = _size_ratio(nearest[0], features)
+        row_growth = rows / (nearest[0]["n"] + nearest[0]["m"]) if _is_pairwise(cell.candidate.labeler) else 1
+        seconds = median(record["wall"] for record in nearest) * growth * row_growth
         memory = median(record["memory"] for record in nearest)
         memory += max(memory - IDLE_WORKER_BYTES, 0) * (growth - 1)
         how = "recorded" if least == (False, False, 0.0) else "scaled"
@@ -77,47 +78,53 @@ class CostHistory:
 
 
 def _size_ratio(record: Record, cell: Record) -> float:
-    """Return how many times as many numbers a cell has as one that is recorded; blocks of unknown width count as
-    equally wide."""
+    """Return the ratio of the numbers in a cell's matrix to a record's.
+
+    Blocks of unknown width count as equally wide.
+    """
     columns = cell["d"] / record["d"] if cell["d"] and record["d"] else 1.0
     return float((cell["n"] + cell["m"]) / (record["n"] + record["m"]) * columns)
 
 
 def _is_pairwise(labeler: Any) -> bool:
+    """Return True if a labeler or one inside it compares rows."""
     return any(hasattr(p, "needs") or getattr(p, "transductive", False) for p in iter_plugins(labeler))
 
 
 def read_cell_costs(runs: Path) -> Iterator[Record]:
-    """Yield what every finished cell of every suite in the folder `runs` has cost."""
-    for suite in _folders(runs):
-        for cell in _folders(suite / "cells"):
+    """Yield the cost of every finished cell of every suite under `runs`."""
+    for suite in _subfolders(runs):
+        for cell in _subfolders(suite / "cells"):
             yield timing.read_timing(cell)
 
 
 def estimate_block(maker: Any, rows: int, cache: Path) -> CostEstimate:
-    """Estimate a block from others by the same maker, row by row: first of the same parameters."""
-    what = spec.to_spec(maker)
-    kind = next(iter(what))
-    known = [cost for folder in _folders(cache / "blocks") if (cost := timing.read_timing(folder)).get("rows")]
-    known = [cost for cost in known if kind in cost["spec"]]
-    same = [cost for cost in known if cost["spec"] == what]
-    if not known:
+    """Estimate a block from the costs per row of others by the same maker.
+
+    Those of the same parameters come first.
+    """
+    maker_spec = spec.to_spec(maker)
+    name = next(iter(maker_spec))
+    costs = [cost for folder in _subfolders(cache / "blocks") if (cost := timing.read_timing(folder)).get("rows")]
+    costs = [cost for cost in costs if name in cost["spec"]]
+    if not costs:
         return CostEstimate()
-    seconds = median(cost["seconds"] / cost["rows"] for cost in same or known) * rows
-    return CostEstimate(seconds, max(cost["memory"] for cost in same or known), "scaled")
+    costs = [cost for cost in costs if cost["spec"] == maker_spec] or costs
+    seconds = median(cost["seconds"] / cost["rows"] for cost in costs) * rows
+    return CostEstimate(seconds, max(cost["memory"] for cost in costs), "scaled")
 
 
 def estimate_list(work: float, threads: int, cache: Path) -> CostEstimate:
-    """Estimate a neighbour search of `work` multiplications from the lists that are there."""
-    known = [cost for folder in _folders(cache / "lists") if (cost := timing.read_timing(folder)).get("work")]
-    if not known:
+    """Estimate a search of `work` multiplications from the lists on disk."""
+    costs = [cost for folder in _subfolders(cache / "lists") if (cost := timing.read_timing(folder)).get("work")]
+    if not costs:
         return CostEstimate()
-    nearest = min(known, key=lambda cost: abs(log(cost["work"] / work)))
+    nearest = min(costs, key=lambda cost: abs(log(cost["work"] / work)))
     seconds = nearest["seconds"] * work / nearest["work"] * nearest["threads"] / threads
     return CostEstimate(seconds, nearest["memory"], "scaled")
 
 
-def _folders(folder: Path) -> Iterator[Path]:
+def _subfolders(folder: Path) -> Iterator[Path]:
     try:
         with os.scandir(folder) as entries:
             yield from (Path(entry.path) for entry in entries if entry.is_dir())

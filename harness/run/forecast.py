@@ -1,4 +1,4 @@
-"""What a run has before it: the time and memory of everything that is still to be made, and what will not fit."""
+"""Forecast the time, memory and disk that the rest of a run needs."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from harness.utils.memory import machine_memory
 
 @dataclass(frozen=True)
 class PendingArtifact:
-    """A block or a neighbour list that is to be made before the cells."""
+    """A block or a neighbour list that is made before the cells."""
 
     kind: str  # "block", "list"
     name: str
@@ -26,58 +26,61 @@ class PendingArtifact:
 
 @dataclass(frozen=True)
 class Forecast:
-    """All that is to be done."""
+    """The expected cost of the rest of a run."""
 
     artifacts: tuple[PendingArtifact, ...]
     cells: dict[str, CostEstimate]  # of those to run, by key
-    seconds: float  # of everything whose cost is known
-    unknown: int  # how many cells and parts are not among it
-    memory: int  # bytes, of the largest part or cell, or of as many cells as run at a time
+    seconds: float  # of everything that has an estimate
+    unknown: int  # number of cells and artifacts without one
+    memory: int  # bytes, of the largest artifact, or of the largest cells that may run together
     disk: int  # bytes that blocks, lists and answers will take
-    misfits: tuple[str, ...]
+    misfits: tuple[str, ...]  # a line for each thing that is expected to fail
 
     def by_labeler(self, cells: list[Cell]) -> dict[tuple[str, str], list[CostEstimate]]:
         """Return the estimates of the cells to run, by comparison and labeler."""
-        found: dict[tuple[str, str], list[CostEstimate]] = {}
+        estimates: dict[tuple[str, str], list[CostEstimate]] = {}
         for cell in cells:
             if cell.key in self.cells:
                 key = cell.evaluation.comparison, cell.candidate.title
-                found.setdefault(key, []).append(self.cells[cell.key])
-        return found
+                estimates.setdefault(key, []).append(self.cells[cell.key])
+        return estimates
 
 
 def forecast(run: Run, finished: set[str]) -> Forecast:
-    """Foretell what a run will cost from what earlier ones in the same output folder have cost."""
+    """Forecast the cost of all but the `finished` cells of a run.
+
+    It is estimated from the records of earlier runs in the same output folder.
+    """
     todo = list({cell.key: cell for cell in run.cells if cell.key not in finished}.values())
     records, widths = CostHistory(read_cell_costs(run.cache.parent)), block_widths(run)
     hardware, jobs = run.options.hardware, run.options.jobs
     cells = {cell.key: records.estimate(cell, widths, hardware.threads) for cell in todo}
-    parts = (*_blocks(run, todo, widths), *_lists(run, todo))
-    known = sorted((each.seconds for each in cells.values() if each.seconds is not None), reverse=True)
-    before = [part.estimate.seconds for part in parts]
-    needs = sorted((each.memory or 0 for each in cells.values()), reverse=True)
-    answers = sum(len(cell.evaluation.split.test) * (4 * run.dataset.n_classes + 1) for cell in todo)
+    artifacts = (*_pending_blocks(run, todo, widths), *_pending_lists(run, todo))
+    cell_seconds = sorted((each.seconds for each in cells.values() if each.seconds is not None), reverse=True)
+    artifact_seconds = [artifact.estimate.seconds for artifact in artifacts]
+    cell_memory = sorted((each.memory or 0 for each in cells.values()), reverse=True)
+    answer_bytes = sum(len(cell.evaluation.split.test) * (4 * run.dataset.n_classes + 1) for cell in todo)
     return Forecast(
-        parts,
+        artifacts,
         cells,
-        sum(each for each in before if each is not None) + makespan(known, jobs),
-        len(cells) - len(known) + before.count(None),
-        max([sum(needs[:jobs]), *(part.estimate.memory or 0 for part in parts)]),
-        answers + sum(part.disk or 0 for part in parts),
-        tuple(_misfits(run, todo, cells, parts, answers)),
+        sum(each for each in artifact_seconds if each is not None) + makespan(cell_seconds, jobs),
+        len(cells) - len(cell_seconds) + artifact_seconds.count(None),
+        max([sum(cell_memory[:jobs]), *(artifact.estimate.memory or 0 for artifact in artifacts)]),
+        answer_bytes + sum(artifact.disk or 0 for artifact in artifacts),
+        tuple(_misfits(run, todo, cells, artifacts, answer_bytes)),
     )
 
 
-def _blocks(run: Run, todo: list[Cell], widths: dict[str, int]) -> Iterator[PendingArtifact]:
-    wanted = {name for cell in todo for name in cell.blocks}
+def _pending_blocks(run: Run, todo: list[Cell], widths: dict[str, int]) -> Iterator[PendingArtifact]:
+    names = {name for cell in todo for name in cell.blocks}
     for name, recipe in run.recipes.items():
-        if name in wanted and not run.is_made(name):
+        if name in names and not run.is_made(name):
             disk = 4 * len(run.dataset) * widths[name] if name in widths else None
             yield PendingArtifact("block", name, estimate_block(recipe.maker, len(run.dataset), run.cache), disk)
 
 
-def _lists(run: Run, todo: list[Cell]) -> Iterator[PendingArtifact]:
-    """Yield the searches for neighbours; of blocks that are not made, nothing can be said yet."""
+def _pending_lists(run: Run, todo: list[Cell]) -> Iterator[PendingArtifact]:
+    """Yield the searches on blocks that are on disk; others have no width yet."""
     on_disk = {name: recipe for name, recipe in run.recipes.items() if run.is_made(name)}
     blocks = {name: block_files.open_block(recipe, run.cache) for name, recipe in on_disk.items()}
     for shared in plan_searches(todo, blocks):
@@ -88,41 +91,42 @@ def _lists(run: Run, todo: list[Cell]) -> Iterator[PendingArtifact]:
 
 
 def _misfits(
-    run: Run, todo: list[Cell], cells: dict[str, CostEstimate], parts: tuple[PendingArtifact, ...], answers: int
+    run: Run,
+    todo: list[Cell],
+    cells: dict[str, CostEstimate],
+    artifacts: tuple[PendingArtifact, ...],
+    answer_bytes: int,
 ) -> Iterator[str]:
-    """Yield a line for each thing that is expected to fail for want of memory, disk or time."""
+    """Yield a line for each thing expected to lack memory, disk or time."""
     limits = run.options.limits
     for name in dict.fromkeys(cell.candidate.title for cell in todo):
-        mine = [cells[cell.key] for cell in todo if cell.candidate.title == name]
-        memory = max(each.memory or 0 for each in mine)
+        estimates = [cells[cell.key] for cell in todo if cell.candidate.title == name]
+        memory = max(each.memory or 0 for each in estimates)
         if memory > limits.memory:
             yield f"{name}: needs about {format_gib(memory)}, a cell may use {format_gib(limits.memory)}"
-        seconds = max(each.seconds or 0 for each in mine)
+        seconds = max(each.seconds or 0 for each in estimates)
         if seconds > limits.timeout:
             yield f"{name}: takes about {seconds:,.0f} s, a cell may take {limits.timeout:,.0f} s"
-    for part in parts:
-        if (part.estimate.memory or 0) > limits.memory:
-            yield (
-                f"{part.kind} {part.name}: needs about {format_gib(part.estimate.memory or 0)}, may "
-                f"use {format_gib(limits.memory)}"
-            )
-    needs = sorted((each.memory or 0 for each in cells.values()), reverse=True)[: run.options.jobs]
-    if len(needs) > 1 and sum(needs) > run.options.memory_budget:
-        have = format_gib(machine_memory())
-        yield (
-            f"{len(needs)} cells at once: about {format_gib(sum(needs))} of {have}; fewer will run while the largest do"
-        )
-    disk, free = answers + sum(part.disk or 0 for part in parts), _free(run.cache)
+    for artifact in artifacts:
+        memory = artifact.estimate.memory or 0
+        if memory > limits.memory:
+            name, limit = f"{artifact.kind} {artifact.name}", format_gib(limits.memory)
+            yield f"{name}: needs about {format_gib(memory)}, may use {limit}"
+    largest = sorted((each.memory or 0 for each in cells.values()), reverse=True)[: run.options.jobs]
+    if len(largest) > 1 and sum(largest) > run.options.memory_budget:
+        together, total = format_gib(sum(largest)), format_gib(machine_memory())
+        yield f"{len(largest)} cells at once: about {together} of {total}; fewer will run while the largest do"
+    disk, free = answer_bytes + sum(artifact.disk or 0 for artifact in artifacts), _free_bytes(run.cache)
     if disk > free:
         yield f"disk: needs about {format_gib(disk)}, {format_gib(free)} are free"
 
 
-def _free(folder: Path) -> int:
+def _free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.absolute().parent
     return shutil.disk_usage(folder).free
 
 
 def format_gib(size: int) -> str:
-    """Write a number of bytes as a page shows it."""
+    """Format a number of bytes in GiB, or in MiB below .1 GiB."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:,.0f} MiB"

@@ -1,4 +1,4 @@
-"""What the machine contributes to an answer: device, threads, and the instructions of its processor."""
+"""Device, threads and processor instructions, which change answers."""
 
 import os
 import platform
@@ -36,24 +36,24 @@ class Hardware:
 def processor_kernels() -> dict[str, str]:
     """Name the instructions that each numeric library computes with here.
 
-    Two machines that differ in one of them round differently, so they never share a cell. The variables by which the
-    libraries are held to older instructions are heeded; none of the libraries is started for it, but NumPy.
+    Two machines that differ in one of them round differently, so they never share a cell. Environment variables that
+    hold a library to older instructions count. Of the libraries only NumPy is imported.
     """
     flags = cpu_flags()
     if platform.machine() not in ("x86_64", "AMD64"):
-        others = {"processor": f"{platform.machine()} {' '.join(sorted(flags))}".strip()}
+        kernels = {"processor": f"{platform.machine()} {' '.join(sorted(flags))}".strip()}
     else:
         mkl = [f"{name}={os.environ[name]}" for name in MKL_VARIABLES if name in os.environ]
-        others = {
+        kernels = {
             "torch": _torch_kernels(flags),
             "oneDNN": _onednn_kernels(flags),
             "MKL": " ".join([_vendor(), *mkl]),
         }
-    return {**others, "OpenBLAS": openblas_core(), "NumPy": _numpy_kernels(), "numba": _numba_kernels()}
+    return {**kernels, "OpenBLAS": openblas_core(), "NumPy": _numpy_kernels(), "numba": _numba_kernels()}
 
 
 def _torch_kernels(flags: set[str]) -> str:
-    """Return the capability by the rule of torch's dispatcher."""
+    """Return the capability that torch's dispatcher chooses."""
     forced = os.environ.get("ATEN_CPU_CAPABILITY", "")
     if forced in ("default", "avx2", "avx512"):
         return forced.upper()
@@ -61,13 +61,13 @@ def _torch_kernels(flags: set[str]) -> str:
 
 
 def _onednn_kernels(flags: set[str]) -> str:
-    """Return the newest instructions that both the processor and ONEDNN_MAX_CPU_ISA allow."""
-    own = _newest(ONEDNN_LEVELS, flags)
-    most = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
+    """Return the newest instructions up to ONEDNN_MAX_CPU_ISA."""
+    newest = _newest(ONEDNN_LEVELS, flags)
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).upper()
     order = [name for name, _ in ONEDNN_LEVELS]
-    if most in order and own in order:
-        return order[min(order.index(most), order.index(own))]
-    return own or "none"
+    if limit in order and newest in order:
+        return order[min(order.index(limit), order.index(newest))]
+    return newest or "none"
 
 
 def _newest(levels: Sequence[tuple[str, set[str]]], flags: set[str]) -> str:
@@ -75,7 +75,7 @@ def _newest(levels: Sequence[tuple[str, set[str]]], flags: set[str]) -> str:
 
 
 def _vendor() -> str:
-    """Return the maker of the processor, by which MKL chooses its kernels."""
+    """Return the processor's maker, by which MKL chooses its kernels."""
     try:
         with open("/proc/cpuinfo") as lines:  # noqa: PTH123
             return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "unknown")

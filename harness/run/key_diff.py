@@ -1,4 +1,4 @@
-"""Why a cell runs again: what its key and that of a finished cell do not have in common."""
+"""Explain why a cell runs again: differences between two keys."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,19 +12,17 @@ KeyParts = Mapping[str, Any]
 
 HASH = re.compile(r"[0-9a-f]{64}")
 MAX_SHOWN_CHARACTERS = 80  # characters of a value
-DIFFERENCE_WEIGHTS = {
-    "labeler": 100,
-    "task": 10,
-}  # a cell of another labeler is farther away than one of other libraries
+# A cell with other parameters is less similar than one with other libraries.
+DIFFERENCE_WEIGHTS = {"labeler": 100, "task": 10}
 
 
 @dataclass(frozen=True)
 class FinishedCell:
-    """A finished cell of a store, as its record tells of it."""
+    """A finished cell of a store, as its record describes it."""
 
     key: str
     split: str  # "prefix, 10 % labelled, seed 3"
-    parts: KeyParts  # of its key; empty where the cell is older than their being written down
+    parts: KeyParts  # of its key; empty in records of versions that wrote none
     spec: Mapping[str, Any]
 
     def __str__(self) -> str:
@@ -33,80 +31,88 @@ class FinishedCell:
 
 
 def read_finished(store: Store) -> list[FinishedCell]:
-    """Return every whole cell of a store, those of earlier plans included, ordered by key."""
-    found = []
+    """Return every finished cell of a store, ordered by key.
+
+    Cells of earlier plans are among them.
+    """
+    cells = []
     for folder in sorted(store.cells.glob("*")) if store.cells.exists() else []:
         record = store.record(folder.name)
         if record is not None:
             comparison, seed, _, fold = record["split"]
             split = f"{comparison}, seed {seed}" + ("" if fold is None else f", fold {fold + 1}")
-            found.append(FinishedCell(folder.name, split, record.get("parts", {}), record["spec"]))
-    return found
+            cells.append(FinishedCell(folder.name, split, record.get("parts", {}), record["spec"]))
+    return cells
 
 
 def most_similar(parts: KeyParts, key: str, split: str, finished: list[FinishedCell]) -> FinishedCell | None:
-    """Return the finished cell that is most like the one with these parts; None where there is none of its labeler."""
+    """Return the finished cell of the same labeler that is most like this one.
+
+    None where there is none.
+    """
     names = set(parts["labeler"])
-    kin = [each for each in finished if each.key != key and each.parts and set(each.parts["labeler"]) == names]
+    candidates = [cell for cell in finished if cell.key != key and cell.parts and set(cell.parts["labeler"]) == names]
     return min(
-        kin, key=lambda each: (each.split != split, count_differences(each.parts, parts), each.key), default=None
+        candidates,
+        key=lambda cell: (cell.split != split, count_differences(cell.parts, parts), cell.key),
+        default=None,
     )
 
 
-def count_differences(one: KeyParts, other: KeyParts) -> int:
-    """Count the differences, those of the labeler's parameters and of its task for more than the rest."""
-    return sum(DIFFERENCE_WEIGHTS.get(place[0], 1) for place, _, _ in _iter_differences(one, other))
+def count_differences(old: KeyParts, new: KeyParts) -> int:
+    """Count the differences, weighted by DIFFERENCE_WEIGHTS."""
+    return sum(DIFFERENCE_WEIGHTS.get(path[0], 1) for path, _, _ in _iter_differences(old, new))
 
 
 def differences(old: KeyParts, new: KeyParts) -> list[str]:
-    """Say, a sentence each, what differs between the parts of two keys.
+    """Return the differences between the parts of two keys, a phrase each.
 
     >>> differences({"libraries": {"numpy": "2.4.5"}, "threads": 1}, {"libraries": {"numpy": "2.4.6"}, "threads": 2})
     ['numpy 2.4.5 -> 2.4.6', 'threads 1 -> 2']
     """
-    return list(dict.fromkeys(_sentence(place, before, after) for place, before, after in _iter_differences(old, new)))
+    return list(dict.fromkeys(_phrase(path, before, after) for path, before, after in _iter_differences(old, new)))
 
 
 def explain(cell: Cell, store: Store) -> tuple[FinishedCell | None, list[str]]:
-    """Return the finished cell that a planned one takes the place of, and what differs between the two."""
-    before = most_similar(cell.parts, cell.key, str(cell.evaluation), read_finished(store))
-    return before, [] if before is None else differences(before.parts, cell.parts)
+    """Return the finished cell most like a planned one, and the differences."""
+    nearest = most_similar(cell.parts, cell.key, str(cell.evaluation), read_finished(store))
+    return nearest, [] if nearest is None else differences(nearest.parts, cell.parts)
 
 
 def _iter_differences(old: KeyParts, new: KeyParts) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    one, other = dict(_leaves(old, ())), dict(_leaves(new, ()))
-    for place in dict.fromkeys((*other, *one)):
-        if one.get(place) != other.get(place):
-            yield place, one.get(place), other.get(place)
+    before, after = dict(_leaves(old, ())), dict(_leaves(new, ()))
+    for path in dict.fromkeys((*after, *before)):
+        if before.get(path) != after.get(path):
+            yield path, before.get(path), after.get(path)
 
 
-def _leaves(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _leaves(item, (*place, str(key)))
+            yield from _leaves(item, (*path, str(key)))
     else:
-        yield place, value
+        yield path, value
 
 
-def _sentence(place: tuple[str, ...], before: Any, after: Any) -> str:
-    match place:
+def _phrase(path: tuple[str, ...], before: Any, after: Any) -> str:
+    match path:
         case ("libraries", name) | ("blocks", _, "libraries", name):
-            what = name
+            subject = name
         case ("code", plugin, "files"):
-            what = f"code behind {plugin}"
+            subject = f"code behind {plugin}"
         case ("code", plugin, "distribution"):
-            what = f"distribution of {plugin}"
+            subject = f"distribution of {plugin}"
         case ("blocks", block, *rest):
-            what = f"block {block}: {' '.join(rest)}".rstrip(": ")
+            subject = f"block {block}: {' '.join(rest)}".rstrip(": ")
         case ("labeler", *rest):
-            what = ".".join(rest)
+            subject = ".".join(rest)
         case ("task", name):
-            what = name
+            subject = name
         case _:
-            what = " ".join(place)
+            subject = " ".join(path)
     if any(isinstance(value, str) and HASH.fullmatch(value) for value in (before, after)):
-        return f"{what} changed"
-    return f"{what} {_shorten(before)} -> {_shorten(after)}"
+        return f"{subject} changed"
+    return f"{subject} {_shorten(before)} -> {_shorten(after)}"
 
 
 def _shorten(value: Any) -> str:

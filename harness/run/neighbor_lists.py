@@ -1,4 +1,4 @@
-"""Find shared neighbour lists in a worker: one pass serves nested train sets, or all rows."""
+"""Find shared neighbour lists in a worker process."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import Limits, Processes
 
-PROGRESS_FILE = "done.txt"  # how many queries the worker has answered
+PROGRESS_FILE = "done.txt"  # number of finished queries
 
 
 def find_lists(
@@ -34,9 +34,10 @@ def find_lists(
     progress: Callable[[int, int], None],
     engine: Engine = "auto",
 ) -> None:
-    """Find the lists of a search in a worker. `progress` is given the number of answered rows, and of all.
+    """Find the lists of a search in a worker.
 
-    Raises HarnessError where the worker does not end well; a cell can then still search for itself.
+    `progress` is called with the number of finished queries and of all. Raises HarnessError where the worker fails; a
+    cell can then still search by itself.
     """
     folders = shared.folders(cache)
     last = folders[-1]
@@ -111,12 +112,15 @@ def _find_nested(
     engine: Engine,
     report: Callable[[int], None],
 ) -> bool:
-    """Find the lists of growing train sets at once; False where crowds of equal rows would make that slow."""
-    entered, ends = [np.empty(0, np.int64)], []
+    """Find the lists of nested train sets in one pass.
+
+    Returns False, without a list, where large groups of equal rows would make that slow.
+    """
+    added, ends = [np.empty(0, np.int64)], []  # rows that each train set adds, and its size
     for split, _, _ in lists:
-        entered.append(np.setdiff1d(split.train, np.concatenate(entered)))
-        ends.append(sum(map(len, entered)))
-    base = np.concatenate(entered)
+        added.append(np.setdiff1d(split.train, np.concatenate(added)))
+        ends.append(sum(map(len, added)))
+    base = np.concatenate(added)
     queries = np.unique(np.concatenate([split.test for split, _, _ in lists]))
     rows = np.concatenate([base, np.setdiff1d(queries, base)])
     start = ends[0] if np.isin(queries, base).any() else ends[-1]
@@ -126,26 +130,29 @@ def _find_nested(
         return False
     levels, facts = search(X, rows, ends, start, longest, engine, threads, report, scratch=Path())
     del X
-    place = np.empty(rows.max() + 1, np.int64)
-    place[rows] = np.arange(len(rows))
+    row_index = np.empty(rows.max() + 1, np.int64)  # row number -> index in `rows`
+    row_index[rows] = np.arange(len(rows))
     for split, k, name in lists:
         level = levels.pop(0)
-        position = np.zeros(len(rows), np.int32)
-        position[place[split.train]] = np.arange(len(split.train))
-        query = place[split.test] - level.first
-        _write_list(name, (len(query), k), _select_part(level, query, position, k), {"k": k, **facts})
+        train_index = np.zeros(len(rows), np.int32)  # index in `rows` -> index in the train set
+        train_index[row_index[split.train]] = np.arange(len(split.train))
+        query = row_index[split.test] - level.first
+        _write_list(name, (len(query), k), _select_part(level, query, train_index, k), {"k": k, **facts})
     return True
 
 
 ReadPart = Callable[[slice], tuple[Floats, NDArray[Any]]]
 
 
-def _select_part(level: Level, query: Rows, position: NDArray[np.int32], k: int) -> ReadPart:
-    return lambda part: (level.similarity[query[part], :k], position[level.index[query[part], :k]])
+def _select_part(level: Level, query: Rows, train_index: NDArray[np.int32], k: int) -> ReadPart:
+    return lambda part: (level.similarity[query[part], :k], train_index[level.index[query[part], :k]])
 
 
-def _write_list(name: str, shape: tuple[int, ...], part: ReadPart, facts: Mapping[str, Any]) -> None:
-    """Write a list, some rows at a time: all of it is as large as the memory that a cell may have."""
+def _write_list(name: str, shape: tuple[int, ...], read_part: ReadPart, facts: Mapping[str, Any]) -> None:
+    """Write a list, GATHER_ROWS rows at a time.
+
+    All of it may take as much memory as a cell may use.
+    """
     folder = Path(name)
     folder.mkdir()
     files = [
@@ -154,7 +161,7 @@ def _write_list(name: str, shape: tuple[int, ...], part: ReadPart, facts: Mappin
     ]
     for start in range(0, shape[0], GATHER_ROWS):
         rows = slice(start, start + GATHER_ROWS)
-        similarity, index = part(rows)
+        similarity, index = read_part(rows)
         files[0][rows], files[1][rows] = similarity, np.where(np.isfinite(similarity), index, 0)
     for file in files:
         file.flush()

@@ -1,4 +1,4 @@
-"""Shared neighbour lists: which are needed, which one search finds together, where each is kept."""
+"""Plan shared neighbour lists: which are needed, and which share a search."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,16 +26,16 @@ class ListRequest:
     neighbors: NeighborRequest
 
     def query_count(self, n_rows: int) -> int:
-        """Return the number of rows that the list has, of a population of `n_rows`."""
+        """Return the number of rows of the list, of `n_rows` in all."""
         return n_rows if self.neighbors.among == "all" else len(self.evaluation.split.test)
 
 
 @dataclass(frozen=True, eq=False)
 class SharedSearch:
-    """Lists that one search finds: of growing train sets, each of which holds the one before, or of all rows."""
+    """Lists that one search finds: of nested train sets, or of all rows."""
 
     lists: tuple[ListRequest, ...]
-    blocks: tuple[Block, ...]  # side by side they are the space
+    blocks: tuple[Block, ...]  # concatenated they are the space
 
     @property
     def on(self) -> tuple[str, ...]:
@@ -51,12 +51,12 @@ class SharedSearch:
 
     @property
     def query_count(self) -> int:
-        """The number of rows that the search answers for."""
+        """The number of query rows."""
         return max(request.query_count(self.n_rows) for request in self.lists)
 
     @property
     def cost(self) -> float:
-        """The multiplications of the search, at most."""
+        """An upper bound of the search's multiplications."""
         base = self.n_rows if self.among == "all" else len(self.lists[-1].evaluation.split.train)
         return float(base) * self.query_count * self._columns
 
@@ -65,7 +65,7 @@ class SharedSearch:
         return sum(block.array.shape[1] for block in self.blocks)
 
     def is_worth_sharing(self, cells: list[Cell]) -> bool:
-        """Return True if cells that search for themselves would take noticeably longer."""
+        """Return True if separate searches would take noticeably longer."""
         users = {id(request.evaluation): 0 for request in self.lists}
         for cell in cells:
             if id(cell.evaluation) in users:
@@ -80,11 +80,14 @@ class SharedSearch:
         return several and pairs * self._columns > MIN_SAVED_MULTIPLICATIONS
 
     def folders(self, cache: Path) -> list[Path]:
-        """Return where each list is kept: by content of its blocks, rows, length, and what finds it."""
+        """Return the folder of each list.
+
+        Its name is a hash of the content of the blocks, the rows, the length, and the code that searches.
+        """
         return [_list_folder(request, self.blocks, cache) for request in self.lists]
 
     def open_lists(self, cache: Path) -> list[PrecomputedNeighbors | None]:
-        """Open each list that is on disk; None for one that is not."""
+        """Open the lists; None for each that is not on disk."""
         return [
             _open_list(request, self.blocks, folder) if (folder / RECORD_FILE).exists() else None
             for request, folder in zip(self.lists, self.folders(cache), strict=True)
@@ -92,10 +95,10 @@ class SharedSearch:
 
 
 def plan_searches(cells: list[Cell], blocks: Mapping[str, Block]) -> list[SharedSearch]:
-    """Return the searches for all lists that the labelers of these cells declare on the given blocks.
+    """Return the searches for all lists that cells need on these blocks.
 
-    One search serves train sets that hold each other, and all rows. A space with features is scaled anew by every
-    train set, so its lists stay alone.
+    One search serves nested train sets, or all rows. A space with features is scaled anew by every train set, so each
+    of its lists has a search of its own.
     """
     groups: list[list[ListRequest]] = []
     requests = [request for request in requested_lists(cells) if blocks.keys() >= set(request.neighbors.on)]
@@ -116,14 +119,14 @@ def plan_searches(cells: list[Cell], blocks: Mapping[str, Block]) -> list[Shared
 
 
 def requested_lists(cells: list[Cell]) -> list[ListRequest]:
-    """Return the lists that the labelers of these cells declare, each as long as the longest request."""
+    """Return the lists that cells need, each with the largest k requested."""
     longest: dict[tuple[int, tuple[str, ...], Among], ListRequest] = {}
     for cell in cells:
         for need in needs(cell.candidate.labeler):
             if need.among == "labelled":
                 need = replace(need, k=min(need.k, len(cell.evaluation.split.train)))
-            shorter = longest.get((id(cell.evaluation), need.on, need.among))
-            if shorter is None or shorter.neighbors.k < need.k:
+            previous = longest.get((id(cell.evaluation), need.on, need.among))
+            if previous is None or previous.neighbors.k < need.k:
                 longest[id(cell.evaluation), need.on, need.among] = ListRequest(cell.evaluation, need)
     return list(longest.values())
 
@@ -141,15 +144,14 @@ def _with_longest_k(group: list[ListRequest]) -> tuple[ListRequest, ...]:
 
 
 def _list_folder(request: ListRequest, blocks: tuple[Block, ...], cache: Path) -> Path:
-    found_by = _search_identity()
     rows = [hash_array(numbers) for numbers in _list_rows(request, blocks)]
     spaces = [[name, block.key] for name, block in zip(request.neighbors.on, blocks, strict=True)]
-    return cache / "lists" / digest(found_by, spaces, rows, request.neighbors.k, request.neighbors.among)
+    return cache / "lists" / digest(_search_identity(), spaces, rows, request.neighbors.k, request.neighbors.among)
 
 
 @cache
 def _search_identity() -> str:
-    """Hash the code that finds neighbours and the instructions that it is computed with."""
+    """Hash the code of the search and the processor's kernels."""
     return digest(core_code(), hash_code([Path(__file__).with_name("neighbor_lists.py")]), processor_kernels())
 
 
@@ -161,5 +163,5 @@ def _list_rows(request: ListRequest, blocks: tuple[Block, ...]) -> tuple[Rows, R
 
 
 def _open_list(request: ListRequest, blocks: tuple[Block, ...], folder: Path) -> PrecomputedNeighbors:
-    of = fingerprint(list(blocks), *_list_rows(request, blocks))
-    return PrecomputedNeighbors(str(folder.absolute()), request.neighbors.k, of)
+    content = fingerprint(list(blocks), *_list_rows(request, blocks))
+    return PrecomputedNeighbors(str(folder.absolute()), request.neighbors.k, content)

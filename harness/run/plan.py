@@ -1,4 +1,4 @@
-"""From a suite and its data to the list of cells, each with a key that hashes everything that can change its answer."""
+"""Plan a suite's cells, each keyed by all that can change its answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,11 +22,11 @@ from harness.utils.hashing import digest, hash_array, hash_code, library_version
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSplit:
-    """One split of the suite, and the comparison it belongs to: cells are ranked only within one comparison."""
+    """A split of the suite and its comparison, within which labelers rank."""
 
     comparison: str  # "prefix, 10 % labelled"
     split: Split
-    labelers: tuple[str, ...] | None = None  # the titles of those that it is put to; None: all
+    labelers: tuple[str, ...] | None = None  # titles of the labelers that run on it; None: all
 
     def __str__(self) -> str:
         fold = "" if self.split.fold is None else f", fold {self.split.fold + 1}"
@@ -34,7 +34,7 @@ class EvaluationSplit:
 
     @property
     def family(self) -> str:
-        """What splits of every ratio share in the name of their comparison: "prefix"."""
+        """The name of the comparison without the ratio: "prefix"."""
         return self.comparison if self.split.ratio is None else self.comparison.rpartition(", ")[0]
 
 
@@ -54,19 +54,22 @@ class Cell:
 
 @cache
 def core_code() -> str:
-    """Hash the code that a labeler may run by its one import from `harness`."""
+    """Hash the code that labelers reach by importing `harness`."""
     harness = Path(__file__).parents[1]
     return hash_code(sorted([*(harness / "plugin").glob("*.py"), *(harness / "search").glob("*.py")]))
 
 
 def evaluation_splits(suite: Suite, dataset: Dataset) -> list[EvaluationSplit]:
-    """Return every split of the suite. Raises DataError where a splitter fails or its answer is no split."""
-    labelled, found = dataset.for_splitters(), []
+    """Return every split of the suite.
+
+    Raises DataError where a splitter fails or returns anything but splits.
+    """
+    labelled, evaluations = dataset.for_splitters(), []
     for splits in suite.splits:
         for seed in splits.seeds:
             for split in make_splits(splits.splitter, labelled, seed):
-                found.append(EvaluationSplit(_comparison(splits, split), split, splits.labelers))
-    return found
+                evaluations.append(EvaluationSplit(_comparison_name(splits, split), split, splits.labelers))
+    return evaluations
 
 
 def plan(
@@ -78,13 +81,14 @@ def plan(
     hardware: Hardware,
     memo: Path,
 ) -> list[Cell]:
-    """Return the cells in the order they run: split by split, labelers in the suite's order.
+    """Return the cells in the order of the suite: by split, then by labeler.
 
-    What a labeler leaves to the machine is settled here, once for all cells: the worker is given the outcome.
+    A parameter that depends on the machine, such as `precision: auto`, is resolved here, once for all cells.
     """
-    around = [RESULT_SCHEMA, core_code(), library_versions(), hardware.device, hardware.threads, processor_kernels()]
+    device, threads = hardware.device, hardware.threads
+    environment = [RESULT_SCHEMA, core_code(), library_versions(), device, threads, processor_kernels()]
     code = cache(Entry.identity)  # the files of a package are read once, however many cells have their code
-    candidates = [replace(each, labeler=resolve(each.labeler, hardware.device)) for each in suite.labelers]
+    candidates = [replace(each, labeler=resolve(each.labeler, device)) for each in suite.labelers]
     identities = [
         [
             spec.identity(candidate.labeler, memo),
@@ -94,48 +98,48 @@ def plan(
     ]
     cells = []
     for evaluation in evaluations:
-        seen = _content(make_task(dataset, evaluation.split, {}))
+        content = _hash_content(make_task(dataset, evaluation.split, {}))
         for candidate, identity in zip(candidates, identities, strict=True):
             if evaluation.labelers is not None and candidate.title not in evaluation.labelers:
                 continue
             names = block_names(candidate.labeler) or tuple(recipes)
-            blocks = {name: recipes[name].key for name in names}
-            key = digest(around, identity, seen, blocks)
-            parts = _parts(around, identity, seen) | {"blocks": {name: recipes[name].parts for name in names}}
+            key = digest(environment, identity, content, {name: recipes[name].key for name in names})
+            blocks = {name: recipes[name].parts for name in names}
+            parts = _key_parts(environment, identity, content) | {"blocks": blocks}
             cells.append(Cell(key, candidate, evaluation, names, parts))
     return cells
 
 
-def _content(task: Task) -> list[Any]:
-    """Everything in a task but its blocks, which the recipes' keys stand for."""
+def _hash_content(task: Task) -> list[Any]:
+    """Hash all of a task but its blocks, which have keys of their own."""
     arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
     return [*(hash_array(array) for array in arrays), task.n_classes, task.seed]
 
 
-def _parts(around: list[Any], identity: list[Any], seen: list[Any]) -> dict[str, Any]:
-    """Name what a key is made of, so that two keys can be told apart by more than their digits."""
+def _key_parts(environment: list[Any], identity: list[Any], content: list[Any]) -> dict[str, Any]:
+    """Name the parts of a key, so that two keys can be compared."""
     names = ("labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed")
-    schema, core, libraries, device, threads, instructions = around
-    what, code = identity
+    schema, core, libraries, device, threads, kernels = environment
+    labeler, code = identity
     return {
         "result schema": schema,
         "code of harness": core,
         "libraries": libraries,
         "device": device,
         "threads": threads,
-        "kernels": instructions,
-        "labeler": what,
+        "kernels": kernels,
+        "labeler": labeler,
         "code": {
             f"{kind[:-1]} {name}": {"distribution": f"{distribution} {version}".strip(), "files": files}
             for kind, name, distribution, version, files in code
         },
-        "task": dict(zip(names, seen, strict=True)),
+        "task": dict(zip(names, content, strict=True)),
     }
 
 
-def _comparison(splits: SplitterEntry, split: Split) -> str:
-    shown = spec.display_name(splits.splitter, without=("ratios",))
-    return shown if split.ratio is None else f"{shown}, {split.ratio * 100:.4g} % labelled"
+def _comparison_name(splits: SplitterEntry, split: Split) -> str:
+    splitter = spec.display_name(splits.splitter, without=("ratios",))
+    return splitter if split.ratio is None else f"{splitter}, {split.ratio * 100:.4g} % labelled"
 
 
 def count_cells(cells: list[Cell]) -> Iterator[tuple[EvaluationSplit, int]]:

@@ -1,4 +1,4 @@
-"""Contiguous parts of a block, which processes or machines make side by side."""
+"""Shards: contiguous parts of a block, made side by side."""
 
 import re
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ MAX_SHARDS = 10_000  # of one block
 
 @dataclass(frozen=True)
 class Shard:
-    """The `number`-th, from 1 on, of `count` contiguous parts of ceil(N / of) rows; the last may be shorter, or
-    empty."""
+    """Part `number`, from 1 on, of `count` contiguous parts of a block.
+
+    Each has ceil(N / count) rows; the last may have fewer, or none.
+    """
 
     number: int
     count: int
@@ -22,23 +24,24 @@ class Shard:
         return f"{self.number}-of-{self.count}"
 
     def span(self, size: int) -> tuple[int, int]:
-        """Return the first row of `size` and the one after the last."""
+        """Return the shard's first row, of `size`, and the one after its last."""
         rows = -(-size // self.count)
         return min((self.number - 1) * rows, size), min(self.number * rows, size)
 
 
 def parse_shard(text: str) -> Shard:
     """Read "2/8", the second of eight. Raises HarnessError."""
-    found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text, re.ASCII)
-    if not found or not 1 <= int(found[1]) <= int(found[2]) <= MAX_SHARDS:
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text, re.ASCII)
+    if not match or not 1 <= int(match[1]) <= int(match[2]) <= MAX_SHARDS:
         raise HarnessError(f"--shard {text}: must be i/n, from 1/n to n/n, such as 2/8; n is at most {MAX_SHARDS:,}")
-    return Shard(int(found[1]), int(found[2]))
+    return Shard(int(match[1]), int(match[2]))
 
 
 def gpu_slots(workers: int, device: str, single: bool) -> tuple[str | None, ...]:
-    """Return the GPU of each worker, None for those it sees anyway: `workers` many, or one for each visible GPU.
+    """Return the GPU of each worker; None leaves it all visible ones.
 
-    `single` says that there is one part to make. Raises DataError where no GPU is visible to be used.
+    There are `workers` of them, or where that is 0 one for each visible GPU; `single`: one alone. Raises DataError
+    where the device is "cuda" and no GPU is visible.
     """
     gpus = visible_gpus() if device == "cuda" else ()
     if device == "cuda" and not gpus:
@@ -49,10 +52,10 @@ def gpu_slots(workers: int, device: str, single: bool) -> tuple[str | None, ...]
 
 
 def can_be_sharded(recipe: Recipe) -> bool:
-    """Say whether the rows of a block can be made apart: none of them needs another."""
+    """Return True if no row of a block needs another."""
     return bool(getattr(recipe.maker, "resumable", True) if recipe.kind == "embedding" else is_rowwise(recipe))
 
 
 def is_rowwise(recipe: Recipe) -> bool:
-    """Return True for a feature set that computes each row from that row alone."""
+    """Return True if a feature set computes each row from that row alone."""
     return bool(getattr(recipe.maker, "rowwise", False))

@@ -1,4 +1,7 @@
-"""Finished cells on disk. Only the parent writes here, one atomic rename a cell; what is not whole does not count."""
+"""Store finished cells on disk.
+
+Only the parent process writes here, with one atomic rename for each cell; an incomplete cell counts as missing.
+"""
 
 import hashlib
 import json
@@ -17,14 +20,15 @@ from numpy.typing import NDArray
 from harness.run.fingerprints import FingerprintCache, fingerprint_of
 from harness.run.timing import TIMING_FILE as TIMING
 from harness.run.timing import read_timing
+from harness.utils.files import replace_text
 from harness.utils.hashing import canonical_json, digest
 
 RESULT_SCHEMA = 1
 """Version of what a finished cell holds; part of every cell's key."""
 
 CELL_FILE = "cell.json"
-SUITE_FILE = "suite.json"  # in the folder of a run: which suite file it is of
-FINGERPRINTED_SUFFIXES = (".npy", ".npz", CELL_FILE)  # the files that make a cell whole
+SUITE_FILE = "suite.json"  # in the folder of a run: its suite file and options
+FINGERPRINTED_SUFFIXES = (".npy", ".npz", CELL_FILE)  # of the files that a complete cell has
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,83 +40,93 @@ class Result:
     facts: Mapping[str, Any]
     checkpoints: Mapping[str, NDArray[np.uint8]]  # name -> (m,)
     rows: Mapping[str, NDArray[Any]]  # name -> (m,)
-    timing: Mapping[str, Any]  # seconds, peak memory: never part of a board that must not change
+    timing: Mapping[str, Any]  # seconds, peak memory; excluded from boards, which must be reproducible byte for byte
 
 
 class Store:
-    """The folder of one suite's run: ``cells/<key>/`` finished, ``failed/<key>.json``, ``scratch/`` of workers."""
+    """The cells of one suite's run, in a folder.
+
+    ``cells/<key>/`` is a finished cell, ``failed/<key>.json`` the reason of a failure, ``scratch/`` belongs to workers.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cells = folder / "cells"
         self.failed = folder / "failed"
         self.scratch = folder / "scratch"
-        self._whole: set[str] = set()  # cells that this process has seen to be whole
+        self._complete: set[str] = set()  # keys of cells that this process has checked
         self._fingerprints = FingerprintCache(folder / "marks.json")
-        self._hands = ThreadPoolExecutor(4)  # the disk writes several files in one go where it is asked at once
+        self._pool = ThreadPoolExecutor(4)  # files that are synced at the same time reach the disk together
 
     def open(self) -> None:
-        """Make the folders and clear what an interrupted run left in scratch. The caller holds the run's lock."""
+        """Make the folders, and clear what an interrupted run left in scratch.
+
+        The caller holds the run's lock.
+        """
         shutil.rmtree(self.scratch, ignore_errors=True)
         for path in (self.cells, self.failed, self.scratch):
             path.mkdir(parents=True, exist_ok=True)
 
     def has(self, key: str) -> bool:
-        """Say whether the cell is finished and whole: every array as its record says, and no other.
+        """Return True if the cell is finished and undamaged.
 
-        A cell is read through once; later it counts as whole while size, times and inode of its files stay the same.
+        Its arrays are those of its record, with the same hashes. They are read once; later the cell counts as undamaged
+        while size, times and inode of its files stay the same.
         """
-        if key in self._whole:
+        if key in self._complete:
             return True
-        seen = fingerprint_of(self.cells / key, FINGERPRINTED_SUFFIXES)
-        if seen is None or not (self._fingerprints.has(key, seen) or self._is_whole(key)):
+        fingerprint = fingerprint_of(self.cells / key, FINGERPRINTED_SUFFIXES)
+        if fingerprint is None or not (self._fingerprints.has(key, fingerprint) or self._is_complete(key)):
             return False
-        if seen.stable:
-            self._fingerprints.add(key, seen)
-        self._whole.add(key)
+        if fingerprint.stable:
+            self._fingerprints.add(key, fingerprint)
+        self._complete.add(key)
         return True
 
     def finished_keys(self, keys: Iterable[str]) -> set[str]:
-        """Return those of the cells that are finished, and note how they look for the next process."""
-        found = {key for key in keys if self.has(key)}
+        """Return those of the keys whose cells are finished; save fingerprints."""
+        finished = {key for key in keys if self.has(key)}
         self.save_fingerprints()
-        return found
+        return finished
 
     def save_fingerprints(self) -> None:
-        """Note on disk how the cells look that this process has seen to be whole."""
+        """Save the fingerprints of the checked cells for the next process."""
         self._fingerprints.save()
 
     def commit(self, key: str, folder: Path, record: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
-        """Turn a worker's folder into a finished cell: write its record, sync everything, rename once."""
+        """Turn a worker's folder into a finished cell.
+
+        The record is written, everything is synced to the disk, and the folder is renamed once.
+        """
         files = _arrays_in(folder)
         (folder / TIMING).write_text(canonical_json(timing))
-        whole = {"schema": RESULT_SCHEMA, "key": key, "files": files, **record}
-        (folder / CELL_FILE).write_text(canonical_json(whole | {"sha256": digest(whole)}))
-        list(self._hands.map(_sync, folder.iterdir()))
+        content = {"schema": RESULT_SCHEMA, "key": key, "files": files, **record}
+        (folder / CELL_FILE).write_text(canonical_json(content | {"sha256": digest(content)}))
+        list(self._pool.map(_sync, folder.iterdir()))
         _sync(folder)
         target = self.cells / key
-        if target.exists():  # there, but not whole
+        if target.exists():  # damaged
             shutil.rmtree(target)
         folder.rename(target)
         _sync(self.cells)
-        self._whole.add(key)
-        seen = fingerprint_of(target, FINGERPRINTED_SUFFIXES)
-        if seen is not None:
-            self._fingerprints.add(key, seen)
+        self._complete.add(key)
+        fingerprint = fingerprint_of(target, FINGERPRINTED_SUFFIXES)
+        if fingerprint is not None:
+            self._fingerprints.add(key, fingerprint)
         with suppress(FileNotFoundError):
             (self.failed / f"{key}.json").unlink()
 
     def copy_cell(self, key: str, other: "Store") -> None:
-        """Copy a cell that another suite has finished; its files are shared where the disk can link them."""
+        """Copy a cell that another suite has finished, by hard links if possible."""
         scratch = self.scratch / key
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.copytree(other.cells / key, scratch, copy_function=_link)
-        shutil.rmtree(self.cells / key, ignore_errors=True)  # there, but not whole
+        shutil.rmtree(self.cells / key, ignore_errors=True)  # damaged, if it is there
         scratch.rename(self.cells / key)
         _sync(self.cells)
 
     def fail(self, key: str, record: Mapping[str, Any]) -> None:
-        """Remember why a cell has no result, until it has one."""
+        """Record why a cell has no result, until it has one."""
         scratch = self.scratch / f"{key}.json"
         scratch.write_text(canonical_json(record))
         _sync(scratch)
@@ -130,12 +144,12 @@ class Store:
             np.load(folder / "labels.npy", allow_pickle=False),
             np.load(folder / "proba.npy", allow_pickle=False, mmap_mode="r"),
             record["facts"],
-            dict(zip(record["checkpoints"], _load(folder / "checkpoints.npy"), strict=True)),
-            _arrays(folder / "rows.npz"),
+            dict(zip(record["checkpoints"], _load_checkpoints(folder / "checkpoints.npy"), strict=True)),
+            _load_rows(folder / "rows.npz"),
             read_timing(folder),
         )
 
-    def _is_whole(self, key: str) -> bool:
+    def _is_complete(self, key: str) -> bool:
         record = self.record(key)
         if record is None:
             return False
@@ -145,25 +159,27 @@ class Store:
             return False
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """Return what is written of a finished cell: spec, split, parts of its key, facts; None where it is torn."""
+        """Return the record of a finished cell; None where it is damaged.
+
+        It has the labeler's spec, the split, the parts of the key and the facts.
+        """
         record = _json(self.cells / key / CELL_FILE) or {}
         sha256 = record.pop("sha256", None)
-        whole = record.get("schema") == RESULT_SCHEMA and record.get("key") == key and digest(record) == sha256
-        return record if whole else None
+        intact = record.get("schema") == RESULT_SCHEMA and record.get("key") == key and digest(record) == sha256
+        return record if intact else None
 
 
 def write_suite_record(store: Store, file: Path, identity: Mapping[str, Any]) -> None:
-    """Note in the folder of a run which suite it is of, and what the command line said that is in the keys of cells.
+    """Record a run's suite file and the options that are in its cells' keys.
 
     The caller holds the run's lock and has opened the store.
     """
-    scratch = store.scratch / SUITE_FILE
-    scratch.write_text(json.dumps({"file": str(file.absolute()), **identity}))  # as ASCII: a path may be no valid text
-    scratch.replace(store.folder / SUITE_FILE)
+    record = json.dumps({"file": str(file.absolute()), **identity})  # as ASCII: a path may be no valid text
+    replace_text(store.folder / SUITE_FILE, record)
 
 
 def last_run(folder: Path) -> dict[str, Any]:
-    """Return what a run has noted in its folder: its suite's "file", "threads", ...; nothing where there is no run."""
+    """Return the last run's suite "file", "threads", ...; {} without a run."""
     return _json(folder / SUITE_FILE) or {}
 
 
@@ -181,11 +197,11 @@ def _arrays_in(folder: Path) -> dict[str, str]:
     return {name: _sha256(folder / name) for name in names}
 
 
-def _load(path: Path) -> NDArray[Any]:
+def _load_checkpoints(path: Path) -> NDArray[Any]:
     return np.load(path, allow_pickle=False) if path.exists() else np.empty((0, 0), np.uint8)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _load_rows(path: Path) -> dict[str, NDArray[Any]]:
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as archive:

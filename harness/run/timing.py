@@ -1,4 +1,4 @@
-"""What something cost to make: timing.json in the folder of a cell, a block or a neighbour list."""
+"""Costs on disk: timing.json beside a cell, a block or a neighbour list."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,15 @@ TIMING_FILE = "timing.json"
 
 
 def write_timing(folder: Path, **cost: Any) -> None:
-    """Write down what the content of a folder cost: `seconds`, `memory` (bytes), and what that depends on."""
+    """Write the cost of a folder's content.
+
+    It has `seconds`, `memory` in bytes at the peak, and what these depend on.
+    """
     (folder / TIMING_FILE).write_text(canonical_json(cost))
 
 
 def read_timing(folder: Path) -> dict[str, Any]:
-    """Return what the content of a folder cost; {} where that is not known any more."""
+    """Return the cost of a folder's content; {} where none is recorded."""
     try:
         cost = json.loads((folder / TIMING_FILE).read_text())
     except (OSError, ValueError):

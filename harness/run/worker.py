@@ -14,6 +14,7 @@ from harness.plugin.task import Predictions, Task, find_error
 from harness.search.engine import Engine, use_engine
 from harness.suite import spec
 from harness.suite.catalog import resolve
+from harness.utils.files import replace_text
 from harness.utils.hashing import canonical_json
 
 ANSWER_FILE = "answer.json"
@@ -23,7 +24,10 @@ References = dict[str, tuple[str, str, str | None]]
 def label_in_worker(
     labeler_spec: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto"
 ) -> None:
-    """Ask a labeler about a task, and leave its answer in the current folder; `answer.json` says how it ended."""
+    """Run a labeler on a task; write its answer to the current folder.
+
+    ANSWER_FILE has the status, the reason of a failure, and the names of the files with the arrays.
+    """
     answer: dict[str, Any] = {"status": "failed", "reason": ""}
     folder = Path.cwd()
     try:
@@ -40,8 +44,8 @@ def label_in_worker(
             answer["reason"] = fault
         else:
             predictions = result if isinstance(result, Predictions) else Predictions(result)
-            told = {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
-            answer = _save_predictions(predictions) | {"status": "ok", "reason": "", **told}
+            cost = {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
+            answer = _save_predictions(predictions) | {"status": "ok", "reason": "", **cost}
     except NotApplicable as error:
         answer = {"status": "not applicable", "reason": str(error)}
     except MemoryError:
@@ -51,8 +55,7 @@ def label_in_worker(
 
         traceback.print_exc()
         answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
-    Path("answer.part").write_text(canonical_json(answer))
-    Path("answer.part").rename(ANSWER_FILE)
+    replace_text(Path(ANSWER_FILE), canonical_json(answer))
 
 
 def _save_predictions(predictions: Predictions) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a maker may get wrong while its block is being written."""
+"""Writing a block refuses what is no matrix of finite numbers."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from harness.run.block_writer import fill as fill_file
 
 @dataclass(frozen=True)
 class Yields:
-    """An embedder that yields chunks of the given shapes, from row number `start` on."""
+    """An embedder that yields chunks of the given shapes."""
 
     shapes: tuple[tuple[int, int], ...]
     name = "yields"
@@ -72,7 +72,7 @@ def test_what_is_no_matrix_of_numbers_is_refused(tmp_path, kind, chunk, words):
 
 @dataclass(frozen=True)
 class Gives:
-    """A maker of either kind that gives one array; its columns are called `names`."""
+    """A maker of either kind that returns one array and column names."""
 
     array: object
     names: object

@@ -1,4 +1,4 @@
-"""What is still to run costs what its like has cost; what does not fit together does not run together."""
+"""Estimates follow earlier records; the longest cells start first."""
 
 import json
 import re
@@ -49,41 +49,41 @@ def record(labeler, wall, n=100, m=900, memory=IDLE_WORKER_BYTES, threads=1):
     }
 
 
-def estimate(records, *about, threads=1, widths=WIDTHS):
-    return CostHistory(iter(records)).estimate(cell(*about), widths, threads)
+def estimate(records, *cell_arguments, threads=1, widths=WIDTHS):
+    return CostHistory(iter(records)).estimate(cell(*cell_arguments), widths, threads)
 
 
-def test_a_cell_costs_what_its_like_has_cost():
-    known = [record(MLP(on="bge"), wall, memory=IDLE_WORKER_BYTES + wall) for wall in (2, 9, 4)]
+def test_a_cell_costs_what_equal_cells_have_cost():
+    equal = [record(MLP(on="bge"), wall, memory=IDLE_WORKER_BYTES + wall) for wall in (2, 9, 4)]
     other = [record(MLP(on="bge", hidden=8), 50), record(KNN(on="bge"), 70), {"seconds": 1, "memory": 2}]
-    assert estimate(known + other, MLP(on="bge")) == CostEstimate(4, IDLE_WORKER_BYTES + 4, "recorded")
+    assert estimate(equal + other, MLP(on="bge")) == CostEstimate(4, IDLE_WORKER_BYTES + 4, "recorded")
 
 
 def test_it_is_scaled_from_the_nearest_size_by_rows_and_columns():
-    known = [
+    records = [
         record(MLP(on="bge"), 4, memory=IDLE_WORKER_BYTES + 100),
         record(MLP(on="bge"), 4000, n=100_000, memory=2**30),
     ]
-    assert estimate(known, MLP(on="bge"), 500, 1500) == CostEstimate(8, IDLE_WORKER_BYTES + 200, "scaled")
-    assert estimate(known, MLP(on=("bge", "text"))) == CostEstimate(
+    assert estimate(records, MLP(on="bge"), 500, 1500) == CostEstimate(8, IDLE_WORKER_BYTES + 200, "scaled")
+    assert estimate(records, MLP(on=("bge", "text"))) == CostEstimate(
         4 * 11 / 8, int(IDLE_WORKER_BYTES + 100 * 11 / 8), "scaled"
     )
-    assert estimate(known, MLP(on="bge"), widths={}) == CostEstimate(4, IDLE_WORKER_BYTES + 100, "recorded")
+    assert estimate(records, MLP(on="bge"), widths={}) == CostEstimate(4, IDLE_WORKER_BYTES + 100, "recorded")
 
 
 def test_labelers_that_compare_rows_take_the_square_of_the_rows():
-    known = [record(KNN(on="bge"), 4, memory=IDLE_WORKER_BYTES + 100)]
-    assert estimate(known, KNN(on="bge"), 200, 1800) == CostEstimate(16, IDLE_WORKER_BYTES + 200, "scaled")
-    assert estimate(known, KNN(on="bge", k=99), 200, 1800) == CostEstimate(16, IDLE_WORKER_BYTES + 200, "scaled")
+    records = [record(KNN(on="bge"), 4, memory=IDLE_WORKER_BYTES + 100)]
+    assert estimate(records, KNN(on="bge"), 200, 1800) == CostEstimate(16, IDLE_WORKER_BYTES + 200, "scaled")
+    assert estimate(records, KNN(on="bge", k=99), 200, 1800) == CostEstimate(16, IDLE_WORKER_BYTES + 200, "scaled")
 
 
 def test_the_same_parameters_come_before_the_same_threads():
-    known = [record(KNN(on="bge", k=3), 5, threads=1), record(KNN(on="bge"), 7, threads=2)]
-    assert estimate(known, KNN(on="bge")).seconds == 7
-    assert estimate([*known, record(KNN(on="bge"), 9)], KNN(on="bge")).seconds == 9
+    records = [record(KNN(on="bge", k=3), 5, threads=1), record(KNN(on="bge"), 7, threads=2)]
+    assert estimate(records, KNN(on="bge")).seconds == 7
+    assert estimate([*records, record(KNN(on="bge"), 9)], KNN(on="bge")).seconds == 9
 
 
-def test_what_nothing_is_known_of_is_not_guessed():
+def test_without_a_record_only_the_matrix_is_estimated():
     within = [record(Oversample(base=MLP(on="bge")), 5)]
     assert estimate(within, MLP(on=("bge", "text"))) == CostEstimate(None, IDLE_WORKER_BYTES + 4 * 1000 * 11, "matrix")
     assert estimate([], Majority()) == CostEstimate(None, IDLE_WORKER_BYTES, "matrix")
@@ -101,7 +101,7 @@ def test_blocks_and_lists_are_scaled_from_those_on_disk(tmp_path):
     assert estimate_list(4e9, 1, tmp_path) == CostEstimate(24, 7, "scaled")
 
 
-def test_the_longest_cell_starts_first_and_one_that_nothing_is_known_of_before_it():
+def test_the_longest_cell_starts_first_and_one_without_an_estimate_before_it():
     cells = [cell(MLP(on="bge"), key="short"), cell(MLP(on="bge"), key="long"), cell(KNN(on="bge"), key="new")]
     cells.append(cell(Oversample(base=KNN(on="bge")), key="new and nested"))
     estimates = {
@@ -114,7 +114,7 @@ def test_the_longest_cell_starts_first_and_one_that_nothing_is_known_of_before_i
     assert start_order(cells, estimates, 1) == cells
 
 
-def test_a_wall_of_several_hands():
+def test_makespan_of_several_workers():
     assert makespan([], 2) == 0
     assert makespan([3, 1, 1, 1], 1) == 6
     assert makespan([3, 1, 1, 1], 2) == 3
@@ -122,7 +122,7 @@ def test_a_wall_of_several_hands():
 
 
 @given(st.lists(st.floats(0, 1e3), max_size=30), st.integers(1, 5))
-def test_a_wall_is_near_the_least_possible(seconds, jobs):
+def test_makespan_is_near_the_least_possible(seconds, jobs):
     least = max([sum(seconds) / jobs, *seconds])
     assert least - 1e-6 <= makespan(sorted(seconds, reverse=True), jobs) <= 2 * least + 1e-6
 
@@ -130,13 +130,13 @@ def test_a_wall_is_near_the_least_possible(seconds, jobs):
 @given(st.lists(st.integers(0, 12), max_size=20), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_every_cell_gets_its_turn_and_only_one_alone_takes_more_than_there_is(needs, jobs, chance):
     waiting = [SimpleNamespace(key=str(i)) for i in range(len(needs))]
-    wanted = {each.key: need for each, need in zip(waiting, needs, strict=True)}
-    room, running, done = MemoryBudget(10, wanted), [], 0
+    memory = {each.key: need for each, need in zip(waiting, needs, strict=True)}
+    budget, running, done = MemoryBudget(10, memory), [], 0
     while waiting or running:
-        while len(running) < jobs and (taken := room.take(waiting, running)):
-            running.append(taken)
-        assert running, "somebody always works"
-        assert len(running) == 1 or sum(wanted[each.key] for each in running) <= 10
+        while len(running) < jobs and (next_cell := budget.take(waiting, running)):
+            running.append(next_cell)
+        assert running, "a cell always runs"
+        assert len(running) == 1 or sum(memory[each.key] for each in running) <= 10
         running.remove(chance.choice(running))
         done += 1
     assert done == len(needs)
@@ -144,8 +144,9 @@ def test_every_cell_gets_its_turn_and_only_one_alone_takes_more_than_there_is(ne
 
 def test_a_cell_without_room_lets_others_pass():
     waiting = [SimpleNamespace(key=key) for key in ("small", "large")]
-    taken = MemoryBudget(10, {"running": 6, "large": 5, "small": 4}).take(waiting, [SimpleNamespace(key="running")])
-    assert (taken.key, [each.key for each in waiting]) == ("small", ["large"])
+    budget = MemoryBudget(10, {"running": 6, "large": 5, "small": 4})
+    next_cell = budget.take(waiting, [SimpleNamespace(key="running")])
+    assert (next_cell.key, [each.key for each in waiting]) == ("small", ["large"])
 
 
 @pytest.mark.parametrize("memory", [1, 2**60], ids=["no room", "room"])
@@ -174,7 +175,7 @@ def test_cells_that_do_not_fit_together_run_one_after_the_other(tmp_path, monkey
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """A folder in which two labelers have run, and a suite that asks for one seed and one labeler more."""
+    """A folder with a run of two labelers, and a suite with more to run."""
     folder = tmp_path_factory.mktemp("ran")
     write_suite(folder, [{"knn": {"on": "embedding"}}])
     assert harness("run", "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
@@ -183,11 +184,11 @@ def ran(tmp_path_factory):
     return folder
 
 
-def test_a_plan_tells_what_is_known_of_each_cell(ran):
+def test_a_plan_has_an_estimate_of_each_cell(ran):
     result = harness("plan", "suite.yaml", "--threads", 1, "--json", cwd=ran)
     assert result.returncode == 0, result.stderr
-    told = {(event["labeler"], event["split"][-1]): event for event in events(result) if event["event"] == "cell"}
-    assert [key for key, event in told.items() if event["finished"]] == [
+    planned = {(event["labeler"], event["split"][-1]): event for event in events(result) if event["event"] == "cell"}
+    assert [key for key, event in planned.items() if event["finished"]] == [
         ("majority", "3"),
         ("knn(on=embedding)", "3"),
     ]
@@ -197,29 +198,29 @@ def test_a_plan_tells_what_is_known_of_each_cell(ran):
         if (cost := json.loads(file.read_text()))["names"] == ["knn"]
     )
     assert {name: cost[name] for name in ("n", "m", "d", "threads")} == {"n": 120, "m": 120, "d": 16, "threads": 1}
-    knn = told["knn(on=embedding)", "4"]
+    knn = planned["knn(on=embedding)", "4"]
     assert (knn["seconds"], knn["memory"], knn["how"]) == (cost["wall"], cost["memory"], "recorded")
-    linear = told["linear(on=embedding)", "4"]
+    linear = planned["linear(on=embedding)", "4"]
     assert (linear["seconds"], linear["memory"], linear["how"]) == (None, IDLE_WORKER_BYTES + 4 * 240 * 16, "matrix")
     total = events(result)[-1]
     assert (total["event"], total["cells"], total["unknown"], total["misfits"]) == ("ahead", 4, 2, [])
-    assert total["seconds"] == pytest.approx(knn["seconds"] + told["majority", "4"]["seconds"])
+    assert total["seconds"] == pytest.approx(knn["seconds"] + planned["majority", "4"]["seconds"])
 
 
-def test_a_plan_says_what_will_not_fit(ran):
+def test_a_plan_lists_what_will_not_fit(ran):
     options = ("--threads", 1, "--memory", 0.001, "--timeout", 0.1, "-j", 3)
-    told = harness("plan", "suite.yaml", *options, cwd=ran).stdout
-    assert "6 cells, 2 finished, 4 to run\n" in told
-    assert re.search(r"^with -j 3: about 0:00:\d\d and 2 more that take unknown time; ", told, re.MULTILINE)
-    unlike = harness("plan", "suite.yaml", "--threads", 2, "-o", "elsewhere", cwd=ran).stdout
-    assert "\nwith -j 1: time unknown, nothing like it has run here; 40 MiB of memory at once, " in unlike
-    assert "will not fit: linear(on=embedding): needs about 40 MiB, a cell may use 1 MiB\n" in told
-    assert "will not fit: knn(on=embedding): needs about " in told
+    plan = harness("plan", "suite.yaml", *options, cwd=ran).stdout
+    assert "6 cells, 2 finished, 4 to run\n" in plan
+    assert re.search(r"^with -j 3: about 0:00:\d\d and 2 more that take unknown time; ", plan, re.MULTILINE)
+    without_records = harness("plan", "suite.yaml", "--threads", 2, "-o", "elsewhere", cwd=ran).stdout
+    assert "\nwith -j 1: time unknown, nothing like it has run here; 40 MiB of memory at once, " in without_records
+    assert "will not fit: linear(on=embedding): needs about 40 MiB, a cell may use 1 MiB\n" in plan
+    assert "will not fit: knn(on=embedding): needs about " in plan
 
 
-def test_a_plan_of_what_was_never_made_knows_its_blocks_by_name_alone(tmp_path):
+def test_a_plan_without_any_record_lists_blocks_without_estimates(tmp_path):
     write_suite(tmp_path, ["majority", {"knn": {"on": "embedding"}}])
-    told = harness("plan", "suite.yaml", "--json", cwd=tmp_path)
+    plan = harness("plan", "suite.yaml", "--json", cwd=tmp_path)
     block = {"event": "block", "simulated": False, "on": "embedding", "disk": None}
-    assert events(told)[0] == block | {"seconds": None, "memory": None, "how": "unknown"}
-    assert events(told)[-1]["unknown"] == 3
+    assert events(plan)[0] == block | {"seconds": None, "memory": None, "how": "unknown"}
+    assert events(plan)[-1]["unknown"] == 3

@@ -1,4 +1,4 @@
-"""A cell that was read through once is not read again, and whatever has happened to it since is noticed."""
+"""A finished cell is read once; any later change of its files is noticed."""
 
 import os
 import time
@@ -9,19 +9,19 @@ from harness.run import fingerprints
 from harness.run import store as run_store
 from harness.run.store import Store
 from tests.command_line import cells, harness, write_suite
-from tests.run.test_store import KEY, RECORD, TIMING, worked
+from tests.run.test_store import KEY, RECORD, TIMING, worker_folder
 
 OTHER = "cd" * 32
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The folder of a store with two cells, read through and noted by an earlier process."""
+    """The folder of a store with two cells and their fingerprints."""
     monkeypatch.setattr(fingerprints, "CLOCK_TICK_SECONDS", 0.02)
     store = Store(tmp_path)
     store.open()
     for key in (KEY, OTHER):
-        folder = worked(store)
+        folder = worker_folder(store)
         folder.rename(store.scratch / key)
         store.commit(key, store.scratch / key, RECORD, TIMING)
     store.save_fingerprints()
@@ -30,15 +30,15 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def read(monkeypatch):
-    """The files that were hashed since."""
-    found, whole = [], run_store._sha256
+    """The names of the files hashed since."""
+    names, sha256 = [], run_store._sha256
 
-    def counted(path):
-        found.append(path.name)
-        return whole(path)
+    def recorded_sha256(path):
+        names.append(path.name)
+        return sha256(path)
 
-    monkeypatch.setattr(run_store, "_sha256", counted)
-    return found
+    monkeypatch.setattr(run_store, "_sha256", recorded_sha256)
+    return names
 
 
 def test_a_resume_reads_no_array(folder, read):
@@ -46,7 +46,7 @@ def test_a_resume_reads_no_array(folder, read):
     assert read == []
 
 
-def test_without_the_note_cells_are_read_once(folder, read):
+def test_without_the_file_cells_are_read_once(folder, read):
     for content in (None, "", "[]", "{torn"):
         file = folder / "marks.json"
         file.unlink() if content is None else file.write_text(content)
@@ -83,7 +83,7 @@ def test_a_file_too_many_or_too_few_is_noticed(folder):
     assert Store(folder).finished_keys([KEY, OTHER]) == set()
 
 
-def test_what_has_just_been_written_is_not_trusted_by_its_look(folder, read, monkeypatch):
+def test_a_cell_just_written_is_read_again(folder, read, monkeypatch):
     monkeypatch.setattr(fingerprints, "CLOCK_TICK_SECONDS", 60)  # it may change within a tick of the disk's clock
     (folder / "marks.json").unlink()
     for _ in range(2):

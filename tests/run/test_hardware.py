@@ -1,4 +1,4 @@
-"""The instructions of the processor are part of every key: libraries held to older ones answer otherwise."""
+"""The instructions of the processor are part of every key."""
 
 import json
 import os
@@ -18,9 +18,9 @@ VARIABLES = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "O
 
 @pytest.fixture
 def kernels(monkeypatch):
-    """A function that names the kernels under some variables and flags of the processor."""
+    """A function that returns the kernels under variables and CPU flags."""
 
-    def under(flags=None, **variables):
+    def kernels_under(flags=None, **variables):
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
@@ -29,20 +29,20 @@ def kernels(monkeypatch):
             monkeypatch.setattr(hardware, "cpu_flags", lambda: set(flags.split()))
         return hardware.processor_kernels.__wrapped__()
 
-    return under
+    return kernels_under
 
 
-ASK_TORCH = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+TORCH_KERNELS = "import torch; print(torch.backends.cpu.get_cpu_capability())"
 
 
 @pytest.mark.parametrize("variables", [{}, {"ATEN_CPU_CAPABILITY": "avx2"}, {"ATEN_CPU_CAPABILITY": "default"}])
 def test_torch_computes_with_what_is_named(kernels, variables):
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES} | variables
-    done = subprocess.run([sys.executable, "-c", ASK_TORCH], env=env, check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", TORCH_KERNELS], env=env, check=True, capture_output=True, text=True)
     assert kernels(**variables).get("torch", "") in (done.stdout.strip(), "")
 
 
-ASK_OPENBLAS = """
+BLAS_KERNELS = """
 import numpy, threadpoolctl
 print(*(pool["architecture"] for pool in threadpoolctl.threadpool_info() if pool["internal_api"] == "openblas"))
 """
@@ -52,7 +52,7 @@ def test_openblas_computes_with_what_is_named(kernels):
     for variables in ({}, {"OPENBLAS_CORETYPE": "Haswell"}):
         core = kernels(**variables).get("OpenBLAS")
         env = os.environ | {"OPENBLAS_CORETYPE": core}
-        done = subprocess.run([sys.executable, "-c", ASK_OPENBLAS], env=env, check=True, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", BLAS_KERNELS], env=env, check=True, capture_output=True, text=True)
         assert done.stdout.split()[:1] == [core]
 
 
@@ -73,8 +73,8 @@ AVX512 = "sse4_1 avx avx2 fma avx512f avx512bw avx512vl avx512dq avx512cd"
 )
 def test_the_newest_instructions_that_flags_and_variables_allow(kernels, monkeypatch, flags, variables, torch, onednn):
     monkeypatch.setattr(hardware.platform, "machine", lambda: "x86_64")
-    found = kernels(flags, **variables)
-    assert (found["torch"], found["oneDNN"]) == (torch, onednn)
+    names = kernels(flags, **variables)
+    assert (names["torch"], names["oneDNN"]) == (torch, onednn)
 
 
 def test_other_processors_are_named_by_their_flags(kernels, monkeypatch):

@@ -1,4 +1,4 @@
-"""Why a cell runs again, told by the real command line after one thing has changed."""
+"""`harness why` names the one thing that has changed."""
 
 import json
 
@@ -26,27 +26,27 @@ def run(folder, *more):
     return harness("run", "suite.yaml", "--plugin", "plugin.py", "--threads", 1, *more, cwd=folder)
 
 
-def why(folder, *asked, threads=1):
-    return harness("why", *asked, "--plugin", "plugin.py", "--threads", threads, "--json", cwd=folder)
+def why(folder, *arguments, threads=1):
+    return harness("why", *arguments, "--plugin", "plugin.py", "--threads", threads, "--json", cwd=folder)
 
 
-def told(folder, asked, **options):
-    (event,) = events(why(folder, asked, "suite.yaml", **options))
+def explanation(folder, cell, **options):
+    (event,) = events(why(folder, cell, "suite.yaml", **options))
     return event["state"], event["differences"]
 
 
 def test_a_finished_cell_would_not_run_again(done):
-    assert told(done, "mine(k=1)") == ("finished: it would not run again", [])
+    assert explanation(done, "mine(k=1)") == ("finished: it would not run again", [])
     key = cells(done)["mine(k=1)", 3, 0.5]["cell"]
-    assert told(done, key[:9]) == ("finished: it would not run again", [])
+    assert explanation(done, key[:9]) == ("finished: it would not run again", [])
 
 
 def test_each_change_is_named_and_nothing_else(done):
-    assert told(done, "mine(k=1)", threads=2) == ("would run again", ["threads 1 -> 2"])
+    assert explanation(done, "mine(k=1)", threads=2) == ("would run again", ["threads 1 -> 2"])
     write_suite(done, [{"mine": {"k": 1}}, {"knn": {"on": "embedding", "k": 9}}])
-    assert told(done, "knn(on=embedding, k=9)") == ("would run again", ["knn.k 7 -> 9"])
+    assert explanation(done, "knn(on=embedding, k=9)") == ("would run again", ["knn.k 7 -> 9"])
     write_suite(done, [{"mine": {"k": 1}}], splits=[{"splitter": "prefix", "ratios": [0.25], "seeds": [3]}])
-    assert told(done, "mine(k=1)")[1] == ["labelled rows changed", "labels changed", "rows to label changed"]
+    assert explanation(done, "mine(k=1)")[1] == ["labelled rows changed", "labels changed", "rows to label changed"]
 
 
 def test_changed_data_are_seen_in_the_task_and_in_the_blocks(done):
@@ -55,7 +55,10 @@ def test_changed_data_are_seen_in_the_task_and_in_the_blocks(done):
     scores[train] = (scores[train] + 1) % 6
     try:
         write_suite(done, [{"mine": {"k": 1}}], table().set_column(3, "score", pa.array(scores, pa.int8())))
-        assert told(done, "mine(k=1)") == ("would run again", ["labels changed", "block embedding: rows changed"])
+        assert explanation(done, "mine(k=1)") == (
+            "would run again",
+            ["labels changed", "block embedding: rows changed"],
+        )
     finally:
         write_suite(done, [{"mine": {"k": 1}}, {"knn": {"on": "embedding", "k": 7}}])
 
@@ -63,7 +66,7 @@ def test_changed_data_are_seen_in_the_task_and_in_the_blocks(done):
 def test_changed_code_is_named_and_after_the_run_the_two_cells_are_compared_without_the_suite(done):
     write_labelers(done / "plugin.py", mine=MINE + "[:, ::-1]")
     changed = ["code behind labeler mine changed"]
-    assert told(done, "mine(k=1)") == ("would run again", changed)
+    assert explanation(done, "mine(k=1)") == ("would run again", changed)
     assert run(done).returncode == 0
     key = cells(done)["mine(k=1)", 3, 0.5]["cell"]
     (event,) = events(harness("why", key[:12], "--json", cwd=done))
@@ -73,15 +76,15 @@ def test_changed_code_is_named_and_after_the_run_the_two_cells_are_compared_with
     assert shown[-1] == "  - code behind labeler mine changed"
 
 
-def test_a_failed_cell_says_how_it_failed(tmp_path):
+def test_a_failed_cell_is_explained_by_its_failure(tmp_path):
     write_labelers(tmp_path / "plugin.py", mine="raise RuntimeError('no luck')")
     write_suite(tmp_path, ["mine"])
     assert run(tmp_path).returncode == 1
     state = "would run again because it failed: RuntimeError: no luck"
-    assert told(tmp_path, "mine") == (state, [])
+    assert explanation(tmp_path, "mine") == (state, [])
 
 
-def test_a_cell_that_nobody_knows_is_one_clear_line(done):
+def test_an_unknown_cell_is_one_clear_line(done):
     result = why(done, "mine(k=2)", "suite.yaml")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (
@@ -92,18 +95,18 @@ def test_a_cell_that_nobody_knows_is_one_clear_line(done):
     assert "no finished cell has a key that begins with 'fffffffffff'" in result.stderr
 
 
-def test_a_cell_from_before_the_parts_were_kept_says_so(done):
+def test_a_cell_without_parts_of_its_key_is_explained(done):
     # As the store of an earlier version has it: whole, and without the parts.
     from harness.utils.hashing import canonical_json, digest
 
     key = cells(done)["majority", 3, 0.5]["cell"]
     file = done / "runs/small/cells" / key / "cell.json"
-    kept = file.read_text()
-    record = {name: value for name, value in json.loads(kept).items() if name not in ("parts", "sha256")}
+    original = file.read_text()
+    record = {name: value for name, value in json.loads(original).items() if name not in ("parts", "sha256")}
     file.write_text(canonical_json(record | {"sha256": digest(record)}))
     (event,) = events(harness("why", key, "--json", cwd=done))
     assert event["state"] == "finished, before the parts of a key were written down"
-    file.write_text(kept)
+    file.write_text(original)
 
 
 def test_libraries_are_named_with_both_versions_and_count_less_than_parameters():

@@ -1,4 +1,4 @@
-"""Neighbour lists made once: every cell gets what it would have found itself, and a stale list is never used."""
+"""Shared neighbour lists: equal to a cell's own search, never a stale one."""
 
 import json
 import shutil
@@ -38,14 +38,14 @@ def ready(tmp_path):
     return prepare_run(suite, discover(), Options(tmp_path, threads=1), lambda text: None)
 
 
-def run(ready, monkeypatch, least):
-    """Run a suite where a list is worth making from `least` multiplications on; returns its answers and its lists."""
-    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", least)
-    made = []
-    execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: made.append((name, rows, total)))
+def run(ready, monkeypatch, min_saved):
+    """Run with this MIN_SAVED_MULTIPLICATIONS; return answers and lists."""
+    monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", min_saved)
+    lists = []
+    execute(ready, lambda *_: None, lambda outcome: None, lambda name, rows, total: lists.append((name, rows, total)))
     assert {cell_result.status for cell_result in score_cells(ready)} == {"ok"}
-    found = {cell.key: ready.store.read(cell.key) for cell in ready.cells}
-    return {key: (result.labels, np.array(result.proba)) for key, result in found.items()}, made
+    results = {cell.key: ready.store.read(cell.key) for cell in ready.cells}
+    return {key: (result.labels, np.array(result.proba)) for key, result in results.items()}, lists
 
 
 def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_path):
@@ -55,26 +55,26 @@ def test_cells_answer_the_same_with_lists_and_without(ready, monkeypatch, tmp_pa
     other = prepare_run(
         ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "other"), lambda text: None
     )
-    listed, made = run(other, monkeypatch, 0)
-    assert made
-    assert plain.keys() == listed.keys()
+    shared, lists = run(other, monkeypatch, 0)
+    assert lists
+    assert plain.keys() == shared.keys()
     for key, (labels, proba) in plain.items():
-        np.testing.assert_array_equal(labels, listed[key][0])
-        np.testing.assert_allclose(proba, listed[key][1], atol=1e-5)
-    abouts = list((tmp_path / "other/runs/cache/lists").glob("*/list.json"))
-    assert len(abouts) == 3 + 3 + 2  # a list each of the two prefix curves and of the nested one
-    assert all(json.loads(about.read_text())["recall"] == 1.0 for about in abouts)
+        np.testing.assert_array_equal(labels, shared[key][0])
+        np.testing.assert_allclose(proba, shared[key][1], atol=1e-5)
+    records = list((tmp_path / "other/runs/cache/lists").glob("*/list.json"))
+    assert len(records) == 3 + 3 + 2  # one for each split of the two prefix curves and of the nested one
+    assert all(json.loads(record.read_text())["recall"] == 1.0 for record in records)
 
 
-def test_a_curve_is_one_chain_and_the_longest_k_serves_all(ready):
+def test_a_learning_curve_is_one_search_and_the_largest_k_serves_all(ready):
     requests = requested_lists(ready.cells)
     assert {request.neighbors.k for request in requests if len(request.evaluation.split.train) >= 40} == {40}
     blocks = {"embedding": Block(np.zeros((400, 4), np.float32), "embedding")}
     searches = plan_searches(ready.cells, blocks)
     assert sorted(len(search.lists) for search in searches) == [2, 3, 3]
     for search in searches:
-        for one, other in zip(search.lists, search.lists[1:], strict=False):
-            assert set(one.evaluation.split.train) < set(other.evaluation.split.train)
+        for smaller, larger in zip(search.lists, search.lists[1:], strict=False):
+            assert set(smaller.evaluation.split.train) < set(larger.evaluation.split.train)
 
 
 def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
@@ -83,14 +83,14 @@ def test_a_space_with_features_is_scaled_anew_by_each_train_set(ready):
 
 
 TWO = [{"splitter": "prefix", "ratios": [0.1, 0.6], "seeds": [3]}]
-SPREAD = {"graph_propagation": {"on": "embedding", "grid": {"alpha": [0.2, 0.5], "neighbors": [4, 9]}}}
+GRAPHS = {"alpha": [0.2, 0.5], "neighbors": [4, 9]}
 
 
-def spreading(folder, on):
+def prepare_graphs(folder, on):
     folder.mkdir(exist_ok=True)
     file = write_suite(
         folder,
-        [{"graph_propagation": SPREAD["graph_propagation"] | {"on": on}}],
+        [{"graph_propagation": {"on": on, "grid": GRAPHS}}],
         table(200),
         splits=TWO,
         blocks=BLOCKS,
@@ -99,29 +99,29 @@ def spreading(folder, on):
 
 
 def test_one_graph_of_all_rows_serves_every_split_and_every_alpha(monkeypatch, tmp_path):
-    plain, none = run(spreading(tmp_path / "plain", "embedding"), monkeypatch, float("inf"))
+    plain, none = run(prepare_graphs(tmp_path / "plain", "embedding"), monkeypatch, float("inf"))
     assert none == []
-    ready = spreading(tmp_path / "shared", "embedding")
-    answered, made = run(ready, monkeypatch, 0)
-    assert {(name, total) for name, _, total in made} == {("embedding", 200)}
-    (about,) = (tmp_path / "shared/runs/cache/lists").glob("*/list.json")
-    assert np.load(about.with_name("index.npy")).shape == (200, 8)
+    ready = prepare_graphs(tmp_path / "shared", "embedding")
+    answers, lists = run(ready, monkeypatch, 0)
+    assert {(name, total) for name, _, total in lists} == {("embedding", 200)}
+    (record,) = (tmp_path / "shared/runs/cache/lists").glob("*/list.json")
+    assert np.load(record.with_name("index.npy")).shape == (200, 8)
     searches = []
-    for key, (labels, proba) in answered.items():
+    for key, (labels, proba) in answers.items():
         np.testing.assert_array_equal(labels, plain[key][0])
         np.testing.assert_allclose(proba, plain[key][1], atol=1e-6)
         searches += ready.store.read(key).timing["searches"]
     assert len(searches) == 2 * 4
     assert {(search["shared"], search["seconds"]) for search in searches} == {
-        (True, json.loads(about.read_text())["seconds"])
+        (True, json.loads(record.read_text())["seconds"])
     }
 
 
 def test_features_are_scaled_by_the_train_rows_and_so_is_their_graph(monkeypatch, tmp_path):
-    plain, _ = run(spreading(tmp_path / "plain", "text"), monkeypatch, float("inf"))
-    answered, _ = run(spreading(tmp_path / "shared", "text"), monkeypatch, 0)
+    plain, _ = run(prepare_graphs(tmp_path / "plain", "text"), monkeypatch, float("inf"))
+    answers, _ = run(prepare_graphs(tmp_path / "shared", "text"), monkeypatch, 0)
     assert len(list((tmp_path / "shared/runs/cache/lists").glob("*/list.json"))) == 2
-    for key, (_, proba) in answered.items():
+    for key, (_, proba) in answers.items():
         np.testing.assert_allclose(proba, plain[key][1], atol=1e-6)
 
 
@@ -138,7 +138,7 @@ def test_the_graph_of_other_rows_is_not_taken(tmp_path):
     listed = PrecomputedNeighbors(str(tmp_path), 3, fingerprint([block], np.empty(0, np.int64), np.arange(60)))
     task = Task({"x": block}, np.arange(20), np.zeros(20, int), np.arange(40, 60), 2, spare=np.arange(20, 40))
     given = replace(task, precomputed_graphs={("x",): listed})
-    assert (graph(given, "x", 2).diagonal() > 0).all()  # it is believed for what it is of
+    assert (graph(given, "x", 2).diagonal() > 0).all()  # of the rows that it was made for it is used
     assert (graph(replace(given, labelled=np.arange(20, 40), spare=np.arange(20)), "x", 3).diagonal() > 0).all()
     for other in (
         replace(given, spare=np.arange(21, 40)),
@@ -148,19 +148,19 @@ def test_the_graph_of_other_rows_is_not_taken(tmp_path):
     assert (graph(given, "x", 4).diagonal() == 0).all()  # too short a list
 
 
-def test_crowds_of_equal_rows_leave_the_one_pass_for_a_search_each(monkeypatch, tmp_path):
+def test_large_groups_of_equal_rows_get_a_search_for_each_split(monkeypatch, tmp_path):
     rows = table(300).to_pandas()
     rows["embeddings"] = [rows["embeddings"][i % 7] for i in range(300)]
     import pyarrow as pa
 
     answers = {}
-    for name, least in (("plain", float("inf")), ("shared", 0)):
+    for name, min_saved in (("plain", float("inf")), ("shared", 0)):
         (tmp_path / name).mkdir()
         file = write_suite(tmp_path / name, [GRID], pa.Table.from_pandas(rows), splits=TWO, blocks=BLOCKS)
         ready = prepare_run(
             load_suite(file, discover()), discover(), Options(tmp_path / name, threads=1), lambda text: None
         )
-        answers[name], _ = run(ready, monkeypatch, least)
+        answers[name], _ = run(ready, monkeypatch, min_saved)
     assert len(list((tmp_path / "shared/runs/cache/lists").glob("*/list.json"))) == 2
     for key, (labels, proba) in answers["plain"].items():
         np.testing.assert_array_equal(labels, answers["shared"][key][0])
@@ -171,9 +171,8 @@ def test_one_cell_alone_is_not_worth_a_list(ready, monkeypatch):
     monkeypatch.setattr("harness.run.neighbor_plan.MIN_SAVED_MULTIPLICATIONS", 0)
     request = requested_lists(ready.cells)[0]
     search = SharedSearch((request,), (Block(np.zeros((400, 4), np.float32), "embedding"),))
-    alone = next(
-        cell for cell in ready.cells if cell.evaluation is request.evaluation and needs(cell.candidate.labeler)
-    )
+    searching = [cell for cell in ready.cells if needs(cell.candidate.labeler)]
+    alone = next(cell for cell in searching if cell.evaluation is request.evaluation)
     assert search.is_worth_sharing(ready.cells)
     assert not search.is_worth_sharing([alone])
 
@@ -192,7 +191,7 @@ def test_a_list_is_of_its_rows_and_blocks_and_of_nothing_else(tmp_path):
     (tmp_path / "list.json").write_text('{"engine": "float32", "seconds": 1.5}')
     listed = PrecomputedNeighbors(str(tmp_path), 5, fingerprint([block], task.labelled, task.to_label))
     given = replace(task, precomputed={("x",): listed})
-    assert (neighbors(given, "x", 4)[1] == 0).all()  # it is believed for what it is of
+    assert (neighbors(given, "x", 4)[1] == 0).all()  # of the rows that it was made for it is used
     for other in (
         replace(given, labelled=np.arange(1, 41)),
         replace(given, to_label=np.arange(40, 59)),
@@ -217,7 +216,7 @@ def test_what_a_labeler_writes_into_its_neighbours_reaches_no_other(tmp_path):
     assert (index == 1).all()
 
 
-def test_wrappers_pass_on_what_their_members_ask_for_of_the_same_rows():
+def test_wrappers_pass_on_the_needs_of_members_that_learn_from_the_same_rows():
     knn = KNN(on="e", k=7)
     assert needs(Ensemble(members=(knn, Majority(), KNN(on=("e", "t"), k=3)))) == [
         NeighborRequest(("e",), 7),
@@ -240,7 +239,7 @@ def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, t
 
 
 def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
-    """What a list is of is the content of its blocks, wherever they lie."""
+    """A list is keyed by the content of its blocks, not by their place."""
     first, _ = run(ready, monkeypatch, 0)
     (tmp_path / "runs").rename(tmp_path / "moved-runs")
     (tmp_path / "elsewhere").mkdir()
@@ -250,9 +249,9 @@ def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
     moved = prepare_run(
         ready.suite, ready.catalog, replace(ready.options, output=tmp_path / "elsewhere"), lambda text: None
     )
-    answered, made = run(moved, monkeypatch, 0)
-    assert made == []
-    assert answered.keys() == first.keys()
+    answers, lists = run(moved, monkeypatch, 0)
+    assert lists == []
+    assert answers.keys() == first.keys()
     searches = [search for cell in moved.cells for search in moved.store.read(cell.key).timing["searches"]]
     assert searches
     assert all(search["shared"] for search in searches)

@@ -1,4 +1,4 @@
-"""What a key is made of: the code that a labeler's import reaches, and nothing that only stands beside it."""
+"""Keys hash the code that a labeler's import reaches, and no other."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOOK = """
+HASH_EVERY_CHANGE = """
 import json, sys
 from pathlib import Path
 from harness.data.table import open_table
@@ -18,17 +18,17 @@ from harness.run.plan import core_code
 
 package = Path(sys.argv[1]) / "harness"
 
-def look():
+def hashes():
     twin = open_table("twin:tulu_300k:100", (), package.parent / "cache", "error", None)
     return [core_code.__wrapped__(), twin.sha256]
 
-before, changed = look(), {}
+before, changed = hashes(), {}
 for file in sorted(package.rglob("*.py")):
     text = file.read_text()
     file.write_text(text + "\\n# A comment more.\\n")
-    changed[file.relative_to(package).as_posix()] = [old != new for old, new in zip(before, look(), strict=True)]
+    changed[file.relative_to(package).as_posix()] = [old != new for old, new in zip(before, hashes(), strict=True)]
     file.write_text(text)
-print(json.dumps([changed, before == look()]))
+print(json.dumps([changed, before == hashes()]))
 """
 REACHED = """
 import json, sys
@@ -60,7 +60,7 @@ def copied(tmp_path_factory):
 
 
 def test_a_comment_changes_a_key_where_labelers_run_the_code_and_nowhere_else(copied):
-    changed, restored = copied(LOOK)
+    changed, restored = copied(HASH_EVERY_CHANGE)
     assert restored
     for file, (code, twin) in changed.items():
         assert code == file.startswith(("plugin/", "search/")), file

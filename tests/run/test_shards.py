@@ -1,4 +1,4 @@
-"""Feature sets that look at one row at a time are made by several workers, to the bytes of one."""
+"""Several workers build a row-wise feature set to the bytes of one."""
 
 import numpy as np
 import pytest
@@ -22,20 +22,21 @@ def ready(tmp_path):
     return prepare_run(load_suite(file, discover()), discover(), Options(tmp_path, threads=2), lambda text: None)
 
 
-def made(ready, name, workers, cache):
-    processes, limits, told = Processes(("harness.run.worker",), 1), Limits(120, 2**33), []
-    block_builder.build_block(ready.recipes[name], ready.dataset.items, cache, processes, limits, told.append, workers)
-    return (cache / "blocks" / ready.recipes[name].key / "array.npy").read_bytes(), told
+def build(ready, name, workers, cache):
+    processes, limits, progress = Processes(("harness.run.worker",), 1), Limits(120, 2**33), []
+    recipe, items = ready.recipes[name], ready.dataset.items
+    block_builder.build_block(recipe, items, cache, processes, limits, progress.append, workers)
+    return (cache / "blocks" / recipe.key / "array.npy").read_bytes(), progress
 
 
 def test_several_workers_make_the_bytes_of_one(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(block_builder, "MIN_ROWS_PER_WORKER", 100)
     workers = block_builder.default_slots(ready.recipes["text"], 500, cores=3)
     assert workers == (None,) * 3
-    one, _ = made(ready, "text", (None,), tmp_path / "one")
-    three, told = made(ready, "text", workers, tmp_path / "three")
+    one, _ = build(ready, "text", (None,), tmp_path / "one")
+    three, progress = build(ready, "text", workers, tmp_path / "three")
     assert one == three
-    assert told[-1] == 500
+    assert progress[-1] == 500
     assert not list((tmp_path / "three/blocks").glob("*.shards*"))
 
 
@@ -47,8 +48,8 @@ def test_only_rowwise_feature_sets_get_several(ready):
     assert not shards.can_be_sharded(ready.recipes["who"])
 
 
-def test_what_cannot_be_cut_is_made_by_one_whatever_is_asked(ready, tmp_path):
-    whole, _ = made(ready, "who", (None, None), tmp_path / "two")
-    single, _ = made(ready, "who", (None,), tmp_path / "one")
-    assert whole == single
-    assert np.frombuffer(whole[-4:], np.float32)[0] in (0.0, 1.0)
+def test_a_feature_set_of_all_rows_is_built_by_one_worker(ready, tmp_path):
+    two, _ = build(ready, "who", (None, None), tmp_path / "two")
+    one, _ = build(ready, "who", (None,), tmp_path / "one")
+    assert two == one
+    assert np.frombuffer(two[-4:], np.float32)[0] in (0.0, 1.0)

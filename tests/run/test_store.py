@@ -1,4 +1,4 @@
-"""What is finished stays as it was, and what is not whole does not count."""
+"""Finished cells stay as they were written; damaged ones count as missing."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ RECORD = {"spec": {"knn": {"k": 5}}, "facts": {"chosen": 0.25, "kept": [1, 2]}, 
 TIMING = {"seconds": 0.5, "wall": 0.6, "memory": 1024}
 
 
-def worked(store):
+def worker_folder(store):
     """Return a folder as a worker leaves it."""
     folder = store.scratch / KEY
     folder.mkdir()
@@ -39,7 +39,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def finished(store):
-    store.commit(KEY, worked(store), RECORD, TIMING)
+    store.commit(KEY, worker_folder(store), RECORD, TIMING)
     return store
 
 
@@ -58,13 +58,13 @@ def test_a_finished_cell_is_read_as_it_was_written(finished):
 
 
 def is_finished(store, key=KEY):
-    """Ask as another process would: a store reads the files of a cell once."""
+    """Check a cell as a new process does: a store reads its files once."""
     return Store(store.folder).has(key)
 
 
 def flip(chance, data):
-    place = chance.randrange(len(data))
-    return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
+    i = chance.randrange(len(data))
+    return data[:i] + bytes([data[i] ^ 1 << chance.randrange(8)]) + data[i + 1 :]
 
 
 DAMAGE = {
@@ -80,13 +80,13 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_cell_is_not_finished(finished, name, damage):
     file = finished.cells / KEY / name
-    whole = file.read_bytes()
+    original = file.read_bytes()
     chance = random.Random(f"{name} {damage}")
     for _ in range(40):
-        data = DAMAGE[damage](chance, whole)
+        data = DAMAGE[damage](chance, original)
         file.unlink() if data is None else file.write_bytes(data)
         assert not is_finished(finished)
-        file.write_bytes(whole)
+        file.write_bytes(original)
         assert is_finished(finished)
 
 
@@ -114,23 +114,23 @@ def test_a_commit_that_is_cut_short_leaves_nothing(store, monkeypatch):
     class PowerCut(BaseException):
         pass
 
-    whole, left = run_store._sync, 0
+    original, syncs_left = run_store._sync, 0
 
     def sync(path):
-        nonlocal left
-        left -= 1
-        if left < 0:
+        nonlocal syncs_left
+        syncs_left -= 1
+        if syncs_left < 0:
             raise PowerCut
-        whole(path)
+        original(path)
 
     monkeypatch.setattr(run_store, "_sync", sync)
     cuts = 0
     while True:
-        left = cuts
+        syncs_left = cuts
         store.open()
         assert not list(store.scratch.iterdir()), "what an interrupted run left is cleared"
         try:
-            store.commit(KEY, worked(store), RECORD, TIMING)
+            store.commit(KEY, worker_folder(store), RECORD, TIMING)
         except PowerCut:
             cuts += 1
         else:
@@ -148,7 +148,7 @@ def test_a_commit_that_is_cut_short_leaves_nothing(store, monkeypatch):
 def test_a_damaged_cell_is_replaced(finished):
     (finished.cells / KEY / "proba.npy").write_bytes(b"")
     assert not is_finished(finished)
-    finished.commit(KEY, worked(finished), RECORD, TIMING)
+    finished.commit(KEY, worker_folder(finished), RECORD, TIMING)
     assert is_finished(finished)
     assert [path.name for path in finished.cells.iterdir()] == [KEY]
 
@@ -159,7 +159,7 @@ def test_a_failure_is_remembered_until_there_is_a_result(store):
     store.fail(KEY, {"status": "failed", "reason": "second"})
     assert store.failure(KEY) == {"status": "failed", "reason": "second"}
     assert not store.has(KEY)
-    store.commit(KEY, worked(store), RECORD, TIMING)
+    store.commit(KEY, worker_folder(store), RECORD, TIMING)
     assert store.failure(KEY) is None
     (store.failed / f"{KEY}.json").write_text("{torn")
     assert store.failure(KEY) is None
@@ -170,11 +170,11 @@ def test_a_run_redoes_the_damaged_cell_alone(tmp_path):
     assert harness("run", "suite.yaml", cwd=tmp_path).returncode == 0
     before, key = board(tmp_path), cells(tmp_path)["prior", 3, 0.5]["cell"]
     file = tmp_path / "runs" / "small" / "cells" / key / "proba.npy"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1])
+    original = file.read_bytes()
+    file.write_bytes(original[:-1])
     result = harness("run", "suite.yaml", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert events(result)[0]["reused"] == 2
     assert [event["labeler"] for event in events(result) if event["event"] == "cell"] == ["prior"]
-    assert file.read_bytes() == whole
+    assert file.read_bytes() == original
     assert board(tmp_path) == before
