@@ -1,4 +1,4 @@
-"""The conformance kit: what every plugin promises, as checks that its author can run.
+"""The conformance kit: checks of the promises that every plugin keeps.
 
 With pytest::
 
@@ -10,8 +10,8 @@ With pytest::
 
 and likewise with `embedder_checks`, `feature_checks` and `splitter_checks`. A check raises AssertionError with one
 sentence: what is wrong and what to do. Without pytest, ``harness check NAME`` runs them all through `check_plugin`.
-Where the plugin answers `NotApplicable`, or an embedder, feature set or splitter says by a DataError that it cannot use
-the example, a check says nothing of it: it raises NotApplicable.
+A check raises NotApplicable where the plugin does, or where an embedder, feature set or splitter raises a DataError
+because it cannot use the example.
 """
 
 from typing import Any
@@ -47,10 +47,10 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 
 
 def check_plugin(kind: str, plugin: Any) -> list[Finding]:
-    """Run every check of a kind on `plugin`, in their order; what a check raises becomes a finding."""
+    """Run every check of a kind on `plugin`; return a finding for each."""
     return [run_check(check, plugin) for check in CHECKS[kind]]
 
 
 def check_labeler(labeler: Labeler) -> list[Finding]:
-    """Run every check on `labeler`, in the order of `labeler_checks`."""
+    """Run `labeler_checks` on `labeler`; return a finding for each."""
     return check_plugin("labelers", labeler)

@@ -1,4 +1,4 @@
-"""Small tasks, files and sets of labelled rows to try a plugin on, made from nothing."""
+"""Small example tasks, files and labelled rows, generated from seeds."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -43,17 +43,18 @@ ODD_TALKS: list[Conversation] = [
 
 
 def example_task(on: Iterable[str] = (), n: int = 96, m: int = 48, n_classes: int = 6, seed: int = 0) -> Task:
-    """Return a task of noisy but well-separated classes, the higher ones rarer; the same for equal arguments.
+    """Return a task of noisy but well-separated classes.
 
-    It has the blocks "text" (features, one of them constant) and "embedding" (unit length), and one for every further
-    name in `on`: one-hot where it is called "source" or "raters", else an embedding. `n` rows are labelled, `m` to
-    label, both at least `n_classes`; 12 are spare. There are three raters, the first of whom gave the labels.
+    Higher classes are rarer. Equal arguments give the same task. It has the blocks "text" (features, one of them
+    constant) and "embedding" (unit length), and one for every further name in `on`: one-hot where it is called "source"
+    or "raters", else an embedding. `n` rows are labelled, `m` to label, both at least `n_classes`; 12 are spare. There
+    are three raters, the first of whom gave the labels.
     """
     return example(on, n, m, n_classes, seed)[0]
 
 
 def example(on: Iterable[str], n: int, m: int, n_classes: int, seed: int) -> tuple[Task, Rows]:
-    """Return the example task and the true labels (N,) of all its rows, hidden ones included."""
+    """Return the example task and the true labels (N,) of all its rows."""
     rng = np.random.default_rng(seed)
     labelled, to_label, spare, _ = np.split(rng.permutation(n + m + 12), [n, n + m, n + m + 12])
     share = 0.75 ** np.arange(n_classes)
@@ -71,7 +72,10 @@ def task_for(labeler: object, seed: int = 0) -> Task:
 
 
 def keep_positions(task: Task, positions: NDArray[Any]) -> Task:
-    """Return the task with only these of its labelled positions: a mask (n,), or numbers that may repeat."""
+    """Return the task with a part of its labelled rows.
+
+    `positions` is a mask (n,), or numbers that may repeat.
+    """
     raters = None if task.raters is None else task.raters[positions]
     return replace(task, labelled=task.labelled[positions], y=task.y[positions], raters=raters)
 
@@ -82,7 +86,7 @@ def pair_groups(task: Task) -> Task:
 
 
 def _block(name: str, truth: Rows, n_classes: int, seed: int) -> Block:
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])  # whatever other blocks there are
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])  # so that it does not depend on the other blocks
     if name in ONE_HOT:
         value = (truth + rng.integers(0, 2, len(truth))) % n_classes
         return Block(np.eye(n_classes, dtype=np.float32)[value], names=tuple(f"{name}={c}" for c in range(n_classes)))
@@ -97,7 +101,7 @@ def _block(name: str, truth: Rows, n_classes: int, seed: int) -> Block:
 
 @contextmanager
 def example_items(talks: list[Conversation] = TALKS, seed: int = 0) -> Iterator[Items]:
-    """Yield one row for each of `talks`, in a parquet file that lives as long as the context.
+    """Yield one row for each of `talks`, in a temporary parquet file.
 
     Columns: ``messages``, ``embeddings`` (lists of 8 numbers), ``source``, and ``score``, which is hidden: the labels,
     drawn from `seed`. The file has rows before, between and behind that are not among the items.
@@ -123,7 +127,10 @@ def example_items(talks: list[Conversation] = TALKS, seed: int = 0) -> Iterator[
 
 
 def example_labelled(n: int = 60, n_classes: int = 6) -> Labelled:
-    """Return n labelled rows of three sources, every other row of a population: row numbers are no positions."""
+    """Return n labelled rows of three sources.
+
+    They are every other row of a population, so row numbers are no positions.
+    """
     rng = np.random.default_rng(0)
     rows = 1 + 2 * np.arange(n)
     sources = np.array([f"source {i % 3}" for i in range(n)], np.dtypes.StringDType())

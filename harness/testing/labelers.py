@@ -1,4 +1,4 @@
-"""What every labeler promises, as checks."""
+"""Checks of labelers on small tasks."""
 
 import json
 import pickle
@@ -20,18 +20,21 @@ from harness.testing.finding import PromiseError, check_form, require
 
 
 def check_facts(labeler: Labeler) -> None:
-    """Facts are JSON without NaN, so that they can be stored; tables among them have the form a page can show."""
-    told = _ask(labeler, task_for(labeler)).facts
+    """Check that facts are JSON without NaN, so that they can be stored.
+
+    Tables among them have the form that a page can show.
+    """
+    facts = _label(labeler, task_for(labeler)).facts
     try:
-        stored = json.loads(json.dumps(dict(told), allow_nan=False))
+        stored = json.loads(json.dumps(dict(facts), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise PromiseError(f"facts must be JSON, so plain strings and finite numbers: {error}") from error
-    fault = find_table_error(stored)
-    require(fault is None, fault or "")
+    problem = find_table_error(stored)
+    require(problem is None, problem or "")
 
 
 def check_needs(labeler: Labeler) -> None:
-    """The neighbours that it declares, where it does, are of blocks that its `on` fields name."""
+    """Check that declared neighbours are of blocks that `on` fields name."""
     try:
         declared = needs(labeler)
     except PluginError as error:
@@ -41,23 +44,26 @@ def check_needs(labeler: Labeler) -> None:
 
 
 def check_order_of_rows(labeler: Labeler) -> None:
-    """Answers come in the order of `task.to_label`, and that order changes none of them."""
+    """Check that predictions come in the order of `task.to_label`.
+
+    That order changes none of them.
+    """
     task = task_for(labeler)
     order = np.random.default_rng(0).permutation(len(task.to_label))
-    shuffled = _ask(labeler, replace(task, to_label=task.to_label[order]))
-    same = _are_alike(shuffled.proba, _ask(labeler, task).proba[order])
+    shuffled = _label(labeler, replace(task, to_label=task.to_label[order]))
+    same = _are_close(shuffled.proba, _label(labeler, task).proba[order])
     require(same, "answers must follow the order of task.to_label: answer in that order, and let no row depend on it")
 
 
 def check_same_seed(labeler: Labeler) -> None:
-    """The same task has the same answer, to the byte."""
+    """Check that the same task has the same answer, to the byte."""
     task = task_for(labeler)
     same = _bytes(labeler, task) == _bytes(labeler, task)
     require(same, "the same task must get the same answer twice: draw all chance from default_rng(task.seed)")
 
 
 def check_no_memory(labeler: Labeler) -> None:
-    """Tasks labelled before change nothing."""
+    """Check that tasks labelled before change no answer."""
     fresh, task, other = replace(labeler), task_for(labeler), task_for(labeler, seed=1)  # type: ignore[type-var]
     first, second = _bytes(labeler, task), _bytes(labeler, other)
     same = _bytes(labeler, task) == first and _bytes(fresh, other) == second
@@ -65,7 +71,7 @@ def check_no_memory(labeler: Labeler) -> None:
 
 
 def check_inputs_untouched(labeler: Labeler) -> None:
-    """The task, and the global state of NumPy and Python, stay as they were."""
+    """Check that the task and the global state stay as they were."""
     task = task_for(labeler)
     before = _state(task)
     labeler.label(task)
@@ -74,26 +80,31 @@ def check_inputs_untouched(labeler: Labeler) -> None:
 
 
 def check_hidden_labels(labeler: Labeler) -> None:
-    """Other labels on the rows to label change nothing."""
+    """Check that other labels on the rows to label change no answer."""
     task, truth = example(block_names(labeler), n=96, m=48, n_classes=6, seed=0)
     before = _bytes(labeler, task)
-    truth[task.to_label] = np.random.default_rng(0).permutation(truth[task.to_label])  # in sight of who looks around
+    truth[task.to_label] = np.random.default_rng(0).permutation(
+        truth[task.to_label]
+    )  # in the memory that the task views
     same = _bytes(labeler, replace(task, y=truth[task.labelled])) == before
     require(same, "the answer changed with the hidden labels: use nothing but what the task holds")
 
 
 def check_rows_apart(labeler: Labeler) -> None:
-    """A wild row changes no other row's answer, unless the labeler declares `transductive`."""
+    """Check that an outlying row to label changes no other row's answer.
+
+    Unless the labeler declares `transductive`.
+    """
     task = task_for(labeler)
     blocks = dict(task.blocks)
     for name in blocks.keys() - ONE_HOT:
         array = blocks[name].array.copy()
         array[task.to_label[0]] = 1e6
         blocks[name] = replace(blocks[name], array=array)
-    wild, tame = _ask(labeler, replace(task, blocks=blocks)), _ask(labeler, task)
+    with_outlier, without = _label(labeler, replace(task, blocks=blocks)), _label(labeler, task)
     transductive = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(labeler))
-    apart = transductive or _are_alike(wild.proba[1:], tame.proba[1:])
-    require(apart, "a row to label moved the others: fit on labelled rows only, or declare transductive = True")
+    independent = transductive or _are_close(with_outlier.proba[1:], without.proba[1:])
+    require(independent, "a row to label moved the others: fit on labelled rows only, or declare transductive = True")
 
 
 def _valid(name: str, case: str, change: Callable[[Task], Task]) -> Callable[[Labeler], None]:
@@ -105,7 +116,7 @@ def _valid(name: str, case: str, change: Callable[[Task], Task]) -> Callable[[La
         hint = "; of logits return the softmax" if "negative" in (problem or "") else ""
         require(problem is None, f"{case}: {problem}{hint}")
 
-    check.__name__, check.__doc__ = name, f"A valid answer {case}."
+    check.__name__, check.__doc__ = name, f"Check the answer {case}."
     return check
 
 
@@ -135,23 +146,29 @@ labeler_checks: tuple[Callable[[Labeler], None], ...] = (
 )
 
 
-def _ask(labeler: Labeler, task: Task) -> Predictions:
+def _label(labeler: Labeler, task: Task) -> Predictions:
     result = labeler.label(task)
     return result if isinstance(result, Predictions) else Predictions(np.asarray(result))
 
 
 def _bytes(labeler: Labeler, task: Task) -> list[bytes]:
-    answer = _ask(labeler, task)
-    return [np.asarray(part).tobytes() for part in (answer.proba, *answer.checkpoints.values(), *answer.rows.values())]
+    """Return the bytes of every array of the answer to a task."""
+    answer = _label(labeler, task)
+    arrays = (answer.proba, *answer.checkpoints.values(), *answer.rows.values())
+    return [np.asarray(array).tobytes() for array in arrays]
 
 
-def _are_alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether the labels are equal and the probabilities too, but for another order of summing."""
+def _are_close(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Return True if labels are equal and probabilities nearly so.
+
+    Another order of summing changes probabilities a little.
+    """
     same = one.shape == other.shape and bool((one.argmax(axis=1) == other.argmax(axis=1)).all())
     return same and np.allclose(one, other, rtol=0, atol=1e-4, equal_nan=True)
 
 
 def _state(task: Task) -> dict[str, object]:
+    """Return a task's arrays and the global state, by name."""
     arrays = {f"task.{part.name}": getattr(task, part.name) for part in fields(task) if part.name != "blocks"}
     arrays |= {f"task.blocks[{name!r}].array": block.array for name, block in task.blocks.items()}
     state: dict[str, object] = {name: np.asarray(array).tobytes() for name, array in arrays.items()}

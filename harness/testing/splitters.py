@@ -1,4 +1,4 @@
-"""What every splitter promises, as checks on small sets of labelled rows."""
+"""Checks of splitters on small sets of labelled rows."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,27 +15,31 @@ from harness.testing.finding import Check, PromiseError, check_form, require
 
 
 def check_same_splits(splitter: Splitter) -> None:
-    """Nothing but the arguments counts: the same rows and seed have the same splits."""
+    """Check that the same rows and seed have the same splits."""
     first, second = (_splits(splitter, example_labelled(), seed=1) for _ in range(2))
-    same = len(first) == len(second) and all(map(_are_alike, first, second))
+    same = len(first) == len(second) and all(map(_are_equal, first, second))
     require(same, "the same rows and seed must get the same splits twice: draw all chance from the seed")
 
 
 def check_seed(splitter: Splitter) -> None:
-    """Each split says the seed that it was asked for."""
+    """Check that each split has the seed that its splitter was given."""
     for seed in (0, 1, 2**31 + 7):
-        said = {split.seed for split in _splits(splitter, example_labelled(), seed)}
+        seeds = {split.seed for split in _splits(splitter, example_labelled(), seed)}
         require(
-            said == {seed}, f"asked with seed {seed}, its splits say {sorted(said)}: hand the seed on to every Split"
+            seeds == {seed}, f"asked with seed {seed}, its splits say {sorted(seeds)}: hand the seed on to every Split"
         )
 
 
 def check_folds(splitter: Splitter) -> None:
-    """No two splits of one seed have one ratio and one fold: a cell is known by these."""
+    """Check that splits of one seed differ in ratio or fold.
+
+    A cell is identified by these.
+    """
     splits = _splits(splitter, example_labelled(), seed=1)
-    known = {(split.ratio, split.fold) for split in splits}
+    ratios_and_folds = {(split.ratio, split.fold) for split in splits}
     require(
-        len(known) == len(splits), "two splits of one seed have the same ratio and fold: number them, as fold=0, 1, ..."
+        len(ratios_and_folds) == len(splits),
+        "two splits of one seed have the same ratio and fold: number them, as fold=0, 1, ...",
     )
 
 
@@ -45,7 +49,7 @@ def _valid(name: str, case: str, change: Callable[[Labelled], Labelled]) -> Chec
     def check(splitter: Splitter) -> None:
         _splits(splitter, change(example_labelled()), seed=1)
 
-    check.__name__, check.__doc__ = name, f"Valid splits {case}".strip() + "."
+    check.__name__, check.__doc__ = name, f"Check the splits {case}".strip() + "."
     return check
 
 
@@ -63,7 +67,10 @@ splitter_checks: tuple[Check, ...] = (
 
 
 def _splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
-    """Return the splits as the harness takes them; a DataError of the splitter's own is NotApplicable."""
+    """Return the splits as the harness takes them.
+
+    Raises NotApplicable for a DataError of the splitter's own.
+    """
     try:
         return check_splits(splitter.splits(labelled, seed), labelled)
     except DataError as error:
@@ -72,19 +79,19 @@ def _splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
         raise PromiseError(str(error)) from error
 
 
-def _are_alike(one: Split, other: Split) -> bool:
+def _are_equal(one: Split, other: Split) -> bool:
     sides = ((one.train, other.train), (one.test, other.test), (one.spare, other.spare))
     same = (one.ratio, one.fold) == (other.ratio, other.fold)
     return same and all(np.array_equal(np.sort(first), np.sort(second)) for first, second in sides)
 
 
 def _as_text(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the ids as text, in the type that the harness reads text in."""
-    return np.array([f"no. {each}" for each in array.tolist()], np.dtypes.StringDType())
+    """Return ids as text, in the type that the harness reads text in."""
+    return np.array([f"no. {number}" for number in array.tolist()], np.dtypes.StringDType())
 
 
 def _make_groups(labelled: Labelled) -> NDArray[np.int64]:
-    """Return groups (n,) of one to four rows, the rows of each not side by side."""
+    """Return groups (n,) of one to four rows, shuffled."""
     sizes = np.arange(len(labelled.rows)) % 4 + 1
     group = np.repeat(np.arange(len(sizes)), sizes)[: len(labelled.rows)]
     return np.random.default_rng(0).permutation(group)
