@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "label": BELOW_AUDIT,
     "cli": f"{BELOW_AUDIT} testing audit label",
 }
-SHARED_BY_COMMANDS = ("app", "console", "progress", "options", "environment", "__init__", "__main__")
+SHARED_BY_COMMANDS = ("app", "console", "progress", "options", "environment", "libraries", "__init__", "__main__")
 PLUGIN_FOLDERS = ("embedders", "features", "splitters", "labelers", "wrappers")
 MAX_LINES = 320
 MAX_METHODS = 10

@@ -1,40 +1,35 @@
-"""What a run stands on: Python and its libraries, cores and memory, GPUs, disk, plugins and extras.
-
-The libraries are imported by a worker, one after the other: one that crashes takes the worker with it, and is named.
-"""
+"""Examine Python, libraries, cores, memory, GPUs, disk, plugins, extras."""
 
 import fcntl
-import importlib
-import json
 import os
 import platform
 import re
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from harness import __version__
+from harness.cli.libraries import (
+    DISTRIBUTION,
+    ImportedModule,
+    NamedRequirement,
+    format_gib,
+    import_in_worker,
+    read_text,
+    requirements,
+)
 from harness.errors import printable
 from harness.run.hardware import processor_kernels
 from harness.suite.catalog import Catalog
-from harness.utils.processes import Processes
 from harness.utils.processor import cores
 
-DISTRIBUTION = "labelharness"
-MODULE_NAMES = {"faiss-cpu": "faiss", "scikit-learn": "sklearn", "ruamel-yaml": "ruamel.yaml"}  # where they differ
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
 ENVIRONMENT_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -46,15 +41,16 @@ ENVIRONMENT_VARIABLES = (
     "HF_TOKEN",
 )
 SLOW_KERNELS = ("Prescott", "Core2", "Generic")  # what OpenBLAS uses on a CPU that it does not know
-IMPORT_TIMEOUT = 120.0  # seconds an import may take
-MIN_FREE_BYTES = 5 * 2**30  # bytes free on a disk that will soon be full
-IMPORTS_FILE = "found.jsonl"
+MIN_FREE_BYTES = 5 * 2**30  # on the disk of runs/
 OPENMP_ADVICE = "install OpenMP: libgomp1 (Debian, Ubuntu), libgomp (Fedora), libomp (Homebrew)"
 
 
 @dataclass(frozen=True)
 class EnvironmentFinding:
-    """One thing that was looked at. Only what is broken keeps a run from working."""
+    """The state of one part of the environment.
+
+    Only what is broken keeps a run from working.
+    """
 
     section: str
     name: str
@@ -63,36 +59,11 @@ class EnvironmentFinding:
     advice: str = ""
 
 
-@dataclass(frozen=True)
-class NamedRequirement:
-    """A distribution that the project names in its metadata."""
-
-    name: str
-    bounds: SpecifierSet  # ">=2.10,<3"
-    extra: str | None  # None: needed by every run
-
-    @property
-    def module(self) -> str:
-        return MODULE_NAMES.get(self.name, self.name.replace("-", "_"))
-
-    @property
-    def installed(self) -> str | None:
-        try:
-            return version(self.name)
-        except PackageNotFoundError:
-            return None
-
-    @property
-    def is_met(self) -> bool:
-        return self.installed is not None and self.bounds.contains(self.installed, prereleases=True)
-
-    @property
-    def command(self) -> str:
-        return f"pip install '{self.name}{self.bounds}'"
-
-
 def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[EnvironmentFinding]:
-    """Yield everything there is to say, part by part. `threads` is what a cell would get."""
+    """Yield the findings, section by section.
+
+    `threads` is the number that a cell gets.
+    """
     yield EnvironmentFinding("python", "python", f"{platform.python_version()} ({sys.executable})")
     yield EnvironmentFinding("python", DISTRIBUTION, f"{__version__} ({Path(__file__).parents[1]})")
     yield EnvironmentFinding("python", "platform", platform.platform())
@@ -103,52 +74,44 @@ def examine(output: Path, threads: int, catalog: Catalog) -> Iterator[Environmen
             )
     yield from _machine(threads)
     yield _disk(output)
-    needed = [each for each in requirements() if each.extra is None]
-    found = _import_in_worker([each.module for each in needed], threads)
-    yield from _libraries(needed, found)
-    yield from _device(found)
+    all_requirements = requirements()
+    libraries = [requirement for requirement in all_requirements if requirement.extra is None]
+    modules, pools = import_in_worker([library.module for library in libraries], threads)
+    yield from _libraries(libraries, modules)
+    yield from _thread_pools(pools)
+    yield from _device(modules.get("torch", ImportedModule("torch")))
     yield from _plugins(catalog)
-    yield from _extras()
-
-
-def requirements() -> list[NamedRequirement]:
-    """Return what the installed metadata names, each with the extra that it belongs to."""
-    named = []
-    for line in requires(DISTRIBUTION) or ():
-        requirement = Requirement(line)
-        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", str(requirement.marker or ""))
-        name = canonicalize_name(requirement.name)
-        named.append(NamedRequirement(name, requirement.specifier, extra[1] if extra else None))
-    return named
+    yield from _extras([requirement for requirement in all_requirements if requirement.extra is not None])
 
 
 def _machine(threads: int) -> Iterator[EnvironmentFinding]:
-    usable = cores()
-    about = _file("/proc/cpuinfo")
-    model = re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE)
+    cpuinfo = read_text("/proc/cpuinfo")
+    model = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     yield EnvironmentFinding(
-        "machine", "cores", f"{usable} of {os.cpu_count()}, {model[1] if model else platform.machine()}"
+        "machine", "cores", f"{cores()} of {os.cpu_count()}, {model[1] if model else platform.machine()}"
     )
     yield EnvironmentFinding("machine", "threads", f"{threads} a cell, unless --threads says otherwise")
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", about, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     if flags:
-        known = [name for name in CPU_FEATURES if name in flags[1].split()]
-        slow = platform.machine() == "x86_64" and "avx2" not in known
-        advice = "neighbour searches and networks are several times slower without AVX2" if slow else ""
+        features = [name for name in CPU_FEATURES if name in flags[1].split()]
+        is_slow = platform.machine() == "x86_64" and "avx2" not in features
+        advice = "neighbour searches and networks are several times slower without AVX2" if is_slow else ""
         yield EnvironmentFinding(
-            "machine", "cpu features", ", ".join(known) or "none", "note" if slow else "ok", advice
+            "machine", "cpu features", ", ".join(features) or "none", "note" if is_slow else "ok", advice
         )
-    instructions = ", ".join(f"{library} {level}" for library, level in processor_kernels().items())
-    yield EnvironmentFinding("machine", "kernels", instructions)
+    kernels = ", ".join(f"{library} {level}" for library, level in processor_kernels().items())
+    yield EnvironmentFinding("machine", "kernels", kernels)
     memory = psutil.virtual_memory()
-    limits = [_file(f"/sys/fs/cgroup/{name}").strip() for name in ("memory.max", "memory/memory.limit_in_bytes")]
-    least = min([int(limit) for limit in limits if limit.isdecimal()], default=memory.total)
-    within = f", {_gib(least)} of it for this container" if least < memory.total else ""
-    yield EnvironmentFinding("machine", "memory", f"{_gib(memory.total)}{within}, {_gib(memory.available)} free")
+    files = [f"/sys/fs/cgroup/{name}" for name in ("memory.max", "memory/memory.limit_in_bytes")]
+    limits = [int(text) for text in map(str.strip, map(read_text, files)) if text.isdecimal()]
+    limit = min(limits, default=memory.total)
+    container = f", {format_gib(limit)} of it for this container" if limit < memory.total else ""
+    value = f"{format_gib(memory.total)}{container}, {format_gib(memory.available)} free"
+    yield EnvironmentFinding("machine", "memory", value)
 
 
 def _disk(output: Path) -> EnvironmentFinding:
-    """Look whether runs/ and leaderboards/ can be written; leaves nothing behind."""
+    """Check that runs/ and leaderboards/ can be written; leave no file."""
     folder = output.absolute()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -159,153 +122,91 @@ def _disk(output: Path) -> EnvironmentFinding:
     except OSError as error:
         value = f"{folder}: cannot be written or locked: {error.strerror or error}"
         return EnvironmentFinding("machine", "disk", value, "broken", "choose another folder with --output")
-    short = free < MIN_FREE_BYTES
-    advice = "blocks of 300,000 rows take GiB" if short else ""
-    return EnvironmentFinding("machine", "disk", f"{_gib(free)} free in {folder}", "note" if short else "ok", advice)
+    value = f"{format_gib(free)} free in {folder}"
+    if free < MIN_FREE_BYTES:
+        return EnvironmentFinding("machine", "disk", value, "note", "blocks of 300,000 rows take GiB")
+    return EnvironmentFinding("machine", "disk", value)
 
 
-def _import_in_worker(modules: list[str], threads: int) -> dict[str, Any]:
-    """Let workers import the modules; returns what they said: {module: {...}}, and {"worker": ...} where none works."""
-    answers: dict[str, Any] = {}
-    processes = Processes((), threads, "cuda")  # so that no GPU is hidden
-    while left := [module for module in modules if module not in answers]:
-        with tempfile.TemporaryDirectory() as folder:
-            child = processes.start(_import, (left,), Path(folder))
-            size, since = 0, time.monotonic()
-            while not child.done() and time.monotonic() - since < IMPORT_TIMEOUT:
-                time.sleep(0.05)
-                now = len(_file(f"{folder}/{IMPORTS_FILE}"))
-                size, since = (now, time.monotonic()) if now > size else (size, since)
-            hung = not child.done()
-            child.kill()
-            lines = [json.loads(line) for line in _file(f"{folder}/{IMPORTS_FILE}").splitlines()]
-            answers |= {line.pop("name"): line for line in lines}
-            left = [module for module in left if module not in answers]
-            if left:  # the first of them ended the worker
-                answers[left[0]] = {
-                    "error": f"not imported after {IMPORT_TIMEOUT:g} s" if hung else child.describe_exit()
-                }
-            if not lines and hung:
-                answers["worker"] = {"error": "a worker process does not answer"}
-                break
-    return answers
-
-
-def _libraries(needed: list[NamedRequirement], imported: dict[str, Any]) -> Iterator[EnvironmentFinding]:
-    if "worker" in imported:
-        yield EnvironmentFinding("libraries", "worker", imported["worker"]["error"], "broken", "every cell needs one")
-    for each in needed:
-        answer = imported.get(each.module, {"error": "not looked at"})
-        if "error" in answer:
-            missing = each.installed is None and answer["error"].startswith("ModuleNotFoundError")
-            advice = OPENMP_ADVICE if "gomp" in answer["error"] or "libomp" in answer["error"] else each.command
-            value = "is not installed" if missing else printable(answer["error"])
-            yield EnvironmentFinding("libraries", each.name, value, "broken", advice)
+def _libraries(needed: list[NamedRequirement], modules: dict[str, ImportedModule]) -> Iterator[EnvironmentFinding]:
+    if "worker" in modules:
+        yield EnvironmentFinding("libraries", "worker", modules["worker"].error, "broken", "every cell needs one")
+    for library in needed:
+        module = modules.get(library.module, ImportedModule(library.module, error="not looked at"))
+        if module.error:
+            is_missing = library.installed is None and module.error.startswith("ModuleNotFoundError")
+            advice = OPENMP_ADVICE if "gomp" in module.error or "libomp" in module.error else library.command
+            value = "is not installed" if is_missing else printable(module.error)
+            yield EnvironmentFinding("libraries", library.name, value, "broken", advice)
             continue
-        installed = each.installed or answer["version"]
-        state: Literal["ok", "broken"] = "ok" if each.bounds.contains(installed, prereleases=True) else "broken"
-        value = " ".join(filter(None, (installed, answer.get("built", ""))))
-        yield EnvironmentFinding("libraries", each.name, value, state, "" if state == "ok" else each.command)
-    pools = imported.get("pools", {"pools": []})["pools"]
-    blas = dict.fromkeys(f"{p['internal_api']} {p['version']} ({p.get('architecture')})" for p in pools if p["blas"])
+        installed = library.installed or module.version
+        value = f"{installed} {module.instructions}".strip()
+        if library.bounds.contains(installed, prereleases=True):
+            yield EnvironmentFinding("libraries", library.name, value)
+        else:
+            yield EnvironmentFinding("libraries", library.name, value, "broken", library.command)
+
+
+def _thread_pools(pools: list[dict[str, str]]) -> Iterator[EnvironmentFinding]:
+    """Examine the BLAS and OpenMP libraries that the modules have loaded."""
+    blas = [pool for pool in pools if pool["user_api"] == "blas"]
     if blas:
-        slow = platform.machine() == "x86_64" and any(p.get("architecture") in SLOW_KERNELS for p in pools)
-        advice = "it takes this CPU for an old one: set OPENBLAS_CORETYPE=Haswell where there is AVX2" if slow else ""
-        yield EnvironmentFinding("libraries", "BLAS", ", ".join(blas), "note" if slow else "ok", advice)
-    runtimes = Counter(p["prefix"] for p in pools if not p["blas"])
+        names = dict.fromkeys(f"{p['internal_api']} {p['version']} ({p['architecture']})" for p in blas)
+        is_slow = platform.machine() == "x86_64" and any(p["architecture"] in SLOW_KERNELS for p in blas)
+        advice = (
+            "it takes this CPU for an old one: set OPENBLAS_CORETYPE=Haswell where there is AVX2" if is_slow else ""
+        )
+        yield EnvironmentFinding("libraries", "BLAS", ", ".join(names), "note" if is_slow else "ok", advice)
+    runtimes = Counter(pool["prefix"] for pool in pools if pool["user_api"] != "blas")
     if runtimes:
-        both = len(runtimes) > 1
-        advice = (
-            "two kinds of OpenMP in one process may hang or crash: KMP_DUPLICATE_LIB_OK hides it only" if both else ""
-        )
         value = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(runtimes.items()))
-        yield EnvironmentFinding("libraries", "OpenMP", value, "note" if both else "ok", advice)
-
-
-def _device(imported: dict[str, Any]) -> Iterator[EnvironmentFinding]:
-    torch = imported.get("torch", {})
-    driver = Path("/dev/nvidiactl").exists()
-    for number, name in enumerate(torch.get("gpus", ())):
-        yield EnvironmentFinding("device", f"cuda:{number}", name)
-    if not torch.get("gpus"):
-        state: Literal["ok", "note"] = "note" if driver and "error" not in torch else "ok"
-        advice = (
-            "this torch is built without CUDA" if not torch.get("cuda") else "is the driver too old for this torch?"
+        has_several = len(runtimes) > 1
+        advice = "two kinds of OpenMP in one process may hang or crash: KMP_DUPLICATE_LIB_OK hides it only"
+        yield EnvironmentFinding(
+            "libraries", "OpenMP", value, "note" if has_several else "ok", advice if has_several else ""
         )
-        value = "an NVIDIA driver is there, and torch sees no GPU" if state == "note" else "no GPU"
-        yield EnvironmentFinding("device", "cpu", value, state, advice if state == "note" else "")
+
+
+def _device(torch: ImportedModule) -> Iterator[EnvironmentFinding]:
+    for number, gpu in enumerate(torch.gpus):
+        yield EnvironmentFinding("device", f"cuda:{number}", gpu)
+    if torch.gpus:
+        return
+    if Path("/dev/nvidiactl").exists() and not torch.error:
+        value = "an NVIDIA driver is there, and torch sees no GPU"
+        advice = "is the driver too old for this torch?" if torch.cuda else "this torch is built without CUDA"
+        yield EnvironmentFinding("device", "cpu", value, "note", advice)
+    else:
+        yield EnvironmentFinding("device", "cpu", "no GPU")
 
 
 def _plugins(catalog: Catalog) -> Iterator[EnvironmentFinding]:
     counts: dict[str, Counter[str]] = {}
     for entry in catalog.entries:
         counts.setdefault(f"{entry.distribution} {entry.version}".strip(), Counter())[entry.kind] += 1
-    for who, kinds in counts.items():
-        yield EnvironmentFinding("plugins", who, ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
-    for who, why in sorted(catalog.broken.items()):
-        own = f"({DISTRIBUTION} " in who
-        advice = "install the project again" if own else "suites that do not use it run; mend it or uninstall it"
-        yield EnvironmentFinding("plugins", who, printable(why), "broken" if own else "note", advice)
+    for distribution, kinds in counts.items():
+        value = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        yield EnvironmentFinding("plugins", distribution, value)
+    for name, reason in sorted(catalog.broken.items()):
+        is_own = f"({DISTRIBUTION} " in name
+        advice = "install the project again" if is_own else "suites that do not use it run; mend it or uninstall it"
+        yield EnvironmentFinding("plugins", name, printable(reason), "broken" if is_own else "note", advice)
     for (kind, name), count in Counter((entry.kind, entry.name) for entry in catalog.entries).items():
         if count > 1:
-            yield EnvironmentFinding(
-                "plugins", name, f"{kind}: offered {count} times", "note", "uninstall one to use it"
-            )
+            value = f"{kind}: offered {count} times"
+            yield EnvironmentFinding("plugins", name, value, "note", "uninstall one to use it")
 
 
-def _extras() -> Iterator[EnvironmentFinding]:
-    found = [
-        each for each in requirements() if each.extra and each.name != DISTRIBUTION
-    ]  # not the extras that name extras
-    for extra in dict.fromkeys(each.extra for each in found):
-        members = [each for each in found if each.extra == extra]
-        lacking = [each for each in members if not each.is_met]
-        if lacking:
-            what = "lacks " + ", ".join(f"{each.name}{each.bounds}" for each in lacking)
-            yield EnvironmentFinding("extras", str(extra), what, "absent", f"pip install '{DISTRIBUTION}[{extra}]'")
+def _extras(optional: list[NamedRequirement]) -> Iterator[EnvironmentFinding]:
+    members: dict[str, list[NamedRequirement]] = {}
+    for requirement in optional:
+        if requirement.name != DISTRIBUTION:  # not the extras that name extras
+            members.setdefault(str(requirement.extra), []).append(requirement)
+    for extra, distributions in members.items():
+        missing = [member for member in distributions if not member.is_met]
+        if missing:
+            value = "lacks " + ", ".join(f"{member.name}{member.bounds}" for member in missing)
+            yield EnvironmentFinding("extras", extra, value, "absent", f"pip install '{DISTRIBUTION}[{extra}]'")
         else:
-            yield EnvironmentFinding(
-                "extras", str(extra), ", ".join(f"{each.name} {each.installed}" for each in members)
-            )
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
-
-
-def _file(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
-
-
-# What follows runs in the worker.
-
-
-def _import(modules: list[str]) -> None:
-    with Path(IMPORTS_FILE).open("a", buffering=1) as out:
-        for name in modules:
-            try:
-                answer = _about(importlib.import_module(name))
-            except BaseException as error:  # whatever a broken library raises
-                reason = (str(error).strip() or "no message").splitlines()[0]
-                answer = {"error": f"{type(error).__name__}: {reason}"}
-            out.write(json.dumps({"name": name, **answer}) + "\n")
-        if find_spec("threadpoolctl") is not None:
-            loaded = importlib.import_module("threadpoolctl").threadpool_info()
-            pools = [pool | {"blas": pool["user_api"] == "blas"} for pool in loaded]
-            out.write(json.dumps({"name": "pools", "pools": pools}) + "\n")
-
-
-def _about(module: Any) -> dict[str, Any]:
-    about: dict[str, Any] = {"version": str(getattr(module, "__version__", "?"))}
-    if module.__name__ == "faiss":
-        options = module.get_compile_options().split()
-        about["built"] = "for " + " ".join(word for word in options if word.startswith(("AVX", "NEON", "SVE")))
-    if module.__name__ == "torch":
-        about["cuda"] = module.version.cuda or getattr(module.version, "hip", None)
-        if module.cuda.is_available():
-            each = (module.cuda.get_device_properties(i) for i in range(module.cuda.device_count()))
-            about["gpus"] = [f"{gpu.name}, {_gib(gpu.total_memory)}" for gpu in each]
-    return about
+            value = ", ".join(f"{member.name} {member.installed}" for member in distributions)
+            yield EnvironmentFinding("extras", extra, value)

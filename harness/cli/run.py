@@ -53,7 +53,10 @@ def run(suite: SuiteFile, options: SharedOptions) -> None:
 
 
 def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "list[CellResult]":
-    """Run one suite and write its leaderboard; reuse the cells of earlier stores."""
+    """Run one suite and write its leaderboard.
+
+    Cells that are in one of the `earlier` stores are copied from there.
+    """
     from harness.cli.progress import run_with_progress
     from harness.report import index, leaderboard_folder
     from harness.run import runner

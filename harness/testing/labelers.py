@@ -83,9 +83,8 @@ def check_hidden_labels(labeler: Labeler) -> None:
     """Check that other labels on the rows to label change no answer."""
     task, truth = example(block_names(labeler), n=96, m=48, n_classes=6, seed=0)
     before = _bytes(labeler, task)
-    truth[task.to_label] = np.random.default_rng(0).permutation(
-        truth[task.to_label]
-    )  # in the memory that the task views
+    # In place, so that a labeler which searches the memory of this process finds other labels too.
+    truth[task.to_label] = np.random.default_rng(0).permutation(truth[task.to_label])
     same = _bytes(labeler, replace(task, y=truth[task.labelled])) == before
     require(same, "the answer changed with the hidden labels: use nothing but what the task holds")
 
