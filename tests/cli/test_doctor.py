@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from harness import __version__
 from harness.cli import environment
+from harness.cli.libraries import ImportedModule
 from tests.command_line import PATIENCE, events, harness
 
 NEEDED = [r for r in map(Requirement, requires("labelharness")) if "extra" not in str(r.marker)]
@@ -30,7 +31,7 @@ def write(folder, **files):
 
 
 def distribution(folder, name, metadata=(), points=()):
-    """Lay out what pip leaves of an installed distribution, as far as its metadata go."""
+    """Write the metadata of an installed distribution, as pip does."""
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *metadata, ""]))
@@ -46,21 +47,21 @@ def healthy(tmp_path_factory):
 def test_it_finds_what_is_there(healthy):
     folder, result = healthy
     assert result.returncode == 0, result.stdout
-    found = findings(result)
-    assert found["python", "labelharness"]["value"].startswith(f"{__version__} ")
-    assert found["python", "python"]["value"].startswith("{}.{}.{} ".format(*sys.version_info[:3]))
-    libraries = {re.sub(r"[-_.]+", "-", each.name).lower(): version(each.name) for each in NEEDED}
+    reported = findings(result)
+    assert reported["python", "labelharness"]["value"].startswith(f"{__version__} ")
+    assert reported["python", "python"]["value"].startswith("{}.{}.{} ".format(*sys.version_info[:3]))
+    libraries = {re.sub(r"[-_.]+", "-", requirement.name).lower(): version(requirement.name) for requirement in NEEDED}
     assert len(libraries) > 10
     for name, installed in libraries.items():
-        assert found["libraries", name]["value"].split()[0] == installed
-        assert found["libraries", name]["state"] == "ok"
-    assert "AVX" in found["libraries", "faiss-cpu"]["value"] or os.uname().machine != "x86_64"
+        assert reported["libraries", name]["value"].split()[0] == installed
+        assert reported["libraries", name]["state"] == "ok"
+    assert "AVX" in reported["libraries", "faiss-cpu"]["value"] or os.uname().machine != "x86_64"
     cores = len(os.sched_getaffinity(0))
-    assert found["machine", "cores"]["value"].startswith(f"{cores} of {os.cpu_count()}, ")
-    assert found["machine", "threads"]["value"].startswith(f"{min(cores, 8)} a cell")
-    assert found["machine", "memory"]["value"].startswith(f"{psutil.virtual_memory().total / 2**30:.1f} GiB")
-    assert found["machine", "disk"]["value"].endswith(f" free in {folder}")
-    assert any(section == "device" for section, _ in found)
+    assert reported["machine", "cores"]["value"].startswith(f"{cores} of {os.cpu_count()}, ")
+    assert reported["machine", "threads"]["value"].startswith(f"{min(cores, 8)} a cell")
+    assert reported["machine", "memory"]["value"].startswith(f"{psutil.virtual_memory().total / 2**30:.1f} GiB")
+    assert reported["machine", "disk"]["value"].endswith(f" free in {folder}")
+    assert any(section == "device" for section, _ in reported)
     assert events(result)[-1] == {"event": "done", "broken": 0}
     assert list(folder.iterdir()) == [], "nothing is left behind"
 
@@ -89,21 +90,21 @@ def test_broken_libraries_are_named_with_their_reason_and_hide_no_other(tmp_path
     )
     result = harness("doctor", "--json", cwd=tmp_path, env=env)
     assert (result.returncode, result.stderr) == (1, "")
-    found = {name: finding for (section, name), finding in findings(result).items() if section == "libraries"}
-    assert found["cleanlab"]["value"] == "crashed: SIGABRT"
-    assert found["faiss-cpu"]["value"] == "crashed: SIGKILL"
-    assert found["lightgbm"]["value"].startswith("OSError: libgomp.so.1: cannot open")
-    assert "libgomp1 (Debian" in found["lightgbm"]["advice"]
-    assert found["pandas"]["value"] == "RuntimeError: two"
-    assert found["pandas"]["advice"] == "pip install 'pandas>=2.2'"
-    assert found["torch"]["state"] == found["numpy"]["state"] == found["typer"]["state"] == "ok"
-    broken = {name for name, finding in found.items() if finding["state"] == "broken"}
+    reported = {name: finding for (section, name), finding in findings(result).items() if section == "libraries"}
+    assert reported["cleanlab"]["value"] == "crashed: SIGABRT"
+    assert reported["faiss-cpu"]["value"] == "crashed: SIGKILL"
+    assert reported["lightgbm"]["value"].startswith("OSError: libgomp.so.1: cannot open")
+    assert "libgomp1 (Debian" in reported["lightgbm"]["advice"]
+    assert reported["pandas"]["value"] == "RuntimeError: two"
+    assert reported["pandas"]["advice"] == "pip install 'pandas>=2.2'"
+    assert reported["torch"]["state"] == reported["numpy"]["state"] == reported["typer"]["state"] == "ok"
+    broken = {name for name, finding in reported.items() if finding["state"] == "broken"}
     assert {"cleanlab", "faiss-cpu", "lightgbm", "pandas"} <= broken
     assert events(result)[-1]["broken"] == len(broken)
 
 
 def test_versions_plugins_and_extras_are_read_from_the_metadata(tmp_path):
-    wanted = [
+    metadata_lines = [
         "Requires-Dist: numpy>=99",
         "Requires-Dist: rich (<99)",
         "Requires-Dist: not-there-at-all>=2",
@@ -115,28 +116,28 @@ def test_versions_plugins_and_extras_are_read_from_the_metadata(tmp_path):
         "Requires-Dist: labelharness[hub,mine]; extra == 'all'",
     ]
     majority = "majority = harness_plugins.labelers.majority"
-    distribution(tmp_path, "labelharness", wanted, ["own = no.such.module", majority])
+    distribution(tmp_path, "labelharness", metadata_lines, ["own = no.such.module", majority])
     distribution(tmp_path, "theirs", points=["theirs = no.other.module", "again = again"])
     source = "from harness import hookimpl\nfrom harness_plugins.labelers.majority import Majority\n"
     env = write(tmp_path, again=f"{source}\n\n@hookimpl\ndef harness_labelers():\n    return [Majority]\n")
     result = harness("doctor", "--json", cwd=tmp_path, env=env)
     assert result.returncode == 1, result.stderr
-    found = findings(result)
-    states = {name: (finding["state"], finding["advice"]) for (_, name), finding in found.items()}
+    reported = findings(result)
+    states = {name: (finding["state"], finding["advice"]) for (_, name), finding in reported.items()}
     assert states["numpy"] == ("broken", "pip install 'numpy>=99'")
-    assert found["libraries", "numpy"]["value"] == version("numpy")
+    assert reported["libraries", "numpy"]["value"] == version("numpy")
     assert states["rich"] == ("ok", "")
     assert states["not-there-at-all"] == ("broken", "pip install 'not-there-at-all>=2'")
-    assert found["libraries", "not-there-at-all"]["value"] == "is not installed"
+    assert reported["libraries", "not-there-at-all"]["value"] == "is not installed"
     assert states["hub"] == ("absent", "pip install 'labelharness[hub]'")
-    assert found["extras", "hub"]["value"] == "lacks not-there-either>=3"
+    assert reported["extras", "hub"]["value"] == "lacks not-there-either>=3"
     assert states["mine"][0] == "ok"
     assert states["own (labelharness 1.0)"][0] == "broken"
-    assert "No module named 'no'" in found["plugins", "own (labelharness 1.0)"]["value"]
+    assert "No module named 'no'" in reported["plugins", "own (labelharness 1.0)"]["value"]
     assert states["theirs (theirs 1.0)"][0] == "note", "it is fatal to nobody who does not use it"
-    assert ("extras", "all") not in found
+    assert ("extras", "all") not in reported
     assert states["majority"] == ("note", "uninstall one to use it")
-    assert found["plugins", "majority"]["value"] == "labelers: offered 2 times"
+    assert reported["plugins", "majority"]["value"] == "labelers: offered 2 times"
     assert events(result)[-1]["broken"] == 3
 
 
@@ -153,18 +154,22 @@ def test_people_get_lines_and_a_folder_that_cannot_be_written_is_broken(tmp_path
 
 def test_an_import_that_hangs_is_ended(tmp_path):
     env = os.environ | write(tmp_path, slow="import time; time.sleep(600)", quick="__version__ = '3'")
-    code = "import json; from harness.cli import environment as m; m.IMPORT_TIMEOUT = 1.5; "
-    code += "print(json.dumps(m._import_in_worker(['quick', 'slow', 'sys'], 1)))"
+    code = "import json; from harness.cli import libraries; libraries.IMPORT_TIMEOUT = 1.5; "
+    code += "modules, _ = libraries.import_in_worker(['quick', 'slow', 'sys'], 1); "
+    code += "print(json.dumps({name: [module.version, module.error] for name, module in modules.items()}))"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, timeout=PATIENCE, check=True)
-    found = json.loads(done.stdout)
-    assert found["quick"] == {"version": "3"}
-    assert found["slow"] == {"error": "not imported after 1.5 s"}
-    assert "version" in found["sys"], "those after it are looked at all the same"
+    reported = json.loads(done.stdout)
+    assert reported == {
+        "quick": ["3", ""],
+        "slow": ["?", "not imported after 1.5 s"],
+        "sys": ["?", ""],  # the modules after it are imported all the same
+    }
 
 
 def test_gpus_are_listed_and_a_torch_that_sees_none_is_explained():
-    gpus = list(environment._device({"torch": {"cuda": "13.0", "gpus": ["Big, 80.0 GiB", "Small, 8.0 GiB"]}}))
+    torch = ImportedModule("torch", cuda="13.0", gpus=("Big, 80.0 GiB", "Small, 8.0 GiB"))
+    gpus = list(environment._device(torch))
     assert [(each.name, each.value) for each in gpus] == [("cuda:0", "Big, 80.0 GiB"), ("cuda:1", "Small, 8.0 GiB")]
-    (none,) = environment._device({"torch": {"cuda": None}})
+    (none,) = environment._device(ImportedModule("torch"))
     assert none.name == "cpu"
     assert none.state in ("ok", "note")

@@ -1,4 +1,4 @@
-"""`harness embed`: blocks of a suite and arrays of data, in one go, by several workers, in shards, killed midway."""
+"""`harness embed`: blocks of suites and arrays of data, also in shards."""
 
 import json
 import os
@@ -72,9 +72,9 @@ def arrays(output):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def bytes_of_one_worker(tmp_path_factory):
     """The bytes of the block when one worker makes it in one go."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("one_go")
     write_all(folder)
     result = harness(*EMBED, cwd=folder)
     assert result.returncode == 0, result.stderr
@@ -103,7 +103,7 @@ def test_a_shard_that_cannot_be_is_refused(text):
     assert parse_shard("2/8") == Shard(2, 8)
 
 
-def test_shards_made_in_any_order_join_to_the_bytes_of_one_run(tmp_path, whole):
+def test_shards_made_in_any_order_join_to_the_bytes_of_one_run(tmp_path, bytes_of_one_worker):
     write_all(tmp_path)
     for number, lacking in ((3, "1/3, 2/3"), (1, "2/3")):
         result = harness(*EMBED, "--shard", f"{number}/3", cwd=tmp_path)
@@ -120,7 +120,7 @@ def test_shards_made_in_any_order_join_to_the_bytes_of_one_run(tmp_path, whole):
     assert last.stdout == "block slow (slow): 120 rows of 5 numbers\n"
     assert begun(tmp_path) == [80, 0, 40], "none of them twice"
     (array,) = arrays(tmp_path)
-    assert array.read_bytes() == whole
+    assert array.read_bytes() == bytes_of_one_worker
     assert not list(array.parents[1].glob("*.shards"))
     assert harness("run", *EMBED[1:], cwd=tmp_path).returncode == 0
     assert begun(tmp_path) == [80, 0, 40], "the run finds it"
@@ -140,7 +140,7 @@ def test_there_may_be_more_shards_than_rows(tmp_path):
     assert array.read_bytes() == arrays(alone)[0].read_bytes()
 
 
-def test_several_workers_killed_and_gone_on_with_give_the_bytes_of_one(tmp_path, whole):
+def test_several_workers_killed_and_gone_on_with_give_the_bytes_of_one(tmp_path, bytes_of_one_worker):
     write_all(tmp_path, seconds=0.1)
     blocks = tmp_path / "runs" / "cache" / "blocks"
     for least in (300, 600):  # bytes in either of the two halves of 60 rows of 5 numbers, 1,328 in all
@@ -156,7 +156,7 @@ def test_several_workers_killed_and_gone_on_with_give_the_bytes_of_one(tmp_path,
     one, two, three = (sorted(begun(tmp_path)[i : i + 2]) for i in (0, 2, 4))
     assert one == [0, 60]
     assert 0 < two[0] < three[0] < 60 < two[1] < three[1], "each went on from its last whole chunk"
-    assert arrays(tmp_path)[0].read_bytes() == whole
+    assert arrays(tmp_path)[0].read_bytes() == bytes_of_one_worker
 
 
 def test_one_part_is_made_by_one_command_at_a_time(tmp_path):
@@ -230,13 +230,13 @@ def test_only_embeddings_are_made_unless_a_block_is_named(tmp_path):
 # of data
 
 
-def test_an_array_for_data_is_that_of_the_suite_and_joins_by_id(tmp_path, whole):
+def test_an_array_for_data_is_that_of_the_suite_and_joins_by_id(tmp_path, bytes_of_one_worker):
     write_all(tmp_path)
     data = ("embed", "data.parquet", "--plugin", "plugin.py", "--embedder", "slow", "--text", "messages")
     result = harness(*data, "--id", "row_id", "-o", "new/out.npy", "--workers", 2, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "{embedder: npy, path: new/out.npy, ids: new/out_ids.npy}" in result.stdout
-    assert (tmp_path / "new" / "out.npy").read_bytes() == whole
+    assert (tmp_path / "new" / "out.npy").read_bytes() == bytes_of_one_worker
     assert np.load(tmp_path / "new" / "out_ids.npy").tolist() == list(range(1000, 1120))
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == ["out.npy", "out_ids.npy"]
     knn = [{"knn": {"on": "slow"}}]
@@ -350,7 +350,7 @@ def test_each_worker_has_a_visible_gpu_of_its_own(monkeypatch):
 
 
 def test_a_worker_sees_the_gpu_it_was_given(tmp_path):
-    """The parent's side of the same is above; here a real worker says what it sees."""
+    """A real worker; the test above is of its parent."""
     write_all(tmp_path)
     script = tmp_path / "script.py"
     script.write_text(
@@ -399,9 +399,9 @@ def test_progress_tells_rows_speed_and_time_left(monkeypatch, capsys):
         "block bge: 3,000 of 5,000 rows, 100 rows/s, 0:00:20 left",
         "block bge: 3,100 of 5,000 rows, 52.5 rows/s, 0:00:36 left",
     ]
-    told = [json.loads(line) for line in shown.out.splitlines()]
-    assert [event["event"] for event in told] == ["block", "rows", "rows", "rows"]
-    assert told[2] == {
+    printed = [json.loads(line) for line in shown.out.splitlines()]
+    assert [event["event"] for event in printed] == ["block", "rows", "rows", "rows"]
+    assert printed[2] == {
         **{"event": "rows", "simulated": False, "block": "bge", "rows": 3_000, "total": 5_000},
         **{"per_second": 100.0, "seconds_left": 20.0},
     }

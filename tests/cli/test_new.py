@@ -1,4 +1,4 @@
-"""`harness new`: what it writes passes its own kit, runs in a suite, and hides or overwrites nothing."""
+"""`harness new`: the files work, and nothing is hidden or overwritten."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """A folder in which one plugin of each kind was begun, and what the command said of each."""
+    """A folder with a new plugin of each kind, and the stdout of each command."""
     folder = tmp_path_factory.mktemp("begun")
     said = {}
     for kind in KINDS:
@@ -91,13 +91,13 @@ def test_a_name_that_will_not_do_is_one_line_and_writes_nothing(tmp_path, kind, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("there", ["mine.py", "test_mine.py"])
-def test_nothing_is_overwritten(tmp_path, there):
-    (tmp_path / there).write_text("# mine\n")
+@pytest.mark.parametrize("existing", ["mine.py", "test_mine.py"])
+def test_nothing_is_overwritten(tmp_path, existing):
+    (tmp_path / existing).write_text("# mine\n")
     result = harness("new", "labeler", "mine", cwd=tmp_path)
     assert result.returncode == 2
-    assert result.stderr == f"error: {there} is there already; take another name or another folder with --output\n"
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "# mine\n")]
+    assert result.stderr == f"error: {existing} is there already; take another name or another folder with --output\n"
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(existing, "# mine\n")]
 
 
 def test_another_kind_may_have_a_name(tmp_path):

@@ -1,4 +1,4 @@
-"""A zoo of bad labelers: each has its one-line reason, the others' answers stay the same to the byte."""
+"""Bad labelers: each has a one-line reason, and no other changes a byte."""
 
 import psutil
 import pytest
@@ -124,7 +124,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    """The folders of a run with bad labelers among the good ones, and of the same without them."""
+    """The folders of a run with bad labelers, and of one without them."""
     folder = tmp_path_factory.mktemp("zoo")
     pids = f"PIDS = {str(folder / 'pids')!r}\n\n\n"
     bad = {name: body for name, (body, _) in BAD.items()}
@@ -140,14 +140,14 @@ def zoo(tmp_path_factory):
     return folder, result
 
 
-def found(output):
+def cells_by_labeler(output):
     return {labeler: row for (labeler, _, _), row in cells(output).items()}
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_labeler_has_its_reason(zoo, name):
     folder, result = zoo
-    row, expected = found(folder / "with")[name], BAD[name][1].partition("\n")[0]
+    row, expected = cells_by_labeler(folder / "with")[name], BAD[name][1].partition("\n")[0]
     assert row["status"] == "failed"
     assert row["reason"] == expected or (expected[-1] in ". " and row["reason"].startswith(expected))
     assert "\n" not in row["reason"]
@@ -158,7 +158,7 @@ def test_a_bad_labeler_has_its_reason(zoo, name):
 @pytest.mark.parametrize("name", [*GOOD, "knn(on=embedding)", "majority"])
 def test_a_good_labeler_is_unharmed(zoo, name):
     folder, _ = zoo
-    alone, among = found(folder / "without")[name], found(folder / "with")[name]
+    alone, among = cells_by_labeler(folder / "without")[name], cells_by_labeler(folder / "with")[name]
     assert among["status"] == "ok", among["reason"]
     assert among["cell"] == alone["cell"]
     assert answer(folder / "with", among["cell"]) == answer(folder / "without", alone["cell"])
@@ -178,12 +178,12 @@ def test_processes_go_with_their_labeler(zoo):
 def test_logs_are_kept_short(zoo):
     folder, _ = zoo
     run = folder / "with" / "runs" / "small"
-    log = (run / "cells" / found(folder / "with")["prints_5_mb"]["cell"] / "log.txt").read_text()
+    log = (run / "cells" / cells_by_labeler(folder / "with")["prints_5_mb"]["cell"] / "log.txt").read_text()
     assert log.endswith("x\nthe end\n")
     assert 50_000 < len(log) < 200_000
-    crash = (run / "failed" / f"{found(folder / 'with')['segfault']['cell']}.log").read_text()
+    crash = (run / "failed" / f"{cells_by_labeler(folder / 'with')['segfault']['cell']}.log").read_text()
     assert "Fatal Python error: Segmentation fault" in crash
-    error = (run / "failed" / f"{found(folder / 'with')['raises']['cell']}.log").read_text()
+    error = (run / "failed" / f"{cells_by_labeler(folder / 'with')['raises']['cell']}.log").read_text()
     assert "Traceback" in error
     assert "at all" in error
 

@@ -1,4 +1,7 @@
-"""Runs that are killed: nothing finished is lost or done twice, nothing is left running, and no board tells."""
+"""Killed runs: no finished cell is lost or run twice, no process stays.
+
+The board is that of a run that was not killed.
+"""
 
 import os
 import random
@@ -41,7 +44,10 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.fixture
 def fresh(uninterrupted, tmp_path):
-    """A folder with the same files, in which nothing has run. The plugin is the same too, so that the board is."""
+    """A folder with the same files, in which nothing has run.
+
+    The plugin is the same too, so that the board is.
+    """
     for name in ("suite.yaml", "data.parquet", "plugin.py"):
         shutil.copy(uninterrupted / name, tmp_path)
     (uninterrupted / "log").write_text("")
@@ -58,7 +64,7 @@ def finished(folder):
 
 
 def nobody_left(mark):
-    """Wait until no process of a killed run is there any more; fails after two seconds."""
+    """Wait until no process of a killed run is left; fail after two seconds."""
     until(lambda: not running(mark), patience=2)
 
 

@@ -1,4 +1,4 @@
-"""The main job through the real command line: run a suite, run it again, change something, make a mistake."""
+"""The main job by the command line: run a suite, run it again, change it."""
 
 import csv
 import os
@@ -46,7 +46,7 @@ def write_all(folder, labelers=LABELERS):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A folder in which four labelers have run on four splits, one cell at a time."""
+    """A folder in which four labelers have run on four splits."""
     folder = tmp_path_factory.mktemp("first")
     write_all(folder)
     result = harness(*RUN, cwd=folder)
@@ -61,25 +61,25 @@ def again(first, tmp_path):
 
 
 def run_labelers(result):
-    """Return how many cells of each labeler a run with --json has run, and how many it has reused."""
-    found = events(result)
-    ran = [event["labeler"] for event in found if event["event"] == "cell"]
-    return {labeler: ran.count(labeler) for labeler in ran}, found[0]["reused"]
+    """Return {labeler: cells that a run with --json ran}, and those reused."""
+    start, *others = events(result)
+    ran = [event["labeler"] for event in others if event["event"] == "cell"]
+    return {labeler: ran.count(labeler) for labeler in ran}, start["reused"]
 
 
 def test_scores_are_those_of_an_independent_computation(first):
     folder, _ = first
     y = np.array(table()["score"].to_pylist())
-    found = {(r["labeler"], int(r["seed"]), float(r["ratio"])): r for r in scores(folder) if is_accuracy(r)}
-    assert len(found) == 4 * 4
+    by_cell = {(r["labeler"], int(r["seed"]), float(r["ratio"])): r for r in scores(folder) if is_accuracy(r)}
+    assert len(by_cell) == 4 * 4
     for seed in (3, 4):
         order = np.random.default_rng(seed).permutation(len(y))
         for ratio in (0.25, 0.5):
             n = round(len(y) * ratio)
             expected = np.mean(y[order[n:]] == np.bincount(y[order[:n]]).argmax())
-            row = found["majority", seed, ratio]
+            row = by_cell["majority", seed, ratio]
             assert (float(row["value"]), int(row["n"])) == (expected, len(y) - n)
-            assert float(found["mine(k=1)", seed, ratio]["value"]) == np.mean(y[order[n:]] == 0)  # ties go down
+            assert float(by_cell["mine(k=1)", seed, ratio]["value"]) == np.mean(y[order[n:]] == 0)  # ties go down
     by_source = [r for r in scores(folder) if r["source"] == "flan" and r["metric"] == "accuracy"]
     assert len(by_source) == 4 * 4
     assert next(iter(ranks(folder).items())) == ("knn(on=embedding, k=7)", "1"), "the first line of the board"
@@ -181,11 +181,11 @@ def test_every_way_to_give_embeddings_gives_the_same_answers(tmp_path):
     write_suite(tmp_path, [*({"knn": {"on": name}} for name in blocks), "mine"], data, blocks=blocks)
     result = harness(*RUN, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    found = {key[0]: row["cell"] for key, row in cells(tmp_path).items()}
-    answers = {name: answer(tmp_path, found[f"knn(on={name})"]) for name in blocks}
+    keys = {key[0]: row["cell"] for key, row in cells(tmp_path).items()}
+    answers = {name: answer(tmp_path, keys[f"knn(on={name})"]) for name in blocks}
     assert answers["lists"] == answers["fixed"] == answers["same"] == answers["joined"] != answers["text"]
-    assert np.load(tmp_path / "runs/small/cells" / found["mine"] / "labels.npy").shape == (100,)
-    record = (tmp_path / "runs/small/cells" / found["mine"] / "cell.json").read_text()
+    assert np.load(tmp_path / "runs/small/cells" / keys["mine"] / "labels.npy").shape == (100,)
+    record = (tmp_path / "runs/small/cells" / keys["mine"] / "cell.json").read_text()
     assert f'"spare":[{",".join(map(str, range(200, 240)))}]' in record
     assert '"blocks":["fixed","joined","lists","same","text"]' in record
     assert "240 (population: all), 200 of them labelled" in (tmp_path / "leaderboards/small/README.md").read_text()
@@ -205,8 +205,8 @@ def test_one_cell_under_two_names_is_run_once(tmp_path):
     assert result.returncode == 0, result.stderr
     ran, _ = run_labelers(result)
     assert ran.pop("mine", 0) + ran.pop("the same", 0) == ran["majority"] == 1
-    found = {key[0]: row for key, row in cells(tmp_path).items()}
-    assert found["mine"]["cell"] == found["the same"]["cell"]
+    keys = {key[0]: row["cell"] for key, row in cells(tmp_path).items()}
+    assert keys["mine"] == keys["the same"]
     assert ranks(tmp_path)["mine"] == ranks(tmp_path)["the same"]
 
 
@@ -344,16 +344,16 @@ def test_no_color_is_obeyed_on_a_terminal(first):
 
 def test_splits_may_be_put_to_some_labelers_and_the_baseline(tmp_path):
     """A curve for some, one ratio for all."""
-    whole = {"splitter": "prefix", "ratios": [0.5], "seeds": [3]}
+    one_ratio = {"splitter": "prefix", "ratios": [0.5], "seeds": [3]}
     some = {"splitter": "prefix", "ratios": [0.2, 0.8], "seeds": [3], "labelers": ["near"]}
     near = {"knn": {"on": "embedding", "k": 3}, "as": "near"}
-    write_suite(tmp_path, ["majority", "prior", near], splits=[whole, some])
+    write_suite(tmp_path, ["majority", "prior", near], splits=[one_ratio, some])
     done = harness("run", "suite.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "leaderboards/small/standings.csv").open(newline="") as file:
-        found = [(row["comparison"], row["labeler"]) for row in csv.DictReader(file)]
+        standings = [(row["comparison"], row["labeler"]) for row in csv.DictReader(file)]
     at = "prefix, {} % labelled".format
-    assert sorted(found) == sorted(
+    assert sorted(standings) == sorted(
         [(at(50), name) for name in ("majority", "prior", "near")]
         + [(at(ratio), name) for ratio in (20, 80) for name in ("majority", "near")]
     )

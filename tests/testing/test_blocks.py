@@ -1,4 +1,7 @@
-"""The kits of embedders, feature sets and splitters: bundled plugins, and mutants that each break one promise."""
+"""The checks of embedders, feature sets and splitters, on mutants too.
+
+Each mutant breaks one promise.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -257,7 +260,7 @@ def test_the_example_file_is_what_it_says():
 
 @dataclass(frozen=True)
 class Half:
-    """Whole groups in an order that the seed draws, the first half of them for training."""
+    """Half of the groups, drawn by the seed, for training."""
 
     name: ClassVar[str] = "half"
 

@@ -1,4 +1,7 @@
-"""The conformance kit over the bundled labelers, and over mutants that each break one promise."""
+"""The checks of labelers, on the bundled ones and on mutants.
+
+Each mutant breaks one promise.
+"""
 
 import subprocess
 import sys
@@ -88,7 +91,10 @@ def shares(y, n_classes):
 
 
 def centroids(X, X_pool, y, n_classes):
-    """Softmax of the distance to each class's mean: a plain, honest labeler that the mutants below disfigure."""
+    """Return the softmax of the distance to each class's mean.
+
+    A plain, honest labeler that the mutants below disfigure.
+    """
     distance = np.full((len(X_pool), n_classes), np.inf)
     for c in np.unique(y):
         distance[:, c] = ((X_pool - X[y == c].mean(axis=0)) ** 2).sum(axis=1, dtype=np.float64)
@@ -106,7 +112,7 @@ class Honest:
 
 
 class OfCentroids(Honest):
-    """An honest answer, then spoilt; a subclass says how in `spoil`."""
+    """An honest answer, spoilt by the method `spoil` of a subclass."""
 
     def label(self, task):
         return self.spoil(task, Honest.label(self, task))
@@ -258,8 +264,8 @@ class WantsTwoRowsPerClass(OfCentroids):
 
 class WantsDistinctRows(OfCentroids):
     def spoil(self, task, proba):
-        known = dict(zip(task.labelled.tolist(), task.y, strict=True))
-        return centroids(*task.matrix(self.on), np.array(list(known.values())), task.n_classes)
+        label_of_row = dict(zip(task.labelled.tolist(), task.y, strict=True))
+        return centroids(*task.matrix(self.on), np.array(list(label_of_row.values())), task.n_classes)
 
 
 class TakesRowsForGroups(OfCentroids):
@@ -280,7 +286,10 @@ class NeedsRaters(OfCentroids):
 
 
 class LooksAround(OfCentroids):
-    """Goes up the stack for an array of whole numbers as long as the population: the labels, unless it is none."""
+    """A labeler that searches the stack for the labels of the population.
+
+    It takes any array of integers of that length.
+    """
 
     def spoil(self, task, proba):
         frame, n_rows = sys._getframe(), len(task.blocks["text"].array)
@@ -446,10 +455,10 @@ def surroundings():
     ("mutant", "check", "says", "failing"), MUTANTS, ids=lambda value: getattr(value, "__name__", "")
 )
 def test_a_mutant_is_caught_by_the_check_made_for_it(mutant, check, says, failing, surroundings):
-    found = {finding.check: finding.message for finding in check_labeler(mutant()) if finding.outcome == "failed"}
-    assert says in found[f"check_{check}"]
-    assert set(found) == failing
-    assert not any("\n" in message for message in found.values())
+    messages = {finding.check: finding.message for finding in check_labeler(mutant()) if finding.outcome == "failed"}
+    assert says in messages[f"check_{check}"]
+    assert set(messages) == failing
+    assert not any("\n" in message for message in messages.values())
 
 
 def test_every_check_is_the_one_made_for_some_mutant():
@@ -488,7 +497,7 @@ def test_a_class_defined_in_a_function_cannot_travel():
 
 def test_every_check_has_its_name_and_a_sentence_about_it():
     assert len({check.__name__ for check in labeler_checks}) == len(labeler_checks)
-    assert all(check.__name__.startswith("check_") and check.__doc__.endswith(".") for check in labeler_checks)
+    assert all(check.__name__.startswith("check_") and check.__doc__.rstrip().endswith(".") for check in labeler_checks)
 
 
 @dataclass(frozen=True)
@@ -551,7 +560,7 @@ def test_the_example_follows_its_sizes():
 
 @pytest.mark.parametrize("block", ["text", "embedding"])
 def test_the_example_can_be_learned(block):
-    """Half of the labelled rows label the other half far better than the commonest class does."""
+    """Half of the labelled rows label the other half well."""
     task = example_task((), n=200)
     y, rows = task.y, task.labelled
     inner = Task(task.blocks, rows[:100], y[:100], rows[100:], 6)
