@@ -1,4 +1,4 @@
-"""What is read from finished cells for a comparison: rows, groups, folds and seeds, against plain NumPy."""
+"""Evidence from rows, groups, folds and seeds, against plain NumPy."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ GROUPS = np.sort(RNG.integers(0, 50, N))
 
 
 class Finished:
-    """Cells of labelers that are right with some chance, and the archive they are read from."""
+    """Finished cells of labelers with given skills, and their predictions."""
 
     def __init__(self, splits, skills, groups=None):
         rng = np.random.default_rng(1)
-        self.cuts = [EvaluationSplit("the comparison", split) for split in splits]
-        self.results, self.endings = {}, []
+        self.evaluations = [EvaluationSplit("the comparison", split) for split in splits]
+        self.results, self.cell_results = {}, []
         for title, skill in skills.items():
-            for evaluation in self.cuts:
+            for evaluation in self.evaluations:
                 y = Y[evaluation.split.test]
                 proba = rng.dirichlet(np.ones(C), len(y)).astype(np.float32)
                 proba[rng.random(len(y)) < skill] *= 0.1
@@ -39,17 +39,17 @@ class Finished:
                 result = Result(proba.argmax(axis=1).astype(np.uint8), proba, {}, {}, {}, {})
                 cell = Cell(f"{title} {evaluation}", Candidate(title, None), evaluation, ())
                 self.results[cell.key] = result
-                self.endings.append(
+                self.cell_results.append(
                     CellResult(cell, "ok", "", score_result(result, self.truth(evaluation.split), C, "accuracy"))
                 )
-        self.archive = AnswerSource(self.results.__getitem__, self.truth, groups, C)
+        self.source = AnswerSource(self.results.__getitem__, self.truth, groups, C)
 
     def truth(self, split):
         return Truth(Y[split.test], None)
 
-    def loss(self, title, cut, metric):
-        result = self.results[f"{title} {cut}"]
-        return metrics.ROW_METRICS[metric](result.labels, result.proba, Y[cut.split.test])
+    def loss(self, title, evaluation, metric):
+        result = self.results[f"{title} {evaluation}"]
+        return metrics.ROW_METRICS[metric](result.labels, result.proba, Y[evaluation.split.test])
 
 
 def locked(seeds):
@@ -57,14 +57,14 @@ def locked(seeds):
 
 
 def folds(seeds):
-    found = []
+    splits = []
     for seed in range(seeds):
         fold_of = np.random.default_rng(seed).permutation(N) % 4
         for fold in range(4):
-            found.append(
+            splits.append(
                 Split(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold), NONE, seed, 0.75, fold)
             )
-    return found
+    return splits
 
 
 def prefixes(seeds):
@@ -79,21 +79,21 @@ def prefixes(seeds):
 @pytest.mark.parametrize("groups", [None, GROUPS], ids=["rows", "groups"])
 def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits, groups):
     done = Finished(splits, {"a": 0.5, "b": 0.4, "c": 0.3}, groups)
-    found = collect_evidence(done.endings, metric, done.archive)
-    assert found.unit == ("rows" if groups is None else "groups")
+    evidence = collect_evidence(done.cell_results, metric, done.source)
+    assert evidence.unit == ("rows" if groups is None else "groups")
     unit = np.arange(N) if groups is None else groups
     added, weight = np.zeros(N), np.zeros(N)
-    for evaluation in done.cuts:
+    for evaluation in done.evaluations:
         d = done.loss("a", evaluation, metric) - done.loss("b", evaluation, metric)
-        for row, each in zip(evaluation.split.test, d, strict=True):
-            added[unit[row]] += each / len(d) / len(done.cuts)
-            weight[unit[row]] += 1 / len(d) / len(done.cuts)
+        for row, difference in zip(evaluation.split.test, d, strict=True):
+            added[unit[row]] += difference / len(d) / len(done.evaluations)
+            weight[unit[row]] += 1 / len(d) / len(done.evaluations)
     added, weight = added[weight > 0], weight[weight > 0]
     expected = len(weight) / (len(weight) - 1) * ((added - weight * added.sum()) ** 2).sum()
-    cov = found.measured.rows
+    cov = evidence.measured.rows
     assert cov[0, 0] + cov[1, 1] - 2 * cov[0, 1] == pytest.approx(expected)
-    assert found.measured.units == len(weight)
-    assert estimate_differences(found.measured).value[0] == pytest.approx(added.sum())
+    assert evidence.measured.units == len(weight)
+    assert estimate_differences(evidence.measured).value[0] == pytest.approx(added.sum())
 
 
 @pytest.mark.parametrize(
@@ -101,35 +101,37 @@ def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits
 )
 def test_folds_of_a_seed_are_one_value_and_other_rows_are_seen(splits, seeds, same):
     done = Finished(splits, {"a": 0.5, "b": 0.4})
-    measured = collect_evidence(done.endings, "accuracy", done.archive).measured
+    measured = collect_evidence(done.cell_results, "accuracy", done.source).measured
     assert (measured.values.shape, measured.same_rows) == ((2, seeds), same)
-    first = [done.loss("a", evaluation, "accuracy").mean() for evaluation in done.cuts if evaluation.split.seed == 0]
+    first = [
+        done.loss("a", evaluation, "accuracy").mean() for evaluation in done.evaluations if evaluation.split.seed == 0
+    ]
     assert measured.values[0, 0] == pytest.approx(np.mean(first))
 
 
 def test_macro_f1_is_ranked_over_the_classes_with_rows_enough():
     done = Finished(locked(2), {"a": 0.5, "b": 0.4})
-    found = collect_evidence(done.endings, "macro_f1", done.archive)
-    assert found.classes == (0, 1, 2), "class 3 has a handful of test rows"
-    evaluation = done.cuts[0]
+    evidence = collect_evidence(done.cell_results, "macro_f1", done.source)
+    assert evidence.classes == (0, 1, 2), "class 3 has a handful of test rows"
+    evaluation = done.evaluations[0]
     labels = done.results[f"a {evaluation}"].labels
     f1 = metrics.f1_by_class(metrics.count_confusion(Y[evaluation.split.test], labels, C))
-    assert found.measured.values[0, 0] == pytest.approx(f1[:3].mean())
-    again = collect_evidence(done.endings, "macro_f1", done.archive)
-    assert np.array_equal(found.measured.rows, again.measured.rows), "the draws are fixed by the content"
-    assert collect_evidence(done.endings, "qwk", done.archive).classes is None
+    assert evidence.measured.values[0, 0] == pytest.approx(f1[:3].mean())
+    again = collect_evidence(done.cell_results, "macro_f1", done.source)
+    assert np.array_equal(evidence.measured.rows, again.measured.rows), "the draws are fixed by the content"
+    assert collect_evidence(done.cell_results, "qwk", done.source).classes is None
 
 
 def ranked(done, primary="accuracy"):
     (leaderboard,) = build_leaderboards(
-        done.endings, primary, "b", False, lambda cells: collect_evidence(cells, primary, done.archive)
+        done.cell_results, primary, "b", False, lambda cells: collect_evidence(cells, primary, done.source)
     )
     return leaderboard
 
 
 def test_the_board_is_ranked_by_intervals_and_the_broken_are_left_out():
     done = Finished(locked(3), {"a": 0.0, "b": 0.8, "c": 0.8, "broken": 0.0})
-    done.endings[-1].status, done.endings[-1].scores = "failed", None
+    done.cell_results[-1].status, done.cell_results[-1].scores = "failed", None
     leaderboard = ranked(done)
     lines = {row.title: row for row in leaderboard.rows}
     assert lines["broken"].rank == ""
@@ -142,7 +144,7 @@ def test_the_board_is_ranked_by_intervals_and_the_broken_are_left_out():
 
 
 @pytest.mark.parametrize("primary", ["spearman", "calibration_error"])
-def test_what_has_no_known_error_ranks_by_the_numbers_alone(primary):
+def test_a_metric_without_a_known_error_ranks_by_the_numbers_alone(primary):
     leaderboard = ranked(Finished(locked(2), {"a": 0.5, "b": 0.4}), primary)
     assert [row.rank for row in leaderboard.rows] == ["1", "2"]
     assert leaderboard.standings.evidence.why.startswith(primary)

@@ -13,27 +13,32 @@ from harness.scoring.scores import MetricValue, Scores, Truth, score_result
 from harness.suite.suite import Candidate
 
 NONE = np.empty(0, np.int64)
-CUTS = [EvaluationSplit("prefix", Split(np.arange(10 + seed), np.arange(50, 90), NONE, seed)) for seed in range(3)]
+EVALUATIONS = [
+    EvaluationSplit("prefix", Split(np.arange(10 + seed), np.arange(50, 90), NONE, seed)) for seed in range(3)
+]
 
 
-def found(primary="accuracy", **values):
+def scores_of(**values):
     return {(metric, None, None): MetricValue(value, 40) for metric, value in values.items()}
 
 
-def cells(title, *outcomes, cuts=CUTS):
-    """Return one ending a cut: a number is its accuracy, a mapping its scores, a text the reason of its failure."""
-    for cut, outcome in zip(cuts, outcomes, strict=False):
-        cell = Cell(f"{title} {cut}", Candidate(title, None), cut, ())
+def cells(title, *outcomes, evaluations=EVALUATIONS):
+    """Yield one cell result a split.
+
+    An outcome is an accuracy, Scores, or a text: the reason of the failure.
+    """
+    for evaluation, outcome in zip(evaluations, outcomes, strict=False):
+        cell = Cell(f"{title} {evaluation}", Candidate(title, None), evaluation, ())
         if isinstance(outcome, str):
             status = "not applicable" if outcome.startswith("n/a") else "failed"
             yield CellResult(cell, status, outcome)
         else:
-            honest = outcome if isinstance(outcome, Scores) else Scores(found(accuracy=outcome), {})
+            honest = outcome if isinstance(outcome, Scores) else Scores(scores_of(accuracy=outcome), {})
             yield CellResult(cell, "ok", "", honest)
 
 
 def lines(*groups, primary="accuracy", baseline="base", as_record=False):
-    (leaderboard,) = build_leaderboards([ending for group in groups for ending in group], primary, baseline, as_record)
+    (leaderboard,) = build_leaderboards([result for group in groups for result in group], primary, baseline, as_record)
     return leaderboard.rows
 
 
@@ -101,7 +106,7 @@ def test_nothing_is_compared_with_a_broken_baseline():
 
 def test_comparisons_stay_apart():
     other = [EvaluationSplit("nested", Split(np.arange(5), np.arange(50, 60), NONE, 7))]
-    cell_results = [*cells("a", 0.1, 0.2, 0.3), *cells("a", 0.9, cuts=other), *cells("b", 0.2, 0.3, 0.4)]
+    cell_results = [*cells("a", 0.1, 0.2, 0.3), *cells("a", 0.9, evaluations=other), *cells("b", 0.2, 0.3, 0.4)]
     first, second = build_leaderboards(cell_results, "accuracy", "base", False)
     assert (first.title, first.seeds, first.n_train, first.n_test) == ("prefix", (0, 1, 2), (10, 11, 12), (40,) * 3)
     assert [row.title for row in first.rows] == ["b", "a"]
@@ -111,7 +116,7 @@ def test_comparisons_stay_apart():
 
 def test_classes_and_sources_are_means_over_the_cells_that_have_them():
     def cell(class_5, n, flan):
-        honest = found(accuracy=0.5) | {
+        honest = scores_of(accuracy=0.5) | {
             ("accuracy", 5, None): MetricValue(class_5, n),
             ("accuracy", None, "flan"): flan,
         }
@@ -135,13 +140,15 @@ def test_the_supports_are_the_test_rows_of_each_class_whatever_else_is_scored():
     y = np.array([0, 0, 1, 2, 2, 2])
     proba = np.eye(3, dtype=np.float32)[y]
     every = score_result(Result(y.astype(np.uint8), proba, {}, {}, {}, {}), Truth(y, None), 3, "accuracy")
-    (leaderboard,) = build_leaderboards(list(cells("only", every, cuts=CUTS[:1])), "accuracy", "none", as_record=False)
+    (leaderboard,) = build_leaderboards(
+        list(cells("only", every, evaluations=EVALUATIONS[:1])), "accuracy", "none", as_record=False
+    )
     assert leaderboard.support == {0: (2,), 1: (1,), 2: (3,)}
     assert leaderboard.rows[0].by_class == {0: 1.0, 1: 1.0, 2: 1.0}
 
 
 def with_oracle(honest, best):
-    return Scores(found(accuracy=honest, mae=1.0), {}, "epoch 1", found(accuracy=best, mae=0.5))
+    return Scores(scores_of(accuracy=honest, mae=1.0), {}, "epoch 1", scores_of(accuracy=best, mae=0.5))
 
 
 def test_the_record_protocol_shows_the_oracle_where_there_is_one():

@@ -1,4 +1,4 @@
-"""Two labelers, and two suites, side by side: by the real command, against the scores of their boards."""
+"""Comparisons of two labelers and of two suites, by the real command."""
 
 import re
 
@@ -17,7 +17,10 @@ DATA = {"path": "data.parquet", "id": "row_id", "target": "score", "source": "so
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with two finished suites; `other` has one labeler of `small`, on another block, and one of its own."""
+    """A folder with two finished suites.
+
+    `other` has one labeler of `small`, on another block, and one of its own.
+    """
     folder = tmp_path_factory.mktemp("pairs")
     write_labelers(folder / "plugin.py", mine="return np.eye(6)[task.to_label % 6]")
     changed = {"embedding": {"embedder": "hashing_svd", "dim": 8}}
@@ -40,46 +43,46 @@ def differences(folder, *arguments):
 
 
 def test_two_labelers_of_a_suite(folder):
-    code, found, done = differences(folder, "suite.yaml", "--labelers", KNN, WIDE)
+    code, differing, done = differences(folder, "suite.yaml", "--labelers", KNN, WIDE)
     assert code == 0, done.stderr
     rows = scores(folder)
-    for event in found:
+    for event in differing:
         if "mean over" in event["where"]:
             continue
         label_class = event["of"].removeprefix("class ") if event["of"].startswith("class") else ""
         source = event["of"].removeprefix("source ") if event["of"].startswith("source") else ""
         for side, name in (("value_a", KNN), ("value_b", WIDE)):
-            mine = [
+            values = [
                 float(row["value"])
                 for row in rows
                 if (row["comparison"], row["labeler"], row["metric"]) == (event["where"], name, event["metric"])
                 and (row["class"], row["source"]) == (label_class, source)
             ]
-            assert event[side] == pytest.approx(np.mean(mine)), event
+            assert event[side] == pytest.approx(np.mean(values)), event
         assert event["difference"] == pytest.approx(event["value_b"] - event["value_a"])
         if event["metric"] == "accuracy" and event["rows"] >= 30:
             assert event["low"] <= event["difference"] <= event["high"]
         elif event["metric"] == "accuracy":
             assert event["low"] is None, "too few rows"
-    parts = {event["of"] for event in found if event["metric"] == "accuracy"}
+    parts = {event["of"] for event in differing if event["metric"] == "accuracy"}
     assert {"", "class 0", "class 5", "source flan", "source dolly"} <= parts
-    assert {event["metric"] for event in found if event["low"] is None and not event["of"]} == {
+    assert {event["metric"] for event in differing if event["low"] is None and not event["of"]} == {
         "spearman",
         "calibration_error",
     }
-    (curve,) = (e for e in found if "mean over the ratios" in e["where"] and e["metric"] == "accuracy")
-    each = [e["difference"] for e in found if e["metric"] == "accuracy" and not e["of"] and e is not curve]
-    assert curve["difference"] == pytest.approx(np.mean(each))
+    (curve,) = (e for e in differing if "mean over the ratios" in e["where"] and e["metric"] == "accuracy")
+    by_ratio = [e["difference"] for e in differing if e["metric"] == "accuracy" and not e["of"] and e is not curve]
+    assert curve["difference"] == pytest.approx(np.mean(by_ratio))
     (counted,) = (event for event in events(done) if event["event"] == "tally")
     assert counted["wins"] + counted["ties"] + counted["losses"] == 4
     assert counted["mean"] == pytest.approx(curve["difference"])
 
 
 def test_two_suites_by_the_labelers_that_both_have(folder):
-    code, found, done = differences(folder, "suite.yaml", "other.yaml")
+    code, differing, done = differences(folder, "suite.yaml", "other.yaml")
     assert code == 0, done.stderr
-    assert {event["a"] for event in found} == {"majority", KNN}
-    same = [event["difference"] for event in found if event["a"] == "majority"]
+    assert {event["a"] for event in differing} == {"majority", KNN}
+    same = [event["difference"] for event in differing if event["a"] == "majority"]
     assert same == [0.0] * 3, "two ratios and the curve"
     named = differences(folder, "suite.yaml", "other.yaml", "--labelers", WIDE, "mine(k=0)")
     assert named[0] == 2
@@ -151,14 +154,14 @@ def test_gates_are_read(text, gate):
 
 @pytest.mark.parametrize(("primary", "won", "lost"), [("accuracy", 2, 1), ("mae", 1, 2)])
 def test_the_tally_by_hand(primary, won, lost):
-    rounds = [
+    splits = [
         SplitPair("a", 0.5, 0.6),
         SplitPair("b", 0.5, 0.52),
         SplitPair("c", 0.5, 0.49),
         SplitPair("d", 0.5, 0.50001),
     ]
-    curve = PairedComparison("curve", "A", "B", (), tuple(rounds), is_curve=True)
-    found = count_wins([PairedComparison("here", "A", "B", (), tuple(rounds)), curve], primary)
-    assert (found.wins, found.ties, found.losses) == (won, 1, lost)
-    assert found.mean == pytest.approx(0.11001 / 4)
-    assert {found.best.split, found.worst.split} == {"a", "c"}
+    curve = PairedComparison("curve", "A", "B", (), tuple(splits), is_curve=True)
+    tally = count_wins([PairedComparison("here", "A", "B", (), tuple(splits)), curve], primary)
+    assert (tally.wins, tally.ties, tally.losses) == (won, 1, lost)
+    assert tally.mean == pytest.approx(0.11001 / 4)
+    assert {tally.best.split, tally.worst.split} == {"a", "c"}

@@ -25,7 +25,10 @@ def one_hot(labels):
 
 @st.composite
 def answered(draw):
-    """Truth, probabilities and sources of 1 to 40 rows; some classes are often absent on either side."""
+    """Draw truth, probabilities and sources of 1 to 40 rows.
+
+    Some classes are often absent on either side.
+    """
     m = draw(st.integers(1, 40))
     true_classes = draw(st.lists(st.integers(0, C - 1), min_size=1, max_size=C))
     y = np.array(draw(st.lists(st.sampled_from(true_classes), min_size=m, max_size=m)))
@@ -41,11 +44,11 @@ def answered(draw):
 @given(answered())
 def test_every_number_is_scikit_learns(case):
     y, proba, sources = case
-    found = score_result(result(proba), Truth(y, sources), C, "accuracy").honest
+    honest = score_result(result(proba), Truth(y, sources), C, "accuracy").honest
     for source in (None, *np.unique(sources)):
-        here = np.full(len(y), True) if source is None else sources == source
-        labels, truth = proba.argmax(axis=1)[here], y[here]
-        clipped = np.clip(proba[here].astype(float), MIN_PROBABILITY, 1)
+        rows = np.full(len(y), True) if source is None else sources == source
+        labels, truth = proba.argmax(axis=1)[rows], y[rows]
+        clipped = np.clip(proba[rows].astype(float), MIN_PROBABILITY, 1)
         expected = {
             "accuracy": accuracy_score(truth, labels),
             "macro_f1": f1_score(truth, labels, labels=range(C), average="macro", zero_division=0),
@@ -55,19 +58,19 @@ def test_every_number_is_scikit_learns(case):
             - np.log(clipped.sum(axis=1)).mean(),
         }
         for metric, value in expected.items():
-            mine = found[metric, None, source]
-            assert mine.n == here.sum()
-            assert mine.value == pytest.approx(value, rel=1e-9, abs=1e-12), metric
+            score = honest[metric, None, source]
+            assert score.n == rows.sum()
+            assert score.value == pytest.approx(value, rel=1e-9, abs=1e-12), metric
     recalls = recall_score(y, proba.argmax(axis=1), labels=range(C), average=None, zero_division=0)
     for c in range(C):
-        value = found["accuracy", c, None]
+        value = honest["accuracy", c, None]
         assert value.n == (y == c).sum()
         assert value.value == (pytest.approx(recalls[c]) if value.n else None)
     everywhere = (*expected, "qwk", "rps", "calibration_error", "spearman")  # the last: test_metrics.py
     named = {(metric, None, source) for metric in everywhere for source in (None, *np.unique(sources))}
     named |= {("auc", threshold, None) for threshold in range(1, C)}
     named |= {(f"precision_top_{per_cent}", 4, None) for per_cent in (1, 3, 10)}
-    assert found.keys() == named | {("accuracy", c, None) for c in range(C)}
+    assert honest.keys() == named | {("accuracy", c, None) for c in range(C)}
 
 
 @given(answered())
@@ -91,8 +94,8 @@ def test_absent_classes_keep_their_place_in_macro_f1():
 
 def test_a_certain_mistake_costs_a_finite_loss():
     y = np.array([1])
-    found = score_result(result(one_hot([0])), Truth(y, None), C, "accuracy").honest
-    assert found["log_loss", None, None].value == pytest.approx(-np.log(MIN_PROBABILITY))
+    honest = score_result(result(one_hot([0])), Truth(y, None), C, "accuracy").honest
+    assert honest["log_loss", None, None].value == pytest.approx(-np.log(MIN_PROBABILITY))
     assert score_result(result(one_hot([1])), Truth(y, None), C, "accuracy").honest["log_loss", None, None].value == 0
 
 
@@ -107,18 +110,18 @@ STATES = {
 
 @pytest.mark.parametrize(("primary", "best"), [("accuracy", "epoch 2"), ("mae", "epoch 3"), ("macro_f1", "epoch 2")])
 def test_the_oracle_takes_the_first_of_the_best_checkpoints(primary, best):
-    found = score_result(result(one_hot([0, 0, 0, 0]), STATES), Truth(TRUTH, None), C, primary)
-    assert found.checkpoint == best
-    assert found.oracle["accuracy", None, None] == MetricValue(0.5, 4)
-    assert found.oracle["mae", None, None] == MetricValue({"epoch 2": 1.5, "epoch 3": 1.0}[best], 4)
-    assert found.honest["accuracy", None, None] == MetricValue(0.25, 4)
+    scores = score_result(result(one_hot([0, 0, 0, 0]), STATES), Truth(TRUTH, None), C, primary)
+    assert scores.checkpoint == best
+    assert scores.oracle["accuracy", None, None] == MetricValue(0.5, 4)
+    assert scores.oracle["mae", None, None] == MetricValue({"epoch 2": 1.5, "epoch 3": 1.0}[best], 4)
+    assert scores.honest["accuracy", None, None] == MetricValue(0.25, 4)
 
 
 def test_the_oracle_has_no_say_where_labels_cannot_tell():
-    found = score_result(result(one_hot([0, 0, 0, 0]), STATES), Truth(TRUTH, None), C, "log_loss")
-    assert (found.checkpoint, found.oracle) == (None, {})
-    found = score_result(result(one_hot([0, 0, 0, 0])), Truth(TRUTH, None), C, "accuracy")
-    assert (found.checkpoint, found.oracle) == (None, {})
+    scores = score_result(result(one_hot([0, 0, 0, 0]), STATES), Truth(TRUTH, None), C, "log_loss")
+    assert (scores.checkpoint, scores.oracle) == (None, {})
+    scores = score_result(result(one_hot([0, 0, 0, 0])), Truth(TRUTH, None), C, "accuracy")
+    assert (scores.checkpoint, scores.oracle) == (None, {})
 
 
 def test_masks_of_rows_are_scored_and_numbers_are_not():
@@ -128,8 +131,8 @@ def test_masks_of_rows_are_scored_and_numbers_are_not():
         "confidence": np.array([0.5, 1, 1, 1]),
         "round": np.array([1, 0, 0, 0], np.uint8),
     }
-    found = score_result(result(one_hot([0, 0, 2, 0]), rows=rows), Truth(TRUTH, None), C, "accuracy")
-    assert found.rows == {"adopted": MetricValue(0.5, 2), "none": MetricValue(None, 0)}
+    scores = score_result(result(one_hot([0, 0, 2, 0]), rows=rows), Truth(TRUTH, None), C, "accuracy")
+    assert scores.rows == {"adopted": MetricValue(0.5, 2), "none": MetricValue(None, 0)}
 
 
 def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_after_it():
@@ -141,16 +144,16 @@ def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_
         "weight in epoch 2": np.ones(4),
     }
     sources = np.array(["a", "a", "b", "b"])
-    found = score_result(result(one_hot([0, 0, 0, 0]), STATES, rows), Truth(TRUTH, sources), C, "accuracy")
-    assert list(found.checkpoints) == list(STATES)
-    second = found.checkpoints["epoch 2"]
+    scores = score_result(result(one_hot([0, 0, 0, 0]), STATES, rows), Truth(TRUTH, sources), C, "accuracy")
+    assert list(scores.checkpoints) == list(STATES)
+    second = scores.checkpoints["epoch 2"]
     assert second.rows == {"adopted in epoch 2": MetricValue(0.0, 1), "left in epoch 2": MetricValue(None, 0)}
-    assert found.checkpoints["epoch 1"].rows == {"adopted in epoch 1": MetricValue(1 / 3, 3)}
-    assert found.checkpoints["epoch 3"].rows == {}
-    assert found.rows["adopted in epoch 2"] == MetricValue(0.0, 1)
+    assert scores.checkpoints["epoch 1"].rows == {"adopted in epoch 1": MetricValue(1 / 3, 3)}
+    assert scores.checkpoints["epoch 3"].rows == {}
+    assert scores.rows["adopted in epoch 2"] == MetricValue(0.0, 1)
     for name, labels in STATES.items():
         alone = score_result(result(one_hot(labels)), Truth(TRUTH, None), C, "accuracy").honest
-        numbers = found.checkpoints[name].scores
+        numbers = scores.checkpoints[name].scores
         assert {key[0] for key in numbers} == {"accuracy", "macro_f1", "mae", "qwk"}
         assert {key[1] for key in numbers} == {None, *range(C)}
         assert all(alone[key] == value for key, value in numbers.items())
@@ -158,11 +161,11 @@ def test_every_checkpoint_of_a_few_is_scored_on_all_rows_and_on_the_masks_named_
 
 def test_of_many_checkpoints_only_the_best_is_told():
     states = {f"epoch {number}": np.full(4, number % C, np.uint8) for number in range(41)}
-    found = score_result(result(one_hot([0, 0, 0, 0]), states), Truth(TRUTH, None), C, "accuracy")
-    assert (found.checkpoint, found.checkpoints) == ("epoch 0", {})
+    scores = score_result(result(one_hot([0, 0, 0, 0]), states), Truth(TRUTH, None), C, "accuracy")
+    assert (scores.checkpoint, scores.checkpoints) == ("epoch 0", {})
     del states["epoch 40"]
-    found = score_result(result(one_hot([0, 0, 0, 0]), states), Truth(TRUTH, None), C, "accuracy")
-    assert (found.checkpoint, len(found.checkpoints)) == ("epoch 0", 40)
+    scores = score_result(result(one_hot([0, 0, 0, 0]), states), Truth(TRUTH, None), C, "accuracy")
+    assert (scores.checkpoint, len(scores.checkpoints)) == ("epoch 0", 40)
 
 
 def test_members_are_scored_and_the_first_two_compared():
@@ -172,36 +175,40 @@ def test_members_are_scored_and_the_first_two_compared():
         "member 3": np.array([0, 1, 2, 3], np.uint8),
         "members agree": np.array([True, False, False, False]),
     }
-    found = score_result(result(one_hot([0, 0, 0, 0]), STATES, rows), Truth(TRUTH, None), C, "accuracy")
-    assert list(found.checkpoints) == [*STATES, "member 1", "member 2", "member 3"]
-    accuracies = [found.checkpoints[f"member {k}"].scores["accuracy", None, None].value for k in (1, 2, 3)]
+    scores = score_result(result(one_hot([0, 0, 0, 0]), STATES, rows), Truth(TRUTH, None), C, "accuracy")
+    assert list(scores.checkpoints) == [*STATES, "member 1", "member 2", "member 3"]
+    accuracies = [scores.checkpoints[f"member {k}"].scores["accuracy", None, None].value for k in (1, 2, 3)]
     assert accuracies == [0.5, 0.5, 1.0]
-    assert found.honest["disagreement", None, None] == MetricValue(0.5, 4)  # rows 1 and 2
-    assert found.honest["either_correct", None, None] == MetricValue(0.75, 4)  # not row 3
-    assert found.honest["both_correct", None, None] == MetricValue(0.25, 4)  # row 0
-    assert found.checkpoint == "epoch 2", "a member is no candidate for the oracle"
-    assert found.rows == {"members agree": MetricValue(1.0, 1)}
+    assert scores.honest["disagreement", None, None] == MetricValue(0.5, 4)  # rows 1 and 2
+    assert scores.honest["either_correct", None, None] == MetricValue(0.75, 4)  # not row 3
+    assert scores.honest["both_correct", None, None] == MetricValue(0.25, 4)  # row 0
+    assert scores.checkpoint == "epoch 2", "a member is no candidate for the oracle"
+    assert scores.rows == {"members agree": MetricValue(1.0, 1)}
 
 
 @given(answered(), st.integers(0, 2**32 - 1))
 def test_what_two_members_have_in_common_adds_up(case, seed):
     y, _, _ = case
-    one, two = np.random.default_rng(seed).integers(0, C, (2, len(y))).astype(np.uint8)
-    found = score_result(result(one_hot(y), rows={"member 1": one, "member 2": two}), Truth(y, None), C, "accuracy")
-    shares = {name: found.honest[name, None, None].value for name in ("disagreement", "either_correct", "both_correct")}
-    right = [accuracy_score(y, labels) for labels in (one, two)]
+    first, second = np.random.default_rng(seed).integers(0, C, (2, len(y))).astype(np.uint8)
+    scores = score_result(
+        result(one_hot(y), rows={"member 1": first, "member 2": second}), Truth(y, None), C, "accuracy"
+    )
+    shares = {
+        name: scores.honest[name, None, None].value for name in ("disagreement", "either_correct", "both_correct")
+    }
+    right = [accuracy_score(y, labels) for labels in (first, second)]
     assert shares["either_correct"] + shares["both_correct"] == pytest.approx(sum(right))
-    assert shares["disagreement"] == pytest.approx(1 - accuracy_score(one, two))
+    assert shares["disagreement"] == pytest.approx(1 - accuracy_score(first, second))
 
 
 @pytest.mark.parametrize("labels", [np.array([0.0, 1, 2, 3]), np.array([0, 1, 2, 6], np.uint8), np.ones(4, bool)])
 def test_numbers_that_are_no_labels_are_no_member(labels):
     rows = {"member 1": np.zeros(4, np.uint8), "member 2": labels, "member": np.zeros(4, np.uint8)}
-    found = score_result(result(one_hot([0, 0, 0, 0]), rows=rows), Truth(TRUTH, None), C, "accuracy")
-    assert list(found.checkpoints) == ["member 1"]
-    assert ("disagreement", None, None) not in found.honest
+    scores = score_result(result(one_hot([0, 0, 0, 0]), rows=rows), Truth(TRUTH, None), C, "accuracy")
+    assert list(scores.checkpoints) == ["member 1"]
+    assert ("disagreement", None, None) not in scores.honest
 
 
-def test_what_the_labeler_says_travels_along():
-    told = Result(np.zeros(4, np.uint8), one_hot([0, 0, 0, 0]), {"n_train_final": 7}, {}, {}, {})
-    assert score_result(told, Truth(TRUTH, None), C, "accuracy").facts == {"n_train_final": 7}
+def test_facts_of_the_labeler_are_kept():
+    with_facts = Result(np.zeros(4, np.uint8), one_hot([0, 0, 0, 0]), {"n_train_final": 7}, {}, {}, {})
+    assert score_result(with_facts, Truth(TRUTH, None), C, "accuracy").facts == {"n_train_final": 7}

@@ -1,4 +1,4 @@
-"""Calibration against numbers by hand, scikit-learn, and answers whose faults are known."""
+"""Calibration against numbers by hand, scikit-learn and known faults."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,10 @@ def class_errors(proba, y):
 
 
 def answers(n, sharpness, seed=0, n_classes=4):
-    """Return honest probabilities raised to a power and renormalised, labels drawn from the honest ones, and folds."""
+    """Return (n, C) probabilities, labels (n,) and folds (n,).
+
+    Labels are drawn from honest probabilities; those returned are raised to a power and renormalised.
+    """
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=1.2, size=(n, n_classes))
     y = (softmax(logits, axis=1).cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
@@ -32,10 +35,10 @@ def test_probabilities_stay_probabilities(method):
     proba, y, _ = answers(300, 3.0)
     proba[0] = [1, 0, 0, 0]
     y = np.minimum(y, 2)  # class 3 has no row
-    found = fit_calibration(method, proba, y)(proba)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    assert (found >= 0).all()
-    assert found.shape == (300, 4)
+    calibrated = fit_calibration(method, proba, y)(proba)
+    np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-6)
+    assert (calibrated >= 0).all()
+    assert calibrated.shape == (300, 4)
 
 
 def test_the_temperature_keeps_the_order_of_the_classes():
@@ -46,23 +49,20 @@ def test_the_temperature_keeps_the_order_of_the_classes():
 
 
 def test_isotonic_curves_are_those_of_scikit_learn():
-    """Its classifier, given (n, 1) margins of two classes, normalises the curves of both sides."""
+    """With two classes both curves are those of scikit-learn, normalised."""
     from sklearn.isotonic import IsotonicRegression
 
     proba, y, _ = answers(2_000, 3.0, n_classes=2)
-    found = fit_calibration("isotonic", proba, y)(proba)
+    calibrated = fit_calibration("isotonic", proba, y)(proba)
     curve = IsotonicRegression(y_min=0, y_max=1).fit(proba[:, 1].astype(float), y == 1).predict(proba[:, 1])
-    np.testing.assert_allclose(found[:, 1], curve, atol=0.001)
+    np.testing.assert_allclose(calibrated[:, 1], curve, atol=0.001)
 
 
 def test_a_fold_is_not_calibrated_by_its_own_labels():
     proba, y, fold = answers(400, 3.0)
     changed = np.where(fold == 2, 3 - y, y)
     for method in METHODS:
-        before, after = (
-            cross_fit_calibration(method, proba, y, fold),
-            cross_fit_calibration(method, proba, changed, fold),
-        )
+        before, after = (cross_fit_calibration(method, proba, labels, fold) for labels in (y, changed))
         np.testing.assert_array_equal(before[fold == 2], after[fold == 2])
 
 
@@ -88,7 +88,7 @@ def test_calibrated_answers_have_a_small_error_on_new_rows():
 
 
 def test_errors_by_hand():
-    """Three rows of one bin at .9, two of them right; one row of its own bin at .5, wrong."""
+    """Three rows share a bin at .9, two of them right; one at .5 is wrong."""
     confidence, hit = np.array([0.9, 0.9, 0.9, 0.5]), np.array([True, True, False, False])
     assert confidence_error(confidence, hit) == pytest.approx((abs(2 - 2.7) + 0.5) / 4)
     assert confidence_error(confidence, hit, np.array([2, 1, 1, 0])) == pytest.approx(abs(3 - 3.6) / 4)

@@ -1,4 +1,4 @@
-"""Intervals against tables, and against what they promise: the truth inside in 95 draws of 100."""
+"""Intervals against tables, and their coverage of the truth."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,9 @@ from harness.statistics.intervals import (
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (7, 10), (10, 10), (123, 400)])
 def test_a_share_has_the_exact_interval(hits, n):
     rows = np.arange(n) < hits
-    found, exact = share_interval(rows), binomtest(hits, n).proportion_ci(0.95, "exact")
-    assert (found.value, found.n) == (hits / n, n)
-    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+    interval, exact = share_interval(rows), binomtest(hits, n).proportion_ci(0.95, "exact")
+    assert (interval.value, interval.n) == (hits / n, n)
+    assert (interval.low, interval.high) == pytest.approx((exact.low, exact.high))
     assert lower_bound(rows) == pytest.approx(
         binomtest(hits, n, alternative="greater").proportion_ci(0.95, "exact").low
     )
@@ -37,7 +37,7 @@ def test_units_of_one_row_are_rows():
 
 
 def test_copies_of_a_row_are_worth_one():
-    """Ten copies of each of 200 rows under one unit tell as much as the 200 rows."""
+    """Ten copies of each of 200 rows, one unit each, count as the 200 rows."""
     rows = np.random.default_rng(1).random(200) < 0.4
     once, often = share_interval(rows), share_interval(np.repeat(rows, 10), np.repeat(np.arange(200), 10))
     assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.02)
@@ -52,7 +52,7 @@ def test_the_variance_of_a_mean_is_that_of_the_textbook():
 
 
 def test_hits_that_come_in_groups_are_covered_all_the_same():
-    """Groups of 12 whose members mostly agree: the plain interval misses far too often, the one by unit does not."""
+    """Members of a group mostly agree, so only the interval by unit covers."""
     rng, plain, grouped = np.random.default_rng(3), 0, 0
     unit = np.repeat(np.arange(60), 12)
     for _ in range(400):
@@ -67,7 +67,7 @@ def test_hits_that_come_in_groups_are_covered_all_the_same():
 def test_the_bootstrap_agrees_with_the_t_interval_of_a_mean():
     values, unit = np.random.default_rng(4).normal(size=400), np.arange(400) // 4
     for of in (None, unit):
-        found = bootstrap_interval(lambda count: float((count * values).sum() / count.sum()), 400, of)
+        interval = bootstrap_interval(lambda count: float((count * values).sum() / count.sum()), 400, of)
         exact = mean_interval(values, of)
-        assert found.value == pytest.approx(exact.value)
-        assert found.high - found.low == pytest.approx(exact.high - exact.low, rel=0.15)
+        assert interval.value == pytest.approx(exact.value)
+        assert interval.high - interval.low == pytest.approx(exact.high - exact.low, rel=0.15)

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, SciPy, plain loops and values worked out by hand."""
+"""Metrics against scikit-learn, SciPy, plain loops and values by hand."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,10 @@ C = 6
 
 @st.composite
 def answered(draw):
-    """Truth of 2 to 60 rows with two classes at least, and float32 probabilities, some of them tied."""
+    """Draw truth and float32 probabilities of 2 to 60 rows.
+
+    There are two classes at least; some probabilities are tied.
+    """
     m = draw(st.integers(2, 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     y = rng.integers(0, C, m)
@@ -50,9 +53,9 @@ def test_ranked_probability_score_and_calibration_error_are_those_of_a_plain_loo
     confidence, hit = proba.max(axis=1).astype(float), proba.argmax(axis=1) == y
     error = 0.0
     for b in range(15):
-        here = (confidence >= b / 15) & ((confidence < (b + 1) / 15) | (b == 14))
-        if here.any():
-            error += here.mean() * abs(hit[here].mean() - confidence[here].mean())
+        in_bin = (confidence >= b / 15) & ((confidence < (b + 1) / 15) | (b == 14))
+        if in_bin.any():
+            error += in_bin.mean() * abs(hit[in_bin].mean() - confidence[in_bin].mean())
     assert metrics.calibration_error(proba, y) == pytest.approx(error, abs=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""Intervals for one more learner: what they were without luck, wider with it, and true of a new draw."""
+"""Intervals for one more learner: wider by its luck, and of full coverage."""
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ def test_nothing_to_carry_over_leaves_every_interval_as_it_was():
         assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
         one, other = Transfer().mean(values, group), mean_interval(values, group)
         assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
-    found = Transfer().widen(Interval(0.4, 0.3, 0.45, 10))
-    assert (found.low, found.high) == pytest.approx((0.3, 0.45))
+    widened = Transfer().widen(Interval(0.4, 0.3, 0.45, 10))
+    assert (widened.low, widened.high) == pytest.approx((0.3, 0.45))
     assert Transfer().share(np.empty(0, bool)) is None
 
 
@@ -27,24 +27,27 @@ def test_a_mean_by_hand():
     sampling, luck = values.var(ddof=1) / 10 * 1.5, 0.4
     freedom = (sampling + luck) ** 2 / (luck**2 / 4 + sampling**2 / 9)
     half = t.ppf(0.975, freedom) * np.sqrt(sampling + luck)
-    found = Transfer(shift=0.2, variance=luck, learners=5, spread=1.5).mean(values)
-    assert (found.value, found.low, found.high) == pytest.approx((4.7, 4.7 - half, 4.7 + half))
+    interval = Transfer(shift=0.2, variance=luck, learners=5, spread=1.5).mean(values)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((4.7, 4.7 - half, 4.7 + half))
 
 
 def test_a_share_keeps_its_bounds_and_moves_by_its_odds():
     none, some = np.zeros(30, bool), np.arange(30) < 6
-    found = Transfer(shift=1.0).share(none)
-    assert (found.value, found.low) == (0, 0)
-    assert found.high == pytest.approx(expit(logit(share_interval(none).high) + 1))
-    found = Transfer(shift=-0.7).share(some)
-    assert found.value == pytest.approx(expit(logit(0.2) - 0.7))
+    interval = Transfer(shift=1.0).share(none)
+    assert (interval.value, interval.low) == (0, 0)
+    assert interval.high == pytest.approx(expit(logit(share_interval(none).high) + 1))
+    interval = Transfer(shift=-0.7).share(some)
+    assert interval.value == pytest.approx(expit(logit(0.2) - 0.7))
     wide = Transfer(variance=0.5, learners=5).share(some)
     assert 0 < wide.low < share_interval(some).low < share_interval(some).high < wide.high < 1
 
 
 @pytest.mark.parametrize(("n", "level"), [(60, 0.1), (400, 0.5)])
 def test_a_new_draw_among_few_rows_is_held(n, level):
-    """Five learners' shares vary on the log-odds scale; each is measured on n / 5 rows, the sixth on twice n."""
+    """Shares of learners vary on the log-odds scale.
+
+    Five are measured on n / 5 rows each, the sixth on twice n.
+    """
     rng, held = np.random.default_rng(1), []
     for _ in range(1_500):
         own = logit(level) + 0.4 * rng.normal(size=6)

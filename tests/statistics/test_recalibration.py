@@ -1,4 +1,4 @@
-"""Carrying rules over to a labeler that is surer of itself, and no better."""
+"""Rules transferred to a labeler that is more confident and no better."""
 
 import numpy as np
 import pytest
@@ -26,20 +26,20 @@ def test_levels_and_bounds_by_hand():
 
 @pytest.mark.parametrize("power", [0.6, 1.0, 1.8])
 def test_a_surer_labeler_keeps_the_promises_of_those_it_is_judged_by(power):
-    """The same answers, raised to a power: who is accepted, how right, coverage and confidence stay."""
+    """Probabilities raised to a power keep accuracy, coverage and confidence."""
     rng = np.random.default_rng(1)
     logits = rng.normal(scale=1.2, size=(14_000, 5))
     proba = softmax(logits, axis=1)
     y = (proba.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
     old, new = slice(0, 4_000), slice(4_000, None)
-    postprocessor, known = fit_postprocessor(proba[old], y[old], np.arange(4_000) % 5, None, LabelOptions(target=0.6))
+    postprocessor, fitted = fit_postprocessor(proba[old], y[old], np.arange(4_000) % 5, None, LabelOptions(target=0.6))
     sharp = softmax(power * logits, axis=1)
-    found = postprocessor.transferred(sharp[new][:5_000], proba[new][:5_000]).apply(sharp[new])
-    hit, inside = found.label == y[new], (found.low <= y[new]) & (y[new] <= found.high)
-    assert found.accepted.mean() == pytest.approx(known.accepted.mean(), abs=0.03)
-    assert hit[found.accepted].mean() > 0.6
+    answers = postprocessor.transferred(sharp[new][:5_000], proba[new][:5_000]).apply(sharp[new])
+    hit, inside = answers.label == y[new], (answers.low <= y[new]) & (y[new] <= answers.high)
+    assert answers.accepted.mean() == pytest.approx(fitted.accepted.mean(), abs=0.03)
+    assert hit[answers.accepted].mean() > 0.6
     assert inside.mean() == pytest.approx(0.9, abs=0.015)
-    assert found.confidence.mean() == pytest.approx(hit.mean(), abs=0.02)
+    assert answers.confidence.mean() == pytest.approx(hit.mean(), abs=0.02)
     plain = postprocessor.apply(sharp[new])
     if power != 1.0:  # and without it they are broken
         assert abs(plain.confidence.mean() - hit.mean()) > 0.05
@@ -57,11 +57,11 @@ def test_each_label_has_its_own_threshold_carried_over():
     logits = rng.normal(scale=2, size=(6_000, 3))
     proba = softmax(logits, axis=1)
     y = (proba.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
-    postprocessor, known = fit_postprocessor(
+    postprocessor, fitted = fit_postprocessor(
         proba, y, np.arange(6_000) % 5, None, LabelOptions(target=0.8, by_class=True)
     )
     sharp = softmax(2 * logits, axis=1)
-    found = postprocessor.transferred(sharp, proba).apply(sharp)
+    answers = postprocessor.transferred(sharp, proba).apply(sharp)
     for c in range(3):
-        here = found.label == c
-        assert found.accepted[here].mean() == pytest.approx(known.accepted[here].mean(), abs=0.02)
+        rows = answers.label == c
+        assert answers.accepted[rows].mean() == pytest.approx(fitted.accepted[rows].mean(), abs=0.02)

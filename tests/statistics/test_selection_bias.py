@@ -1,4 +1,4 @@
-"""What the best of many settings owes to having been chosen."""
+"""Selection bias of the best of many settings."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ ROWS = 500
 
 
 def world(rng, truth, rows=ROWS):
-    """Return the values and their covariance when each setting is right on a row with its probability."""
+    """Return measurements of settings with their chances of a right row."""
     hits = (rng.random((len(truth), rows)) < np.asarray(truth)[:, None]).astype(float)
     return Measurements(hits.mean(axis=1, keepdims=True), np.cov(hits) / rows, rows)
 
@@ -21,36 +21,38 @@ def everyone(measured):
 
 def test_of_equal_settings_the_best_is_luck_and_the_other_half_says_so():
     rng = np.random.default_rng(1)
-    found = [selection_effect(each, everyone(each), False) for each in (world(rng, [0.5] * 20) for _ in range(200))]
-    assert np.mean([each.value for each in found]) > 0.5 + 1.5 * 0.5 / ROWS**0.5, "what a board without it would print"
-    assert np.mean([each.apart for each in found]) == pytest.approx(0.5, abs=0.003)
+    effects = [selection_effect(each, everyone(each), False) for each in (world(rng, [0.5] * 20) for _ in range(200))]
+    assert np.mean([each.value for each in effects]) > 0.5 + 1.5 * 0.5 / ROWS**0.5, (
+        "what a board without it would print"
+    )
+    assert np.mean([each.apart for each in effects]) == pytest.approx(0.5, abs=0.003)
 
 
 def test_it_is_what_halves_of_the_rows_say():
-    """By an independent way: rows are cut in two at random, the best of one half is measured on the other."""
+    """Halve the rows at random: the best of one half is measured on the other."""
     rng = np.random.default_rng(2)
     rows, truth = 4_000, np.linspace(0.48, 0.52, 8)
     hits = (rng.random((8, rows)) < truth[:, None]).astype(float)
     halves = []
     for _ in range(2_000):
         order = rng.permutation(rows)
-        one, other = hits[:, order[: rows // 2]].mean(axis=1), hits[:, order[rows // 2 :]].mean(axis=1)
-        halves.append(other[one.argmax()])
+        half, other = hits[:, order[: rows // 2]].mean(axis=1), hits[:, order[rows // 2 :]].mean(axis=1)
+        halves.append(other[half.argmax()])
     measured = Measurements(hits.mean(axis=1, keepdims=True), np.cov(hits) / rows, rows)
     assert selection_effect(measured, everyone(measured), False).apart == pytest.approx(np.mean(halves), abs=0.0006)
 
 
 def test_a_setting_far_ahead_owes_nothing_to_luck():
     measured = world(np.random.default_rng(3), [0.2, 0.3, 0.9])
-    found = selection_effect(measured, everyone(measured), False)
-    assert (found.settings, found.best) == (3, 2)
-    assert found.value == measured.values[2, 0]
-    assert found.apart == pytest.approx(found.value, abs=0.002)
-    assert found.typical == pytest.approx(measured.values.mean())
+    effect = selection_effect(measured, everyone(measured), False)
+    assert (effect.settings, effect.best) == (3, 2)
+    assert effect.value == measured.values[2, 0]
+    assert effect.apart == pytest.approx(effect.value, abs=0.002)
+    assert effect.typical == pytest.approx(measured.values.mean())
 
 
 def test_the_luck_of_the_seeds_is_taken_off_too():
-    """No error by the rows at all: what differs is the seeds' luck, and of that the best has most."""
+    """Without an error by the rows all differences are the luck of seeds."""
     rng, means = np.random.default_rng(4), []
     for _ in range(200):
         measured = Measurements(0.5 + 0.02 * rng.standard_normal((12, 3)), np.zeros((12, 12)), 10_000)
@@ -61,16 +63,16 @@ def test_the_luck_of_the_seeds_is_taken_off_too():
 
 def test_errors_are_best_when_low_and_others_do_not_count():
     measured = Measurements(np.array([[0.9], [0.1], [0.5], [0.4]]), np.diag([1e-4] * 4), 100)
-    found = selection_effect(measured, np.array([2, 3]), True)
-    assert (found.settings, found.best, found.value) == (2, 3, 0.4)
-    assert found.value <= found.apart < found.typical == pytest.approx(0.45)
+    effect = selection_effect(measured, np.array([2, 3]), True)
+    assert (effect.settings, effect.best, effect.value) == (2, 3, 0.4)
+    assert effect.value <= effect.apart < effect.typical == pytest.approx(0.45)
 
 
 def test_settings_that_answer_alike_are_no_choice():
     measured = Measurements(np.full((5, 1), 0.6), np.full((5, 5), 1e-4), 100)
-    found = selection_effect(measured, everyone(measured), False)
-    assert (found.value, found.typical) == (0.6, 0.6)
-    assert found.apart == pytest.approx(0.6, abs=5e-4)  # all move together: the choice gains nothing
+    effect = selection_effect(measured, everyone(measured), False)
+    assert (effect.value, effect.typical) == (0.6, 0.6)
+    assert effect.apart == pytest.approx(0.6, abs=5e-4)  # all move together: the choice gains nothing
 
 
 def test_it_is_the_same_every_time():

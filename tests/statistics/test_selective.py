@@ -1,4 +1,4 @@
-"""What a confidence is worth, against loops that say it plainly."""
+"""Selective prediction against plain loops."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from harness.statistics.selective import (
 
 
 def sample(n=2000, levels=None, seed=0):
-    """Return confidences and hits that happen as often as they say."""
+    """Return confidences (n,) and hits (n,) that are calibrated."""
     rng = np.random.default_rng(seed)
     sure = rng.uniform(0.2, 1.0, n) if levels is None else rng.choice(levels, n)
     return sure.astype(np.float32), rng.random(n) < sure
@@ -69,30 +69,30 @@ def test_accuracies_are_those_of_the_surest():
 
 def test_the_largest_coverage_that_reaches_the_target_by_its_bound():
     sure, hit = sample(5000)
-    found = find_threshold(sure, hit, 0.8)
+    threshold = find_threshold(sure, hit, 0.8)
     order = np.argsort(-sure)
     best = 0
     for k in range(5000 // COVERAGE_STEPS, 5001, 5000 // COVERAGE_STEPS):
         right = int(hit[order[:k]].sum())
         if beta.ppf(0.05 / COVERAGE_STEPS, right, k - right + 1) >= 0.8:
             best = k
-    assert found.coverage == best / 5000
-    assert found.accuracy == hit[order[:best]].mean()
-    assert found.bound >= 0.8
-    assert (sure >= np.float32(found.confidence)).sum() == best
+    assert threshold.coverage == best / 5000
+    assert threshold.accuracy == hit[order[:best]].mean()
+    assert threshold.bound >= 0.8
+    assert (sure >= np.float32(threshold.confidence)).sum() == best
 
 
 def test_rows_of_one_confidence_are_accepted_together():
     sure, hit = sample(5000, levels=(0.3, 0.5, 0.95))
-    found = find_threshold(sure, hit, 0.9)
-    assert found.coverage == (sure == np.float32(0.95)).mean()
-    assert found.confidence == pytest.approx(0.95)
+    threshold = find_threshold(sure, hit, 0.9)
+    assert threshold.coverage == (sure == np.float32(0.95)).mean()
+    assert threshold.confidence == pytest.approx(0.95)
 
 
 def test_a_target_that_no_share_reaches_accepts_nothing():
     sure, hit = sample(5000, levels=(0.3, 0.5))
-    for found in (find_threshold(sure, hit, 0.9), find_threshold(sure, np.zeros(5000, bool), 0.01)):
-        assert (found.confidence, found.coverage, found.accuracy) == (None, 0, None)
+    for threshold in (find_threshold(sure, hit, 0.9), find_threshold(sure, np.zeros(5000, bool), 0.01)):
+        assert (threshold.confidence, threshold.coverage, threshold.accuracy) == (None, 0, None)
 
 
 def test_the_bound_holds_although_the_coverage_was_chosen_by_it():
@@ -100,10 +100,10 @@ def test_the_bound_holds_although_the_coverage_was_chosen_by_it():
     broken = 0
     for _ in range(200):
         sure = rng.random(400)
-        found = find_threshold(
+        threshold = find_threshold(
             sure, rng.random(400) < 0.7, 0.6
-        )  # the confidence means nothing: every share is right 70 %
-        broken += found.coverage > 0 and found.bound > 0.7
+        )  # the confidence is noise: 70 % of any share are right
+        broken += threshold.coverage > 0 and threshold.bound > 0.7
     assert broken <= 200 * 0.05
 
 
@@ -120,36 +120,36 @@ def test_the_bins_add_up_to_the_calibration_error():
 
 
 def rows(n, rng, unit=None):
-    """Return confidences that are right as often as they say."""
+    """Return calibrated confidences (n,) and hits (n,)."""
     confidence = rng.beta(2, 1.5, n)
     return confidence, rng.random(n) < confidence
 
 
 def test_the_accuracy_promised_is_kept():
-    rng, broken, taken = np.random.default_rng(0), 0, []
+    rng, broken, coverages = np.random.default_rng(0), 0, []
     large, truth = rows(200_000, rng)
     for _ in range(300):
-        found = find_threshold(*rows(600, rng), target=0.75)
-        if found.confidence is not None:
-            here = large >= found.confidence
-            taken.append(here.mean())
-            broken += truth[here].mean() < 0.75
+        threshold = find_threshold(*rows(600, rng), target=0.75)
+        if threshold.confidence is not None:
+            accepted = large >= threshold.confidence
+            coverages.append(accepted.mean())
+            broken += truth[accepted].mean() < 0.75
     assert broken / 300 <= 0.05
-    assert np.median(taken) > 0.2  # and it is no empty promise: 36 % of the rows are sure enough
+    assert np.median(coverages) > 0.2  # and it is no empty promise: 36 % of the rows are sure enough
 
 
 def test_a_target_out_of_reach_is_refused():
     rng = np.random.default_rng(1)
     confidence = rng.random(2_000)
-    found = find_threshold(confidence, rng.random(2_000) < 0.5, target=0.9)
-    assert found.confidence is None
-    assert 0.3 < found.bound < 0.6
+    threshold = find_threshold(confidence, rng.random(2_000) < 0.5, target=0.9)
+    assert threshold.confidence is None
+    assert 0.3 < threshold.bound < 0.6
 
 
 def test_all_rows_are_taken_where_all_are_right():
-    found = find_threshold(np.linspace(0.5, 1, 400), np.ones(400, bool), target=0.95)
-    assert found.confidence == 0.5
-    assert found.bound > 0.95
+    threshold = find_threshold(np.linspace(0.5, 1, 400), np.ones(400, bool), target=0.95)
+    assert threshold.confidence == 0.5
+    assert threshold.bound > 0.95
 
 
 def test_nothing_is_promised_of_no_rows():
@@ -182,7 +182,7 @@ def test_the_top_rows_and_ties_to_the_earlier(share, expected):
 
 
 def worlds(grouped, n_worlds=200, target=0.8):
-    """Return how often the accuracy in all of a world is below the target where a threshold promised it.
+    """Return how often a threshold's accuracy is below the target.
 
     Each world has 150 groups of 20 rows that are right or wrong together.
     """
@@ -193,9 +193,9 @@ def worlds(grouped, n_worlds=200, target=0.8):
     for _ in range(n_worlds):
         of_group = rng.beta(8, 3, 150)
         sure, hit = of_group[unit] + rng.uniform(-1e-3, 1e-3, 3_000), (rng.random(150) < of_group)[unit]
-        found = find_threshold(sure, hit, target, unit if grouped else None)
-        if found.confidence is not None:
-            broken += everywhere_right[everywhere >= found.confidence].mean() < target
+        threshold = find_threshold(sure, hit, target, unit if grouped else None)
+        if threshold.confidence is not None:
+            broken += everywhere_right[everywhere >= threshold.confidence].mean() < target
     return broken / n_worlds
 
 

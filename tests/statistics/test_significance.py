@@ -1,4 +1,4 @@
-"""Errors of paired differences against loops, closed tests and resampling; how often equal labelers are separated."""
+"""Errors of paired differences, and how often equal labelers separate."""
 
 from itertools import combinations
 
@@ -18,7 +18,7 @@ C = 6
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
 def test_holm_is_the_closed_test_of_bonferroni(p):
-    """A hypothesis falls where every set of hypotheses that holds it has a p-value below level / size of the set."""
+    """Reject a hypothesis where every set that has it is rejected."""
     places = range(len(p))
     sets = [s for size in range(1, len(p) + 1) for s in combinations(places, size)]
     expected = [max(min(1.0, len(s) * min(p[i] for i in s)) for s in sets if place in s) for place in places]
@@ -26,7 +26,10 @@ def test_holm_is_the_closed_test_of_bonferroni(p):
 
 
 def hits(m=3, seeds=2, n=60, rng=None):
-    """Return (m, J, n) right and wrong answers: rows differ in difficulty, labelers in what they find difficult."""
+    """Return (m, J, n) right and wrong answers.
+
+    Rows differ in difficulty, and labelers in the rows that are difficult for them.
+    """
     rng = rng or np.random.default_rng(0)
     score = rng.normal(size=(1, 1, n)) + 0.7 * rng.normal(size=(m, 1, n)) + 0.7 * rng.normal(size=(m, seeds, n))
     return score > 0
@@ -36,28 +39,28 @@ def measured(right, group=None):
     n = right.shape[2]
     group = np.arange(n) if group is None else group
     units = int(group.max()) + 1
-    shares = np.stack([np.bincount(group, mine, units) / n for mine in right.mean(axis=1)])
+    shares = np.stack([np.bincount(group, share_right, units) / n for share_right in right.mean(axis=1)])
     return Measurements(right.mean(axis=2), row_covariance(shares, np.bincount(group) / n), units)
 
 
 def test_the_error_of_a_difference_is_that_of_the_formula():
     right = hits()
-    found = significance.estimate_differences(measured(right))
-    own = [np.var([seed.mean() for seed in mine], ddof=1) for mine in right]
+    estimates = significance.estimate_differences(measured(right))
+    own = [np.var([seed.mean() for seed in seeds_of_labeler], ddof=1) for seeds_of_labeler in right]
     s2 = [max(each, np.mean(own)) for each in own]
     for place, (a, b) in enumerate(combinations(range(3), 2)):
         d = np.array([np.mean([int(right[a, j, i]) - int(right[b, j, i]) for j in range(2)]) for i in range(60)])
         by_seed, by_rows = (s2[a] + s2[b]) / 2, d.var(ddof=1) / 60
-        assert found.value[place] == pytest.approx(d.mean())
-        assert found.se[place] == pytest.approx(np.sqrt(by_seed + by_rows))
+        assert estimates.value[place] == pytest.approx(d.mean())
+        assert estimates.se[place] == pytest.approx(np.sqrt(by_seed + by_rows))
         df = (by_seed + by_rows) ** 2 / (by_seed**2 / 3 + by_rows**2 / 59)
         t = stats.t(df, d.mean(), np.sqrt(by_seed + by_rows))
-        assert found.p[place] == pytest.approx(2 * min(t.cdf(0), t.sf(0)))
-        assert [end[place] for end in found.interval] == pytest.approx(list(t.interval(0.95)))
+        assert estimates.p[place] == pytest.approx(2 * min(t.cdf(0), t.sf(0)))
+        assert [end[place] for end in estimates.interval] == pytest.approx(list(t.interval(0.95)))
 
 
 def test_groups_are_drawn_whole():
-    """Four copies of every row in a group say no more than the row alone; without groups they would."""
+    """Four copies of a row in one group count as the row alone."""
     right = hits(seeds=1)
     four = np.repeat(right, 4, axis=2)
     alone = significance.estimate_differences(measured(right))
@@ -70,18 +73,18 @@ def test_groups_are_drawn_whole():
 def test_groups_of_different_size_have_the_linearised_error():
     rng = np.random.default_rng(1)
     right, group = hits(seeds=1, n=300), np.sort(rng.integers(0, 40, 300))
-    found = significance.estimate_differences(measured(right, group))
+    estimates = significance.estimate_differences(measured(right, group))
     d = (right[0, 0].astype(int) - right[1, 0]).astype(float)
     sums = [sum(d[i] - d.mean() for i in range(300) if group[i] == g) for g in range(40)]
-    assert found.se[0] == pytest.approx(np.sqrt(40 / 39 * sum(s**2 for s in sums)) / 300)
+    assert estimates.se[0] == pytest.approx(np.sqrt(40 / 39 * sum(s**2 for s in sums)) / 300)
 
 
 def test_one_seed_has_no_variance_of_seeds():
     right = hits(seeds=1)
-    found = significance.estimate_differences(measured(right))
+    estimates = significance.estimate_differences(measured(right))
     d = right[0, 0].astype(int) - right[1, 0].astype(int)
-    assert found.se[0] == pytest.approx(np.sqrt(d.var(ddof=1) / 60))
-    assert found.df[0] == pytest.approx(59)
+    assert estimates.se[0] == pytest.approx(np.sqrt(d.var(ddof=1) / 60))
+    assert estimates.df[0] == pytest.approx(59)
 
 
 def test_an_erratic_labeler_counts_with_its_own_variance():
@@ -109,10 +112,10 @@ def standings(measured, lower_is_better=False, titles="abcdefghijkl"):
 
 
 def test_rank_intervals_by_hand():
-    """a and b are alike, c is far below, d between b and c but too noisy to be told from either."""
+    """a and b are alike, c is far below, d is between and noisy."""
     values = np.array([[0.80], [0.79], [0.50], [0.65]])
-    found = standings(Measurements(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000))
-    assert [(s.rank, s.leading) for s in found.by_title.values()] == [
+    ranked = standings(Measurements(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000))
+    assert [(s.rank, s.leading) for s in ranked.by_title.values()] == [
         ("1-3", True),
         ("1-3", True),
         ("3-4", False),
@@ -120,7 +123,7 @@ def test_rank_intervals_by_hand():
     ]
     upside_down = standings(Measurements(values, np.diag([1e-4, 1e-4, 1e-4, 1e-2]), 1_000), lower_is_better=True)
     assert [s.rank for s in upside_down.by_title.values()] == ["2-4", "2-4", "1-2", "1-4"]
-    against = found.by_title["c"].against
+    against = ranked.by_title["c"].against
     assert against.value == pytest.approx(-0.3)
     assert against.interval[0] < -0.3 < against.interval[1] < 0
 
@@ -128,8 +131,8 @@ def test_rank_intervals_by_hand():
 def test_equal_answers_are_never_separated_and_have_p_1():
     right = hits()
     right[1] = right[0]
-    found = standings(measured(right))
-    assert (found.pairs[0].difference.p, found.pairs[0].separated) == (1.0, False)
+    ranked = standings(measured(right))
+    assert (ranked.pairs[0].difference.p, ranked.pairs[0].separated) == (1.0, False)
     alone = np.repeat(right[:1, :1], 2, axis=0)  # one seed: not even an error is left
     pair = standings(measured(alone)).pairs[0]
     assert (pair.difference.se, pair.difference.p, pair.separated) == (0.0, 1.0, False)
@@ -139,15 +142,15 @@ def test_equal_answers_are_never_separated_and_have_p_1():
 def test_few_rows_separate_nothing(n):
     right = np.zeros((2, 1, n), bool)
     right[0] = True
-    found = standings(measured(right))
-    assert not found.has_enough_rows
-    assert [(s.rank, s.interval, s.leading) for s in found.by_title.values()] == [("1-2", None, False)] * 2
+    ranked = standings(measured(right))
+    assert not ranked.has_enough_rows
+    assert [(s.rank, s.interval, s.leading) for s in ranked.by_title.values()] == [("1-2", None, False)] * 2
     assert standings(measured(np.repeat(right, 30, axis=2))).by_title["a"].rank == "1"
 
 
-def test_one_labeler_is_first_and_leads_nobody():
-    found = standings(measured(hits(m=1)))
-    assert (found.by_title["a"].rank, found.by_title["a"].leading, found.pairs) == ("1", False, ())
+def test_one_labeler_is_first_and_does_not_lead():
+    ranked = standings(measured(hits(m=1)))
+    assert (ranked.by_title["a"].rank, ranked.by_title["a"].leading, ranked.pairs) == ("1", False, ())
 
 
 def test_the_smallest_detectable_difference_is_found_in_four_of_five_runs():
@@ -163,7 +166,10 @@ def test_the_smallest_detectable_difference_is_found_in_four_of_five_runs():
 
 
 def worlds(count, m, seeds, n, sd, lead=0.0, disagreement=0.25, rng=None):
-    """Yield measured labelers of equal skill but for the lead of the first: `sd` by the seed, rows in common."""
+    """Yield measurements of equal labelers, but for the lead of the first.
+
+    Seeds scatter by `sd`; all labelers share the rows.
+    """
     rng = rng or np.random.default_rng(3)
     own = disagreement / 2 / n  # variance of one labeler's mean by the rows, beside what all have in common
     rows = np.eye(m) * own + 0.1 / n
@@ -174,13 +180,13 @@ def worlds(count, m, seeds, n, sd, lead=0.0, disagreement=0.25, rng=None):
         yield Measurements(values, rows, n)
 
 
-def separations(found):
-    estimates = significance.estimate_differences(found)
+def separations(measurements):
+    estimates = significance.estimate_differences(measurements)
     return estimates, significance.holm(estimates.p) < ALPHA
 
 
-def false_share(found):
-    return np.mean([separations(each)[1].any() for each in found])
+def false_share(many_measurements):
+    return np.mean([separations(each)[1].any() for each in many_measurements])
 
 
 def test_equal_labelers_are_separated_in_at_most_5_per_cent_of_worlds():
@@ -188,16 +194,18 @@ def test_equal_labelers_are_separated_in_at_most_5_per_cent_of_worlds():
     assert false_share(worlds(1_000, 12, 3, 27_000, 0.005)) <= 0.05
 
 
-def test_an_erratic_labeler_separates_nobody():
-    """Under one variance pooled over all, a labeler with five times the scatter of the others is told apart from some
-    of them in one world of ten."""
+def test_an_erratic_labeler_is_not_separated():
+    """One labeler scatters five times as much as the others.
+
+    Under one variance pooled over all it would be separated from some of them in one world of ten.
+    """
     sd = [0.01, *[0.002] * 11]
     assert false_share(worlds(1_000, 12, 5, 27_000, sd)) <= 0.05
 
 
 def test_a_leader_by_a_point_and_a_half_is_separated_from_the_field():
-    found = [separations(each) for each in worlds(300, 12, 5, 27_000, 0.002, lead=0.015)]
-    share = np.mean([(apart & (estimates.value > 0))[:11].mean() for estimates, apart in found])
+    tests = [separations(each) for each in worlds(300, 12, 5, 27_000, 0.002, lead=0.015)]
+    share = np.mean([(apart & (estimates.value > 0))[:11].mean() for estimates, apart in tests])
     assert share >= 0.8
 
 

@@ -1,4 +1,4 @@
-"""Ours against theirs: reference files read strictly, every kind of number found, verdicts that come out both ways."""
+"""Reference files, our number for every kind of row, and the verdicts."""
 
 import csv
 import hashlib
@@ -116,7 +116,7 @@ def test_the_bundled_files_are_the_records_numbers_and_the_recomputed_ones(catal
 
 
 def test_every_digit_of_the_record_is_kept(catalog):
-    """The file has our names for metrics and labelers, and the values as they were printed."""
+    """The file has our names for metrics, and the values as printed."""
     record = reference.read_reference(reference.find_file("published_results.csv", catalog))
     values = ",".join(sorted(row.text for row in record.rows))
     assert hashlib.sha256(values.encode()).hexdigest() == VALUES_SHA256
@@ -133,7 +133,10 @@ def test_every_suite_speaks_of_sections_that_the_record_has(catalog):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A finished suite with every kind of labeler, a reference file about it, and the events of comparing the two."""
+    """A finished suite with every kind of labeler, and its comparison.
+
+    It is the folder, the options of the commands, and the events of `harness compare`.
+    """
     folder = tmp_path_factory.mktemp("compared")
     write_labelers(folder / "plugin.py", **LABELERS)
     write_suite(
@@ -192,9 +195,9 @@ def compared(tmp_path_factory):
     )
     options = ("suite.yaml", "--plugin", "plugin.py", "--threads", 1)
     assert harness("run", *options, cwd=folder).returncode == 1, "one labeler is broken"
-    found = harness("compare", *options, "--reference", "theirs.csv", "--json", cwd=folder)
-    assert (found.returncode, found.stderr) == (0, "")
-    return folder, options, events(found)
+    result = harness("compare", *options, "--reference", "theirs.csv", "--json", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    return folder, options, events(result)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +218,10 @@ def numbers(compared):
 
 
 def truths():
-    """Return the true scores of each seed's test rows, in file order: half of one NumPy permutation trains."""
+    """Return the true scores of each seed's test rows, in file order.
+
+    Half of one NumPy permutation trains.
+    """
     y = np.array(table()["score"].to_pylist())
     return [y[np.sort(np.random.default_rng(seed).permutation(N)[int(N * RATIO) :])] for seed in SEEDS]
 
@@ -234,8 +240,11 @@ def test_checkpoints_are_compared_as_the_record_chose_them(numbers):
 
 
 def test_rounds_are_steps_and_not_alternatives(numbers):
-    whole = numbers(ADOPTER, "accuracy")
-    assert (whole["ours"], whole["chosen_on_test"]) == (pytest.approx(np.mean([(y == 2).mean() for y in truths()])), "")
+    accuracy = numbers(ADOPTER, "accuracy")
+    assert (accuracy["ours"], accuracy["chosen_on_test"]) == (
+        pytest.approx(np.mean([(y == 2).mean() for y in truths()])),
+        "",
+    )
     assert [numbers(ADOPTER, metric)["ours"] for metric in ("train_rows[1]", "added[1]")] == [125, 4]
     adopted = numbers(ADOPTER, "accuracy[adopted in round 1]")
     assert adopted["ours"] == pytest.approx(np.mean([(y[:4] == 1).mean() for y in truths()]))
@@ -313,11 +322,11 @@ def test_what_cannot_be_compared_says_why(numbers, method, metric, about, why):
 
 
 def test_the_page_and_the_table_hold_what_the_events_say(compared):
-    folder, options, told = compared
-    (done,) = (event for event in told if event["event"] == "done")
-    found = [event for event in told if event["event"] == "number"]
-    assert {event["section"] for event in found} == {"a"}
-    assert sum(done[outcome] for outcome in ("matches", "differs", "cannot be compared")) == len(found) == 35
+    folder, options, all_events = compared
+    (done,) = (event for event in all_events if event["event"] == "done")
+    numbers_of_page = [event for event in all_events if event["event"] == "number"]
+    assert {event["section"] for event in numbers_of_page} == {"a"}
+    assert sum(done[outcome] for outcome in ("matches", "differs", "cannot be compared")) == len(numbers_of_page) == 35
     page = folder / "leaderboards" / "small" / "reference.md"
     text = page.read_text()
     assert str(page.relative_to(folder)) == done["page"]
@@ -327,7 +336,7 @@ def test_the_page_and_the_table_hold_what_the_events_say(compared):
     assert f"| all |  | 35 | {done['matches']} | {done['differs']} | {done['cannot be compared']} |" in text
     with page.with_suffix(".csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["verdict"] for row in rows] == [event["verdict"] for event in found]
+    assert [row["verdict"] for row in rows] == [event["verdict"] for event in numbers_of_page]
     again = harness("compare", *options, "--reference", folder / "theirs.csv", cwd=folder)
     assert again.returncode == 0, again.stderr
     assert f"{done['matches']} matches, {done['differs']} differs" in again.stdout
@@ -403,7 +412,7 @@ def test_on_simulated_data_every_number_is_shown_and_none_is_judged(tmp_path):
 
 
 def test_a_list_of_suites_is_compared_once(tmp_path):
-    """Of two suites about one section, each number is judged by the one that has run it."""
+    """Each number is judged by the one of two suites that has run it."""
     for name, rows in (("first", 200), ("second", 240)):
         (tmp_path / name).mkdir()
         suite = json.loads(
@@ -424,8 +433,8 @@ def test_a_list_of_suites_is_compared_once(tmp_path):
     assert harness("run", "both.yaml", cwd=tmp_path).returncode == 0
     result = harness("compare", "both.yaml", "--reference", "theirs.csv", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    found = [event for event in events(result) if event["event"] == "number"]
-    assert [(event["suite"], event["ours"], event["verdict"]) for event in found] == [
+    numbers_of_both = [event for event in events(result) if event["event"] == "number"]
+    assert [(event["suite"], event["ours"], event["verdict"]) for event in numbers_of_both] == [
         ("first", 100, "matches"),
         ("second", 120, "matches"),
     ]
@@ -434,11 +443,11 @@ def test_a_list_of_suites_is_compared_once(tmp_path):
 
 @pytest.fixture(scope="module")
 def real(scores, tmp_path_factory):
-    """{(suite, reference file): events} of two of the project's suites, run on the real scores."""
+    """{(suite, reference file): events} of two suites on the real scores."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "raw_data").symlink_to(next(path for path in REAL_DATA if (path / SCORES).exists()))
     both = [word for name in ("published_results.csv", "recomputed.csv") for word in ("--reference", name)]
-    found = {}
+    by_suite_and_file = {}
     for name in ("labels_only", "labels_flan"):
         suite = ROOT / "suites" / f"{name}.yaml"
         assert harness("run", suite, "--threads", 1, cwd=folder).returncode == 0
@@ -446,8 +455,8 @@ def real(scores, tmp_path_factory):
         assert result.returncode == 0, result.stderr
         for event in events(result):
             if event["event"] == "number":
-                found.setdefault((name, event["reference"]), []).append(event)
-    return found
+                by_suite_and_file.setdefault((name, event["reference"]), []).append(event)
+    return by_suite_and_file
 
 
 def test_on_the_real_pool_the_records_misprints_differ(real):
@@ -459,9 +468,9 @@ def test_on_the_real_pool_the_records_misprints_differ(real):
 
 
 def test_on_the_real_first_30000_rows_the_records_facts_match(real, scores):
-    found = [event for event in real["labels_flan", "published_results.csv"] if event["ours"] is not None]
-    assert {event["verdict"] for event in found} == {"matches"}
-    ours = {(event["method"], event["metric"], event["label_class"]): event["ours"] for event in found}
+    comparable = [event for event in real["labels_flan", "published_results.csv"] if event["ours"] is not None]
+    assert {event["verdict"] for event in comparable} == {"matches"}
+    ours = {(event["method"], event["metric"], event["label_class"]): event["ours"] for event in comparable}
     g, ll, m = (scores[f"{name}_scores"].to_numpy()[:30_000] for name in ("gpt", "llama", "mistral"))
     agreement = {metric: value for (method, metric, _), value in ours.items() if method == "annotator_agreement"}
     assert agreement == {
@@ -481,8 +490,8 @@ def test_on_the_real_first_30000_rows_the_records_facts_match(real, scores):
 
 def test_on_the_real_scores_all_recomputed_numbers_match(real):
     for name, count in (("labels_only", 15), ("labels_flan", 49)):
-        found = real[name, "recomputed.csv"]
-        assert (len(found), {event["verdict"] for event in found}) == (count, {"matches"})
+        numbers_of_file = real[name, "recomputed.csv"]
+        assert (len(numbers_of_file), {event["verdict"] for event in numbers_of_file}) == (count, {"matches"})
 
 
 def test_the_supports_of_every_ratio_are_those_of_the_record_to_the_row(real):
