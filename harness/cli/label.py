@@ -1,21 +1,19 @@
 """`harness label`: label every row without a label, by the suite's winner."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import (
-    Device,
-    Json,
-    Plugin,
-    RequireReal,
+    RUN_OPTIONS,
+    SharedOptions,
     SuiteFile,
-    Threads,
-    TwinRows,
     load_suites,
     make_reporter,
     open_run,
+    with_options,
 )
 from harness.errors import HarnessError, printable
 
@@ -25,40 +23,47 @@ if TYPE_CHECKING:
     from harness.label.suggestion_file import Suggestion
 
 
-def label(
-    suite: SuiteFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The parquet file to write; its card lies beside it.")],
-    data: Annotated[Path | None, typer.Option(help="New rows to label; without it, those of the suite's data.")] = None,
-    name: Annotated[str, typer.Option("--with", help="A labeler of the suite, or best.")] = "best",
-    coverage: Annotated[float, typer.Option(help="Share of rows whose set of labels holds the truth.")] = 0.9,
-    target_accuracy: Annotated[float | None, typer.Option(help="Accept rows as long as this accuracy is kept.")] = None,
-    by_class: Annotated[bool, typer.Option("--by-class", help="Keep the accuracy for the rows of each label.")] = False,
-    keep: Annotated[float, typer.Option(help="Accept this share of each label's rows in any case.")] = 0.0,
-    top: Annotated[float | None, typer.Option(help="Accept this share of rows, the highest scores.")] = None,
-    at_least: Annotated[int | None, typer.Option(help="Accept labels from this one on.")] = None,
-    good: Annotated[int | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None,
-    suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None,
+@dataclass(frozen=True)
+class LabelArguments:
+    """The options of this command alone, as LabelOptions takes them."""
+
+    out: Annotated[Path, typer.Option("--out", "-o", help="The parquet file to write; its card lies beside it.")]
+    data: Annotated[Path | None, typer.Option(help="New rows to label; without it, those of the suite's data.")] = None
+    labeler: Annotated[str, typer.Option("--with", help="A labeler of the suite, or best.")] = "best"
+    coverage: Annotated[float, typer.Option(help="Share of rows whose set of labels holds the truth.")] = 0.9
+    target_accuracy: Annotated[float | None, typer.Option(help="Accept rows as long as this accuracy is kept.")] = None
+    by_class: Annotated[bool, typer.Option("--by-class", help="Keep the accuracy for the rows of each label.")] = False
+    keep: Annotated[float, typer.Option(help="Accept this share of each label's rows in any case.")] = 0.0
+    top: Annotated[float | None, typer.Option(help="Accept this share of rows, the highest scores.")] = None
+    at_least: Annotated[int | None, typer.Option(help="Accept labels from this one on.")] = None
+    good: Annotated[int | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None
+    suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None
     labels_for: Annotated[
         float | None, typer.Option(help="How many labels would bring the accuracy there: 0.6 for 60 %.")
-    ] = None,
-    calibration: Annotated[str, typer.Option(help="auto, none, temperature or isotonic.")] = "auto",
-    folds: Annotated[int, typer.Option(min=2, help="Trainings that measure the labels.")] = 5,
-    unseen: Annotated[bool, typer.Option("--unseen-classes", help="Go on where a class has no labelled row.")] = False,
-    licence: Annotated[str, typer.Option(help="Licence of the source, for the card.")] = "unknown",
-    push: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="Put file and card on the hub, private.")
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 1,
-    threads: Threads = 0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a training may take.")] = 6 * 3600,
-    memory: Annotated[float, typer.Option(min=0, help="GiB of one. 0: four fifths of the machine's.")] = 0,
-    device: Device = "auto",
-    require_real: RequireReal = False,
-    twin_rows: TwinRows = None,
-    output: Annotated[Path, typer.Option("--output", help="Where runs/ is.")] = Path(),
-    plugin: Plugin = None,
-    as_json: Json = False,
-) -> None:
+    ] = None
+    calibration: Annotated[str, typer.Option(help="auto, none, temperature or isotonic.")] = "auto"
+    folds: Annotated[int, typer.Option(min=2, help="Trainings that measure the labels.")] = 5
+    unseen_classes: Annotated[
+        bool, typer.Option("--unseen-classes", help="Go on where a class has no labelled row.")
+    ] = False
+    licence: Annotated[str, typer.Option(help="Licence of the source, for the card.")] = "unknown"
+    push: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Put file and card on the hub, private.")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class TrainingOptions(SharedOptions):
+    """The shared options, in words that fit trainings."""
+
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 1
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a training may take.")] = 6 * 3600
+    memory: Annotated[float, typer.Option(min=0, help="GiB of one. 0: four fifths of the machine's.")] = 0
+    output: Annotated[Path | None, typer.Option("--output", help="Where runs/ is.")] = Path()
+
+
+@with_options(*RUN_OPTIONS)
+def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) -> None:
     """Label every row without a label, and measure how good the labels are.
 
     The winner of the suite's run is trained on all labelled rows; answers for these out of fold calibrate and measure
@@ -68,45 +73,25 @@ def label(
     from harness.label.job import LabelOptions, prepare_labels
     from harness.label.output import write_labels, write_suggestion
     from harness.label.publish import publish
-    from harness.run import runner
     from harness.utils.locks import hold_lock
 
-    options = LabelOptions(
-        out=out,
-        data=data,
-        labeler=name,
-        coverage=coverage,
-        calibration=calibration,
-        target_accuracy=target_accuracy,
-        by_class=by_class,
-        keep=keep,
-        top=top,
-        at_least=at_least,
-        good=good,
-        suggest=suggest,
-        labels_for=labels_for,
-        folds=folds,
-        unseen_classes=unseen,
-        licence=licence,
-        push=push,
-    )
+    options = LabelOptions(**vars(arguments))
     options.check()
-    reporter = make_reporter(as_json)
-    run_options = runner.Options(output, jobs, threads, timeout, memory, device, require_real, twin_rows)
-    collection, plugins = load_suites(suite, plugin)
+    reporter = make_reporter(shared.as_json)
+    collection, plugins = load_suites(suite, shared.plugin)
     if collection.name:
         raise HarnessError(f"{suite}: is a list of suites; name one of them")
-    job = prepare_labels(open_run(reporter, collection.suites[0], plugins, run_options), options)
+    job = prepare_labels(open_run(reporter, collection.suites[0], plugins, shared.to_run_options()), options)
     with hold_lock(job.run.store.folder / "lock", wait=False):
         run_with_progress(reporter, job.run, "trainings")
     if options.suggest is None:
-        _show_labels(reporter, write_labels(job), out)
-        files = {out.name: out, "README.md": job.card}
+        _show_labels(reporter, write_labels(job), options.out)
+        files = {options.out.name: options.out, "README.md": job.card}
     else:
-        _show_suggestion(reporter, write_suggestion(job, options.suggest), out)
-        files = {out.name: out}
-    if push is not None:
-        reporter.line(f"pushed: {publish(files, push)}")
+        _show_suggestion(reporter, write_suggestion(job, options.suggest), options.out)
+        files = {options.out.name: options.out}
+    if options.push is not None:
+        reporter.line(f"pushed: {publish(files, options.push)}")
 
 
 def _show_suggestion(reporter: "Reporter", suggestion: "Suggestion", out: Path) -> None:

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +109,8 @@ def with_options(*shared: str) -> Callable[[Command], Command]:
             option_names[parameter.name] = names
             for name in names:
                 field = by_name[name]
-                parameters.append(parameter.replace(name=name, default=field.default, annotation=field.type))
+                default = inspect.Parameter.empty if field.default is MISSING else field.default
+                parameters.append(parameter.replace(name=name, default=default, annotation=field.type))
 
         @functools.wraps(command)
         def run_command(**arguments: object) -> None:
