@@ -1,4 +1,4 @@
-"""`harness label` as a person runs it: the file, its card, what a rerun reuses, and every refusal."""
+"""`harness label`: the file, its card, what a rerun reuses, every refusal."""
 
 import json
 import shutil
@@ -24,7 +24,10 @@ N, UNLABELLED = 400, 150
 
 
 def shuffled(n=N, unlabelled=UNLABELLED):
-    """Return the rows of the shared table in another order, so that those without a score stand anywhere."""
+    """Return the rows of the shared table in another order.
+
+    So those without a score stand anywhere.
+    """
     return table(n, unlabelled).take(np.random.default_rng(7).permutation(n))
 
 
@@ -42,7 +45,7 @@ def finished(folder):
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
-    """A folder with a run, its labels by the winner, and what the command said."""
+    """A folder with a run and its labels, and the command's result."""
     folder = tmp_path_factory.mktemp("label")
     suite(folder, data=DATA | {"source": "source"})
     assert harness("run", "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
@@ -59,9 +62,9 @@ def folder(labelled, tmp_path, monkeypatch):
     return tmp_path / "copy"
 
 
-def again(**asked):
-    """Give the command in this process: with every training finished it starts no other."""
-    command(**{"suite": Path("suite.yaml"), "out": Path("labels.parquet"), "threads": 1} | asked)
+def again(**options):
+    """Give the command in this process: finished trainings are reused."""
+    command(**{"suite": Path("suite.yaml"), "out": Path("labels.parquet"), "threads": 1} | options)
 
 
 def account(folder):
@@ -69,44 +72,44 @@ def account(folder):
 
 
 def test_the_rows_are_the_inputs_with_columns_added(labelled):
-    made, given = pq.read_table(labelled[0] / "labels.parquet"), pq.read_table(labelled[0] / "data.parquet")
-    assert made.select(given.column_names).equals(given)
-    assert made.column_names == [*given.column_names, *COLUMN_NAMES]
-    assert made.schema.field("proxy_probs").type == pa.list_(pa.float32(), 6)
-    assert sum(made[name].null_count for name in COLUMN_NAMES) == 0
+    labels, data = pq.read_table(labelled[0] / "labels.parquet"), pq.read_table(labelled[0] / "data.parquet")
+    assert labels.select(data.column_names).equals(data)
+    assert labels.column_names == [*data.column_names, *COLUMN_NAMES]
+    assert labels.schema.field("proxy_probs").type == pa.list_(pa.float32(), 6)
+    assert sum(labels[name].null_count for name in COLUMN_NAMES) == 0
 
 
-def test_what_is_said_of_a_row_agrees_with_itself(labelled):
-    made = pd.read_parquet(labelled[0] / "labels.parquet")
-    proba = np.stack(made.proxy_probs).astype(float)
+def test_the_columns_of_a_row_agree(labelled):
+    labels = pd.read_parquet(labelled[0] / "labels.parquet")
+    proba = np.stack(labels.proxy_probs).astype(float)
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(made.proxy_score, proba @ np.arange(6), atol=1e-5)
-    np.testing.assert_allclose(made.confidence, proba[np.arange(N), made.proxy_label], atol=1e-6)
-    assert ((made.label_low <= made.proxy_label) & (made.proxy_label <= made.label_high)).all()
-    assert (made.is_gold == made.score.notna()).all()
-    assert made.accepted.all()
-    assert set(made.proxy_labeler) == {"knn(on=embedding)"}
-    assert set(made.run_id) == {account(labelled[0])["provenance"]["run_id"]}
+    np.testing.assert_allclose(labels.proxy_score, proba @ np.arange(6), atol=1e-5)
+    np.testing.assert_allclose(labels.confidence, proba[np.arange(N), labels.proxy_label], atol=1e-6)
+    assert ((labels.label_low <= labels.proxy_label) & (labels.proxy_label <= labels.label_high)).all()
+    assert (labels.is_gold == labels.score.notna()).all()
+    assert labels.accepted.all()
+    assert set(labels.proxy_labeler) == {"knn(on=embedding)"}
+    assert set(labels.run_id) == {account(labelled[0])["provenance"]["run_id"]}
 
 
 def test_labels_are_those_of_the_labeler_trained_on_all_labelled_rows(labelled):
-    """Ten lines of k nearest neighbours, at the temperature that the labels imply, give the same labels."""
-    made = pd.read_parquet(labelled[0] / "labels.parquet")
-    X = np.stack(made.embeddings)
+    """Compare the labels with those of k nearest neighbours in ten lines."""
+    labels = pd.read_parquet(labelled[0] / "labels.parquet")
+    X = np.stack(labels.embeddings)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    gold = made.is_gold.to_numpy()
+    gold = labels.is_gold.to_numpy()
     similarity = X[~gold] @ X[gold].T
     near = np.argsort(-similarity, axis=1)[:, :50]
     weight = np.exp(np.take_along_axis(similarity, near, axis=1) / 0.1)
-    y = made.score[gold].to_numpy().astype(int)[near]
+    y = labels.score[gold].to_numpy().astype(int)[near]
     votes = np.stack([(weight * (y == c)).sum(axis=1) for c in range(6)], axis=1)
-    np.testing.assert_array_equal(made.proxy_label[~gold], votes.argmax(axis=1))
+    np.testing.assert_array_equal(labels.proxy_label[~gold], votes.argmax(axis=1))
 
 
-def test_gold_rows_carry_what_was_said_without_knowing_them(labelled):
-    """What was measured out of fold is the accuracy of the gold rows' proxy labels, and no perfect one."""
-    made = pd.read_parquet(labelled[0] / "labels.parquet")
-    gold = made[made.is_gold]
+def test_gold_rows_have_out_of_fold_labels(labelled):
+    """Compare the accuracy out of fold with that of the gold rows' labels."""
+    labels = pd.read_parquet(labelled[0] / "labels.parquet")
+    gold = labels[labels.is_gold]
     hit = (gold.proxy_label == gold.score).mean()
     quality = account(labelled[0])["quality"]
     stated, measured = quality["accuracy"], share_interval((gold.proxy_label == gold.score).to_numpy())
@@ -117,28 +120,28 @@ def test_gold_rows_carry_what_was_said_without_knowing_them(labelled):
 
 
 def test_the_truth_of_the_hidden_rows_is_as_stated(labelled):
-    """The rows without a score have one in the shared table, which nobody was given."""
-    whole = table(N).to_pandas().set_index("row_id").score
-    made = pd.read_parquet(labelled[0] / "labels.parquet")
-    rest = made[~made.is_gold]
-    true = whole.loc[rest.row_id].to_numpy()
-    said = account(labelled[0])
-    stated, found = said["quality"]["accuracy"], share_interval(rest.proxy_label.to_numpy() == true)
-    assert found.low < stated["high"]
-    assert stated["low"] < found.high
+    """Compare with the scores of the shared table, which were hidden."""
+    truth = table(N).to_pandas().set_index("row_id").score
+    labels = pd.read_parquet(labelled[0] / "labels.parquet")
+    rest = labels[~labels.is_gold]
+    true = truth.loc[rest.row_id].to_numpy()
+    summary = account(labelled[0])
+    stated, measured = summary["quality"]["accuracy"], share_interval(rest.proxy_label.to_numpy() == true)
+    assert measured.low < stated["high"]
+    assert stated["low"] < measured.high
     inside = ((rest.label_low <= true) & (true <= rest.label_high)).mean()
     assert 0.82 < inside < 0.97
-    for c, found in said["pool"]["shares"].items():
-        assert found["powered"]["low"] <= (whole == int(c)).mean() <= found["powered"]["high"]
+    for c, share in summary["pool"]["shares"].items():
+        assert share["powered"]["low"] <= (truth == int(c)).mean() <= share["powered"]["high"]
 
 
 def test_every_page_has_a_checksum(folder):
     """A flipped byte in the labels is found when the file is read."""
     file = folder / "labels.parquet"
     pq.read_table(file, page_checksum_verification=True)
-    place = pq.read_metadata(file).row_group(0).column(pq.read_schema(file).get_field_index("messages") + 1)
+    column = pq.read_metadata(file).row_group(0).column(pq.read_schema(file).get_field_index("messages") + 1)
     data = bytearray(file.read_bytes())
-    data[place.data_page_offset + place.total_compressed_size // 2] ^= 0xFF
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
     file.write_bytes(data)
     with pytest.raises(OSError, match="CRC checksum"):
         pq.read_table(file, page_checksum_verification=True)
@@ -151,20 +154,21 @@ def test_the_file_opens_as_a_data_set(labelled, tmp_path):
     assert len(opened["train"][0]["proxy_probs"]) == 6
 
 
-def test_the_card_says_what_was_measured(labelled):
+def test_the_card_has_what_was_measured(labelled):
     from ruamel.yaml import YAML
 
-    card, said = (labelled[0] / "labels.md").read_text(), account(labelled[0])
+    card, summary = (labelled[0] / "labels.md").read_text(), account(labelled[0])
     front = YAML(typ="safe").load(card.split("---")[1])
     assert front["license"] == "unknown"
     assert front["configs"] == [{"config_name": "default", "data_files": "labels.parquet"}]
-    quality = said["quality"]
+    quality = summary["quality"]
     for number in ("accuracy", "macro_f1", "mae", "coverage"):
-        found = quality[number]
-        assert f"{found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})" in card
+        interval = quality[number]
+        assert f"{interval['value']:.4f} ({interval['low']:.4f} to {interval['high']:.4f})" in card
+    assert f"by what it differs from them on {quality['panel']:,} rows" in card
     assert f"{N - UNLABELLED} of them have a label" in card
     assert "first of 2 by accuracy" in card
-    assert said["provenance"]["sha256"] in card
+    assert summary["provenance"]["sha256"] in card
     assert "| flan | " in card
     for name in COLUMN_NAMES:
         assert name in card.split("## The columns")[1]
@@ -182,8 +186,9 @@ def test_killed_on_the_way_it_goes_on_and_leaves_no_half_file(tmp_path, labelled
     body = "import time\ntime.sleep(0.4)\nreturn uniform(task)"
     write_labelers(tmp_path / "slow.py", slow=body)
     suite(tmp_path, labelers=["majority", "slow"])
-    asked = ("label", "suite.yaml", "-o", "labels.parquet", "--with", "slow", "--plugin", "slow.py", "--threads", 1)
-    process = start(*asked, cwd=tmp_path)
+    options = ("--with", "slow", "--plugin", "slow.py", "--threads", 1)
+    command_line = ("label", "suite.yaml", "-o", "labels.parquet", *options)
+    process = start(*command_line, cwd=tmp_path)
     folder = tmp_path / "runs" / "small-labels" / "cells"
     until(lambda: folder.exists() and len(list(folder.iterdir())) >= 2)
     process.send_signal(signal.SIGKILL)
@@ -191,7 +196,7 @@ def test_killed_on_the_way_it_goes_on_and_leaves_no_half_file(tmp_path, labelled
     assert not (tmp_path / "labels.parquet").exists()
     before = finished(tmp_path)
     assert 2 <= len(before) < 6
-    done = harness(*asked, cwd=tmp_path)
+    done = harness(*command_line, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert finished(tmp_path).items() > before.items()
     assert pq.read_metadata(tmp_path / "labels.parquet").num_rows == N
@@ -200,25 +205,25 @@ def test_killed_on_the_way_it_goes_on_and_leaves_no_half_file(tmp_path, labelled
 
 def test_an_accuracy_can_be_asked_for(folder):
     again(target_accuracy=0.8)
-    made, said = pd.read_parquet(folder / "labels.parquet"), account(folder)
-    level = said["rules"]["thresholds"][0]["confidence"]
-    rest = made[~made.is_gold]
+    labels, summary = pd.read_parquet(folder / "labels.parquet"), account(folder)
+    level = summary["rules"]["thresholds"][0]["confidence"]
+    rest = labels[~labels.is_gold]
     assert (rest.accepted == (rest.confidence >= np.float32(level))).all()
-    assert 0 < rest.accepted.sum() == said["rows"]["accepted"] < UNLABELLED
-    assert made[made.is_gold].accepted.all()
-    assert said["rules"]["thresholds"][0]["bound"] >= 0.8
+    assert 0 < rest.accepted.sum() == summary["rows"]["accepted"] < UNLABELLED
+    assert labels[labels.is_gold].accepted.all()
+    assert summary["rules"]["thresholds"][0]["bound"] >= 0.8
 
 
-def test_an_accuracy_out_of_reach_is_refused_in_words(folder, capsys):
+def test_an_accuracy_out_of_reach_is_refused_with_a_reason(folder, capsys):
     again(target_accuracy=0.99)
-    said = capsys.readouterr().out
-    assert "; 0 accepted" in said
-    assert "accuracy 0.99 cannot be reached" in said
+    printed = capsys.readouterr().out
+    assert "; 0 accepted" in printed
+    assert "accuracy 0.99 cannot be reached" in printed
     assert "cannot be reached" in (folder / "labels.md").read_text()
     assert not pd.read_parquet(folder / "labels.parquet").query("not is_gold").accepted.any()
 
 
-def test_a_share_of_every_label_is_kept_if_asked(folder):
+def test_a_share_of_every_label_can_be_kept(folder):
     again(target_accuracy=0.99, by_class=True, keep=0.25)
     rest = pd.read_parquet(folder / "labels.parquet").query("not is_gold")
     for _, rows in rest.groupby("proxy_label"):
@@ -228,13 +233,13 @@ def test_a_share_of_every_label_is_kept_if_asked(folder):
 
 def test_the_best_rows_can_be_selected(folder):
     again(top=0.1)
-    made, said = pd.read_parquet(folder / "labels.parquet"), account(folder)
-    rest, gold = made[~made.is_gold], made[made.is_gold]
+    labels, summary = pd.read_parquet(folder / "labels.parquet"), account(folder)
+    rest, gold = labels[~labels.is_gold], labels[labels.is_gold]
     assert rest.accepted.sum() == 15
     assert rest[rest.accepted].proxy_score.min() >= rest[~rest.accepted].proxy_score.max()
     assert (gold.accepted == (gold.score >= 4)).all()
     best = gold.sort_values("proxy_score", ascending=False, kind="stable").head(25)
-    assert said["quality"]["out_of_fold"]["accepted_right"] == pytest.approx((best.score >= 4).mean())
+    assert summary["quality"]["out_of_fold"]["accepted_right"] == pytest.approx((best.score >= 4).mean())
     assert "Expected precision, a true score of 4 or more" in (folder / "labels.md").read_text()
     again(at_least=5, good=5)
     rest = pd.read_parquet(folder / "labels.parquet").query("not is_gold")
@@ -244,14 +249,14 @@ def test_the_best_rows_can_be_selected(folder):
 def new_rows(n=40, d=16, **columns):
     rng = np.random.default_rng(3)
     score = rng.integers(0, 6, n)
-    made = {
+    defaults = {
         "extra": np.arange(n) * 1.5,
         "row_id": np.arange(n) + 9000,
         "messages": table(n)["messages"],
         "source": ["flan"] * n,
         "embeddings": pa.array(list(vectors(score, d)), pa.list_(pa.float32())),
     }
-    return pa.table({name: value for name, value in (made | columns).items() if value is not None}), score
+    return pa.table({name: value for name, value in (defaults | columns).items() if value is not None}), score
 
 
 def test_new_rows_are_labelled_by_the_labels_of_the_suites_data(folder):
@@ -263,12 +268,12 @@ def test_new_rows_are_labelled_by_the_labels_of_the_suites_data(folder):
         "label", "suite.yaml", "--data", "new.parquet", "-o", "new_labels.parquet", "--threads", 1, cwd=folder
     )
     assert done.returncode == 0, done.stderr
-    made = pq.read_table(folder / "new_labels.parquet")
-    assert made.select(rows.column_names).equals(rows)
-    assert not pc.any(made["is_gold"]).as_py()
-    assert (made["proxy_label"].to_numpy() == score).mean() > 0.5
-    said = json.loads((folder / "new_labels.json").read_text())["rows"]
-    assert (said["gold"], said["labelled"]) == (N - UNLABELLED, 40)
+    labels = pq.read_table(folder / "new_labels.parquet")
+    assert labels.select(rows.column_names).equals(rows)
+    assert not pc.any(labels["is_gold"]).as_py()
+    assert (labels["proxy_label"].to_numpy() == score).mean() > 0.5
+    summary = json.loads((folder / "new_labels.json").read_text())["rows"]
+    assert (summary["gold"], summary["labelled"]) == (N - UNLABELLED, 40)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +296,7 @@ def test_new_rows_that_do_not_fit_are_refused(labelled, tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("options", "words"),
     [
         ({"name": "kn"}, "--with kn: no labeler of suite.yaml is called so"),
         ({"coverage": 1.5}, "--coverage 1.5: must be between 0 and 1"),
@@ -305,15 +310,15 @@ def test_new_rows_that_do_not_fit_are_refused(labelled, tmp_path, monkeypatch, c
         ({"out": Path("nowhere/labels.parquet")}, "no such folder"),
     ],
 )
-def test_mistakes_are_one_line(labelled, monkeypatch, asked, words):
+def test_mistakes_are_one_line(labelled, monkeypatch, options, words):
     monkeypatch.chdir(labelled[0])
-    assert words in refused(**asked)
+    assert words in refused(**options)
 
 
-def refused(**asked):
-    """Return the one line that the command refuses to go on with."""
+def refused(**options):
+    """Return the error of the command, which is one line."""
     with pytest.raises(HarnessError) as error:
-        again(**asked)
+        again(**options)
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
 
@@ -368,9 +373,15 @@ def test_a_failing_labeler_is_named_with_its_reason(tmp_path):
 
 
 def test_groups_stay_together_in_the_folds(tmp_path):
-    """No row that a fold asks about, labelled or not, is of a group that the fold's labeler has learnt from."""
-    known = "known = np.isin(task.groups[task.to_label], task.groups[task.labelled])"
-    write_labelers(tmp_path / "group.py", group=f"{known}\nreturn Predictions(uniform(task), rows={{'known': known}})")
+    """Let a labeler record which rows are of a group it has learnt from.
+
+    In the folds none may be, labelled or not.
+    """
+    body = """
+        met = np.isin(task.groups[task.to_label], task.groups[task.labelled])
+        return Predictions(uniform(task), rows={"met": met})
+    """
+    write_labelers(tmp_path / "group.py", group=body)
     rows = shuffled().append_column("prompt", pa.array(np.arange(N) // 4))
     suite(tmp_path, rows, labelers=["majority", "group"], data=DATA | {"group": "prompt"})
     done = label(tmp_path, "--with", "group", "--plugin", "group.py")
@@ -378,7 +389,7 @@ def test_groups_stay_together_in_the_folds(tmp_path):
     shares = []
     for cell in (tmp_path / "runs" / "small-labels" / "cells").iterdir():
         if json.loads((cell / "cell.json").read_text())["split"][0] == "out of fold":
-            shares.append(np.load(cell / "rows.npz")["known"].mean())
+            shares.append(np.load(cell / "rows.npz")["met"].mean())
     assert shares == [0.0] * 5
     assert "are of a group that has labelled rows" in (tmp_path / "labels.md").read_text()
 
@@ -396,25 +407,25 @@ def test_transductive_labelers_and_wrappers_label_too(tmp_path, other):
     suite(tmp_path, labelers=["majority", other | {"as": "other"}])
     done = label(tmp_path, "--with", "other")
     assert done.returncode == 0, done.stderr
-    made, whole = pd.read_parquet(tmp_path / "labels.parquet"), table(N).to_pandas().set_index("row_id").score
-    rest = made[~made.is_gold]
-    assert (rest.proxy_label == whole.loc[rest.row_id].to_numpy()).mean() > 0.6
+    labels, truth = pd.read_parquet(tmp_path / "labels.parquet"), table(N).to_pandas().set_index("row_id").score
+    rest = labels[~labels.is_gold]
+    assert (rest.proxy_label == truth.loc[rest.row_id].to_numpy()).mean() > 0.6
 
 
 def test_rows_to_label_next(folder, capsys):
     again(out=Path("to_label.parquet"), suggest=30)
-    made, given = pq.read_table(folder / "to_label.parquet"), pq.read_table(folder / "data.parquet")
-    ids = made["row_id"].to_pylist()
+    suggested, data = pq.read_table(folder / "to_label.parquet"), pq.read_table(folder / "data.parquet")
+    ids = suggested["row_id"].to_pylist()
     assert len(set(ids)) == 30
-    assert made["score"].null_count == 30
-    place = [given["row_id"].to_pylist().index(one) for one in ids]
-    assert made.select(given.column_names).equals(given.take(place))
-    want = made["wanted"].to_numpy()
-    assert (np.diff(want) <= 0).all()
-    proba = np.stack(made["proxy_probs"].to_numpy())
+    assert suggested["score"].null_count == 30
+    rows = [data["row_id"].to_pylist().index(row_id) for row_id in ids]
+    assert suggested.select(data.column_names).equals(data.take(rows))
+    weight = suggested["wanted"].to_numpy()
+    assert (np.diff(weight) <= 0).all()
+    proba = np.stack(suggested["proxy_probs"].to_numpy())
     entropy = -(proba * np.log(np.maximum(proba, 1e-12))).sum(axis=1) / np.log(6)
-    assert (want <= entropy + 1e-6).all()
-    said = capsys.readouterr().out
-    assert "30 rows to label next: to_label.parquet" in said
-    assert "source flan: " in said
+    assert (weight <= entropy + 1e-6).all()
+    printed = capsys.readouterr().out
+    assert "30 rows to label next: to_label.parquet" in printed
+    assert "source flan: " in printed
     assert not (folder / "to_label.md").exists()

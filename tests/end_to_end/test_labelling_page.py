@@ -1,4 +1,4 @@
-"""The page on labels: its tables are those of the numbers beside it, its options and columns those of the command."""
+"""The page on labels: its tables, options and columns are up to date."""
 
 import re
 import runpy
@@ -14,8 +14,8 @@ PAGE = (ROOT / "docs" / "labelling.md").read_text()
 
 
 def test_the_tables_are_made_from_the_numbers():
-    made = runpy.run_path(str(ROOT / "docs" / "labelling.py"))
-    assert made["with_tables"](PAGE, ROOT) == PAGE
+    script = runpy.run_path(str(ROOT / "docs" / "scripts" / "labelling.py"))
+    assert script["with_tables"](PAGE, ROOT) == PAGE
     assert sorted(re.findall(r"<!-- table: (\w+) -->\n\|", PAGE)) == ["draws", "promises", "replay", "runs"]
 
 

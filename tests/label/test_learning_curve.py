@@ -1,4 +1,4 @@
-"""How many more labels: the maths on known laws, the parts that are trained on, and `harness label --labels-for`."""
+"""The learning curve: known laws, nested parts, `--labels-for`."""
 
 import json
 import shutil
@@ -31,8 +31,8 @@ def law(n):
     return 2.0 * n**-0.5 + 0.3
 
 
-def said_by_law(n=20_000, folds=5, noise=0.0):
-    """Return y, fold, sizes and guesses whose error in every fold follows the law at each size."""
+def labels_by_law(n=20_000, folds=5, noise=0.0):
+    """Return y, fold, sizes and labels whose error follows the law."""
     rng = np.random.default_rng(0)
     y, fold = rng.integers(0, 2, n), np.arange(n) % folds
     label = np.tile(y, (len(SIZES), 1))
@@ -45,16 +45,16 @@ def said_by_law(n=20_000, folds=5, noise=0.0):
 
 
 def test_a_known_law_is_followed_to_the_labels_that_it_takes():
-    found = fit_growth(1 - law(6000), *said_by_law(), 2)
-    assert found.needed == pytest.approx(6000, rel=0.1)
-    assert found.law["c"] == pytest.approx(0.3, abs=0.01)
-    assert [point.labels for point in found.points] == [402, 802, 1602, 3202]
-    assert [1 - point.accuracy.mean for point in found.points] == pytest.approx(law(SIZES), abs=2e-4)
-    assert (found.labels, found.why) == (20_000, "")
+    growth = fit_growth(1 - law(6000), *labels_by_law(), 2)
+    assert growth.needed == pytest.approx(6000, rel=0.1)
+    assert growth.law["c"] == pytest.approx(0.3, abs=0.01)
+    assert [point.labels for point in growth.points] == [402, 802, 1602, 3202]
+    assert [1 - point.accuracy.mean for point in growth.points] == pytest.approx(law(SIZES), abs=2e-4)
+    assert (growth.labels, growth.why) == (20_000, "")
 
 
 def test_noise_widens_the_interval():
-    few, much = (fit_growth(1 - law(4000), *said_by_law(noise=noise), 2) for noise in (0.001, 0.01))
+    few, much = (fit_growth(1 - law(4000), *labels_by_law(noise=noise), 2) for noise in (0.001, 0.01))
     assert few.low < 4000 < few.high
     assert few.high - few.low < (np.inf if much.high is None else much.high - much.low)
 
@@ -68,14 +68,14 @@ def test_noise_widens_the_interval():
     ],
 )
 def test_a_target_out_of_reach_has_a_reason_and_no_number(target, reason):
-    found = fit_growth(target, *said_by_law(), 2)
-    assert (found.needed, found.low, found.high) == (None, None, None)
-    assert reason in found.why
-    assert summary_line(found).startswith(f"accuracy {target:g}: ")
+    growth = fit_growth(target, *labels_by_law(), 2)
+    assert (growth.needed, growth.low, growth.high) == (None, None, None)
+    assert reason in growth.why
+    assert summary_line(growth).startswith(f"accuracy {target:g}: ")
 
 
-def test_labels_that_do_not_help_are_said_to():
-    y, fold, size, label = said_by_law()
+def test_labels_that_do_not_help_are_the_reason():
+    y, fold, size, label = labels_by_law()
     assert fit_growth(0.8, y, fold, size, label[::-1].copy(), 2).why == "more labels do not lower its error"
 
 
@@ -83,23 +83,23 @@ def test_classes_and_sources_against_what_others_compute():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 3, 300)
     label = np.where(rng.random((4, 300)) < 0.6, y, rng.integers(0, 3, (4, 300)))
-    known, asked = rng.choice(["a", "b"], 300), np.array(["a"] * 10 + ["c"] * 7)
+    labelled, unlabelled = rng.choice(["a", "b"], 300), np.array(["a"] * 10 + ["c"] * 7)
     size = np.repeat(np.array([[25], [50], [100], [200]]), 3, axis=1)
-    found = fit_growth(0.7, y, np.arange(300) % 3, size, label, 3, None, (known, asked))
+    growth = fit_growth(0.7, y, np.arange(300) % 3, size, label, 3, None, (labelled, unlabelled))
     wrong = label[-1] != y
-    for place, name in ((2, "half"), (3, "whole")):
-        assert [getattr(found.by_class[c], name) for c in range(3)] == pytest.approx(
-            f1_score(y, label[place], average=None)
+    for size_index, name in ((2, "half"), (3, "full")):
+        assert [getattr(growth.by_class[c], name) for c in range(3)] == pytest.approx(
+            f1_score(y, label[size_index], average=None)
         )
-    for c, each in found.by_class.items():
-        assert each.gain.value == pytest.approx(each.whole - each.half)
-        assert each.gain.low < each.gain.value < each.gain.high
-        assert each.errors == pytest.approx((y[wrong] == c).mean())
-    a, c = found.by_source["a"], found.by_source["c"]
-    assert (a.labelled, a.unlabelled) == ((known == "a").sum(), 10)
-    assert a.whole == pytest.approx((~wrong)[known == "a"].mean())
-    assert a.errors == pytest.approx(10 * wrong[known == "a"].mean())
-    assert (c.labelled, c.unlabelled, c.whole, c.gain, c.errors) == (0, 7, None, None, None)
+    for c, of_class in growth.by_class.items():
+        assert of_class.gain.value == pytest.approx(of_class.full - of_class.half)
+        assert of_class.gain.low < of_class.gain.value < of_class.gain.high
+        assert of_class.errors == pytest.approx((y[wrong] == c).mean())
+    a, c = growth.by_source["a"], growth.by_source["c"]
+    assert (a.labelled, a.unlabelled) == ((labelled == "a").sum(), 10)
+    assert a.full == pytest.approx((~wrong)[labelled == "a"].mean())
+    assert a.errors == pytest.approx(10 * wrong[labelled == "a"].mean())
+    assert (c.labelled, c.unlabelled, c.full, c.gain, c.errors) == (0, 7, None, None, None)
 
 
 @settings(deadline=None, max_examples=60)
@@ -131,12 +131,12 @@ def suite(folder, rows=None, **sections):
     )
 
 
-def again(**asked):
-    """Give the command in this process: with every training finished it starts no other."""
+def again(**options):
+    """Give the command in this process: finished trainings are reused."""
     command(
         **{"suite": Path("suite.yaml"), "out": Path("labels.parquet"), "name": "knn(on=embedding)"}
         | {"threads": 1, "folds": FOLDS, "labels_for": 0.7}
-        | asked
+        | options
     )
 
 
@@ -145,61 +145,62 @@ def finished(folder):
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory):
-    """A folder with labels for which it was asked how many more; and what the command said."""
+def labelled(tmp_path_factory):
+    """A folder with labels and their learning curve, and the command's result."""
     folder = tmp_path_factory.mktemp("growth")
     suite(folder)
-    asked = ("--with", "knn(on=embedding)", "--folds", FOLDS, "--labels-for", 0.7, "--threads", 1)
-    done = harness("label", "suite.yaml", "-o", "labels.parquet", *asked, cwd=folder)
+    options = ("--with", "knn(on=embedding)", "--folds", FOLDS, "--labels-for", 0.7, "--threads", 1)
+    done = harness("label", "suite.yaml", "-o", "labels.parquet", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
 
 @pytest.fixture
-def folder(grown, tmp_path, monkeypatch):
+def folder(labelled, tmp_path, monkeypatch):
     """A copy of that folder, which is where we are."""
-    shutil.copytree(grown[0], tmp_path / "copy")
+    shutil.copytree(labelled[0], tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     return tmp_path / "copy"
 
 
-def test_the_command_says_it_in_a_line_in_the_card_and_for_programs(grown):
-    folder, done = grown
-    said = json.loads((folder / "labels.json").read_text())["growth"]
+def test_a_line_the_card_and_the_json_have_it(labelled):
+    folder, done = labelled
+    growth = json.loads((folder / "labels.json").read_text())["growth"]
     card = (folder / "labels.md").read_text().split("## How many more labels, and where")[1].split("\n## ")[0]
-    (told,) = [each for each in done.stdout.splitlines() if each.startswith("accuracy 0.7: ")]
-    assert (f"there are {N - UNLABELLED:,}" in told) == (said["needed"] is not None)
-    assert f"**A{told[1:]}.**" in card
-    assert [len(said["points"]), said["labels"], said["target"]] == [4, N - UNLABELLED, 0.7]
-    for point in said["points"]:
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("accuracy 0.7: ")]
+    assert (f"there are {N - UNLABELLED:,}" in line) == (growth["needed"] is not None)
+    assert f"**A{line[1:]}.**" in card
+    assert [len(growth["points"]), growth["labels"], growth["target"]] == [4, N - UNLABELLED, 0.7]
+    assert growth["by_class"]["0"].keys() == {"labelled", "half", "whole", "gain", "errors"}
+    for point in growth["points"]:
         assert f"| {point['labels']:,} | {point['accuracy']['mean']:.4f} ± " in card
     assert [f"\n| {c} | " in card for c in range(6)] == [True] * 6
     assert "The source with most to gain is " in card
     assert "interval from them is a rough one" in card
 
 
-def test_its_numbers_are_those_of_the_labels(grown):
-    made = pd.read_parquet(grown[0] / "labels.parquet")
-    said = json.loads((grown[0] / "labels.json").read_text())["growth"]
-    gold, rest = made[made.is_gold], made[~made.is_gold]
+def test_its_numbers_are_those_of_the_labels(labelled):
+    labels = pd.read_parquet(labelled[0] / "labels.parquet")
+    growth = json.loads((labelled[0] / "labels.json").read_text())["growth"]
+    gold, rest = labels[labels.is_gold], labels[~labels.is_gold]
     wrong = gold.proxy_label != gold.score
-    for name, each in said["by_source"].items():
-        assert (each["labelled"], each["unlabelled"]) == ((gold.source == name).sum(), (rest.source == name).sum())
-        assert each["errors"] == pytest.approx(wrong[gold.source == name].mean() * each["unlabelled"])
-    for c, each in said["by_class"].items():
-        assert each["labelled"] == (gold.score == int(c)).sum()
-        assert each["errors"] == pytest.approx((gold.score[wrong] == int(c)).mean())
-    assert sum(each["errors"] for each in said["by_class"].values()) == pytest.approx(1)
-    accuracy = [point["accuracy"]["mean"] for point in said["points"]]
+    for name, source in growth["by_source"].items():
+        assert (source["labelled"], source["unlabelled"]) == ((gold.source == name).sum(), (rest.source == name).sum())
+        assert source["errors"] == pytest.approx(wrong[gold.source == name].mean() * source["unlabelled"])
+    for c, of_class in growth["by_class"].items():
+        assert of_class["labelled"] == (gold.score == int(c)).sum()
+        assert of_class["errors"] == pytest.approx((gold.score[wrong] == int(c)).mean())
+    assert sum(of_class["errors"] for of_class in growth["by_class"].values()) == pytest.approx(1)
+    accuracy = [point["accuracy"]["mean"] for point in growth["points"]]
     assert accuracy[0] < accuracy[-1] == pytest.approx(1 - wrong.mean(), abs=0.01)
 
 
 def test_without_the_option_nothing_is_trained_for_it_and_the_labels_are_the_same(folder, capsys):
     before = (folder / "labels.parquet").read_bytes()
     again(labels_for=None)
-    said = capsys.readouterr()
-    assert f"{1 + FOLDS} cells, {1 + FOLDS} of them finished before" in said.err
-    assert "accuracy 0.7:" not in said.out
+    printed = capsys.readouterr()
+    assert f"{1 + FOLDS} cells, {1 + FOLDS} of them finished before" in printed.err
+    assert "accuracy 0.7:" not in printed.out
     assert (folder / "labels.parquet").read_bytes() == before
     assert "How many more" not in (folder / "labels.md").read_text()
     assert "growth" not in json.loads((folder / "labels.json").read_text())
@@ -216,31 +217,29 @@ def test_with_it_three_trainings_more_a_fold_are_reused_for_any_target(folder, c
 
 
 @pytest.mark.parametrize("grouped", [True, False])
-def test_the_parts_of_a_fold_are_nested_and_never_asked_about(tmp_path, monkeypatch, grouped):
+def test_the_parts_of_a_fold_are_nested_and_apart_from_its_queries(tmp_path, monkeypatch, grouped):
     suite(tmp_path, **({} if grouped else {"data": DATA}))
     monkeypatch.chdir(tmp_path)
-    loaded, found = load_suites(Path("suite.yaml"), None)
-    ready = prepare_run(loaded.suites[0], found, Options(threads=1), print)
-    planned = (ready.suite, ready.suite.labelers[1], ready.dataset.table, found, ready.options, FOLDS)
-    plain, made = training.plan_label_run(*planned), training.plan_label_run(*planned, grows=True)
-    assert [cell.key for cell in made.cells] == [cell.key for cell in plain.run.cells]
-    assert (plain.curve_cells, len(made.curve_cells)) == ([], 3 * FOLDS)
-    groups = made.dataset.groups
-    for number, cell in enumerate(made.cells[1:]):
-        whole, parts = (
-            cell.evaluation.split,
-            [each.evaluation.split for each in made.curve_cells[3 * number : 3 * number + 3]],
-        )
-        for part, larger in zip(parts, [*parts[1:], whole], strict=True):
+    collection, plugins = load_suites(Path("suite.yaml"), None)
+    run = prepare_run(collection.suites[0], plugins, Options(threads=1), print)
+    arguments = (run.suite, run.suite.labelers[1], run.dataset.table, plugins, run.options, FOLDS)
+    plain, curve = training.plan_label_run(*arguments), training.plan_label_run(*arguments, with_curve=True)
+    assert [cell.key for cell in curve.cells] == [cell.key for cell in plain.run.cells]
+    assert (plain.curve_cells, len(curve.curve_cells)) == ([], 3 * FOLDS)
+    groups = curve.dataset.groups
+    for number, cell in enumerate(curve.cells[1:]):
+        fold = cell.evaluation.split
+        parts = [part.evaluation.split for part in curve.curve_cells[3 * number : 3 * number + 3]]
+        for part, larger in zip(parts, [*parts[1:], fold], strict=True):
             assert set(part.train) < set(larger.train)
-            np.testing.assert_array_equal(part.test, made.dataset.labelled[made.fold == number])
+            np.testing.assert_array_equal(part.test, curve.dataset.labelled[curve.fold == number])
             if groups is not None:
-                rest = np.setdiff1d(whole.train, part.train)
+                rest = np.setdiff1d(fold.train, part.train)
                 assert not set(groups[part.train]) & (set(groups[rest]) | set(groups[part.test]))
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("options", "words"),
     [
         ({"labels_for": 1.5}, "--labels-for 1.5: must be between 0 and 1"),
         ({"labels_for": 0.0}, "--labels-for 0: must be between 0 and 1"),
@@ -248,8 +247,8 @@ def test_the_parts_of_a_fold_are_nested_and_never_asked_about(tmp_path, monkeypa
         ({"suggest": 10}, "--labels-for and --suggest: give one of them"),
     ],
 )
-def test_mistakes_are_one_line_before_anything_is_read(asked, words):
-    assert words in refused(suite=Path("nowhere.yaml"), **asked)
+def test_mistakes_are_one_line_before_anything_is_read(options, words):
+    assert words in refused(suite=Path("nowhere.yaml"), **options)
 
 
 def test_too_few_labels_are_refused(tmp_path, monkeypatch):
@@ -260,37 +259,37 @@ def test_too_few_labels_are_refused(tmp_path, monkeypatch):
     assert "labelled rows in " in words
 
 
-def refused(**asked):
+def refused(**options):
     with pytest.raises(HarnessError) as error:
-        again(**asked)
+        again(**options)
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
 
 
-def test_a_mistake_has_exit_code_2(grown):
-    done = harness("label", "suite.yaml", "-o", "labels.parquet", "--labels-for", 60, cwd=grown[0])
+def test_a_mistake_has_exit_code_2(labelled):
+    done = harness("label", "suite.yaml", "-o", "labels.parquet", "--labels-for", 60, cwd=labelled[0])
     assert done.returncode == 2
     assert done.stderr == "error: --labels-for 60: must be between 0 and 1, as 0.8 for 80 %\n"
 
 
 def test_killed_on_the_way_it_goes_on_and_a_failure_costs_the_curve_alone(tmp_path):
-    """A labeler that needs forty labels cannot be followed; the labels do not need that."""
+    """Label by a labeler that fails on fewer than forty labels."""
     body = 'time.sleep(0.3)\nif len(task.labelled) < 40:\n    raise ValueError("too few")\nreturn uniform(task)'
     write_labelers(tmp_path / "slow.py", slow=body)
     suite(tmp_path, labelers=["majority", "slow"])
-    asked = ("--with", "slow", "--plugin", "slow.py", "--folds", 2, "--labels-for", 0.6, "--threads", 1)
-    asked = ("label", "suite.yaml", "-o", "labels.parquet", *asked)
-    process = start(*asked, cwd=tmp_path)
+    options = ("--with", "slow", "--plugin", "slow.py", "--folds", 2, "--labels-for", 0.6, "--threads", 1)
+    command_line = ("label", "suite.yaml", "-o", "labels.parquet", *options)
+    process = start(*command_line, cwd=tmp_path)
     folder = tmp_path / "runs" / "small-labels" / "cells"
     until(lambda: folder.exists() and len(list(folder.iterdir())) >= 4)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = finished(tmp_path)
-    done = harness(*asked, cwd=tmp_path)
+    done = harness(*command_line, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert finished(tmp_path).items() >= before.items()
     assert len(finished(tmp_path)) == 3 + 2
-    (told,) = [each for each in done.stdout.splitlines() if each.startswith("accuracy 0.6: ")]
-    assert told.startswith("accuracy 0.6: fewer labels, 0.125 of them, seed 0, fold 1 (")
-    assert told.endswith(" failed: ValueError: too few")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("accuracy 0.6: ")]
+    assert line.startswith("accuracy 0.6: fewer labels, 0.125 of them, seed 0, fold 1 (")
+    assert line.endswith(" failed: ValueError: too few")
     assert "Nothing can be said." in (tmp_path / "labels.md").read_text()

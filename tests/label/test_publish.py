@@ -1,4 +1,4 @@
-"""Pushing to a hub on the loopback: a private data set, one commit, the card as its README."""
+"""Push to a hub on the loopback: private, one commit, card as README."""
 
 import base64
 import json
@@ -17,9 +17,9 @@ PUSH = """
 import sys
 from pathlib import Path
 from harness.errors import HarnessError
-from harness.label.publish import check, publish
+from harness.label.publish import check_repository, publish
 try:
-    check("owner/name")
+    check_repository("owner/name")
     print(publish({"labels.parquet": Path("labels.parquet"), "README.md": Path("labels.md")}, "owner/name"))
 except HarnessError as error:
     print(error)
@@ -28,11 +28,14 @@ except HarnessError as error:
 
 
 class Hub(ThreadingHTTPServer):
-    """Takes what is pushed, and remembers it: made {name: settings}, committed {file: content}."""
+    """A hub that keeps what is pushed.
+
+    `created` is {name: settings}, `committed` {file: content}.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.made, self.committed, self.refusing = {}, {}, False
+        self.created, self.committed, self.refusing = {}, {}, False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -47,8 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.refusing:
             return self.answer({"error": "You may not"}, 403)
         if self.path == "/api/repos/create":
-            asked = json.loads(body)
-            self.server.made[f"{asked['organization']}/{asked['name']}"] = asked
+            settings = json.loads(body)
+            self.server.created[f"{settings['organization']}/{settings['name']}"] = settings
             return self.answer({"url": "https://huggingface.co/datasets/owner/name"})
         if "/preupload/" in self.path:
             names = [file["path"] for file in json.loads(body)["files"]]
@@ -94,9 +97,9 @@ def test_labels_and_card_become_one_private_data_set(tmp_path, hub):
     done = push(tmp_path, hub)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().endswith("/datasets/owner/name")
-    assert hub.made["owner/name"]["type"] == "dataset"
-    asked = hub.made["owner/name"]
-    assert asked.get("private") is True or asked.get("visibility") == "private"  # older and newer libraries
+    assert hub.created["owner/name"]["type"] == "dataset"
+    settings = hub.created["owner/name"]
+    assert settings.get("private") is True or settings.get("visibility") == "private"  # older and newer libraries
     assert hub.committed["labels.parquet"] == b"PAR1 and so on"
     assert hub.committed["README.md"].startswith(b"---\nlicense")
 
@@ -110,7 +113,7 @@ def test_a_refusal_of_the_hub_is_one_line(tmp_path, hub):
     assert not hub.committed
 
 
-def test_nobody_logged_in_is_said_before_anything_is_run(tmp_path, hub):
+def test_without_a_login_nothing_is_pushed(tmp_path, hub):
     done = push(tmp_path, hub, HF_TOKEN="")
     assert done.returncode == 2
     assert "nobody is logged in" in done.stdout
