@@ -1,12 +1,13 @@
 # make demo   set up, run the quickstart suite, show its leaderboard
 # make test   set up, run the tests
+# make quick  set up, run the fast tests: no whole commands, nothing that is marked slow
 # make check  format, lint and types
 # make bench  time what is claimed to be fast against what one would use instead; fills docs/performance.md
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test check bench
+.PHONY: install demo test quick check bench
 
 install: $(STAMP)
 
@@ -19,9 +20,12 @@ demo: $(STAMP)
 	$(BIN)/harness run suites/quickstart.yaml
 
 # Compiled files are kept: the tests start Python some hundred times.
-test: export PYTHONDONTWRITEBYTECODE =
+test quick: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+quick: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/end_to_end -m 'not slow'
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

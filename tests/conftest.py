@@ -1,5 +1,6 @@
 """What several test files need: the plugins, a table made from columns, and the real scores where they lie around."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,10 @@ from harness.suite.catalog import discover
 ROOT = Path(__file__).parents[1]
 REAL_DATA = (ROOT / "raw_data", ROOT.parent / "shared" / "data")  # in the checkout, or beside it
 SCORES = "tulu_300k_scores.parquet"
+
+# Before a test file loads torch, faiss or LightGBM: where several processes share few cores, threads that wait by
+# spinning take three times the CPU time of the work itself.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,7 @@ def answer(labeler, task):
     return ProbeAnswer("ok", "", predictions.proba.astype(np.float32), digest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labeler", LABELERS, ids=repr)
 def test_no_bundled_labeler_is_flagged(labeler, benches):
     finding = judge(labeler, benches)

@@ -19,6 +19,8 @@ from harness.run.shards import Shard, gpu_slots, parse_shard
 from harness.utils import processor
 from tests.command_line import board, events, harness, start, table, until, write_labelers, write_suite
 
+pytestmark = pytest.mark.slow
+
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 PLUGIN = """
 

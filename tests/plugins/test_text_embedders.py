@@ -18,6 +18,8 @@ from harness_plugins.embedders.reward_model import RewardModel
 from harness_plugins.embedders.sentence_transformer import SentenceTransformer
 from tests.tiny_llama import write_llama
 
+pytestmark = pytest.mark.slow
+
 TALKS = [
     [("user", "Is it so?"), ("assistant", "It is so. " * 12)],
     [("assistant", "No")],

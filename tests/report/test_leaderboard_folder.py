@@ -11,6 +11,8 @@ from harness.report import index
 from harness.report.parquet_files import COLUMNS, read_parquet, to_parquet
 from tests.command_line import events, harness, long_rows, write_suite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

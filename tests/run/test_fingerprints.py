@@ -11,6 +11,8 @@ from harness.run.store import Store
 from tests.command_line import cells, harness, write_suite
 from tests.run.test_store import KEY, RECORD, TIMING, worker_folder
 
+pytestmark = pytest.mark.slow
+
 OTHER = "cd" * 32
 
 

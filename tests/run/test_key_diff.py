@@ -9,6 +9,8 @@ import pytest
 from harness.run.key_diff import count_differences, differences
 from tests.command_line import cells, events, harness, table, write_labelers, write_suite
 
+pytestmark = pytest.mark.slow
+
 MINE = "return uniform(task)"
 
 

@@ -53,6 +53,7 @@ def test_bundled_plugins_keep_their_promises(kind, plugin):
     assert odd == {}
 
 
+@pytest.mark.slow
 def test_those_of_files_keep_theirs(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 3)))
     np.save(tmp_path / "ids.npy", np.arange(60) + 990)
@@ -366,6 +367,7 @@ def test_a_check_that_does_not_apply_raises_it():
         CHECKS["embedders"][1](HashingSVD(dim=100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "shown"),
     [

@@ -76,6 +76,7 @@ def test_no_bundled_labeler_is_left_out():
     assert {labeler.name for labeler in LABELERS} == bundled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("labeler", LABELERS, ids=repr)
 def test_bundled_labelers_keep_their_promises(labeler, check):
