@@ -143,7 +143,7 @@ def block_names(labeler: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def resolve(labeler: Any, device: str) -> Any:
+def resolve_labeler(labeler: Any, device: str) -> Any:
     """Replace the choices that a labeler leaves to the machine.
 
     A labeler with such a choice (a precision "auto") has a method ``resolve(device)``, which returns the labeler with
@@ -155,7 +155,7 @@ def resolve(labeler: Any, device: str) -> Any:
         value = getattr(labeler, field.name)
         items = value if isinstance(value, tuple) else (value,)
         if any(is_dataclass(item) and hasattr(item, "name") for item in items):
-            settled = tuple(resolve(item, device) for item in items)
+            settled = tuple(resolve_labeler(item, device) for item in items)
             changed[field.name] = settled if isinstance(value, tuple) else settled[0]
     labeler = replace(labeler, **changed) if changed else labeler
     if not hasattr(labeler, "resolve"):

@@ -9,7 +9,7 @@ from typing import Any
 from harness.data.dataset import Dataset
 from harness.data.splits import make_splits
 from harness.data.tasks import make_task
-from harness.plugin.protocols import Split, block_names, iter_plugins, resolve
+from harness.plugin.protocols import Split, block_names, iter_plugins, resolve_labeler
 from harness.plugin.task import Task
 from harness.run.blocks import Recipe
 from harness.run.hardware import Hardware, processor_kernels
@@ -88,7 +88,7 @@ def plan(
     device, threads = hardware.device, hardware.threads
     environment = [RESULT_SCHEMA, core_code(), library_versions(), device, threads, processor_kernels()]
     code = cache(Entry.identity)  # the files of a package are read once, however many cells have their code
-    candidates = [replace(each, labeler=resolve(each.labeler, device)) for each in suite.labelers]
+    candidates = [replace(each, labeler=resolve_labeler(each.labeler, device)) for each in suite.labelers]
     identities = [
         [
             spec.identity(candidate.labeler, memo),

@@ -12,7 +12,7 @@ from scipy.special import softmax
 from torch.nn import GELU, Dropout, Identity, ReLU, Sequential
 
 from harness import Block, Task
-from harness.plugin.protocols import resolve
+from harness.plugin.protocols import resolve_labeler
 from harness_plugins.networks import layers
 from harness_plugins.networks.backpropagation import passes
 from harness_plugins.networks.fused_mlp import Perceptron, stages_of
@@ -258,9 +258,9 @@ def test_auto_is_bfloat16_where_the_processor_has_instructions_and_may_use_them(
     assert precision("auto", "cpu") == expected
     assert [precision(name, "cpu") for name in PRECISIONS] == list(PRECISIONS)
     inner = Ensemble(members=(MLP("x"), Linear("x", precision="float32")))
-    settled = resolve(inner, "cpu")
+    settled = resolve_labeler(inner, "cpu")
     assert [member.precision for member in settled.members] == [expected, "float32"]
-    assert resolve(settled, "cpu") == settled
+    assert resolve_labeler(settled, "cpu") == settled
 
 
 @pytest.mark.parametrize("network", [Linear, MLP, ResNet, Ordinal])
