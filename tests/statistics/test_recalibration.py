@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from harness.label.postprocess import LabelOptions, fit_postprocessor
+from harness.label.postprocess import PostprocessOptions, fit_postprocessor
 from harness.statistics.calibration import scale
 from harness.statistics.recalibration import match_bound, match_level, match_temperature
 
@@ -32,7 +32,9 @@ def test_a_surer_labeler_keeps_the_promises_of_those_it_is_judged_by(power):
     proba = softmax(logits, axis=1)
     y = (proba.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
     old, new = slice(0, 4_000), slice(4_000, None)
-    postprocessor, fitted = fit_postprocessor(proba[old], y[old], np.arange(4_000) % 5, None, LabelOptions(target=0.6))
+    postprocessor, fitted = fit_postprocessor(
+        proba[old], y[old], np.arange(4_000) % 5, None, PostprocessOptions(target=0.6)
+    )
     sharp = softmax(power * logits, axis=1)
     answers = postprocessor.transferred(sharp[new][:5_000], proba[new][:5_000]).apply(sharp[new])
     hit, inside = answers.label == y[new], (answers.low <= y[new]) & (y[new] <= answers.high)
@@ -48,7 +50,7 @@ def test_a_surer_labeler_keeps_the_promises_of_those_it_is_judged_by(power):
 def test_too_few_rows_to_compare_leave_the_rules_alone():
     rng = np.random.default_rng(2)
     proba, y = rng.dirichlet(np.ones(4), 300), rng.integers(0, 4, 300)
-    postprocessor, _ = fit_postprocessor(proba, y, np.arange(300) % 3, None, LabelOptions())
+    postprocessor, _ = fit_postprocessor(proba, y, np.arange(300) % 3, None, PostprocessOptions())
     assert postprocessor.transferred(proba[:50], proba[:50]) is postprocessor
 
 
@@ -58,7 +60,7 @@ def test_each_label_has_its_own_threshold_carried_over():
     proba = softmax(logits, axis=1)
     y = (proba.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1)
     postprocessor, fitted = fit_postprocessor(
-        proba, y, np.arange(6_000) % 5, None, LabelOptions(target=0.8, by_class=True)
+        proba, y, np.arange(6_000) % 5, None, PostprocessOptions(target=0.8, by_class=True)
     )
     sharp = softmax(2 * logits, axis=1)
     answers = postprocessor.transferred(sharp, proba).apply(sharp)
