@@ -3,13 +3,17 @@
 import json
 import re
 import shutil
+from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from harness.cli.app import app
-from harness.cli.options import load_suites
+from harness.cli.options import RUN_OPTIONS, SUITE_OPTIONS, SharedOptions, load_suites, with_options
 from harness.errors import HarnessError
 from harness.run.store import last_run
 from tests.command_line import board, harness, write_suite
@@ -100,8 +104,74 @@ def test_every_command_reads_a_suite_in_this_one_way():
     """A command with a SUITE argument reads it by a function of `options`."""
     commands = Path(__file__).parents[2] / "harness" / "cli"
     sources = {file.stem: file.read_text() for file in commands.glob("*.py")}
-    assert [name for name, text in sources.items() if "load_collection" in text or "load_suite" in text] == ["options"]
+    readers = [name for name, text in sources.items() if re.search(r"\bload_(collection|suite)\b", text)]
+    assert readers == ["options"]
     for name, command in typer.main.get_command(app).commands.items():
         if any("SUITE" in (each.metavar or "") for each in command.params if each.param_type_name == "argument"):
             module = command.callback.__module__.rpartition(".")[2]
             assert re.search(r" (load_suites|open_runs)\(", sources[module]), name
+
+
+@dataclass(frozen=True)
+class PatientOptions(SharedOptions):
+    timeout: Annotated[float, typer.Option(help="Seconds of patience.")] = 5
+
+
+@dataclass(frozen=True)
+class Person:
+    name: Annotated[str, typer.Option()]
+    age: Annotated[int, typer.Option()] = 30
+
+
+def test_the_fields_of_dataclasses_are_options_in_their_places():
+    calls = []
+
+    @with_options("output", "timeout", "jobs")
+    def greet(greeting: str, person: Person, *, options: PatientOptions) -> None:
+        calls.append((greeting, person, options))
+
+    assert list(signature(greet).parameters) == ["greeting", "name", "age", "jobs", "timeout", "output"]
+    small = typer.Typer()
+    small.command()(greet)
+    text = CliRunner().invoke(small, ["--help"], env={"COLUMNS": "200"}).stdout
+    assert "Seconds of patience." in text
+    assert "Cells at a time." in text
+    assert "--device" not in text
+    assert CliRunner().invoke(small, ["hello", "--name", "Ada", "-j", "3"]).exit_code == 0
+    greet(greeting="hi", name="Bob", age=7)
+    assert calls == [
+        ("hello", Person("Ada"), PatientOptions(jobs=3)),
+        ("hi", Person("Bob", 7), PatientOptions()),
+    ]
+    assert CliRunner().invoke(small, ["hello"]).exit_code == 2, "--name is required"
+    assert CliRunner().invoke(small, ["hello", "--name", "Ada", "-j", "0"]).exit_code == 2, "min=1 is checked"
+
+
+def test_a_shared_option_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="'theads' is not in list"):
+
+        @with_options("theads")
+        def command(*, options: SharedOptions) -> None: ...
+
+
+def test_the_defaults_of_a_run_are_those_of_the_command_line():
+    options = SharedOptions().to_run_options()
+    assert options == type(options)()
+    assert replace(SharedOptions(), engine="faiss", output=None).to_run_options() == replace(options, engine="faiss")
+    with pytest.raises(HarnessError, match="--engine fais: there is no such engine; did you mean 'faiss'"):
+        replace(SharedOptions(), engine="fais").to_run_options()
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("run", {*RUN_OPTIONS, "engine"}),
+        *((name, {*RUN_OPTIONS}) for name in ("plan", "audit", "label")),
+        *((name, {*SUITE_OPTIONS}) for name in ("status", "leaderboard", "report", "why")),
+        ("compare", {*SUITE_OPTIONS, "require_real"}),
+        ("diagnose", {*SUITE_OPTIONS, "engine"}),
+    ],
+)
+def test_commands_have_the_options_that_they_share(name, shared):
+    parameters = {parameter.name for parameter in typer.main.get_command(app).commands[name].params}
+    assert parameters & signature(SharedOptions).parameters.keys() == shared

@@ -134,7 +134,7 @@ def suite(folder, rows=None, **sections):
 def again(**options):
     """Give the command in this process: finished trainings are reused."""
     command(
-        **{"suite": Path("suite.yaml"), "out": Path("labels.parquet"), "name": "knn(on=embedding)"}
+        **{"suite": Path("suite.yaml"), "out": Path("labels.parquet"), "labeler": "knn(on=embedding)"}
         | {"threads": 1, "folds": FOLDS, "labels_for": 0.7}
         | options
     )
@@ -254,7 +254,7 @@ def test_mistakes_are_one_line_before_anything_is_read(options, words):
 def test_too_few_labels_are_refused(tmp_path, monkeypatch):
     suite(tmp_path, table(40, 32))
     monkeypatch.chdir(tmp_path)
-    words = refused(folds=2, unseen=True)
+    words = refused(folds=2, unseen_classes=True)
     assert "are too few for an eighth, a quarter and a half" in words
     assert "labelled rows in " in words
 
