@@ -1,6 +1,6 @@
-"""Compile the loops of the neighbour search for all later runs: `python -m harness.search`, part of `make install`.
+"""`python -m harness.search`: compile the loops of the search.
 
-They are kept beside their source; without this the first search compiles them, which takes some seconds.
+`make install` does it. They are kept beside their source; else the first search compiles them, which takes seconds.
 """
 
 import numpy as np
@@ -8,16 +8,16 @@ import numpy as np
 from harness.search.engine import Engine
 from harness.search.exact import search
 
-KINDS: tuple[Engine, ...] = ("int8", "float32", "faiss")
+ENGINES: tuple[Engine, ...] = ("int8", "float32", "faiss")
 
 
 def compile_all() -> None:
-    """Search a few rows with every engine of the processor."""
+    """Search a few rows by each engine of the processor."""
     X = np.random.default_rng(0).standard_normal((600, 64), dtype=np.float32)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    for kind in KINDS:
+    for engine in ENGINES:
         try:
-            search(X, np.arange(600), [200, 300], 300, 5, kind)
+            search(X, np.arange(600), [200, 300], 300, 5, engine)
         except (AttributeError, RuntimeError):  # a torch without int8
             continue
 
