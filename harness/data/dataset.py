@@ -1,4 +1,7 @@
-"""The rows of a suite with their truth. Splitters and the scorer see a Dataset; labelers and embedders never do."""
+"""Load the rows of a suite with their labels.
+
+Splitters and the scorer read a Dataset; labelers and embedders never do.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,7 +62,7 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """N rows, some of them labelled, and what is known of each."""
+    """N rows, some of them labelled, with sources and groups."""
 
     table: DataTable
     items: Items  # the label-free side, for embedders and feature sets
@@ -70,20 +73,20 @@ class Dataset:
     sources: NDArray[Any] | None = None  # (N,) names
     groups: NDArray[np.int64] | None = None  # (N,) numbers 0..G-1
     group_names: NDArray[Any] | None = None  # (G,)
-    oversampled: bool = False  # rows stand in the population more than once
+    oversampled: bool = False  # the population repeats rows
 
     def __len__(self) -> int:
         return len(self.items)
 
     def positions(self, rows: Rows) -> NDArray[np.intp]:
-        """Return where labelled `rows` stand in ``labelled``."""
+        """Return the positions of labelled `rows` in ``labelled``."""
         return np.searchsorted(self.labelled, rows)
 
     def for_splitters(self) -> Labelled:
         """Return the labelled rows alone.
 
-        Copies of an oversampled row have ids of their own: a splitter would keep equal ids on one side, and that train
-        and test share rows is what such a population is there to show.
+        Copies of an oversampled row have ids of their own: a splitter would keep equal ids on one side, and such a
+        population is meant to show what happens when train and test share rows.
         """
         groups = None if self.groups is None or self.group_names is None else self.group_names[self.groups]
         return Labelled(
@@ -104,24 +107,27 @@ class Dataset:
 
 
 def load_dataset(data: Data, population: Population, table: DataTable) -> Dataset:
-    """Read every column but the texts and the vectors, check them, and take the population. Raises DataError."""
+    """Read and check the labels, ids, sources and groups of a population.
+
+    Texts and vectors are not read. Raises DataError.
+    """
     columns = _ColumnReader(table)
     size = columns.size
     ids = columns.ids(data.id) if data.id else np.arange(size)
     names = data.hidden
     read = [columns.labels(name, data.classes) for name in names]
-    marks = np.stack([labels for labels, _ in read], axis=1)  # (N, R)
-    known = np.logical_and.reduce([there for _, there in read])  # (N,)
-    target = marks[:, 0] if isinstance(data.target, str) else fuse_labels(marks, data.target.fuse)
+    rater_labels = np.stack([labels for labels, _ in read], axis=1)  # (N, R)
+    is_labelled = np.logical_and.reduce([mask for _, mask in read])  # (N,)
+    target = rater_labels[:, 0] if isinstance(data.target, str) else fuse_labels(rater_labels, data.target.fuse)
     sources = columns.names(data.source) if data.source else None
 
-    rows = select(population, target, known, sources, data.classes, table.display_name)
+    rows = select(population, target, is_labelled, sources, data.classes, table.display_name)
     if isinstance(data.target, Fused) and data.target.fuse == "consensus":
-        rows = rows[~known[rows] | consensus(marks[rows])]
-    if not known[rows].any():
+        rows = rows[~is_labelled[rows] | consensus(rater_labels[rows])]
+    if not is_labelled[rows].any():
         raise DataError(f"{table.display_name}: column {' + '.join(names)}: no row of the population has a label")
 
-    labelled = np.flatnonzero(known[rows])
+    labelled = np.flatnonzero(is_labelled[rows])
     groups = group_names = None
     if data.group:
         group_names, groups = np.unique(columns.names(data.group)[rows], return_inverse=True)
@@ -155,7 +161,10 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
 
 
 def load_items(table: DataTable, text: str | None, id: str | None) -> Items:
-    """Return every row of a table without any target, for embedders alone. Raises DataError."""
+    """Return every row of a table without a target, for embedders alone.
+
+    Raises DataError.
+    """
     columns = _ColumnReader(table)
     if text is not None:
         columns.require(text, "text")
@@ -166,7 +175,7 @@ def load_items(table: DataTable, text: str | None, id: str | None) -> Items:
 
 
 class _ColumnReader:
-    """Reads and checks single columns of one table."""
+    """A reader of single columns of a table, which checks them."""
 
     def __init__(self, table: DataTable) -> None:
         self.table = table
@@ -193,10 +202,10 @@ class _ColumnReader:
             raise DataError(f"{self.table.display_name}: column {name!r} cannot be read: {reason}; {advice}") from None
         return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
-    def fail(self, name: str, rows: NDArray[np.intp], what: str, advice: str) -> DataError:
+    def fail(self, name: str, rows: NDArray[np.intp], fault: str, advice: str) -> DataError:
         count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
         return DataError(
-            f"{self.table.display_name}: column {name!r}: {what} in {count} (row {first_few(rows)}); {advice}"
+            f"{self.table.display_name}: column {name!r}: {fault} in {count} (row {first_few(rows)}); {advice}"
         )
 
     def ids(self, name: str) -> NDArray[Any]:
@@ -208,9 +217,10 @@ class _ColumnReader:
         self._refuse_nulls(name, array, "every row needs an id")
         ids = self._numpy(name, array)
         order = np.argsort(ids, kind="stable")
-        twice = order[1:][ids[order[1:]] == ids[order[:-1]]]
-        if len(twice):
-            raise self.fail(name, np.sort(twice), f"the id {ids[twice.min()]} and others repeat", "ids must be unique")
+        repeated = order[1:][ids[order[1:]] == ids[order[:-1]]]
+        if len(repeated):
+            fault = f"the id {ids[repeated.min()]} and others repeat"
+            raise self.fail(name, np.sort(repeated), fault, "ids must be unique")
         return ids
 
     def names(self, name: str) -> NDArray[Any]:
@@ -221,17 +231,17 @@ class _ColumnReader:
         return self._numpy(name, array)
 
     def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return (N,) labels and (N,) whether there is one. Null is unlabelled; nothing else is."""
+        """Return (N,) labels and (N,) bool, False where the value is null."""
         array = self.read(name, "target or raters")
-        known = _is_known(array)
+        is_labelled = _is_valid(array)
         if pa.types.is_null(array.type):
-            return np.zeros(self.size, np.int64), known
+            return np.zeros(self.size, np.int64), is_labelled
         if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             raise DataError(
                 f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are "
                 f"{array.type}; convert them"
             )
-        values = np.where(known, _numbers(array), 0)
+        values = np.where(is_labelled, _numbers(array), 0)
         allowed = f"labels are whole numbers from 0 to {classes - 1}"
         if values.dtype.kind == "f":
             missing = np.flatnonzero(np.isnan(values))
@@ -240,15 +250,15 @@ class _ColumnReader:
             wrong = np.flatnonzero(values != np.floor(values))
             if len(wrong):
                 raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", allowed)
-        wrong = np.flatnonzero(known & ((values < 0) | (values >= classes)))
+        wrong = np.flatnonzero(is_labelled & ((values < 0) | (values >= classes)))
         if len(wrong):
             advice = f"{allowed}; map them, or set data.classes"
             raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", advice)
-        return values.astype(np.int64), known
+        return values.astype(np.int64), is_labelled
 
     def rater(self, name: str, rows: Rows, ids: NDArray[Any], classes: int) -> NDArray[np.int64]:
-        values, known = self.labels(name, classes)
-        missing = rows[~known[rows]]
+        values, is_labelled = self.labels(name, classes)
+        missing = rows[~is_labelled[rows]]
         if len(missing):
             raise self.fail(name, missing, "no label of this rater", "leave the rater out, or unlabel the rows")
         return values[rows]
@@ -263,7 +273,7 @@ class _ColumnReader:
         return _numbers(array).astype(np.int64)
 
     def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
-        missing = np.flatnonzero(~_is_known(array))
+        missing = np.flatnonzero(~_is_valid(array))
         if len(missing):
             raise self.fail(name, missing, "null", advice)
 
@@ -273,10 +283,13 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _numbers(array: pa.Array) -> NDArray[Any]:
-    """Return the numbers of an array, anything in place of nulls. Arrow's own ways to NumPy import pandas first."""
+    """Return the numbers of an array, with any value in place of nulls.
+
+    Arrow's own conversions to NumPy import pandas first.
+    """
     values = pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset)
     return np.from_dlpack(values)
 
 
-def _is_known(array: pa.Array) -> NDArray[np.bool_]:
+def _is_valid(array: pa.Array) -> NDArray[np.bool_]:
     return _numbers(array.is_valid().cast(pa.uint8())).view(np.bool_)

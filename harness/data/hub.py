@@ -1,7 +1,7 @@
-"""Data sets of the Hugging Face hub: ``hub:OWNER/NAME``, with ``@REVISION`` and ``:SPLIT`` where they are wanted.
+"""Fetch data sets of the Hugging Face hub.
 
-What the local hub cache holds is used as it is; what is not there is fetched once. The library reads HF_HOME,
-HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN.
+Their address is ``hub:OWNER/NAME``, with ``@REVISION`` and ``:SPLIT`` where wanted. What the local hub cache has is
+used as it is; the rest is fetched once. The library reads HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN.
 """
 
 import json
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import DataError, did_you_mean, printable
 from harness.plugin.items import READ_BYTES
+from harness.utils.files import replace_text
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 
@@ -25,7 +26,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 SHARD = re.compile(r"(.+)-(\d+)-of-(\d+)(?:-[0-9a-f]+)?")  # train-00000-of-00002
 JOINED_ROWS = 16_384  # rows joined at a time
 DEFAULT_FOLDERS = ("data", "default")  # folders that name no configuration
-# The words by which the hub's own library tells the splits of files that no card describes.
+# The words by which the hub's own library assigns files to splits.
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
@@ -35,7 +36,7 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True)
 class Address:
-    """What a suite asks of the hub."""
+    """A data set of the hub as a suite names it."""
 
     text: str  # as the user wrote it
     repository: str  # OWNER/NAME
@@ -59,14 +60,15 @@ class HubFile:
 
 
 def is_hub(path: str) -> bool:
-    """Say whether a suite names a data set of the hub."""
+    """Return True if a path names a data set of the hub."""
     return path.startswith("hub:")
 
 
 def fetch(path: str, cache: Path) -> HubFile:
-    """Return the parquet files of a split as one file, their rows in the order of the files' names.
+    """Return the parquet files of a split as one file.
 
-    Files that the local hub cache lacks are fetched, unless HF_HUB_OFFLINE is set. Raises DataError with what to do.
+    Rows are in the order of the files' names. Files that the local hub cache lacks are fetched, unless HF_HUB_OFFLINE
+    is set. Raises DataError with advice.
     """
     address = _parse_address(path)
     try:
@@ -79,19 +81,19 @@ def fetch(path: str, cache: Path) -> HubFile:
     split, chosen = choose(names, address.part, path)
     snapshot = home / "snapshots" / commit
     if not all((snapshot / name).exists() for name in chosen):
-        snapshot = _download(address, commit, chosen, known=_cached_commit(home, address.revision) == commit)
+        snapshot = _download(address, commit, chosen, is_cached=_cached_commit(home, address.revision) == commit)
     _check_complete(snapshot, chosen, address)
-    shown = f"hub:{address.repository}@{snapshot.name}:{split}"
+    display_name = f"hub:{address.repository}@{snapshot.name}:{split}"
     files = [snapshot / name for name in chosen]
     hashes = [hash_file(file, cache / "digests") for file in files]
     if len(files) == 1:
-        return HubFile(files[0].absolute(), shown, hashes[0])
+        return HubFile(files[0].absolute(), display_name, hashes[0])
     sha256 = digest(hashes)  # not of the joined file, whose bytes depend on who wrote it
-    return HubFile(_join_files(files, shown, cache / "hub" / f"{sha256}.parquet"), shown, sha256)
+    return HubFile(_join_files(files, display_name, cache / "hub" / f"{sha256}.parquet"), display_name, sha256)
 
 
 def choose(names: Iterable[str], part: str | None, display_name: str) -> tuple[str, list[str]]:
-    """Return (split, its files in order) among the parquet files of a repository.
+    """Return (split, its files in order) of a repository's parquet files.
 
     >>> choose(["data/train-1-of-2.parquet", "data/train-0-of-2.parquet", "test.parquet"], None, "hub:a/b")
     ('train', ['data/train-0-of-2.parquet', 'data/train-1-of-2.parquet'])
@@ -118,11 +120,11 @@ def choose(names: Iterable[str], part: str | None, display_name: str) -> tuple[s
 
 
 def _parse_address(path: str) -> Address:
-    found = ADDRESS.fullmatch(path)
-    if found is None or ".." in path:
+    match = ADDRESS.fullmatch(path)
+    if match is None or ".." in path:
         advice = "must be hub:OWNER/NAME, with @REVISION and :SPLIT where wanted, as hub:jlpang888/tulu_300k@main:train"
         raise DataError(f"{path}: {advice}")
-    return Address(path, found[1], found[2] or "main", found[3])
+    return Address(path, match[1], match[2] or "main", match[3])
 
 
 def _cached_commit(home: Path, revision: str) -> str | None:
@@ -136,9 +138,10 @@ def _cached_commit(home: Path, revision: str) -> str | None:
 
 
 def _list_files(address: Address, commit: str | None, home: Path, memo: Path) -> tuple[str, list[str]]:
-    """Return the commit and the names of its files. The hub is asked once a commit: its list never changes.
+    """Return the commit and the names of its files.
 
-    Without the hub the files in the cache are the list; one that holds a part of a split only cannot be told then.
+    The list of a commit never changes: it is fetched once and kept in the folder `memo`. Offline the files in the cache
+    are the list, and a missing file of a split may go unnoticed.
     """
     note = memo / f"{address.repository.replace('/', '--')}@{commit}.json"
     if commit is not None and note.exists():
@@ -149,8 +152,8 @@ def _list_files(address: Address, commit: str | None, home: Path, memo: Path) ->
     if commit is not None and cached and constants.HF_HUB_OFFLINE:
         return commit, cached
     if constants.HF_HUB_OFFLINE:
-        where = f"not in the hub cache ({home.parent}), and HF_HUB_OFFLINE is set"
-        raise DataError(f"{address.text}: {where}; where there is a network: {address.command}")
+        reason = f"not in the hub cache ({home.parent}), and HF_HUB_OFFLINE is set"
+        raise DataError(f"{address.text}: {reason}; where there is a network: {address.command}")
     try:
         info = HfApi().dataset_info(address.repository, revision=commit or address.revision)
     except Exception as error:
@@ -159,11 +162,7 @@ def _list_files(address: Address, commit: str | None, home: Path, memo: Path) ->
         raise _refusal(address, error) from None
     names = sorted(file.rfilename for file in info.siblings or () if file.rfilename.endswith(".parquet"))
     sha = str(info.sha)
-    memo.mkdir(parents=True, exist_ok=True)
-    note = memo / f"{address.repository.replace('/', '--')}@{sha}.json"
-    scratch = note.with_suffix(".partial")
-    scratch.write_text(json.dumps(names))
-    scratch.replace(note)
+    replace_text(memo / f"{address.repository.replace('/', '--')}@{sha}.json", json.dumps(names))
     return sha, names
 
 
@@ -171,19 +170,19 @@ def _cached_files(snapshot: Path) -> list[str]:
     return [file.relative_to(snapshot).as_posix() for file in snapshot.rglob("*.parquet") if file.exists()]
 
 
-def _download(address: Address, commit: str, names: Sequence[str], known: bool) -> Path:
-    """Fetch files into the hub cache, and return the folder of the commit there."""
+def _download(address: Address, commit: str, names: Sequence[str], is_cached: bool) -> Path:
+    """Fetch files into the hub cache; return the folder of the commit."""
     from huggingface_hub import constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE:
         lacking = f"the hub cache lacks files of commit {commit[:12]}, and HF_HUB_OFFLINE is set"
         raise DataError(f"{address.text}: {lacking}; where there is a network: {address.command}")
     try:
-        # By its name a revision is also remembered in the cache.
+        # Only a revision given by its name is recorded in the cache.
         folder = snapshot_download(
             address.repository,
             repo_type="dataset",
-            revision=commit if known else address.revision,
+            revision=commit if is_cached else address.revision,
             allow_patterns=list(names),
         )
     except Exception as error:
@@ -197,23 +196,25 @@ def _refusal(address: Address, error: Exception) -> DataError:
 
     match error:
         case GatedRepoError():
-            what = "is gated: accept its terms on its page, and set HF_TOKEN"
+            reason = "is gated: accept its terms on its page, and set HF_TOKEN"
         case RepositoryNotFoundError():
-            what = f"no data set of this name at {constants.ENDPOINT}; if it is private, set HF_TOKEN"
+            reason = f"no data set of this name at {constants.ENDPOINT}; if it is private, set HF_TOKEN"
         case RevisionNotFoundError():
-            what = f"has no revision {address.revision!r}"
+            reason = f"has no revision {address.revision!r}"
         case _:
-            reason = f"{type(error).__name__}: {printable((str(error).strip() or 'no message').splitlines()[0])}"
-            what = f"cannot be fetched from {constants.ENDPOINT}: {reason}; where there is a network: {address.command}"
-    return DataError(f"{address.text}: {what}")
+            cause = f"{type(error).__name__}: {printable((str(error).strip() or 'no message').splitlines()[0])}"
+            reason = (
+                f"cannot be fetched from {constants.ENDPOINT}: {cause}; where there is a network: {address.command}"
+            )
+    return DataError(f"{address.text}: {reason}")
 
 
 def _check_complete(snapshot: Path, names: Sequence[str], address: Address) -> None:
-    """Refuse a split of which files are missing, as their names tell."""
+    """Raise DataError where files of a split are missing."""
     missing = [name for name in names if not (snapshot / name).exists()]
     if missing:
         raise DataError(f"{address.text}: {snapshot / missing[0]} is not there; fetch it: {address.command}")
-    shards = [found for name in names if (found := SHARD.fullmatch(PurePosixPath(name).stem))]
+    shards = [match for name in names if (match := SHARD.fullmatch(PurePosixPath(name).stem))]
     picked = address.part is not None and address.part.endswith(".parquet")
     if not picked and shards and len(names) < int(shards[0][3]):
         lacking = f"{len(names)} of its {int(shards[0][3])} files are in the hub cache"
@@ -221,7 +222,7 @@ def _check_complete(snapshot: Path, names: Sequence[str], address: Address) -> N
 
 
 def _split_of(name: str) -> str:
-    """Return the split that a file belongs to, its configuration first where it has one: train, en/train."""
+    """Return the split of a file, its configuration first: train, en/train."""
     path = PurePosixPath(name)
     shard = SHARD.fullmatch(path.stem)
     words = [
@@ -235,14 +236,14 @@ def _split_of(name: str) -> str:
 
 
 def _only_match(splits: list[str], part: str | None) -> str | None:
-    """Return the split that is meant, if only one can be."""
-    wanted = part or "train"
-    if wanted in splits:
-        return wanted
+    """Return the only split that `part` can mean, or None."""
+    split = part or "train"
+    if split in splits:
+        return split
     if part is None and len(splits) == 1:
         return splits[0]
-    ending = _with_suffix(splits, wanted)
-    return ending[0] if len(ending) == 1 else None
+    matches = _with_suffix(splits, split)
+    return matches[0] if len(matches) == 1 else None
 
 
 def _with_suffix(splits: Iterable[str], part: str) -> list[str]:
@@ -250,6 +251,7 @@ def _with_suffix(splits: Iterable[str], part: str) -> list[str]:
 
 
 def _sort_key(name: str) -> list[Any]:
+    """Return a key that sorts the numbers in names by value: 9 before 10."""
     return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", name)]
 
 

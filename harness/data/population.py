@@ -45,7 +45,7 @@ class Population:
         return ", ".join(parts)
 
     def scaled(self, share: float) -> "Population":
-        """Return the population for a file that holds this share of the rows it was meant for.
+        """Return the population for a file with this share of the rows.
 
         >>> str(Population(take="first", n=30_000).scaled(0.01))
         'first, 300'
@@ -55,37 +55,40 @@ class Population:
 
 
 def select(
-    population: Population, target: Labels, known: Mask, sources: NDArray[Any] | None, classes: int, file: str
+    population: Population, target: Labels, is_labelled: Mask, sources: NDArray[Any] | None, classes: int, file: str
 ) -> Rows:
-    """Return the row numbers taken, never decreasing. `stratified`, `balanced` and `oversampled` take labelled rows."""
-    everything = np.arange(len(target))
+    """Return the row numbers of the population in file order.
+
+    `stratified`, `balanced` and `oversampled` take labelled rows; `oversampled` repeats them.
+    """
+    all_rows = np.arange(len(target))
     rng = np.random.default_rng(population.seed)
     match population.take:
         case "all":
-            return everything
+            return all_rows
         case "first":
-            return everything[: _check_count(population.n, len(everything), "rows", file)]
+            return all_rows[: _check_count(population.n, len(all_rows), "rows", file)]
         case "random":
-            return np.sort(rng.permutation(everything)[: _check_count(population.n, len(everything), "rows", file)])
+            return np.sort(rng.permutation(all_rows)[: _check_count(population.n, len(all_rows), "rows", file)])
         case "source":
             return _rows_of_source(population.source, sources, file)
-    by_class = [rng.permutation(np.flatnonzero(known & (target == c))) for c in range(classes)]
+    by_class = [rng.permutation(np.flatnonzero(is_labelled & (target == c))) for c in range(classes)]
     sizes = np.array([len(rows) for rows in by_class])
     if population.take == "stratified":
-        wanted = _shares(sizes, _check_count(population.n, int(sizes.sum()), "labelled rows", file))
-        return np.sort(np.concatenate([rows[:n] for rows, n in zip(by_class, wanted, strict=True)]))
+        counts = _allocate(sizes, _check_count(population.n, int(sizes.sum()), "labelled rows", file))
+        return np.sort(np.concatenate([rows[:n] for rows, n in zip(by_class, counts, strict=True)]))
     if population.take == "balanced":
         for c, rows in enumerate(by_class):
             _check_count(population.per_class, len(rows), f"rows of class {c}", file)
         return np.sort(np.concatenate([rows[: population.per_class] for rows in by_class]))
-    wanted = np.where(sizes > 0, population.per_class or sizes.max(), 0)  # oversampled: rows repeat
-    return np.sort(np.concatenate([np.resize(rows, n) for rows, n in zip(by_class, wanted, strict=True)]))
+    counts = np.where(sizes > 0, population.per_class or sizes.max(), 0)  # oversampled
+    return np.sort(np.concatenate([np.resize(rows, n) for rows, n in zip(by_class, counts, strict=True)]))
 
 
-def _check_count(requested: int | None, there: int, what: str, file: str) -> int:
+def _check_count(requested: int | None, available: int, noun: str, file: str) -> int:
     assert requested is not None
-    if requested > there:
-        raise DataError(f"{file}: the population wants {requested:,} {what}, there are {there:,}")
+    if requested > available:
+        raise DataError(f"{file}: the population wants {requested:,} {noun}, there are {available:,}")
     return requested
 
 
@@ -100,10 +103,10 @@ def _rows_of_source(source: str | None, sources: NDArray[Any] | None, file: str)
     return rows
 
 
-def _shares(sizes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def _allocate(sizes: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """Divide n in proportion to `sizes`, remainders to the largest fractions."""
     exact = sizes * n / sizes.sum()
-    wanted: NDArray[np.int64] = np.floor(exact).astype(np.int64)
-    for c in np.argsort(wanted - exact, kind="stable")[: n - wanted.sum()]:
-        wanted[c] += 1
-    return wanted
+    counts: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    for c in np.argsort(counts - exact, kind="stable")[: n - counts.sum()]:
+        counts[c] += 1
+    return counts

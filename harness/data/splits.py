@@ -1,4 +1,4 @@
-"""The splits that a splitter makes, refused in one line where they are none."""
+"""Make and check the splits of a splitter."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,39 +16,45 @@ SIDES = ("train", "test", "spare")
 def make_splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split]:
     """Return the splits of one seed, at least one, their rows int64.
 
-    Raises DataError with the splitter's name and the seed where it fails, or where its answer cannot be used.
+    Raises DataError with the splitter's name and the seed where it fails or returns anything but splits.
     """
     try:
         return check_splits(splitter.splits(labelled, seed), labelled)
     except DataError:
         raise
     except Exception as error:
-        said = (str(error).strip() or "no message").splitlines()[0]
-        reason = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
+        message = (str(error).strip() or "no message").splitlines()[0]
+        reason = message if isinstance(error, ValueError) else f"{type(error).__name__}: {message}"
         raise DataError(f"splitter {splitter.name!r}, seed {seed}: {reason}") from error
 
 
-def check_splits(found: object, labelled: Labelled) -> list[Split]:
-    """Return what a splitter gave as splits of the labelled rows; a ValueError says why it is none."""
-    if not isinstance(found, Iterable):
-        raise ValueError(f"must give an iterable of Split, gave {type(found).__name__}")
+def check_splits(answer: object, labelled: Labelled) -> list[Split]:
+    """Return a splitter's answer as splits of the labelled rows.
+
+    Raises ValueError where it is none.
+    """
+    if not isinstance(answer, Iterable):
+        raise ValueError(f"must give an iterable of Split, gave {type(answer).__name__}")
     groups = None if labelled.groups is None else np.unique(labelled.groups, return_inverse=True)[1].reshape(-1)
-    splits = [_check_split(split, labelled, groups) for split in found]
+    splits = [_check_split(split, labelled, groups) for split in answer]
     if not splits:
         raise ValueError("gave no split")
     return splits
 
 
 def _check_split(split: object, labelled: Labelled, groups: NDArray[np.int64] | None) -> Split:
-    """Return a split of the labelled rows, whose `groups` (n,) are numbers; a ValueError says why it is none."""
+    """Return a checked split of the labelled rows, with `groups` (n,) numbers.
+
+    Raises ValueError where it is none.
+    """
     if not isinstance(split, Split):
         raise ValueError(f"must give an iterable of Split, and among what it gave is {type(split).__name__}")
     sides = {side: _row_numbers(side, getattr(split, side), labelled) for side in SIDES}
     for side in ("train", "test"):
         if len(sides[side]) == 0:
             raise ValueError(f"no row is left to {side}")
-    together = np.concatenate(list(sides.values()))
-    if len(np.unique(together)) < len(together):
+    all_rows = np.concatenate(list(sides.values()))
+    if len(np.unique(all_rows)) < len(all_rows):
         raise ValueError("a row stands on two sides, or twice on one")
     if groups is not None:
         train, test = (groups[np.searchsorted(labelled.rows, sides[side])] for side in ("train", "test"))

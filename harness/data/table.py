@@ -1,4 +1,7 @@
-"""Any accepted data as one parquet file: parquet itself, JSON lines converted once, the hub's, the simulated twin."""
+"""Open data as one parquet file.
+
+Accepted are parquet files, JSON lines, which are converted once, data sets of the hub and the simulated twin.
+"""
 
 import json
 from collections.abc import Container, Iterator, Sequence
@@ -25,7 +28,7 @@ READ_BYTES = 2**20  # bytes of a column read at a time
 
 @dataclass(frozen=True)
 class DataTable:
-    """A parquet file to read from, and what to call it."""
+    """A parquet file and its display name."""
 
     path: Path
     display_name: str  # as the user named it
@@ -43,13 +46,14 @@ def open_table(
     cache: Path,
     when_missing: str,
     twin_rows: int | None,
-    wanted: Container[str] = (),
+    columns: Container[str] = (),
 ) -> DataTable:
-    """Find the data named by a suite; `when_missing` is "error" or "twin". Raises DataError with what to do.
+    """Open the data that a suite names; `when_missing` is "error" or "twin".
 
-    Only a twin takes notice of the columns `wanted`: its second embedding, most of its size, is there where named.
+    A twin has its second embedding, most of its size, only if that is among `columns`; other data have all their
+    columns anyway. Raises DataError with advice.
     """
-    skywork = twin.SKYWORK in wanted
+    skywork = twin.SKYWORK in columns
     if is_twin(path):
         return _open_twin(cache, twin_rows or twin_size(path), skywork)
     if hub.is_hub(path):
@@ -57,16 +61,16 @@ def open_table(
         _check_readable(fetched.file)
         return DataTable(fetched.file, fetched.display_name, fetched.sha256, simulated=False)
     if path.startswith("twin:"):
-        known = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
-        raise DataError(f"{path}: cannot be read; known are {known}")
+        accepted = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
+        raise DataError(f"{path}: cannot be read; known are {accepted}")
     candidates = [folder / path for folder in folders]
     file = next((c for c in candidates if c.exists()), None)
     if file is None and when_missing == "twin":
         return _open_twin(cache, twin_rows or twin.POOL, skywork)
     if file is None:
-        looked = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
-        like = next(filter(None, map(suggest_sibling, candidates)), "")
-        raise DataError(f"{path}: no such file (looked in {looked}){like}")
+        places = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
+        suggestion = next(filter(None, map(suggest_sibling, candidates)), "")
+        raise DataError(f"{path}: no such file (looked in {places}){suggestion}")
     sha256 = hash_file(file, cache / "digests")
     if file.suffix in (".jsonl", ".ndjson", ".json"):
         return DataTable(_cached_conversion(file, sha256, cache), path, sha256, simulated=False)
@@ -75,12 +79,12 @@ def open_table(
 
 
 def is_twin(path: str) -> bool:
-    """Say whether a suite names the simulated twin, at full size or as twin:tulu_300k:ROWS."""
+    """Return True if a path is twin:tulu_300k or twin:tulu_300k:ROWS."""
     return path == TWIN_PATH or path.startswith(f"{TWIN_PATH}:")
 
 
 def twin_size(path: str) -> int:
-    """Return the size of the twin that a path names."""
+    """Return the number of rows of the twin that a path names."""
     if path == TWIN_PATH:
         return twin.POOL
     rows = path.removeprefix(f"{TWIN_PATH}:")
@@ -99,7 +103,7 @@ def _check_readable(file: Path) -> None:
 
 
 def _open_twin(cache: Path, rows: int, skywork: bool) -> DataTable:
-    # Known by how it is made: with and without the second embedding the other columns are the same, and so are cells.
+    # Hashed is how it is made. The second embedding is no part of it: without it the other columns are the same.
     sha256 = digest(TWIN_PATH, rows, twin.VERSION, hash_file(twin.SHARES), version("numpy"))
     file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
     with hold_lock(file.with_suffix(".lock")):
@@ -126,11 +130,14 @@ def _cached_conversion(file: Path, sha256: str, cache: Path) -> Path:
 
 
 def _convert(file: Path, target: Path, pieces: Path) -> None:
-    """Convert JSON lines to parquet, piece by piece: first each piece by itself, then all under one schema."""
-    schemas, places = [], []
+    """Convert JSON lines to parquet, piece by piece.
+
+    First each piece by itself, to the file `pieces`; then all under one schema.
+    """
+    schemas, offsets = [], []
     with pa.OSFile(str(pieces), "wb") as sink:
         for piece in _read_pieces(file):
-            places.append(sink.tell())
+            offsets.append(sink.tell())
             schemas.append(piece.schema)
             with pa.ipc.new_stream(sink, piece.schema) as writer:
                 writer.write_table(piece)
@@ -138,8 +145,8 @@ def _convert(file: Path, target: Path, pieces: Path) -> None:
         raise DataError(f"{file}: has no rows")
     schema = pa.unify_schemas(schemas, promote_options="permissive")
     with pa.memory_map(str(pieces)) as source, pq.ParquetWriter(target, schema) as out:
-        for place in places:
-            source.seek(place)
+        for offset in offsets:
+            source.seek(offset)
             out.write_table(_cast(pa.ipc.open_stream(source).read_all(), schema))
     pieces.unlink()
 
@@ -152,24 +159,24 @@ def _read_pieces(file: Path) -> Iterator[pa.Table]:
             yield _table_of(records, f"{file}:{batch[0][0]}-{batch[-1][0]}")
 
 
-def _record(line: bytes, where: str) -> dict[str, Any]:
+def _record(line: bytes, place: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: is not JSON: {_first_line(error)}") from None
+        raise DataError(f"{place}: is not JSON: {_first_line(error)}") from None
     if not isinstance(record, dict):
-        raise DataError(f"{where}: must be an object {{...}}, is {type(record).__name__}")
+        raise DataError(f"{place}: must be an object {{...}}, is {type(record).__name__}")
     return record
 
 
-def _table_of(records: list[dict[str, Any]], where: str) -> pa.Table:
+def _table_of(records: list[dict[str, Any]], place: str) -> pa.Table:
     """Make columns of the names in all records, not in the first alone."""
     columns = {}
     for name in dict.fromkeys(name for record in records for name in record):
         try:
             columns[name] = pa.array([record.get(name) for record in records])
         except (pa.ArrowException, ValueError, OverflowError) as error:
-            raise DataError(f"{where}: column {name!r} cannot be of one type: {_first_line(error)}") from None
+            raise DataError(f"{place}: column {name!r} cannot be of one type: {_first_line(error)}") from None
     return pa.table(columns)
 
 
@@ -188,7 +195,7 @@ def _first_line(error: BaseException) -> str:
 def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows in order, all columns or those named.
 
-    One row group after another: asked for all of them at once, Arrow reads ahead without a bound.
+    They are read one row group after another: of all of them at once Arrow reads ahead without a bound.
     """
     with pq.ParquetFile(file, buffer_size=READ_BYTES, pre_buffer=False) as opened:
         for group in range(opened.num_row_groups):

@@ -1,4 +1,4 @@
-"""From a dataset and a split to a Task: the one place where the hidden labels are left out."""
+"""Make a Task: the one place where the hidden labels are left out."""
 
 from collections.abc import Mapping
 

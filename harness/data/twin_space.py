@@ -1,4 +1,4 @@
-"""The twin's embeddings: where sources, topics and quality lie in each, and the vectors of rows."""
+"""Draw the twin's embeddings from sources, topics and qualities."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,12 @@ TOPICS = 150
 
 
 class Space(NamedTuple):
-    """How one embedding is drawn: what it hears of the quality, and the lengths of its parts before normalising."""
+    """How one embedding is drawn; lengths are those before normalising."""
 
     dimensions: int
-    noise: float  # sd of what it mishears of the quality, in points
+    noise: float  # sd of the noise on the quality, in points
     quality: float  # length per point
-    own: float  # how far a point's direction is the topic's own, as a cosine; the rest is common to all topics
+    own: float  # cosine of a point's direction and the topic's own; the rest is common to all topics
     shared: float = 0.74  # one direction for all rows
     source: float = 0.2
     topic: float = 0.33
@@ -28,7 +28,7 @@ class Space(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Where things lie in one embedding of d dimensions."""
+    """The directions and centres of one embedding of d dimensions."""
 
     centres: Floats  # (sources * TOPICS, d) mean of a topic in a source
     directions: Floats  # (TOPICS, d) what a point of quality adds
@@ -36,14 +36,14 @@ class Geometry(NamedTuple):
 
 
 def geometry(space: Space, sources: int, rng: np.random.Generator) -> Geometry:
-    """Draw the directions of an embedding."""
+    """Draw the directions and centres of an embedding."""
 
     def directions(length: float, *shape: int) -> Floats:  # of about that length
         drawn = rng.standard_normal((*shape, space.dimensions), dtype=np.float32)
         return drawn * np.float32(length / space.dimensions**0.5)
 
-    everywhere = directions(space.shared, 1, 1)
-    centres = everywhere + directions(space.source, sources, 1) + directions(space.topic, 1, TOPICS)
+    shared = directions(space.shared, 1, 1)
+    centres = shared + directions(space.source, sources, 1) + directions(space.topic, 1, TOPICS)
     common = directions(space.quality * (1 - space.own**2) ** 0.5, 1)
     return Geometry(
         centres=centres.reshape(-1, space.dimensions),
@@ -55,13 +55,13 @@ def geometry(space: Space, sources: int, rng: np.random.Generator) -> Geometry:
 def vectors(
     space: Space, geometry: Geometry, source: Ints, topic: Ints, quality: Reals, rng: np.random.Generator
 ) -> Floats:
-    """Draw the embeddings of n rows, (n, d) of length 1, from their sources, topics and qualities as far as known."""
+    """Draw (n, d) embeddings of length 1 from sources, topics and qualities."""
     n = len(source)
-    felt = quality + space.noise * rng.standard_normal(n)
+    noisy_quality = quality + space.noise * rng.standard_normal(n)
     X = rng.standard_normal((n, space.dimensions), dtype=np.float32)
     X *= np.float32(space.isotropic / space.dimensions**0.5)
     X += geometry.centres[source * TOPICS + topic]
-    X += felt.astype(np.float32)[:, None] * geometry.directions[topic]
+    X += noisy_quality.astype(np.float32)[:, None] * geometry.directions[topic]
     X += rng.standard_normal((n, space.rank), dtype=np.float32) @ geometry.basis
     X /= np.sqrt(np.einsum("nd,nd->n", X, X))[:, None]
     return X

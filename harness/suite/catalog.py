@@ -1,5 +1,7 @@
-"""Which plugins there are. One door for all: entry points of the group ``harness``, loaded one by one, so that a broken
-plugin is remembered and named, and is fatal only to a suite that uses it."""
+"""Find plugins by the entry points of the group ``harness``.
+
+They are loaded one by one: a broken plugin is recorded with its reason, and is fatal only to a suite that uses it.
+"""
 
 import dataclasses
 import importlib
@@ -20,14 +22,14 @@ from harness.plugin import hookspecs
 from harness.utils.hashing import hash_code
 
 KINDS = {"embedders": "embed", "features": "features", "splitters": "splits", "labelers": "label"}
-"""The four kinds of plugin, and the one method each of them must have."""
+"""The four kinds of plugin, and the method that each must have."""
 
 PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One plugin class and where it comes from."""
+    """A plugin class and its origin."""
 
     kind: str
     name: str
@@ -43,7 +45,7 @@ class Entry:
         return re.split(r"(?<=[.!?])\s", paragraph)[0]
 
     def code(self) -> str:
-        """Return the hash of the .py files of its top-level package, or of its one file."""
+        """Return the hash of its top-level package's .py files, or of its file."""
         if self.file is not None:
             return hash_code([Path(self.file)])
         top = sys.modules[self.cls.__module__.partition(".")[0]]
@@ -52,44 +54,47 @@ class Entry:
         return hash_code(sorted(file for folder in top.__path__ for file in Path(folder).rglob("*.py")))
 
     def identity(self) -> list[str]:
-        """Return what identifies the code behind the name."""
+        """Return kind, name, distribution, version and hash of the code."""
         return [self.kind, self.name, self.distribution, self.version, self.code()]
 
     def reference(self) -> tuple[str, str, str | None]:
-        """Return (module, class, file): enough for a worker to import the class by itself."""
+        """Return (module, class, file), by which a worker imports the class."""
         return self.cls.__module__, self.cls.__qualname__, self.file
 
 
 @dataclass
 class Catalog:
-    """The plugins found, and those that could not be."""
+    """The installed plugins and the broken ones."""
 
     entries: list[Entry] = field(default_factory=list)
-    broken: dict[str, str] = field(default_factory=dict)  # "name (distribution version)" -> why
+    broken: dict[str, str] = field(default_factory=dict)  # "name (distribution version)" -> reason
 
     def find(self, kind: str, name: str) -> type[Any]:
-        """Return the class called `name`, or raise a PluginError that says what there is instead."""
+        """Return the class called `name`.
+
+        Raises PluginError with the nearest name where there is none.
+        """
         return self.entry(kind, name).cls
 
     def entry(self, kind: str, name: str) -> Entry:
-        """Return the entry called `name`."""
-        found = [entry for entry in self.entries if (entry.kind, entry.name) == (kind, name)]
-        if len(found) == 1:
-            self._refuse_missing(found[0])
-            return found[0]
-        if found:
-            owners = " and ".join(f"{entry.distribution} {entry.version}".strip() for entry in found)
+        """Return the entry called `name`; raises PluginError like `find`."""
+        matches = [entry for entry in self.entries if (entry.kind, entry.name) == (kind, name)]
+        if len(matches) == 1:
+            self._check_requirements(matches[0])
+            return matches[0]
+        if matches:
+            owners = " and ".join(f"{entry.distribution} {entry.version}".strip() for entry in matches)
             raise PluginError(f"{kind[:-1]} {name!r} is offered twice, by {owners}; uninstall one of them")
-        near = did_you_mean(name, (entry.name for entry in self.entries if entry.kind == kind))
-        broken = "".join(f"; broken plugin {who}: {why}" for who, why in sorted(self.broken.items()))
-        raise PluginError(f"no {singular(kind)} is called {name!r}{near}{broken}")
+        suggestion = did_you_mean(name, (entry.name for entry in self.entries if entry.kind == kind))
+        broken = "".join(f"; broken plugin {plugin}: {reason}" for plugin, reason in sorted(self.broken.items()))
+        raise PluginError(f"no {singular(kind)} is called {name!r}{suggestion}{broken}")
 
     def of(self, plugin: Any) -> Entry:
         """Return the entry of a plugin object."""
         return next(entry for entry in self.entries if entry.cls is type(plugin))
 
     @staticmethod
-    def _refuse_missing(entry: Entry) -> None:
+    def _check_requirements(entry: Entry) -> None:
         for module in getattr(entry.cls, "requires", ()):
             if importlib.util.find_spec(module) is None:
                 extra = getattr(entry.cls, "extra", None)
@@ -98,31 +103,34 @@ class Catalog:
 
 
 def discover(files: tuple[Path, ...] = ()) -> Catalog:
-    """Load every plugin of the group ``harness``, and the one-off plugin `files`."""
+    """Load the plugins of the group ``harness`` and those in `files`."""
     catalog = Catalog()
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
     for point in sorted(entry_points(group="harness"), key=lambda p: (p.dist.name if p.dist else "", p.name)):
         distribution, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
         try:
-            found = list(_iter_offered(manager, point.load(), f"{distribution}:{point.name}"))
+            classes = list(_iter_offered(manager, point.load(), f"{distribution}:{point.name}"))
         except (Exception, SystemExit) as error:
             catalog.broken[f"{point.name} ({distribution} {version})"] = _reason(error)
         else:
-            catalog.entries += [Entry(kind, cls.name, cls, distribution, version) for kind, cls in found]
+            catalog.entries += [Entry(kind, cls.name, cls, distribution, version) for kind, cls in classes]
     for file in files:
         try:
-            found = list(_iter_offered(manager, load_file(file), str(file)))
+            classes = list(_iter_offered(manager, load_file(file), str(file)))
         except (Exception, SystemExit) as error:
             raise PluginError(f"{file}: {_reason(error)}") from None
-        catalog.entries += [Entry(kind, cls.name, cls, file.name, "", str(file.resolve())) for kind, cls in found]
+        catalog.entries += [Entry(kind, cls.name, cls, file.name, "", str(file.resolve())) for kind, cls in classes]
     manager.check_pending()
     catalog.entries.sort(key=lambda entry: (list(KINDS).index(entry.kind), entry.name, entry.distribution))
     return catalog
 
 
 def load_file(file: Path) -> ModuleType:
-    """Import a one-off plugin by path, under a name of its own; a second call returns the same module."""
+    """Import a plugin file by its path, under a module name of its own.
+
+    A second call returns the same module.
+    """
     name = f"harness_plugin_file_{file.stem}"
     if name in sys.modules and Path(str(sys.modules[name].__file__)) == file.resolve():
         return sys.modules[name]
@@ -133,7 +141,7 @@ def load_file(file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]  # half loaded, it would be taken for the plugin the next time
+        del sys.modules[name]  # half loaded, it would be returned the next time
         raise
     return module
 
@@ -141,14 +149,17 @@ def load_file(file: Path) -> ModuleType:
 def resolve(reference: tuple[str, str, str | None]) -> type[Any]:
     """Import the class that `Entry.reference` names."""
     module, name, file = reference
-    found: Any = load_file(Path(file)) if file else importlib.import_module(module)
+    value: Any = load_file(Path(file)) if file else importlib.import_module(module)
     for part in name.split("."):
-        found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+        value = getattr(value, part)
+    return value  # type: ignore[no-any-return]
 
 
 def _iter_offered(manager: pluggy.PluginManager, module: ModuleType, name: str) -> Iterator[tuple[str, type[Any]]]:
-    """Register a module and yield the (kind, class) pairs it offers; anything wrong with it is an exception."""
+    """Register a module and yield the (kind, class) pairs that it offers.
+
+    Anything wrong with it is an exception.
+    """
     try:
         manager.register(module, name)
         callers = manager.get_hookcallers(module) or []
@@ -177,16 +188,16 @@ def _call_hook(module: ModuleType, hook: str) -> list[type[Any]]:
 
 def _check_class(kind: str, cls: Any) -> None:
     method = KINDS[kind]
-    where = getattr(cls, "__name__", repr(cls))
+    class_name = getattr(cls, "__name__", repr(cls))
     if not isinstance(cls, type) or not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        raise PluginError(f"{where} must be a class marked @dataclass(frozen=True)")
+        raise PluginError(f"{class_name} must be a class marked @dataclass(frozen=True)")
     name = getattr(cls, "name", None)
     if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name):
-        raise PluginError(f"{where}.name must be a lower-case name such as 'my_labeler', is {name!r}")
+        raise PluginError(f"{class_name}.name must be a lower-case name such as 'my_labeler', is {name!r}")
     if "name" in {f.name for f in dataclasses.fields(cls)}:
-        raise PluginError(f"{where}.name must be annotated ClassVar[str]: it is not a parameter")
+        raise PluginError(f"{class_name}.name must be annotated ClassVar[str]: it is not a parameter")
     if not callable(getattr(cls, method, None)):
-        raise PluginError(f"{where} has no method {method!r}, which all {kind} must have")
+        raise PluginError(f"{class_name} has no method {method!r}, which all {kind} must have")
 
 
 def _reason(error: BaseException) -> str:
@@ -195,7 +206,7 @@ def _reason(error: BaseException) -> str:
 
 
 def singular(kind: str) -> str:
-    """Return what one plugin of a kind is called.
+    """Return the name of one plugin of a kind.
 
     >>> singular("features"), singular("splitters")
     ('feature set', 'splitter')

@@ -14,7 +14,7 @@ COLLECTION_KEYS = ("version", "name", "suites")
 
 @dataclass(frozen=True)
 class Collection:
-    """The suites of a file that lists suites; of any other suite file, the suite itself under no name."""
+    """The suites that a file lists; for a suite file, that suite, no name."""
 
     file: Path
     name: str | None
@@ -22,7 +22,10 @@ class Collection:
 
 
 def load_collection(file: Path, catalog: Catalog) -> Collection:
-    """Read a suite file or a list of them; a SuiteError names every mistake of every file."""
+    """Read a suite file or a list of suite files.
+
+    Raises SuiteError with every mistake of every file.
+    """
     document = load(file)
     if not _is_list(document):
         return Collection(file, None, (load_suite(file, catalog),))
@@ -36,8 +39,8 @@ def load_collection(file: Path, catalog: Catalog) -> Collection:
         except SuiteError as error:
             mistakes.append(str(error))
     names = [suite.name for suite in suites]
-    twice = {suite for suite in names if names.count(suite) > 1}
-    mistakes += [f"{file}: two of its suites are named {each!r}" for each in sorted(twice)]
+    repeated = {suite for suite in names if names.count(suite) > 1}
+    mistakes += [f"{file}: two of its suites are named {each!r}" for each in sorted(repeated)]
     if mistakes:
         raise SuiteError("\n".join(mistakes))
     return Collection(file, name, tuple(suites))
@@ -48,7 +51,7 @@ def _is_list(document: Document) -> bool:
 
 
 def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[Path]]:
-    """Return the name of the collection and the files it lists, relative to its own folder."""
+    """Return a collection's name and its files, relative to its own folder."""
     reader = spec.Reader(document, catalog.find)
     top = document.value
     for key in top:
@@ -62,10 +65,10 @@ def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[P
     paths = reader.read(tuple[str, ...], top["suites"], ("suites",))
     if paths == ():
         reader.add_problem(("suites",), "must list at least one suite file")
-    found = [] if paths is spec.INVALID else [file.parent / path for path in paths]
-    for place, path in enumerate(found):
+    files = [] if paths is spec.INVALID else [file.parent / path for path in paths]
+    for i, path in enumerate(files):
         if not path.is_file():
-            beside = {each.name for each in path.parent.glob("*.yaml")}
-            reader.add_problem(("suites", place), f"no such file: {path}{did_you_mean(path.name, beside)}")
+            siblings = {each.name for each in path.parent.glob("*.yaml")}
+            reader.add_problem(("suites", i), f"no such file: {path}{did_you_mean(path.name, siblings)}")
     reader.finish()
-    return name, found
+    return name, files

@@ -1,4 +1,4 @@
-"""A reference file: numbers that others have published, one a row, and which of them a suite measures again."""
+"""Read reference files: published numbers, one a row."""
 
 import csv
 import hashlib
@@ -13,7 +13,7 @@ from harness.errors import DataError, HarnessError, did_you_mean, printable
 from harness.suite.catalog import Catalog
 
 DEFAULT = "published_results.csv"
-BUNDLED_FOLDER = "data"  # of a plugin package: where the files it brings are looked for
+BUNDLED_FOLDER = "data"  # of a plugin package: the folder of its reference files
 COLUMNS = (
     *("section", "method", "dataset", "embedder", "features"),
     *("train_ratio", "metric", "label_class", "value"),
@@ -27,7 +27,7 @@ ASIDE = re.compile(r" \([^()]*\)$")  # at the end of a dataset
 
 @dataclass(frozen=True)
 class Reference:
-    """The `reference` section of a suite: which part of a reference file it measures again, and on which dataset."""
+    """The `reference` section of a suite: the published numbers it repeats."""
 
     sections: tuple[str, ...]
     dataset: str
@@ -56,7 +56,7 @@ class PublishedNumber:
 
     @property
     def title(self) -> str:
-        """The display name of the labeler that measures it again: method and inputs, without remarks."""
+        """The display name of its labeler: method and inputs, without remarks."""
         return " ".join((REMARK.sub("", self.method), *self.inputs))
 
     @property
@@ -66,22 +66,22 @@ class PublishedNumber:
 
     @property
     def decimals(self) -> int:
-        """How many decimals are printed, after the group's longest number."""
+        """The number of printed decimals, those of the table's longest number."""
         return max(0, len(f"{self.step:.10f}".rstrip("0").partition(".")[2]))
 
 
 @dataclass(frozen=True)
 class ReferenceFile:
-    """All numbers of one file; `heading` is what its first lines, beginning with '#', say of them."""
+    """All numbers of one file."""
 
     name: str
-    heading: str
+    heading: str  # its first lines, those that begin with '#'
     sha256: str
     rows: tuple[PublishedNumber, ...]
 
 
 def bundled_files(catalog: Catalog) -> dict[str, Path]:
-    """Return name -> path of the CSV files in the `data` folders of the installed plugin packages."""
+    """Return name -> path of the CSV files that plugin packages bring."""
     tops = {entry.cls.__module__.partition(".")[0] for entry in catalog.entries if entry.file is None}
     folders = [
         Path(folder) / BUNDLED_FOLDER for top in sorted(tops) for folder in getattr(sys.modules[top], "__path__", ())
@@ -90,19 +90,22 @@ def bundled_files(catalog: Catalog) -> dict[str, Path]:
 
 
 def find_file(name: str, catalog: Catalog) -> Path:
-    """Return the file of that path, else the bundled one of that name."""
-    known = bundled_files(catalog)
+    """Return the file at a path, else the bundled one of that name."""
+    bundled = bundled_files(catalog)
     if Path(name).is_file():
         return Path(name)
-    if name not in known:
+    if name not in bundled:
         raise HarnessError(
-            f"--reference {name}: no such file, nor does a plugin package bring one{did_you_mean(name, known)}"
+            f"--reference {name}: no such file, nor does a plugin package bring one{did_you_mean(name, bundled)}"
         )
-    return known[name]
+    return bundled[name]
 
 
 def read_reference(path: Path) -> ReferenceFile:
-    """Read a reference file; a DataError names file, line, column and value of the first mistake."""
+    """Read a reference file.
+
+    Raises DataError with file, line, column and value of the first mistake.
+    """
     try:
         raw = path.read_bytes()
         lines = raw.decode("utf-8-sig").splitlines(keepends=True)
@@ -116,8 +119,8 @@ def read_reference(path: Path) -> ReferenceFile:
     return ReferenceFile(path.name, heading, hashlib.sha256(raw).hexdigest(), tuple(_equalize_precision(rows)))
 
 
-def check_known(reference: Reference, where: str, files: Iterable[ReferenceFile]) -> None:
-    """Raise a HarnessError where no file has one of the sections, or the dataset, that a suite speaks of."""
+def check_known(reference: Reference, place: str, files: Iterable[ReferenceFile]) -> None:
+    """Raise HarnessError where no file has a suite's sections and dataset."""
     files = list(files)
     rows = [row for file in files for row in file.rows]
     names = " and ".join(file.name for file in files)
@@ -125,11 +128,11 @@ def check_known(reference: Reference, where: str, files: Iterable[ReferenceFile]
     for section in reference.sections:
         if section not in sections:
             raise HarnessError(
-                f"{where}: reference.sections: {names} has no {section!r}{did_you_mean(section, sections)}"
+                f"{place}: reference.sections: {names} has no {section!r}{did_you_mean(section, sections)}"
             )
     if reference.dataset not in datasets:
-        near = did_you_mean(reference.dataset, datasets)
-        raise HarnessError(f"{where}: reference.dataset: {names} has no {reference.dataset!r}{near}")
+        suggestion = did_you_mean(reference.dataset, datasets)
+        raise HarnessError(f"{place}: reference.dataset: {names} has no {reference.dataset!r}{suggestion}")
 
 
 def _rows(path: Path, lines: list[str], offset: int) -> Iterator[PublishedNumber]:
@@ -181,9 +184,10 @@ def _row(path: Path, line: int, record: dict[str, str]) -> PublishedNumber:
 
 
 def _equalize_precision(rows: list[PublishedNumber]) -> Iterator[PublishedNumber]:
-    """Give all numbers of a table the precision of its longest: a CSV says 0.44 where the page said 0.4400.
+    """Give all numbers of a table the precision of the longest one.
 
-    Where all are whole and not all of them 0 or 1, they are counts, whatever the CSV has made of them: 9000.0.
+    A CSV has 0.44 where the page had 0.4400. Where all are whole and one is above 1, they are counts, also if the CSV
+    has 9000.0.
     """
     tables: dict[tuple[str, str, str, bool], list[PublishedNumber]] = {}
     for row in rows:

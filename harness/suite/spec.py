@@ -1,5 +1,8 @@
-"""From YAML values to typed objects and back. A frozen dataclass is its own schema: unknown keys, wrong types and bad
-ranges are problems with a place, and all of them are found at once."""
+"""Convert YAML values to typed objects and back.
+
+A frozen dataclass is its own schema: unknown keys, wrong types and bad ranges are problems with a place. All of them
+are reported at once.
+"""
 
 import dataclasses
 import types
@@ -14,28 +17,28 @@ from harness.utils.yaml_file import Document, Place
 
 T = TypeVar("T")
 Find = Callable[[str, str], type[Any]]
-"""(kind, name) -> plugin class, or a PluginError that says what there is instead."""
+"""(kind, name) -> plugin class; raises PluginError where there is none."""
 
 TYPE_NAMES: dict[Any, str] = {
     **{int: "a whole number", float: "a number", str: "a string", bool: "true or false"},
     **{Path: "a path", type(None): "null"},
 }
-"""The types of single values, and what they are called."""
+"""The types of single values, and their names in messages."""
 
-INVALID: Any = object()  # stands for a value whose problem has been noted
+INVALID: Any = object()  # in place of a value that has a problem
 
 
 class Reader:
-    """Reads the values of one document, collecting every problem instead of stopping at the first."""
+    """A reader of one document that collects every problem."""
 
     def __init__(self, document: Document, find: Find, folders: tuple[Path, ...] = (Path(),)) -> None:
         self.document = document
         self.find = find
-        self.folders = folders  # where a relative path is looked for
+        self.folders = folders  # in which relative paths are searched
         self.problems: list[str] = []
 
     def add_problem(self, place: Place, message: str) -> Any:
-        """Note a problem, in one line fit for a terminal; returns INVALID."""
+        """Add a problem, as one line fit for a terminal; return INVALID."""
         self.problems.append(printable(f"{self.document.at(place)}: {message}"))
         return INVALID
 
@@ -45,7 +48,10 @@ class Reader:
             raise SuiteError("\n".join(dict.fromkeys(self.problems)))
 
     def read(self, hint: Any, value: Any, place: Place) -> Any:
-        """Return `value` as the type `hint`, strictly: no number is read as text, no 1.5 as 1."""
+        """Return `value` as the type `hint`, or INVALID.
+
+        Strictly: no number is read as text, no 1.5 as 1.
+        """
         origin = get_origin(hint)
         if hint is Labeler:
             return self.read_plugin("labelers", value, place)
@@ -56,10 +62,9 @@ class Reader:
         if origin is Literal:
             if value in get_args(hint) and not isinstance(value, bool):
                 return value
-            close = did_you_mean(value, map(str, get_args(hint))) if isinstance(value, str) else ""
-            return self.add_problem(
-                place, f"must be {_describe(hint)}, got {value!r}{close if 'mean' in close else ''}"
-            )
+            nearest = did_you_mean(value, map(str, get_args(hint))) if isinstance(value, str) else ""
+            suggestion = nearest if "mean" in nearest else ""
+            return self.add_problem(place, f"must be {_describe(hint)}, got {value!r}{suggestion}")
         if origin is tuple:
             if not isinstance(value, list):
                 return self.add_problem(place, f"must be {_describe(hint)}, got {value!r}")
@@ -81,7 +86,7 @@ class Reader:
         return self.add_problem(place, f"must be {_describe(hint)}, got {value!r}")
 
     def read_record(self, cls: type[T], value: Any, place: Place, without: tuple[str, ...] = ()) -> T:
-        """Build the dataclass `cls` from a mapping; keys in `without` belong to somebody else."""
+        """Build the dataclass `cls` from a mapping; skip the keys in `without`."""
         if value is None:
             value = {}
         if not isinstance(value, dict):
@@ -128,7 +133,10 @@ class Reader:
             return self.add_problem(place, str(error))
 
     def resolve_path(self, value: str) -> Path:
-        """Resolve a path: the first folder that has it, else where it would be in the first."""
+        """Return the absolute path in the first folder that has it.
+
+        Where none has it, the path in the first folder.
+        """
         candidates = [folder / value for folder in self.folders]
         return next((c for c in candidates if c.exists()), candidates[0]).absolute()
 
@@ -139,19 +147,20 @@ class Reader:
             result = trial.read(type(None) if hint is None else hint, value, place)
             if not trial.problems and not (isinstance(result, Path) and str in hints and _is_text(value, result)):
                 return result
-            if _fits(hint, value):  # right shape, wrong inside: these are the problems to show
+            if _has_shape(hint, value):  # the mistake is inside: these are the problems to show
                 first = first or trial.problems
         self.problems += first
-        wanted = " or ".join(_describe(hint) for hint in hints)
-        return INVALID if first else self.add_problem(place, f"must be {wanted}, got {value!r}")
+        accepted = " or ".join(_describe(hint) for hint in hints)
+        return INVALID if first else self.add_problem(place, f"must be {accepted}, got {value!r}")
 
 
 def _is_text(value: str, path: Path) -> bool:
-    """Say whether a `Path | str` is the text: there is no such path, and it is not written as one either."""
+    """Return True if a `Path | str` is neither on disk nor written as a path."""
     return not value.startswith(("/", "./", "../")) and not path.exists()
 
 
-def _fits(hint: Any, value: Any) -> bool:
+def _has_shape(hint: Any, value: Any) -> bool:
+    """Return True if a list or a mapping is given where the type needs one."""
     if get_origin(hint) is tuple:
         return isinstance(value, list)
     mapping = hint is Labeler or dataclasses.is_dataclass(hint) or get_origin(hint) is dict
@@ -173,13 +182,16 @@ def _describe(hint: Any) -> str:
 
 
 def to_spec(plugin: Any, paths: Callable[[Path], Any] = str) -> dict[str, Any]:
-    """Return the JSON spec of a plugin, {name: {every field: value}}; `paths` says what becomes of a path."""
+    """Return the JSON spec of a plugin, {name: {field: value}}.
+
+    Every field is in it; `paths` converts the paths among the values.
+    """
     fields = {f.name: _to_json(getattr(plugin, f.name), paths) for f in dataclasses.fields(plugin)}
     return {plugin.name: fields}
 
 
 def identity(plugin: Any, memo: Path | None = None) -> dict[str, Any]:
-    """Return the spec with every path replaced by the hash of what it holds."""
+    """Return the spec with every path replaced by the hash of its content."""
     return to_spec(plugin, lambda path: {"sha256": hash_file(path, memo)})
 
 
@@ -196,14 +208,17 @@ def _to_json(value: Any, paths: Callable[[Path], Any]) -> Any:
 
 
 def display_name(plugin: Any, without: tuple[str, ...] = ()) -> str:
-    """Return the spec without its defaults, as a leaderboard shows it: ``self_training(base=knn(on=bge, k=3))``."""
-    shown = []
+    """Return the spec without its defaults, as leaderboards show it.
+
+    For example ``self_training(base=knn(on=bge, k=3))``.
+    """
+    parameters = []
     for field in dataclasses.fields(plugin):
         value = getattr(plugin, field.name)
         default = field.default_factory() if callable(field.default_factory) else field.default
         if value != default and field.name not in without:
-            shown.append(f"{field.name}={_short(value, field.name)}")
-    return f"{plugin.name}({', '.join(shown)})" if shown else str(plugin.name)
+            parameters.append(f"{field.name}={_short(value, field.name)}")
+    return f"{plugin.name}({', '.join(parameters)})" if parameters else str(plugin.name)
 
 
 def _short(value: Any, name: str) -> str:
@@ -218,7 +233,7 @@ def _short(value: Any, name: str) -> str:
 
 
 def from_spec(spec: Mapping[str, Any], find: Find) -> Any:
-    """Build a plugin again from its JSON spec: ``rebuild(unbuild(x)) == x``."""
+    """Build a plugin from its JSON spec: ``from_spec(to_spec(x)) == x``."""
     reader = Reader(Document("spec", spec, {}), find)
     plugin = reader.read_plugin("labelers", dict(spec), ())
     reader.finish()

@@ -1,4 +1,7 @@
-"""A suite file, checked: which data, which blocks, which splits, which labelers. Every mistake is found at once."""
+"""Read and check a suite file: data, blocks, splits and labelers.
+
+Every mistake is reported at once.
+"""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
 BLOCK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_CELLS = 20_000
-SPLITS_KEYS = ("seeds", "labelers")  # what an entry of the splits says beside its splitter
+SPLITS_KEYS = ("seeds", "labelers")  # of an entry of the splits, beside its splitter
 SECTIONS = (
     *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
     "reference",
@@ -36,7 +39,7 @@ Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calib
 
 @dataclass(frozen=True)
 class Metrics:
-    """The `metrics` section: what ranks, and which labeler the others are compared with."""
+    """The `metrics` section: the ranking metric and the baseline labeler."""
 
     primary: Metric = "accuracy"
     baseline: str = "majority"
@@ -44,11 +47,11 @@ class Metrics:
 
 @dataclass(frozen=True)
 class SplitterEntry:
-    """One splitter, the seeds it is asked for, and the labelers that its splits are put to: None, all of them."""
+    """A splitter with its seeds and the labelers that run on its splits."""
 
     splitter: Any
     seeds: tuple[int, ...]
-    labelers: tuple[str, ...] | None = None
+    labelers: tuple[str, ...] | None = None  # titles; None: all
 
     def __str__(self) -> str:
         return spec.display_name(self.splitter)
@@ -56,7 +59,7 @@ class SplitterEntry:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One labeler of the suite under the name the leaderboard shows."""
+    """A labeler of the suite with its title on the leaderboard."""
 
     title: str
     labeler: Any
@@ -64,7 +67,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Suite:
-    """A whole suite file."""
+    """A suite file with all its sections."""
 
     file: Path
     name: str
@@ -79,17 +82,23 @@ class Suite:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Where relative paths are looked for: the current directory, else beside the suite file."""
+        """The folders of relative paths, in order.
+
+        First the current directory, then that of the suite file.
+        """
         return Path.cwd(), self.file.parent.absolute()
 
     @property
     def block_parameters(self) -> frozenset[str]:
-        """Every text among the parameters of the blocks; the columns that they read are among them."""
+        """Every text among the blocks' parameters, names of columns included."""
         return frozenset(text for maker in self.blocks.values() for text in _iter_texts(spec.to_spec(maker)))
 
 
 def load_suite(file: Path, catalog: Catalog) -> Suite:
-    """Read and check a suite file; a SuiteError lists every mistake with its line."""
+    """Read and check a suite file.
+
+    Raises SuiteError with a line for every mistake.
+    """
     document = load(file)
     reader = spec.Reader(document, catalog.find, (Path.cwd(), file.parent.absolute()))
     if not isinstance(document.value, dict):
@@ -167,11 +176,11 @@ def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader)
         seeds = reader.read(tuple[int, ...], value.get("seeds", [0]), (*place, "seeds"))
         if seeds is not spec.INVALID and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
             reader.add_problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
-        chosen = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
-        for unknown in [title for title in chosen or () if chosen is not spec.INVALID and title not in titles]:
+        labelers = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
+        for unknown in [title for title in labelers or () if labelers is not spec.INVALID and title not in titles]:
             reader.add_problem((*place, "labelers"), f"no labeler is called {unknown!r}{did_you_mean(unknown, titles)}")
-        if all(part is not spec.INVALID for part in (splitter, seeds, chosen)):
-            yield SplitterEntry(splitter, seeds, None if chosen is None else (*chosen, baseline))
+        if all(part is not spec.INVALID for part in (splitter, seeds, labelers)):
+            yield SplitterEntry(splitter, seeds, None if labelers is None else (*labelers, baseline))
 
 
 def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:
@@ -196,7 +205,7 @@ def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candi
 
 
 def _candidates(value: Any, place: Place, reader: spec.Reader) -> Iterator[Candidate]:
-    """Yield the labelers of one entry: one, or one per combination of its grid."""
+    """Yield the labelers of an entry, one per combination of its grid."""
     display = value.get("as") if isinstance(value, dict) else None
     if display is not None and (not isinstance(display, str) or not DISPLAY.fullmatch(display)):
         reader.add_problem((*place, "as"), f"must be a short plain name, got {display!r}")
@@ -209,36 +218,37 @@ def _candidates(value: Any, place: Place, reader: spec.Reader) -> Iterator[Candi
         if labeler is not spec.INVALID:
             yield Candidate(display or spec.display_name(labeler), labeler)
         return
-    at = (*place, named[0], "grid")
+    grid_place = (*place, named[0], "grid")
     if not isinstance(grid, dict) or not grid or not all(isinstance(v, list) and v for v in grid.values()):
-        reader.add_problem(at, f"must map parameters to lists of values, as {{k: [20, 50]}}, got {grid!r}")
+        reader.add_problem(grid_place, f"must map parameters to lists of values, as {{k: [20, 50]}}, got {grid!r}")
         return
     if prod(len(values) for values in grid.values()) > MAX_CELLS:
         sizes = " x ".join(f"{key} {len(values)}" for key, values in grid.items())
-        reader.add_problem(at, f"more than {MAX_CELLS:,} combinations ({sizes})")
+        reader.add_problem(grid_place, f"more than {MAX_CELLS:,} combinations ({sizes})")
         return
     fixed = {key: item for key, item in parameters.items() if key != "grid"}
     for key in fixed.keys() & grid.keys():
-        reader.add_problem(at, f"{key!r} is given both beside the grid and in it")
+        reader.add_problem(grid_place, f"{key!r} is given both beside the grid and in it")
     for combination in product(*grid.values()):
-        chosen = dict(zip(grid, combination, strict=True))
-        labeler = reader.read_plugin("labelers", {named[0]: fixed | chosen}, place)
+        varied = dict(zip(grid, combination, strict=True))
+        labeler = reader.read_plugin("labelers", {named[0]: fixed | varied}, place)
         if labeler is spec.INVALID:
-            return  # the others would only repeat it
-        shown = ", ".join(f"{key}={item}" for key, item in chosen.items())
-        yield Candidate(f"{display}({shown})" if display else spec.display_name(labeler), labeler)
+            return  # the others would only repeat the problem
+        values = ", ".join(f"{key}={item}" for key, item in varied.items())
+        yield Candidate(f"{display}({values})" if display else spec.display_name(labeler), labeler)
 
 
 def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Reader) -> list[Candidate]:
-    """Put the baseline on the board also where the suite does not list it."""
+    """Add the baseline where the suite does not list it."""
     if any(candidate.title == metrics.baseline for candidate in labelers):
         return labelers
     titles = [candidate.title for candidate in labelers]
     trial = spec.Reader(Document("", None, {}), reader.find)
     labeler = trial.read_plugin("labelers", metrics.baseline, ())
     if trial.problems:
-        what = f"no labeler of the suite is called {metrics.baseline!r}{did_you_mean(metrics.baseline, titles)}"
-        reader.add_problem(("metrics", "baseline"), what)
+        suggestion = did_you_mean(metrics.baseline, titles)
+        message = f"no labeler of the suite is called {metrics.baseline!r}{suggestion}"
+        reader.add_problem(("metrics", "baseline"), message)
         return labelers
     return [Candidate(metrics.baseline, labeler), *labelers]
 

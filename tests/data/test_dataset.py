@@ -1,4 +1,4 @@
-"""Data: a fault of a file is one line with column, rows and advice; what is sound is read exactly."""
+"""A fault of a data file is one line; sound data are read exactly."""
 
 import json
 import subprocess
@@ -24,30 +24,30 @@ Y = [0, 1, 2, 3]
 
 @pytest.fixture
 def read(table_of):
-    """A function that writes columns, and loads them with target column y unless told otherwise."""
+    """A function that writes columns and loads them, by default with target y."""
 
-    def loaded(columns, population=None, name="data.parquet", options=None, **data):
+    def write_and_load(columns, population=None, name="data.parquet", options=None, **data):
         data = {"target": "y", "classes": 6} | data
         table = table_of(columns, name, **(options or {}))
         return load_dataset(Data(path=name, **data), population or Population(), table)
 
-    return loaded
+    return write_and_load
 
 
 @pytest.fixture
 def lines(tmp_path):
-    """A function that writes JSON lines (text as it is, the rest as JSON) and opens them as the harness does."""
+    """A function that writes JSON lines and opens them as a table.
 
-    def opened(*records):
-        texts = [each if isinstance(each, bytes) else _line(each).encode() for each in records]
+    Text and bytes are written as they are, other records as JSON.
+    """
+
+    def write_and_open(*records):
+        texts = [record if isinstance(record, str | bytes) else json.dumps(record) for record in records]
+        texts = [text.encode() if isinstance(text, str) else text for text in texts]
         (tmp_path / "data.jsonl").write_bytes(b"\n".join(texts))
         return open_table("data.jsonl", (tmp_path,), tmp_path / "cache", "error", None)
 
-    return opened
-
-
-def _line(record):
-    return record if isinstance(record, str) else json.dumps(record)
+    return write_and_open
 
 
 LATIN = pa.Array.from_buffers(
@@ -176,8 +176,8 @@ def test_null_is_unlabelled_and_never_class_0(read, y):
     assert dataset.labelled.tolist() == [0, 2, 4]
     assert dataset.y.tolist() == [0, 2, 5]
     assert dataset.positions(np.array([4, 0])).tolist() == [2, 0]
-    seen = dataset.for_splitters()
-    assert (seen.rows.tolist(), seen.y.tolist(), seen.ids.tolist()) == ([0, 2, 4], [0, 2, 5], [0, 2, 4])
+    labelled = dataset.for_splitters()
+    assert (labelled.rows.tolist(), labelled.y.tolist(), labelled.ids.tolist()) == ([0, 2, 4], [0, 2, 5], [0, 2, 4])
 
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint64(), pa.float32(), pa.float64()]
@@ -193,7 +193,7 @@ def test_however_a_column_is_stored_the_dataset_is_the_same(read):
     labels = [3, 0, None, 5, 1, 1]
     names = ["a", "b", "b", "é", "a", "c"]
 
-    def made(number, text, ids):
+    def load_as(number, text, ids):
         columns = {
             "y": pa.array(labels, number),
             "s": pa.array(names).cast(text),
@@ -203,7 +203,7 @@ def test_however_a_column_is_stored_the_dataset_is_the_same(read):
         }
         return read(columns, id="i", source="s", group="g", raters=("y", "r"))
 
-    first = made(pa.int64(), pa.string(), pa.int64())
+    first = load_as(pa.int64(), pa.string(), pa.int64())
     assert first.sources.tolist() == names
     assert first.groups.tolist() == [0, 1, 1, 3, 0, 2]
     assert first.raters.tolist() == [[3, 3], [0, 0], [5, 5], [1, 1], [1, 1]]
@@ -212,7 +212,7 @@ def test_however_a_column_is_stored_the_dataset_is_the_same(read):
     variants += [(pa.int64(), text, pa.int64()) for text in TEXTS]
     variants += [(pa.int64(), pa.string(), ids) for ids in INTEGERS[:6]]
     for variant in variants:
-        other = made(*variant)
+        other = load_as(*variant)
         for name in ("labelled", "y", "raters", "sources", "groups", "group_names"):
             assert getattr(other, name).dtype == getattr(first, name).dtype
             assert getattr(other, name).tolist() == getattr(first, name).tolist(), (variant, name)
@@ -233,14 +233,15 @@ def test_reading_does_not_wait_for_pandas(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from harness.data.dataset import Data, load
+from harness.data.dataset import Data, load_dataset
 from harness.data.population import Population
 from harness.data.table import open_table
 table = open_table("data.parquet", (Path(),), Path("cache"), "error", None)
-load(Data("data.parquet", "y", 6, id="id", source="who", group="who", raters=("y",)), Population(), table)
-sys.exit("pandas" in sys.modules)
+load_dataset(Data("data.parquet", "y", 6, id="id", source="who", group="who", raters=("y",)), Population(), table)
+print("pandas" in sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_the_identity_follows_every_label_and_the_rows(read):
@@ -258,23 +259,23 @@ def test_the_identity_follows_every_label_and_the_rows(read):
     assert identity(population=Population("first", n=3)) != same
 
 
-def plain_fusion(marks, how):
-    """One row at a time: count, sort, look."""
+def plain_fusion(labels, how):
+    """Fuse the labels of one row by counting or sorting them."""
     if how == "median":
-        return sorted(marks)[(len(marks) - 1) // 2]
-    ((label, most), *others) = Counter(marks).most_common()
-    return marks[0] if any(count == most for _, count in others) else label
+        return sorted(labels)[(len(labels) - 1) // 2]
+    ((label, most), *others) = Counter(labels).most_common()
+    return labels[0] if any(count == most for _, count in others) else label
 
 
 @pytest.mark.parametrize("how", ["majority", "median", "consensus"])
 def test_fused_targets_against_a_plain_loop(read, how):
-    marks = np.random.default_rng(0).integers(0, 4, (400, 3))
-    columns = {name: marks[:, i] for i, name in enumerate("abc")}
+    labels = np.random.default_rng(0).integers(0, 4, (400, 3))
+    columns = {name: labels[:, i] for i, name in enumerate("abc")}
     dataset = read(columns, target=Fused(how, ("a", "b", "c")))
-    rows = [i for i in range(400) if how != "consensus" or len(set(marks[i])) < 3]
+    rows = [i for i in range(400) if how != "consensus" or len(set(labels[i])) < 3]
     assert dataset.items.rows.tolist() == rows
-    assert dataset.y.tolist() == [plain_fusion(marks[i].tolist(), how) for i in rows]
-    assert 0 < sum(len(set(row)) == 3 for row in marks.tolist()) < 400
+    assert dataset.y.tolist() == [plain_fusion(labels[i].tolist(), how) for i in rows]
+    assert 0 < sum(len(set(row)) == 3 for row in labels.tolist()) < 400
     assert all(name not in dataset.items.columns for name in "abc")
 
 
@@ -428,10 +429,10 @@ def test_large_integers_do_not_become_fractions_in_a_later_piece(lines, monkeypa
 
 def test_a_conversion_is_reused_until_the_file_changes(lines):
     first = lines({"y": 1})
-    made = first.path.stat().st_mtime_ns
+    written = first.path.stat().st_mtime_ns
     again = lines({"y": 1})
     assert again == first
-    assert again.path.stat().st_mtime_ns == made
+    assert again.path.stat().st_mtime_ns == written
     assert sorted(each.suffix for each in first.path.parent.iterdir()) == [".lock", ".parquet"]
     other = lines({"y": 2})
     assert other.path != first.path

@@ -1,4 +1,4 @@
-"""hub: data against a hub cache laid out by hand, and against a hub on the loopback that speaks its protocol."""
+"""hub: data from a cache laid out by hand and from a hub on the loopback."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.data.hub import fetch
 try:
-    found = fetch(sys.argv[1], Path("cache"))
+    data = fetch(sys.argv[1], Path("cache"))
 except DataError as error:
     print(json.dumps({"error": str(error)}))
 else:
-    print(json.dumps({"file": str(found.file), "shown": found.shown, "sha256": found.sha256}))
+    print(json.dumps({"file": str(data.file), "display_name": data.display_name, "sha256": data.sha256}))
 """
 
 
@@ -40,14 +40,17 @@ def environment(home, **more):
 
 
 def fetched(path, cwd, **more):
-    """What fetch() says of a path, in a process of its own: the library reads its environment once."""
+    """Return the data or the error of fetch() in a process of its own.
+
+    The library reads its environment once.
+    """
     command = [sys.executable, "-c", FETCH, path]
     env = environment(cwd / "hf", **more)
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return json.loads(done.stdout)
 
 
-def cached(cwd, files, commit=COMMIT, revision="main", repository="owner--name"):
+def lay_out_cache(cwd, files, commit=COMMIT, revision="main", repository="owner--name"):
     """Lay files {name: table} out as the hub's own library does."""
     home = cwd / "hf" / "hub" / f"datasets--{repository}"
     (home / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
@@ -116,9 +119,9 @@ def test_the_files_of_a_split(names, part, split, chosen):
     ],
 )
 def test_what_is_not_there_or_not_clear_is_refused(names, part, words):
-    shown = "hub:o/n" if part is None else f"hub:o/n:{part}"
+    address = "hub:o/n" if part is None else f"hub:o/n:{part}"
     with pytest.raises(DataError, match=words) as caught:
-        choose(names, part, shown)
+        choose(names, part, address)
     assert "\n" not in str(caught.value)
 
 
@@ -126,54 +129,57 @@ def test_what_is_not_there_or_not_clear_is_refused(names, part, words):
 
 
 def test_shards_become_one_file_in_their_order(tmp_path):
-    names = cached(tmp_path, shards(12) | {"data/test-00000-of-00001.parquet": rows(7)}) / "snapshots" / COMMIT / "data"
-    found = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
-    assert found["shown"] == f"hub:owner/name@{COMMIT}:train"
-    assert pq.read_table(found["file"])["x"].to_pylist() == [10 * i + j for i in range(12) for j in (0, 1)]
-    before = Path(found["file"]).stat().st_ino
-    again = fetched(found["shown"], tmp_path, HF_HUB_OFFLINE="1")
-    assert again == found, "the shown address is one that can be asked for"
-    assert Path(found["file"]).stat().st_ino == before, "it is joined once"
+    home = lay_out_cache(tmp_path, shards(12) | {"data/test-00000-of-00001.parquet": rows(7)})
+    data = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
+    assert data["display_name"] == f"hub:owner/name@{COMMIT}:train"
+    assert pq.read_table(data["file"])["x"].to_pylist() == [10 * i + j for i in range(12) for j in (0, 1)]
+    before = Path(data["file"]).stat().st_ino
+    again = fetched(data["display_name"], tmp_path, HF_HUB_OFFLINE="1")
+    assert again == data, "the display name is an address too"
+    assert Path(data["file"]).stat().st_ino == before, "it is joined once"
     test = fetched("hub:owner/name:test", tmp_path, HF_HUB_OFFLINE="1")
-    assert test["file"] == str(names / "test-00000-of-00001.parquet"), "one file is used where it lies"
-    assert test["sha256"] == hash_file(names / "test-00000-of-00001.parquet")
+    assert test["file"] == str(home / "snapshots" / COMMIT / "data" / "test-00000-of-00001.parquet"), (
+        "one file is used where it lies"
+    )
+    assert test["sha256"] == hash_file(Path(test["file"]))
 
 
 def test_a_revision_is_a_branch_or_a_commit(tmp_path):
-    cached(tmp_path, {"train.parquet": rows(1)})
-    cached(tmp_path, {"default/train/0000.parquet": rows(2)}, OTHER, "refs/convert/parquet")
+    lay_out_cache(tmp_path, {"train.parquet": rows(1)})
+    lay_out_cache(tmp_path, {"default/train/0000.parquet": rows(2)}, OTHER, "refs/convert/parquet")
     for path, value, commit in (
         ("hub:owner/name", 1, COMMIT),
         (f"hub:owner/name@{COMMIT}", 1, COMMIT),
         ("hub:owner/name@refs/convert/parquet", 2, OTHER),
         (f"hub:owner/name@{OTHER}:train", 2, OTHER),
     ):
-        found = fetched(path, tmp_path, HF_HUB_OFFLINE="1")
-        assert found["shown"] == f"hub:owner/name@{commit}:train"
-        assert pq.read_table(found["file"])["x"].to_pylist() == [value]
+        data = fetched(path, tmp_path, HF_HUB_OFFLINE="1")
+        assert data["display_name"] == f"hub:owner/name@{commit}:train"
+        assert pq.read_table(data["file"])["x"].to_pylist() == [value]
 
 
 def test_columns_in_another_order_or_all_null_are_the_same_columns(tmp_path):
     one = pa.table({"x": [1], "y": pa.nulls(1)})
     two = pa.table({"y": ["b"], "x": [2]})
-    cached(tmp_path, {"train-0-of-2.parquet": one, "train-1-of-2.parquet": two})
-    found = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
-    assert pq.read_table(found["file"]).to_pylist() == [{"x": 1, "y": None}, {"x": 2, "y": "b"}]
+    lay_out_cache(tmp_path, {"train-0-of-2.parquet": one, "train-1-of-2.parquet": two})
+    data = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
+    assert pq.read_table(data["file"]).to_pylist() == [{"x": 1, "y": None}, {"x": 2, "y": "b"}]
 
 
 def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_path):
     files = shards(3)
     files.pop("data/train-00001-of-00003.parquet")
-    cached(tmp_path, files)
+    lay_out_cache(tmp_path, files)
     wrong = {"a-0-of-2.parquet": rows(1), "a-1-of-2.parquet": rows(1, z=pa.array(["?"]))}
-    cached(tmp_path, wrong, repository="owner--columns")
-    cached(
+    lay_out_cache(tmp_path, wrong, repository="owner--columns")
+    lay_out_cache(
         tmp_path, {"a-0-of-2.parquet": rows(1), "a-1-of-2.parquet": pa.table({"x": ["a"]})}, repository="owner--types"
     )
-    damaged = cached(tmp_path, {"a.parquet": rows(1)}, repository="owner--damaged") / "snapshots" / COMMIT / "a.parquet"
+    home = lay_out_cache(tmp_path, {"a.parquet": rows(1)}, repository="owner--damaged")
+    damaged = home / "snapshots" / COMMIT / "a.parquet"
     damaged.resolve().write_bytes(b"PAR1 not")
     command = "hf download owner/{} --repo-type dataset --include '*.parquet'"
-    for path, said in (
+    for path, message in (
         ("hub:owner/name", f"2 of its 3 files are in the hub cache; fetch the others: {command.format('name')}"),
         ("hub:owner/absent", f"HF_HUB_OFFLINE is set; where there is a network: {command.format('absent')}"),
         ("hub:owner/name@v2", "hf download owner/name --repo-type dataset --revision v2 --include '*.parquet'"),
@@ -185,7 +191,7 @@ def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_pa
         ("hub:owner/name@../../x", "must be hub:OWNER/NAME"),
     ):
         error = fetched(path, tmp_path, HF_HUB_OFFLINE="1")["error"]
-        assert said in error, error
+        assert message in error, error
         assert error.startswith(("hub:", path))
         assert "\n" not in error
 
@@ -200,13 +206,14 @@ def test_without_the_library_the_extra_is_named(tmp_path):
 
 
 def on_hub(folder, **data):
-    """Write a suite whose rows are a data set of the hub, in two shards in the cache."""
+    """Write a suite on a data set of the hub, cached in two shards."""
     everything = table()
     file = write_suite(folder, ["majority", {"knn": {"on": "embedding", "k": 7}}])
     suite = json.loads(file.read_text())
     suite["data"] |= {"path": "hub:owner/name"} | data
     file.write_text(json.dumps(suite))
-    cached(folder, {"data/train-0-of-2.parquet": everything[:100], "data/train-1-of-2.parquet": everything[100:]})
+    files = {"data/train-0-of-2.parquet": everything[:100], "data/train-1-of-2.parquet": everything[100:]}
+    lay_out_cache(folder, files)
     return file
 
 
@@ -224,7 +231,7 @@ def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
     lines = [[line for line in page.splitlines() if line.startswith("| 1")] for page in pages]
     assert lines[0] == lines[1] != []
     assert ranks(tmp_path / "hub") == ranks(tmp_path / "file")
-    assert f"hub:owner/name@{COMMIT}:train" in pages[0], "the board says which commit it was"
+    assert f"hub:owner/name@{COMMIT}:train" in pages[0], "the board has the commit"
 
 
 def test_a_suite_on_what_is_not_there_is_one_line(tmp_path):
@@ -243,11 +250,11 @@ def test_a_suite_on_what_is_not_there_is_one_line(tmp_path):
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves {(repository, commit): {file name: bytes}} as the hub does, and remembers what it was asked."""
+    """A hub that serves {(repository, commit): {file: bytes}}, with a log."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.repositories, self.heads, self.asked, self.token = {}, {}, [], None
+        self.repositories, self.heads, self.requests, self.token = {}, {}, [], None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def push(self, commit, files, repository="owner/name", revision="main"):
@@ -269,21 +276,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = unquote(urlsplit(self.path).path).removeprefix("/api")
-        self.server.asked.append((self.command, path))
+        self.server.requests.append((self.command, path))
         if self.server.token and self.headers.get("Authorization") != f"Bearer {self.server.token}":
             return self.refuse("RepoNotFound", 401)
-        _, _, owner, name, what, rest = path.split("/", 5)
+        _, _, owner, name, endpoint, rest = path.split("/", 5)
         repository = f"{owner}/{name}"
-        revision, _, file = rest.partition("/") if what in ("resolve", "tree") else (rest, "", "")
-        if repository not in {known for known, _ in self.server.heads}:
+        revision, _, file = rest.partition("/") if endpoint in ("resolve", "tree") else (rest, "", "")
+        if repository not in {owned for owned, _ in self.server.heads}:
             return self.refuse("RepoNotFound", 404)
         if (repository, revision) not in self.server.heads:
             return self.refuse("RevisionNotFound", 404)
         commit = self.server.heads[repository, revision]
         files = self.server.repositories[repository, commit]
-        if what == "revision":
+        if endpoint == "revision":
             return self.answer({"id": repository, "sha": commit, "siblings": [{"rfilename": each} for each in files]})
-        if what == "tree":
+        if endpoint == "tree":
             sizes = [(each, len(content), hashlib.sha1(content).hexdigest()) for each, content in files.items()]
             return self.answer([{"type": "file", "path": p, "size": size, "oid": oid} for p, size, oid in sizes])
         etag = f'"{hashlib.sha1(files[file]).hexdigest()}"'
@@ -322,42 +329,42 @@ def as_bytes(files):
 
 def test_what_the_cache_lacks_is_fetched_once_and_the_commit_stays(tmp_path, hub):
     hub.push(COMMIT, as_bytes(shards(2) | shards(1, "test")) | {"README.md": b"# card"})
-    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
-    assert found["shown"] == f"hub:owner/name@{COMMIT}:train"
-    assert pq.read_table(found["file"])["x"].to_pylist() == [0, 1, 10, 11]
-    got = {path.rpartition("/")[2] for method, path in hub.asked if method == "GET" and "/resolve/" in path}
+    data = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
+    assert data["display_name"] == f"hub:owner/name@{COMMIT}:train"
+    assert pq.read_table(data["file"])["x"].to_pylist() == [0, 1, 10, 11]
+    got = {path.rpartition("/")[2] for method, path in hub.requests if method == "GET" and "/resolve/" in path}
     assert got == {"train-00000-of-00002.parquet", "train-00001-of-00002.parquet"}, "the split, and nothing else"
     assert (tmp_path / "hf/hub/datasets--owner--name/refs/main").read_text() == COMMIT
 
-    hub.asked.clear()
+    hub.requests.clear()
     hub.push(OTHER, as_bytes({"train.parquet": rows(99)}))
-    assert fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address()) == found
-    assert hub.asked == [], "a branch that moves on does not change what is here, and nobody is asked"
+    assert fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address()) == data
+    assert hub.requests == [], "the cached commit stays, without a request, when the branch moves on"
 
     test = fetched("hub:owner/name:test", tmp_path, HF_ENDPOINT=hub.address())
-    assert test["shown"] == f"hub:owner/name@{COMMIT}:test", "another split is of the same commit"
+    assert test["display_name"] == f"hub:owner/name@{COMMIT}:test", "another split is of the same commit"
     assert pq.read_table(test["file"])["x"].to_pylist() == [0, 1]
     moved = fetched(f"hub:owner/name@{OTHER}", tmp_path, HF_ENDPOINT=hub.address())
     assert pq.read_table(moved["file"])["x"].to_pylist() == [99]
-    assert fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1") == found
+    assert fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1") == data
 
 
 def test_a_cache_with_a_part_of_a_split_is_completed(tmp_path, hub):
     files = {name: rows(i) for i, name in enumerate(("a.parquet", "b.parquet", "c.parquet"))}
-    cached(tmp_path, {"b.parquet": rows(1)})
+    lay_out_cache(tmp_path, {"b.parquet": rows(1)})
     hub.push(COMMIT, as_bytes(files))
-    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
-    assert pq.read_table(found["file"])["x"].to_pylist() == [0, 1, 2]
+    data = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
+    assert pq.read_table(data["file"])["x"].to_pylist() == [0, 1, 2]
 
 
 def test_a_cache_is_enough_where_the_hub_cannot_be_reached(tmp_path, hub):
-    cached(tmp_path, shards(2))
-    nobody = hub.address()
+    lay_out_cache(tmp_path, shards(2))
+    address = hub.address()
     hub.server_close()
-    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=nobody)
-    assert pq.read_table(found["file"])["x"].to_pylist() == [0, 1, 10, 11]
-    error = fetched("hub:owner/absent", tmp_path, HF_ENDPOINT=nobody)["error"]
-    assert f"cannot be fetched from {nobody}: ConnectError: " in error
+    data = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=address)
+    assert pq.read_table(data["file"])["x"].to_pylist() == [0, 1, 10, 11]
+    error = fetched("hub:owner/absent", tmp_path, HF_ENDPOINT=address)["error"]
+    assert f"cannot be fetched from {address}: ConnectError: " in error
     assert "hf download owner/absent" in error
 
 
@@ -370,5 +377,5 @@ def test_refusals_of_the_hub_are_one_line(tmp_path, hub):
     refused = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address(), HF_TOKEN="hf_wrong")["error"]
     assert "set HF_TOKEN" in refused
     assert "hf_wrong" not in refused
-    found = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address(), HF_TOKEN="hf_secret")
-    assert pq.read_table(found["file"])["x"].to_pylist() == [1]
+    data = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address(), HF_TOKEN="hf_secret")
+    assert pq.read_table(data["file"])["x"].to_pylist() == [1]

@@ -1,4 +1,4 @@
-"""Populations: each way to take rows against its definition, and always in file order."""
+"""Each population against its definition, always in file order."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from harness.errors import DataError
 RNG = np.random.default_rng(5)
 N, CLASSES = 500, 4
 TARGET = RNG.choice(CLASSES, N, p=[0.6, 0.25, 0.1, 0.05])
-KNOWN = RNG.random(N) < 0.8
+IS_LABELLED = RNG.random(N) < 0.8
 SOURCES = np.array([("flan", "dolly", "oasst")[i // 200] for i in range(N)], np.dtypes.StringDType())
 
 
-def take(population, target=TARGET, known=KNOWN, sources=SOURCES):
-    return select(population, target, known, sources, CLASSES, "d.parquet")
+def take(population, target=TARGET, is_labelled=IS_LABELLED, sources=SOURCES):
+    return select(population, target, is_labelled, sources, CLASSES, "d.parquet")
 
 
 def per_class(rows):
@@ -33,7 +33,7 @@ def test_random_is_a_sorted_prefix_of_one_permutation():
     rows = take(Population("random", n=40, seed=3))
     assert rows.tolist() == sorted(np.random.default_rng(3).permutation(N)[:40].tolist())
     assert set(rows) <= set(take(Population("random", n=90, seed=3)))
-    assert (~KNOWN[rows]).any()  # labels play no part
+    assert (~IS_LABELLED[rows]).any()  # labels play no part
 
 
 def test_source_takes_the_rows_of_one_source():
@@ -46,14 +46,14 @@ def test_balanced_takes_as_many_of_each_class():
     rows = take(Population("balanced", per_class=9, seed=1))
     assert per_class(rows) == [9] * CLASSES
     assert len(set(rows)) == len(rows)
-    assert KNOWN[rows].all()
+    assert IS_LABELLED[rows].all()
 
 
 def test_oversampled_repeats_rows_up_to_the_largest_class():
-    largest = int(np.bincount(TARGET[KNOWN]).max())
+    largest = int(np.bincount(TARGET[IS_LABELLED]).max())
     rows = take(Population("oversampled"))
     assert per_class(rows) == [largest] * CLASSES
-    assert set(rows) == set(np.flatnonzero(KNOWN))  # no row is lost
+    assert set(rows) == set(np.flatnonzero(IS_LABELLED))  # no row is lost
     for c in range(CLASSES):
         times = np.unique(rows[TARGET[rows] == c], return_counts=True)[1]
         assert times.max() - times.min() <= 1  # none is repeated more than another
@@ -61,23 +61,23 @@ def test_oversampled_repeats_rows_up_to_the_largest_class():
 
 
 def test_oversampled_makes_nothing_of_an_absent_class():
-    known = KNOWN & (TARGET != 2)
-    assert per_class(take(Population("oversampled", per_class=5), known=known)) == [5, 5, 0, 5]
+    is_labelled = IS_LABELLED & (TARGET != 2)
+    assert per_class(take(Population("oversampled", per_class=5), is_labelled=is_labelled)) == [5, 5, 0, 5]
 
 
 @settings(max_examples=60, deadline=None)
-@given(n=st.integers(1, int(KNOWN.sum())), seed=st.integers(0, 10))
+@given(n=st.integers(1, int(IS_LABELLED.sum())), seed=st.integers(0, 10))
 def test_stratified_keeps_the_shares_to_less_than_a_row(n, seed):
     rows = take(Population("stratified", n=n, seed=seed))
     assert len(rows) == len(set(rows)) == n
-    assert KNOWN[rows].all()
-    exact = np.bincount(TARGET[KNOWN], minlength=CLASSES) * n / KNOWN.sum()
+    assert IS_LABELLED[rows].all()
+    exact = np.bincount(TARGET[IS_LABELLED], minlength=CLASSES) * n / IS_LABELLED.sum()
     assert (np.abs(per_class(rows) - exact) < 1).all()
 
 
 def test_stratified_gives_the_odd_row_to_the_largest_remainder():
     target = np.array([0] * 5 + [1] * 3 + [2] * 2)
-    rows = take(Population("stratified", n=4), target=target, known=np.ones(10, bool))
+    rows = take(Population("stratified", n=4), target=target, is_labelled=np.ones(10, bool))
     assert np.bincount(target[rows], minlength=3).tolist() == [2, 1, 1]  # exact shares 2, 1.2, 0.8
 
 
@@ -90,7 +90,7 @@ SEEDED = [
 FIXED = [{"take": "all"}, {"take": "first", "n": 60}, {"take": "source", "source": "flan"}]
 
 
-@pytest.mark.parametrize("parameters", SEEDED + FIXED, ids=lambda each: each["take"])
+@pytest.mark.parametrize("parameters", SEEDED + FIXED, ids=lambda parameters: parameters["take"])
 def test_file_order_is_kept_and_the_seed_decides(parameters):
     rows, again, other = (take(Population(**parameters, seed=seed)) for seed in (0, 0, 1))
     assert (np.diff(rows) >= 0).all()
@@ -104,7 +104,7 @@ def test_file_order_is_kept_and_the_seed_decides(parameters):
     [
         ({"take": "first", "n": 501}, "the population wants 501 rows, there are 500"),
         ({"take": "random", "n": 5_000}, "the population wants 5,000 rows, there are 500"),
-        ({"take": "stratified", "n": 500}, f"the population wants 500 labelled rows, there are {KNOWN.sum()}"),
+        ({"take": "stratified", "n": 500}, f"the population wants 500 labelled rows, there are {IS_LABELLED.sum()}"),
         ({"take": "balanced", "per_class": 400}, "the population wants 400 rows of class 0, there are "),
         ({"take": "balanced", "per_class": 30}, "the population wants 30 rows of class 3, there are "),
         ({"take": "source", "source": "doly"}, "no row of source 'doly'; did you mean 'dolly'"),
@@ -136,7 +136,7 @@ def test_a_source_needs_a_column_of_sources():
         ({"take": "oversampled", "per_class": 0}, "per_class must be at least 1, got 0"),
     ],
 )
-def test_a_population_says_what_it_needs(parameters, words):
+def test_parameters_that_do_not_fit_are_refused(parameters, words):
     with pytest.raises(ValueError, match=words):
         Population(**parameters)
 

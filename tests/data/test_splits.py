@@ -1,4 +1,4 @@
-"""What a splitter may answer: lists and generators of splits pass, and everything else is one line that says why."""
+"""Lists and generators of splits pass; any other answer is one clear line."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,14 +15,14 @@ NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Says:
-    """Answers what it is told."""
+class Returning:
+    """A splitter that returns a given answer, or that of a function."""
 
-    name: ClassVar[str] = "says"
-    what: Any
+    name: ClassVar[str] = "returning"
+    answer: Any
 
     def splits(self, dataset, seed):
-        return self.what(dataset) if callable(self.what) else self.what
+        return self.answer(dataset) if callable(self.answer) else self.answer
 
 
 def labelled(**more):
@@ -31,8 +31,8 @@ def labelled(**more):
 
 def test_rows_come_as_int64_whatever_they_were_given_as():
     given = [Split(ROWS[:2].astype(np.uint8), [5, 7], (), 4, ratio=0.5), Split([2], [3], [5, 13], 4, fold=1)]
-    for what in (given, tuple(given), iter(given)):
-        first, second = make_splits(Says(what), labelled(), 4)
+    for answer in (given, tuple(given), iter(given)):
+        first, second = make_splits(Returning(answer), labelled(), 4)
         assert (first.train.tolist(), first.test.tolist(), first.spare.tolist()) == ([2, 3], [5, 7], [])
         assert {first.train.dtype, first.test.dtype, first.spare.dtype} == {np.dtype(np.int64)}
         assert (first.seed, first.ratio, first.fold, second.fold) == (4, 0.5, None, 1)
@@ -48,7 +48,7 @@ def shuffles(dataset):
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
+    ("answer", "words"),
     [
         (None, "must give an iterable of Split, gave NoneType"),
         (Split(ROWS[:2], ROWS[2:], NONE, 4), "must give an iterable of Split, gave Split"),
@@ -71,36 +71,36 @@ def shuffles(dataset):
     ],
     ids=str,
 )
-def test_what_is_no_split_is_one_line(what, words):
-    with pytest.raises(DataError, match=f"^splitter 'says', seed 4: (its )?{words}") as caught:
-        make_splits(Says(what), labelled(), 4)
+def test_what_is_no_split_is_one_line(answer, words):
+    with pytest.raises(DataError, match=f"^splitter 'returning', seed 4: (its )?{words}") as caught:
+        make_splits(Returning(answer), labelled(), 4)
     assert "\n" not in str(caught.value)
 
 
-def test_what_the_data_lack_is_said_by_the_splitter_itself():
+def test_a_data_error_of_the_splitter_is_passed_on():
     def lacks(dataset):
         raise DataError("it needs sources")
 
     with pytest.raises(DataError, match=r"^it needs sources$"):
-        make_splits(Says(lacks), labelled(), 4)
+        make_splits(Returning(lacks), labelled(), 4)
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.dtypes.StringDType()])
 def test_a_group_on_both_sides_is_seen(kind):
     groups = np.array([1, 1, 2, 2, 3, 3]).astype(kind)
-    whole = of(ROWS[:2], ROWS[2:])
-    assert len(make_splits(Says(whole), labelled(groups=groups), 4)) == 1
+    apart = of(ROWS[:2], ROWS[2:])
+    assert len(make_splits(Returning(apart), labelled(groups=groups), 4)) == 1
     torn = of(ROWS[[0, 2]], ROWS[[1, 3]], ROWS[4:])
     with pytest.raises(DataError, match="2 groups stand in train and test"):
-        make_splits(Says(torn), labelled(groups=groups), 4)
+        make_splits(Returning(torn), labelled(groups=groups), 4)
     spare = of(ROWS[:1], ROWS[2:], ROWS[1:2])  # a spare row may be of a train row's group
-    assert len(make_splits(Says(spare), labelled(groups=groups), 4)) == 1
+    assert len(make_splits(Returning(spare), labelled(groups=groups), 4)) == 1
 
 
 def test_a_splitter_cannot_write_to_the_data():
     rows, y = ROWS.copy(), np.arange(6)
-    seen = Labelled(rows, y, rows, rows.astype(np.dtypes.StringDType()), rows)
-    for array in (seen.rows, seen.y, seen.ids, seen.groups, seen.sources):
+    labelled_rows = Labelled(rows, y, rows, rows.astype(np.dtypes.StringDType()), rows)
+    for array in (getattr(labelled_rows, name) for name in ("rows", "y", "ids", "groups", "sources")):
         assert not array.flags.writeable
         assert array.base is None
     assert rows.flags.writeable
@@ -129,5 +129,5 @@ def harness_splitters():
     for command in ("plan", "run"):
         result = harness(command, "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
         assert result.returncode == 2
-        said = "error: splitter 'half', seed 1: AttributeError: 'Labelled' object has no attribute 'no_such_attribute'"
-        assert result.stderr.splitlines()[-1] == said
+        fault = "AttributeError: 'Labelled' object has no attribute 'no_such_attribute'"
+        assert result.stderr.splitlines()[-1] == f"error: splitter 'half', seed 1: {fault}"

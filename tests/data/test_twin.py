@@ -1,4 +1,4 @@
-"""The simulated pool: right where it copies the pool, plausible where it invents, the same on every run."""
+"""The simulated pool: exact where it copies, plausible where it invents."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -43,7 +43,7 @@ def vectors(table):
 
 
 def neighbours(vectors, queries, k=50):
-    """Similarity and number (queries, k) of the k nearest other rows, in no order."""
+    """Return (queries, k) similarities and rows of the nearest others, unsorted."""
     similarity = vectors[queries] @ vectors.T
     similarity[np.arange(len(queries)), queries] = -1
     nearest = np.argpartition(-similarity, k, axis=1)[:, :k]
@@ -51,7 +51,7 @@ def neighbours(vectors, queries, k=50):
 
 
 def ridge(X, y, train, test):
-    """Correlation of a ridge regression's answers with the truth."""
+    """Return the correlation of a ridge regression's answers and the truth."""
     A = X[train] - X[train].mean(axis=0)
     weight = np.linalg.solve(A.T @ A + 3 * np.eye(X.shape[1]), A.T @ (y[train] - y[train].mean()))
     return np.corrcoef(X[test] @ weight, y[test])[0, 1]
@@ -87,7 +87,7 @@ def test_rows_stand_in_source_blocks(tmp_path, rows):
     assert table["id"].to_pylist() == list(range(rows))
 
 
-def test_the_file_says_that_it_is_simulated(table):
+def test_the_file_is_marked_as_simulated(table):
     assert table.schema.metadata[b"simulated"] == b"twin:tulu_300k"
 
 
@@ -109,10 +109,10 @@ def test_table_of_shares_agrees_with_the_record():
 def test_table_of_shares_is_the_count_of_the_real_scores(scores):
     counts = np.zeros((7, 6, 6, 6), int)
     columns = [scores[name].to_pylist() for name in ("source", "gpt_scores", "llama_scores", "mistral_scores")]
-    place = {name: 2 + place for place, name in enumerate(twin.BLOCKS)}
-    for row, (source, *marks) in enumerate(zip(*columns, strict=True)):
-        stretch = 0 if row < 30_000 else 1 if row < 50_000 else place[source]
-        counts[(stretch, *marks)] += 1
+    stretch_of = {name: 2 + number for number, name in enumerate(twin.BLOCKS)}
+    for row, (source, *labels) in enumerate(zip(*columns, strict=True)):
+        stretch = 0 if row < 30_000 else 1 if row < 50_000 else stretch_of[source]
+        counts[(stretch, *labels)] += 1
     np.testing.assert_array_equal(twin.shares(), counts)
 
 
@@ -127,7 +127,7 @@ def test_whole_pool_has_exactly_the_scores_of_the_table():
 
 
 def test_first_rows_of_the_pool_have_the_classes_of_the_real_ones(scores):
-    """The record's 30k subset is the first 30,000 rows, and its diagnosis is of the first 50,000."""
+    """The record uses the first 30,000 rows, and 50,000 for its diagnosis."""
     real = np.array(scores["gpt_scores"])
     _, drawn = twin._scores(twin.POOL, np.random.default_rng(7))
     for rows in (30_000, 50_000, 100_000):
@@ -147,19 +147,19 @@ def test_a_smaller_flan_drifts_alike():
 
 
 def test_part_of_the_pool_is_a_sample_of_the_table(table):
-    """Every class of every rater and every agreement in every source, within 4.5 standard errors."""
+    """Classes and agreements of raters in each source, to 4.5 standard errors."""
     source, gpt = np.array(table["source"]), np.array(table["gpt_scores"])
     llama, mistral = np.array(table["llama_scores"]), np.array(table["mistral_scores"])
     a, b, c = np.indices((6, 6, 6))
     for block, counts in zip(twin.BLOCKS, source_shares(), strict=True):
-        here = source == block
+        in_block = source == block
         checks = [(gpt == k, a == k) for k in range(6)] + [(llama == k, b == k) for k in range(6)]
         checks += [(mistral == k, c == k) for k in range(6)]
         checks += [(gpt == llama, a == b), (gpt == mistral, a == c), (llama == mistral, b == c)]
         for rows, cells in checks:
             expected = counts[cells].sum() / counts.sum()
-            error = np.sqrt(expected * (1 - expected) / here.sum())
-            assert abs(rows[here].mean() - expected) <= 4.5 * error + 1 / here.sum()
+            error = np.sqrt(expected * (1 - expected) / in_block.sum())
+            assert abs(rows[in_block].mean() - expected) <= 4.5 * error + 1 / in_block.sum()
 
 
 def test_same_arguments_same_values_other_seed_other_values(table, tmp_path):
@@ -253,7 +253,7 @@ def test_neighbours_share_topics_far_more_than_labels(table, vectors):
 
 
 def test_the_second_embedding_is_the_stronger_one(both):
-    """Its neighbours share more labels, and a ridge regression on half of FLAN predicts the other half better."""
+    """Neighbours share more labels, and a ridge regression is better."""
     y, queries = np.array(both["gpt_scores"]), np.arange(0, ROWS, 2)
     first, second = array(both, "embeddings"), array(both, "embeddings_skywork")
     matches = [(y[neighbours(X, queries, 10)[1]] == y[queries, None]).mean() for X in (first, second)]
@@ -262,7 +262,7 @@ def test_the_second_embedding_is_the_stronger_one(both):
 
 
 def test_quality_shows_in_the_embedding_within_every_source(table, vectors):
-    """A ridge regression on half of a source predicts the scores of the other half: more than chance, far from all."""
+    """A ridge regression is better than chance, and far from perfect."""
     source, gpt = np.array(table["source"]), np.array(table["gpt_scores"], float)
     for block in ("flan_v2", "wizardlm", "stanford_alpaca"):
         rows = np.flatnonzero(source == block)
@@ -288,11 +288,13 @@ def test_quality_shows_in_the_answer_but_not_all_of_it(table):
     ]
     length = np.array([len(answer) for answer in answers])
     for block in twin.BLOCKS:
-        here = source == block
-        assert 0.4 < spearmanr(length[here], gpt[here]).statistic < 0.85
+        in_block = source == block
+        assert 0.4 < spearmanr(length[in_block], gpt[in_block]).statistic < 0.85
+    wizardlm = source == "wizardlm"
     for mark in ("\n- ", "## ", "```"):  # devices are commoner in better answers of the same source
-        uses, here = np.array([mark in answer for answer in answers]), source == "wizardlm"
-        assert uses[here & (gpt >= 4)].mean() > uses[here & (gpt <= 2)].mean() > 0
+        uses = np.array([mark in answer for answer in answers])
+        assert uses[wizardlm & (gpt >= 4)].mean() > uses[wizardlm & (gpt <= 2)].mean() > 0
     word_length = np.array([np.mean([len(word) for word in answer.split()]) for answer in answers])
-    here = source == "wizardlm"
-    assert 0.2 < spearmanr(word_length[here], gpt[here]).statistic < 0.8  # better answers use rarer, longer words
+    assert (
+        0.2 < spearmanr(word_length[wizardlm], gpt[wizardlm]).statistic < 0.8
+    )  # better answers use rarer, longer words

@@ -1,4 +1,4 @@
-"""Plugins: whoever wrote them they enter by one door, and a broken one is remembered without harming the others."""
+"""Plugins are found by entry points; a broken one leaves the others intact."""
 
 import json
 import os
@@ -60,7 +60,7 @@ BROKEN = {
 
 
 def distribution(folder, module, source, version="0.1", points=None):
-    """Lay an installed distribution with one module into `folder`, as an installer would."""
+    """Write an installed distribution with one module into `folder`."""
     (folder / f"{module}.py").write_text(source)
     info = folder / f"{module}-{version}.dist-info"
     info.mkdir()
@@ -69,18 +69,21 @@ def distribution(folder, module, source, version="0.1", points=None):
     (info / "entry_points.txt").write_text("[harness]\n" + "\n".join(lines) + "\n")
 
 
-def discovered(folder, code=""):
-    """Return what a new process finds with `folder` on its path; `code` may add to the dictionary `found`."""
+def discover_in(folder, code=""):
+    """Return what a new process finds with `folder` on its path.
+
+    `code` may add to the dictionary `answer`.
+    """
     program = f"""
 import json, sys, traceback
 from harness.suite.catalog import discover
 from harness.errors import PluginError
 catalog = discover()
-found = dict(
+answer = dict(
     entries=[[e.kind, e.name, e.distribution, e.version, e.help] for e in catalog.entries], broken=catalog.broken
 )
 {code}
-print(json.dumps(found))
+print(json.dumps(answer))
 """
     environment = os.environ | {"PYTHONPATH": str(folder)}
     done = subprocess.run(
@@ -114,64 +117,64 @@ def test_every_bundled_plugin_file_is_an_entry_point(catalog):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """What is found beside one sound distribution and one broken in every way."""
+def site(tmp_path_factory):
+    """What is found where one distribution is sound and one broken in each way."""
     folder = tmp_path_factory.mktemp("site")
     distribution(folder, "acme", GOOD)
     for name, (source, _) in BROKEN.items():
         distribution(folder, f"bad_{name}", source, version="2.0")
     code = """
 names = "torch sklearn faiss lightgbm scipy pandas cleanlab".split()
-found["imported"] = [name for name in names if name in sys.modules]
+answer["imported"] = [name for name in names if name in sys.modules]
 entry = catalog.entry("labelers", "flat")
-found["code"] = entry.code()
-found["identity"] = entry.identity()
+answer["code"] = entry.code()
+answer["identity"] = entry.identity()
 try:
     catalog.find("labelers", "flatt")
 except PluginError as error:
-    found["unknown"] = str(error)
+    answer["unknown"] = str(error)
 """
-    return discovered(folder, code)
+    return discover_in(folder, code)
 
 
-def test_a_third_party_distribution_is_found(found):
-    flat = [entry for entry in found["entries"] if entry[1] == "flat"]
+def test_a_third_party_distribution_is_found(site):
+    flat = [entry for entry in site["entries"] if entry[1] == "flat"]
     assert flat == [["labelers", "flat", "acme", "0.1", "The same share for every class."]]
-    assert found["identity"] == ["labelers", "flat", "acme", "0.1", found["code"]]
-    assert len(found["code"]) == 64
+    assert site["identity"] == ["labelers", "flat", "acme", "0.1", site["code"]]
+    assert len(site["code"]) == 64
 
 
-def test_broken_ones_do_not_disturb_the_others(found, catalog):
+def test_broken_ones_do_not_disturb_the_others(site, catalog):
     bundled = [[e.kind, e.name, e.distribution, e.version, e.help] for e in catalog.entries]
-    assert [entry for entry in found["entries"] if entry[2] == "labelharness"] == bundled
-    assert len(found["entries"]) == len(bundled) + 1
+    assert [entry for entry in site["entries"] if entry[2] == "labelharness"] == bundled
+    assert len(site["entries"]) == len(bundled) + 1
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_plugin_is_remembered_with_a_reason(found, name):
-    reason = found["broken"][f"bad_{name} (bad_{name} 2.0)"]
+def test_a_broken_plugin_is_recorded_with_a_reason(site, name):
+    reason = site["broken"][f"bad_{name} (bad_{name} 2.0)"]
     assert BROKEN[name][1] in reason
     assert "\n" not in reason
 
 
-def test_only_broken_plugins_are_remembered(found):
-    assert len(found["broken"]) == len(BROKEN)
+def test_only_broken_plugins_are_recorded(site):
+    assert len(site["broken"]) == len(BROKEN)
 
 
-def test_an_unknown_name_comes_with_the_nearest_and_the_broken(found):
-    assert found["unknown"].startswith("no labeler is called 'flatt'; did you mean 'flat'?")
-    assert "broken plugin bad_syntax (bad_syntax 2.0): SyntaxError" in found["unknown"]
+def test_an_unknown_name_comes_with_the_nearest_and_the_broken(site):
+    assert site["unknown"].startswith("no labeler is called 'flatt'; did you mean 'flat'?")
+    assert "broken plugin bad_syntax (bad_syntax 2.0): SyntaxError" in site["unknown"]
 
 
-def test_discovering_imports_no_heavy_library(found):
-    assert found["imported"] == []
+def test_discovering_imports_no_heavy_library(site):
+    assert site["imported"] == []
 
 
 def test_a_module_that_two_entry_points_name_is_read_once(tmp_path):
     distribution(tmp_path, "acme", GOOD, points=("acme", "again"))
-    found = discovered(tmp_path)
-    assert sum(entry[1] == "flat" for entry in found["entries"]) == 1
-    assert list(found["broken"]) == ["again (acme 0.1)"]
+    answer = discover_in(tmp_path)
+    assert sum(entry[1] == "flat" for entry in answer["entries"]) == 1
+    assert list(answer["broken"]) == ["again (acme 0.1)"]
 
 
 def test_a_name_offered_twice_is_refused_only_when_used(tmp_path):
@@ -180,18 +183,18 @@ def test_a_name_offered_twice_is_refused_only_when_used(tmp_path):
         tmp_path, "other", GOOD.replace('"flat"', '"knn"').replace('    """The same', '    """Another', 1), "3.1"
     )
     code = """
-found["majority"] = catalog.find("labelers", "majority").__name__
+answer["majority"] = catalog.find("labelers", "majority").__name__
 try:
     catalog.find("labelers", "knn")
 except PluginError as error:
-    found["twice"] = str(error)
+    answer["twice"] = str(error)
 """
-    found = discovered(tmp_path, code)
-    assert found["broken"] == {}
-    assert found["majority"] == "Majority"
-    version = next(entry[3] for entry in found["entries"] if entry[2] == "labelharness")
+    answer = discover_in(tmp_path, code)
+    assert answer["broken"] == {}
+    assert answer["majority"] == "Majority"
+    version = next(entry[3] for entry in answer["entries"] if entry[2] == "labelharness")
     assert (
-        found["twice"]
+        answer["twice"]
         == f"labeler 'knn' is offered twice, by labelharness {version} and other 3.1; uninstall one of them"
     )
 
@@ -202,7 +205,7 @@ def test_the_hash_of_the_code_follows_the_code(tmp_path):
         folder = tmp_path / place
         folder.mkdir()
         distribution(folder, "acme", source)
-        codes.append(discovered(folder, "found['code'] = catalog.entry('labelers', 'flat').code()")["code"])
+        codes.append(discover_in(folder, "answer['code'] = catalog.entry('labelers', 'flat').code()")["code"])
     assert codes[0] == codes[1] != codes[2]
 
 

@@ -1,4 +1,4 @@
-"""A file that lists suites: all of them run, cells shared, and labelers ranked together only over the same rows."""
+"""A list of suites shares cells, and ranks labelers over the same rows."""
 
 import re
 
@@ -21,7 +21,7 @@ LINEAR = {"linear": {"on": "embedding", "epochs": 2}}
 
 
 def suites(folder, **labelers):
-    """Write one suite file per name with these labelers, over the same data, and the list of them."""
+    """Write a suite file per name, over the same data, and the list of them."""
     for name, listed in labelers.items():
         write_suite(folder, listed, name=name).rename(folder / f"{name}.yaml")
     file = folder / "all.yaml"
@@ -29,15 +29,15 @@ def suites(folder, **labelers):
     return file
 
 
-def ran(file, folder):
-    """Run every suite of a list in this process; returns what `joint_leaderboards` is given."""
+def run_all(file, folder):
+    """Run every suite of a list; return the arguments of `joint_leaderboards`."""
     catalog = discover()
-    found = []
+    results = []
     for suite in load_collection(file, catalog).suites:
         ready = prepare_run(suite, catalog, Options(folder, threads=1), lambda text: None)
         execute(ready, lambda *_: None, lambda *_: None)
-        found.append((ready, list(score_cells(ready))))
-    return found
+        results.append((ready, list(score_cells(ready))))
+    return results
 
 
 def test_a_plain_suite_is_itself(tmp_path, catalog):
@@ -55,7 +55,7 @@ def test_every_mistake_of_every_file_is_named(tmp_path, catalog):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             "version: 1\nname: all\nsuites: [onne.yaml]",
@@ -70,18 +70,18 @@ def test_every_mistake_of_every_file_is_named(tmp_path, catalog):
         ("version: 1\nname: all\nsuites: [all.yaml]", "all.yaml: is itself a list of suites"),
     ],
 )
-def test_a_wrong_list_is_one_clear_line(tmp_path, catalog, text, said):
+def test_a_wrong_list_is_one_clear_line(tmp_path, catalog, text, message):
     suites(tmp_path, one=[KNN])
     file = tmp_path / "all.yaml"
     file.write_text(text)
     with pytest.raises(SuiteError) as caught:
         load_collection(file, catalog)
-    assert said.format(tmp_path) in str(caught.value)
+    assert message.format(tmp_path) in str(caught.value)
 
 
 def test_labelers_of_several_suites_are_ranked_over_the_same_rows(tmp_path):
-    found = joint_leaderboards(ran(suites(tmp_path, one=[KNN], two=[KNN, LINEAR]), tmp_path))
-    (joint,) = found
+    leaderboards = joint_leaderboards(run_all(suites(tmp_path, one=[KNN], two=[KNN, LINEAR]), tmp_path))
+    (joint,) = leaderboards
     assert [run.suite.name for run in joint.runs] == ["one", "two"]
     titles = [row.title for row in joint.leaderboard.rows]
     assert sorted(titles) == ["linear(on=embedding, epochs=2)", "majority", "neighbours"]  # the shared cell counts once
@@ -89,26 +89,26 @@ def test_labelers_of_several_suites_are_ranked_over_the_same_rows(tmp_path):
 
 
 def test_different_labelers_of_one_name_carry_the_name_of_their_suite(tmp_path):
-    (joint,) = joint_leaderboards(ran(suites(tmp_path, one=[KNN], two=[WIDE]), tmp_path))
+    (joint,) = joint_leaderboards(run_all(suites(tmp_path, one=[KNN], two=[WIDE]), tmp_path))
     assert {row.title for row in joint.leaderboard.rows} == {"majority", "neighbours (one)", "neighbours (two)"}
 
 
-def test_other_labels_are_another_contest(tmp_path):
+def test_other_labels_are_another_leaderboard(tmp_path):
     file = suites(tmp_path, one=[KNN], two=[KNN])
     rows = table()
     changed = rows.set_column(3, "score", [np.roll(rows["score"].to_numpy(), 1)])
     pq.write_table(changed, tmp_path / "other.parquet")
     two = tmp_path / "two.yaml"
     two.write_text(two.read_text().replace("data.parquet", "other.parquet"))
-    assert len(joint_leaderboards(ran(file, tmp_path))) == 2
+    assert len(joint_leaderboards(run_all(file, tmp_path))) == 2
 
 
-def test_other_test_rows_are_another_contest(tmp_path):
+def test_other_test_rows_are_another_leaderboard(tmp_path):
     file = suites(tmp_path, one=[KNN], two=[KNN])
     two = tmp_path / "two.yaml"
     two.write_text(re.sub(r'"seeds": \[\s*3\s*\]', '"seeds": [4]', two.read_text()))
-    found = joint_leaderboards(ran(file, tmp_path))
-    assert [joint.leaderboard.seeds for joint in found] == [(3,), (4,)]
+    leaderboards = joint_leaderboards(run_all(file, tmp_path))
+    assert [joint.leaderboard.seeds for joint in leaderboards] == [(3,), (4,)]
 
 
 def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
@@ -127,7 +127,7 @@ def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
     assert "5 finished" in harness("status", "all.yaml", cwd=tmp_path).stdout
 
 
-def test_what_all_suites_have_to_say_is_said_once(tmp_path):
+def test_a_notice_of_all_suites_is_printed_once(tmp_path):
     suite = {"path": "twin:tulu_300k:300", "target": "gpt_scores", "classes": 6}
     for name in ("one", "two"):
         write_suite(tmp_path, ["majority"], name=name, data=suite, blocks=None).rename(tmp_path / f"{name}.yaml")

@@ -1,4 +1,4 @@
-"""Specs: a plugin written as JSON and built again is the same plugin, and its identity follows content alone."""
+"""A plugin built again from its spec is equal; identity follows content."""
 
 import json
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -84,7 +84,7 @@ NAMES = st.text("abcxyz_-09 é", min_size=1, max_size=6)
 
 
 def values(hint):
-    """A strategy for the values of a type; None where there is no telling."""
+    """Return a strategy for the values of a type."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is Labeler:
         return LABELERS
@@ -108,7 +108,7 @@ def values(hint):
 
 @st.composite
 def plugins(draw, cls):
-    """A plugin with parameters of the right types; of those out of its range, the defaults."""
+    """Draw a plugin; parameters out of its range keep their defaults."""
     hints = get_type_hints(cls)
     required = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
     options = {f.name: draw(values(hints[f.name])) for f in fields(cls)}
@@ -144,7 +144,7 @@ def default_of(part):
     return part.default if part.default_factory is MISSING else part.default_factory()
 
 
-@pytest.mark.parametrize(("kind", "cls"), CLASSES, ids=lambda each: getattr(each, "name", each))
+@pytest.mark.parametrize(("kind", "cls"), CLASSES, ids=lambda value: getattr(value, "name", value))
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_built_again_from_its_spec_a_plugin_is_the_same(kind, cls, data):
@@ -192,9 +192,9 @@ def read(hint, value):
     ],
 )
 def test_values_are_read_as_their_types(hint, value, expected):
-    found = read(hint, value)
-    assert found == expected
-    assert canonical_types(found) == canonical_types(expected)
+    result = read(hint, value)
+    assert result == expected
+    assert canonical_types(result) == canonical_types(expected)
 
 
 def canonical_types(value):
@@ -251,9 +251,9 @@ def test_every_wrong_item_of_a_list_is_named():
 
 def test_a_mapping_keeps_the_type_of_every_value():
     given = {"C": 0.5, "max_iter": 200, "penalty": "l2", "dual": False, "seed": None, "whole": 1.0}
-    found = read(dict[str, int | float | str | bool | None], given)
-    assert found == given
-    assert [type(value) for value in found.values()] == [float, int, str, bool, NoneType, float]
+    result = read(dict[str, int | float | str | bool | None], given)
+    assert result == given
+    assert [type(value) for value in result.values()] == [float, int, str, bool, NoneType, float]
 
 
 def test_every_wrong_value_of_a_mapping_is_named():
@@ -307,7 +307,7 @@ def test_identity_is_the_content_of_a_file_not_its_place(tmp_path):
     assert identity(Npy(one, order="same"), tmp_path / "memo") == identity(Npy(third, order="same")) != before
 
 
-def test_identity_speaks_of_every_parameter():
+def test_identity_has_every_parameter():
     assert canonical_json(identity(Around(KNN("bge"), rounds=2))) == canonical_json(
         {
             "around": {
@@ -331,7 +331,7 @@ def test_identity_speaks_of_every_parameter():
     assert identity(Column("a")) != identity(Column("b"))
 
 
-def test_blocks_of_walks_into_labelers():
+def test_block_names_include_those_of_labelers_inside():
     assert block_names(Majority()) == ()
     assert block_names(KNN("bge")) == ("bge",)
     assert block_names(KNN(("text", "bge"))) == ("text", "bge")
@@ -339,14 +339,14 @@ def test_blocks_of_walks_into_labelers():
     assert block_names(deep) == ("own", "bge", "who")
 
 
-def test_nested_yields_the_outermost_first():
+def test_iter_plugins_yields_the_outermost_first():
     inner = KNN("bge")
     around = Around(inner, Majority())
     outer = Together((around, Prior()))
     assert list(iter_plugins(outer)) == [outer, around, inner, Majority(), Prior()]
 
 
-def test_rebuild_refuses_what_it_does_not_know():
+def test_from_spec_refuses_unknown_names():
     with pytest.raises(SuiteError, match=r"spec:1: knn.kk: unknown key 'kk'; did you mean 'k'\?"):
         from_spec({"knn": {"on": "bge", "kk": 3}}, find)
     with pytest.raises(SuiteError, match="no labeler is called 'kn'; did you mean 'knn'"):
@@ -355,7 +355,7 @@ def test_rebuild_refuses_what_it_does_not_know():
         find("embedders", "knn")
 
 
-def test_nearest_says_one_name_or_all():
+def test_did_you_mean_names_one_or_all():
     assert did_you_mean("maority", ["majority", "prior"]) == "; did you mean 'majority'?"
     assert did_you_mean("qqq", ["prior", "majority"]) == "; known: majority, prior"
     assert did_you_mean("qqq", []) == ""

@@ -1,4 +1,4 @@
-"""Suite files: the whole schema loads, and every mistake is one line with its place, its value and what was meant."""
+"""Suite files: every mistake is one line with place, value and advice."""
 
 import json
 import time
@@ -109,7 +109,7 @@ def read(tmp_path, plugins):
 
 @pytest.fixture
 def problems(read):
-    """A function that returns the mistakes found in suite text, without the name of the file."""
+    """A function that returns the mistakes in suite text, without the file name."""
 
     def find(text):
         start = time.perf_counter()
@@ -218,16 +218,16 @@ def test_the_whole_schema_loads(read, tmp_path, plugins):
 
 
 def test_paths_are_found_in_the_current_folder_first_and_else_beside_the_suite(read, tmp_path, monkeypatch):
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
+    current = tmp_path / "current"
+    current.mkdir()
+    monkeypatch.chdir(current)
     text = changed(("{embedder: column, column: embeddings}", "{embedder: npy, path: x.npy, order: same}"))
-    assert read(text).blocks["bge"].path == here / "x.npy"  # nowhere: where it would be
+    assert read(text).blocks["bge"].path == current / "x.npy"  # nowhere: where it would be
     (tmp_path / "x.npy").touch()
     assert read(text).blocks["bge"].path == tmp_path / "x.npy"
-    (here / "x.npy").touch()
-    assert read(text).blocks["bge"].path == here / "x.npy"
-    assert read(text).folders == (here, tmp_path)
+    (current / "x.npy").touch()
+    assert read(text).blocks["bge"].path == current / "x.npy"
+    assert read(text).folders == (current, tmp_path)
 
 
 def test_the_same_numbers_written_otherwise_are_the_same_labeler(read):
@@ -350,14 +350,14 @@ MISTAKES = {
 def test_a_mistake_is_one_line_with_place_and_value(problems, mistake):
     (old, new, *_), line, place, words = mistake
     text = BASE.replace(old, new, 1) if len(mistake[0]) == 3 else changed((old, new))
-    found = problems(text)
-    assert any(each.startswith(f"{line}: {place}: ") and words in each for each in found), found
+    lines = problems(text)
+    assert any(each.startswith(f"{line}: {place}: ") and words in each for each in lines), lines
 
 
 @pytest.mark.parametrize("value", ["yes", "10:30", "on", "no"])
 def test_yaml_1_2_has_fewer_surprises(problems, value):
-    found = problems(changed(("k: 5", f"prior_calibration: {value}")))
-    assert found == [f"18: labelers[1].knn.prior_calibration: must be true or false, got {value!r}"]
+    lines = problems(changed(("k: 5", f"prior_calibration: {value}")))
+    assert lines == [f"18: labelers[1].knn.prior_calibration: must be true or false, got {value!r}"]
 
 
 @pytest.mark.parametrize("section", ["version", "name", "data", "splits", "labelers"])
@@ -383,12 +383,12 @@ def test_a_section_of_another_form_is_no_traceback(read, section, wrong):
 
 
 def test_missing_fields_are_named(problems):
-    found = problems("version: 1\nname: a\ndata:\n  id: x\nsplits: [{splitter: prefix}]\nlabelers: [knn]\n")
-    assert "3: data: 'path' is missing: a string" in found
-    assert "3: data: 'target' is missing: a string or a mapping" in found
-    assert "3: data: 'classes' is missing: a whole number" in found
-    assert "5: splits[0]: 'ratios' is missing: a list (each a number)" in found
-    assert "6: labelers[0].knn: 'on' is missing: a string or a list (each a string)" in found
+    lines = problems("version: 1\nname: a\ndata:\n  id: x\nsplits: [{splitter: prefix}]\nlabelers: [knn]\n")
+    assert "3: data: 'path' is missing: a string" in lines
+    assert "3: data: 'target' is missing: a string or a mapping" in lines
+    assert "3: data: 'classes' is missing: a whole number" in lines
+    assert "5: splits[0]: 'ratios' is missing: a list (each a number)" in lines
+    assert "6: labelers[0].knn: 'on' is missing: a string or a list (each a string)" in lines
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "text", "3", "~"])
@@ -397,7 +397,7 @@ def test_a_suite_is_a_mapping(problems, text):
 
 
 def test_all_mistakes_are_found_at_once(problems):
-    found = problems(
+    lines = problems(
         changed(
             ("small", "a/b"),
             ("classes: 6", "classes: six"),
@@ -407,7 +407,7 @@ def test_all_mistakes_are_found_at_once(problems):
             ("primary: accuracy", "primary: acuracy"),
         )
     )
-    assert sorted(found) == [
+    assert sorted(lines) == [
         "14: splits[0].seeds: must be different whole numbers from 0 on, got []",
         "18: labelers[1].knn.kk: unknown key 'kk'; did you mean 'k'?",
         "21: labelers[2].knn.tau: must be a number, got 'abc'",
@@ -424,8 +424,8 @@ def test_labelers_inside_labelers_are_read_as_strictly(problems):
     assert unknown.startswith("17: labelers[0].around.base.together.members[1].knn.kk: unknown key 'kk'")
     (missing,) = problems(changed(("majority: {}", inner % ("[text, bgee]", "k"))))
     assert missing == "17: labelers[0]: no block is called 'bgee'; did you mean 'bge'?"
-    (nobody,) = problems(changed(("majority: {}", "around: {base: majorty}")))
-    assert "labelers[0].around.base.majorty: no labeler is called 'majorty'; did you mean 'majority'?" in nobody
+    (unknown_inside,) = problems(changed(("majority: {}", "around: {base: majorty}")))
+    assert "labelers[0].around.base.majorty: no labeler is called 'majorty'; did you mean 'majority'?" in unknown_inside
     (grid,) = problems(changed(("majority: {}", "around: {base: {knn: {on: bge, grid: {k: [1]}}}}")))
     assert grid.startswith("17: labelers[0].around.base.knn.grid: unknown key 'grid'")
     (single,) = problems(changed(("majority: {}", "together: {members: majority}")))
@@ -441,8 +441,8 @@ def test_a_huge_grid_is_refused_before_it_is_made(problems):
 
 
 def test_a_grid_just_over_the_limit_is_refused(problems):
-    (found,) = problems(changed(("k: 5", f"grid: {{k: {list(range(1, 202))}, tau: {list(range(1, 101))}}}")))
-    assert found.endswith("more than 20,000 combinations (k 201 x tau 100)")
+    (line,) = problems(changed(("k: 5", f"grid: {{k: {list(range(1, 202))}, tau: {list(range(1, 101))}}}")))
+    assert line.endswith("more than 20,000 combinations (k 201 x tau 100)")
 
 
 def test_the_largest_grid_allowed_is_made_quickly(read):
@@ -453,9 +453,9 @@ def test_the_largest_grid_allowed_is_made_quickly(read):
 
 
 def test_hostile_text_reaches_no_terminal(problems):
-    found = problems(changed(("k: 5", r'"\e[31m\u202e": 5, "\ud800": 6')))
-    assert found[0].startswith(r"18: labelers[1].knn.\x1b[31m\u202e: unknown key")
-    assert found[1].startswith(r"18: labelers[1].knn.\ud800: unknown key")
+    lines = problems(changed(("k: 5", r'"\e[31m\u202e": 5, "\ud800": 6')))
+    assert lines[0].startswith(r"18: labelers[1].knn.\x1b[31m\u202e: unknown key")
+    assert lines[1].startswith(r"18: labelers[1].knn.\ud800: unknown key")
 
 
 def _values():
@@ -571,11 +571,11 @@ def test_shuffled_lines_give_only_suite_errors(read, lines):
 @given(st.data())
 def test_mutated_values_give_only_suite_errors(read, data):
     values = _values()
-    parent, step, here = None, None, values
-    while isinstance(here, dict | list) and here and (parent is None or data.draw(st.integers(0, 3))):
-        steps = list(here) if isinstance(here, dict) else range(len(here))
-        parent, step = here, data.draw(st.sampled_from(steps))
-        here = parent[step]
+    parent, step, value = None, None, values
+    while isinstance(value, dict | list) and value and (parent is None or data.draw(st.integers(0, 3))):
+        steps = list(value) if isinstance(value, dict) else range(len(value))
+        parent, step = value, data.draw(st.sampled_from(steps))
+        value = parent[step]
     if isinstance(parent, dict) and data.draw(st.booleans()):
         parent[data.draw(KEYS)] = parent.pop(step)
     else:
