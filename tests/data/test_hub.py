@@ -138,10 +138,9 @@ def test_shards_become_one_file_in_their_order(tmp_path):
     assert again == data, "the display name is an address too"
     assert Path(data["file"]).stat().st_ino == before, "it is joined once"
     test = fetched("hub:owner/name:test", tmp_path, HF_HUB_OFFLINE="1")
-    assert test["file"] == str(home / "snapshots" / COMMIT / "data" / "test-00000-of-00001.parquet"), (
-        "one file is used where it lies"
-    )
-    assert test["sha256"] == hash_file(Path(test["file"]))
+    test_file = home / "snapshots" / COMMIT / "data" / "test-00000-of-00001.parquet"
+    assert test["file"] == str(test_file), "one file is used where it lies"
+    assert test["sha256"] == hash_file(test_file)
 
 
 def test_a_revision_is_a_branch_or_a_commit(tmp_path):

@@ -295,6 +295,5 @@ def test_quality_shows_in_the_answer_but_not_all_of_it(table):
         uses = np.array([mark in answer for answer in answers])
         assert uses[wizardlm & (gpt >= 4)].mean() > uses[wizardlm & (gpt <= 2)].mean() > 0
     word_length = np.array([np.mean([len(word) for word in answer.split()]) for answer in answers])
-    assert (
-        0.2 < spearmanr(word_length[wizardlm], gpt[wizardlm]).statistic < 0.8
-    )  # better answers use rarer, longer words
+    # Better answers use rarer, longer words.
+    assert 0.2 < spearmanr(word_length[wizardlm], gpt[wizardlm]).statistic < 0.8

@@ -1,4 +1,4 @@
-"""Plugins are found by entry points; a broken one leaves the others intact."""
+"""Plugins are found by entry points; a broken one does no harm."""
 
 import json
 import os
@@ -118,7 +118,7 @@ def test_every_bundled_plugin_file_is_an_entry_point(catalog):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """What is found where one distribution is sound and one broken in each way."""
+    """What is found beside one sound distribution and many broken ones."""
     folder = tmp_path_factory.mktemp("site")
     distribution(folder, "acme", GOOD)
     for name, (source, _) in BROKEN.items():

@@ -109,7 +109,7 @@ def read(tmp_path, plugins):
 
 @pytest.fixture
 def problems(read):
-    """A function that returns the mistakes in suite text, without the file name."""
+    """A function that returns the mistakes in suite text, without file name."""
 
     def find(text):
         start = time.perf_counter()
