@@ -83,7 +83,7 @@ def _data_section(audit: Audit) -> Iterator[str]:
             ]
             for s in audit.shifts
         ]
-        yield format_table(["Rows", "By", "n", "Others", "p", "w", "Shifted"], rows, left=("Rows", "By"))
+        yield format_table(["Rows", "By", "n", "Others", "p", "w", "Shifted"], rows, left_columns=("Rows", "By"))
         yield (
             "p: Pearson's chi-square. w: Cohen's effect size, .1 small, .3 middling, .5 large. Shifted: p below "
             f"{ALPHA:g} and w of {MIN_EFFECT_SIZE:g} or more."
@@ -101,7 +101,7 @@ def _duplicate_table(duplicates: tuple[DuplicateRows, ...]) -> str:
             searched = "" if examined == len(split.test) else f" ({examined:,})"
             cells.append(f"{split_rows.masks[kind].sum():,}{searched}")
         rows.append([escape(str(split_rows.evaluation)), f"{len(split.train):,}", f"{len(split.test):,}", *cells])
-    return format_table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, left=("Split",))
+    return format_table(["Split", "Train", "Test", *map(escape, map(str.capitalize, kinds))], rows, ("Split",))
 
 
 def _labeler_section(audit: Audit) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _labeler_section(audit: Audit) -> Iterator[str]:
         rows.append(
             [verdict.judgement, escape(verdict.title), number(finding.accuracy), number(finding.shuffled), *shares]
         )
-    yield format_table(list(LABELER_COLUMNS), rows, left=("Audit", "Labeler"))
+    yield format_table(list(LABELER_COLUMNS), rows, left_columns=("Audit", "Labeler"))
     yield (
         "Shuffled labels: accuracy after training on them; where the first shuffle beat the commonest class, the least "
         f"of {SHUFFLES}. One row: share of other answers that moved when one test row was set to a million. Half the "

@@ -163,8 +163,8 @@ def _compare_labelers(
 
 
 def _show_differences(reporter: "Reporter", report: "PairwiseReport") -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from harness.report.pairwise import TEXT_COLUMNS
+    from harness.report.terminal import to_rich
 
     if reporter.as_json:
         for event in report.events():
@@ -174,10 +174,7 @@ def _show_differences(reporter: "Reporter", report: "PairwiseReport") -> None:
             reporter.event("tally", labeler=name, **counts, mean=tally.mean)
         return
     reporter.show_simulated_note()
-    for title, header, rows in report.tables():
-        table = Table(*header, title=title, title_justify="left", box=None)
-        for row in rows:
-            table.add_row(*map(Text, row))
-        reporter.console.print(table)
+    for table in report.tables():
+        reporter.console.print(to_rich(table, table.title, TEXT_COLUMNS, box=None))
     for line in report.lines():
         reporter.line(line)

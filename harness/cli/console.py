@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.report.leaderboard_page import SIMULATED_NOTE, print_leaderboards
+from harness.report.leaderboard_page import SIMULATED_NOTE
+from harness.report.terminal import print_leaderboards
 from harness.run.estimates import CostEstimate
 from harness.run.forecast import Forecast, format_gib
 from harness.run.runner import Run

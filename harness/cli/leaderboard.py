@@ -58,7 +58,7 @@ def _write_csv_copies(reporter: "Reporter", boards: list[Path]) -> None:
 
     for board in boards:
         leaderboard_folder.copy(board)
-    reporter.line(f"{len(boards)} board{'s' if len(boards) > 1 else ''}: the parquet tables are beside them as CSV")
+    reporter.line(f"{len(boards)} board{'s' if len(boards) > 1 else ''}: the parquet tables have CSV copies now")
 
 
 def _check_boards(reporter: "Reporter", folder: Path, boards: list[Path]) -> None:

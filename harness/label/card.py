@@ -178,7 +178,7 @@ def _metric_table(account: Account) -> str:
         row(f"Sets of {options.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
         ["Classes in a set, mean", "", f"{q.width:.2f}"],
     ]
-    return format_table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left=("Number",))
+    return format_table(["Number", "Of these labels (95 % interval)", "Out of fold"], rows, left_columns=("Number",))
 
 
 def _calibration(errors: CalibrationErrors) -> str:
@@ -200,7 +200,7 @@ def _class_table(account: Account) -> str:
         for c, recall in q.recall.items()
     ]
     return (
-        format_table(header, rows, left=("Class",))
+        format_table(header, rows, left_columns=("Class",))
         + "\n\nA set's coverage is promised over all rows, not for each class."
     )
 
@@ -248,7 +248,7 @@ def _pool_table(account: Account) -> str:
         "labelled rows are a random sample of the pool. The last column counts proxy labels as the truth: its bias is "
         "not known, and it stands here to be compared."
     )
-    return f"{note}\n\n{format_table(header, rows, left=('Mean over the pool',))}"
+    return f"{note}\n\n{format_table(header, rows, left_columns=('Mean over the pool',))}"
 
 
 def _shift(account: Account) -> Iterable[str]:
@@ -274,7 +274,7 @@ def _shift(account: Account) -> Iterable[str]:
     if shift.by_source:
         header = ["Source", "Labelled", "Unlabelled", "Outside"]
         rows = [[escape(name), *(f"{n:,}" for n in counts.values())] for name, counts in shift.by_source.items()]
-        yield format_table(header, rows, left=("Source",))
+        yield format_table(header, rows, left_columns=("Source",))
 
 
 def _column_table(account: Account) -> str:
@@ -293,7 +293,7 @@ def _column_table(account: Account) -> str:
         ("outside_support", "the row is unlike the labelled ones"),
         ("proxy_labeler, run_id", "the labeler that gave the label, and the run"),
     ]
-    return format_table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], left=("Column", "Meaning"))
+    return format_table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], ("Column", "Meaning"))
 
 
 def _provenance(origin: Provenance) -> str:
@@ -306,7 +306,7 @@ def _provenance(origin: Provenance) -> str:
         ["Licence of the source", unknown if origin.licence == "unknown" else origin.licence],
     ]
     spec = json.dumps(origin.spec, indent=1, sort_keys=True)
-    table = format_table(["What", "Which"], [[name, escape(value)] for name, value in rows], left=("What", "Which"))
+    table = format_table(["What", "Which"], [[name, escape(value)] for name, value in rows], ("What", "Which"))
     return f"{table}\n\nThe labeler:\n\n```json\n{spec}\n```"
 
 

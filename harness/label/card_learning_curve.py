@@ -35,7 +35,7 @@ def card_section(growth: Growth) -> Iterable[str]:
         "about the same rows. Accuracy as mean and standard deviation over the folds:"
     )
     rows = [[f"{point.labels:,}", mean_std(point.accuracy)] for point in growth.points]
-    yield format_table(["Labels", "Accuracy"], rows, left=())
+    yield format_table(["Labels", "Accuracy"], rows, left_columns=())
     yield (
         f"**{_sentence(summary_line(growth))}** The law through these sizes is error = a n^-b + c "
         "(Hestness et al. 2017); it holds for labels that are drawn at random from the pool. The folds share most of "
@@ -59,7 +59,7 @@ def _class_table(growth: Growth, half: str, full: str) -> str:
         [str(c), f"{g.labelled:,}", number(g.half), number(g.full), _gain(g.gain), f"{g.errors:.2%}"]
         for c, g in growth.by_class.items()
     ]
-    return format_table(header, rows, left=("Class",))
+    return format_table(header, rows, left_columns=("Class",))
 
 
 def _source_table(growth: Growth, half: str, full: str) -> str:
@@ -77,7 +77,7 @@ def _source_table(growth: Growth, half: str, full: str) -> str:
         ]
         for name, g in growth.by_source.items()
     ]
-    return format_table(header, rows, left=("Source",))
+    return format_table(header, rows, left_columns=("Source",))
 
 
 def _source_in_need(growth: Growth) -> str:

@@ -1,15 +1,18 @@
-"""The page over a list of suites: labelers ranked wherever they answered for the same rows, and one mixed list."""
+"""The page over a list of suites, labelers of the same rows together."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
+from harness.report.claims import rank_claims
+from harness.report.headings import headings
 from harness.report.leaderboard_folder import find_differences, write_files
-from harness.report.leaderboard_page import SIMULATED_NOTE, claims, target
-from harness.report.markdown import escape, format_table, mean_std, number, place, span
+from harness.report.leaderboard_page import SIMULATED_NOTE, run_options, target
+from harness.report.leaderboard_tables import BOARD_METRICS, board_metrics, metric_header, rank_text
+from harness.report.markdown import escape, format_table, span
+from harness.report.tables import Column, Table, to_markdown
 from harness.run.runner import Options, Run
 from harness.scoring.collection import JointLeaderboard, joint_leaderboards
-from harness.scoring.leaderboard import CellResult, LeaderboardRow
-from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
+from harness.scoring.leaderboard import CellResult
+from harness.statistics.metrics import DISPLAY_NAMES
 from harness.suite.collection import Collection
 
 TOGETHER = "Labelers are ranked together where they answered for the same test rows under the same truth, nowhere else."
@@ -20,17 +23,16 @@ MIXED = (
 
 
 def write_collection(collection: Collection, scored: list[tuple[Run, list[CellResult]]], options: Options) -> Path:
-    """Write leaderboards/<name>/README.md from the finished cells of its suites; returns the file."""
+    """Write leaderboards/<name>/README.md; return the file."""
     folder = options.output / "leaderboards" / str(collection.name)
     write_files(folder, collection_files(collection, scored))
     return folder / "README.md"
 
 
 def outdated_files(collection: Collection, scored: list[tuple[Run, list[CellResult]]], options: Options) -> list[str]:
-    """Return one line if the page on disk is not what the finished cells say now."""
-    return list(
-        find_differences(options.output / "leaderboards" / str(collection.name), collection_files(collection, scored))
-    )
+    """Return one line if the page on disk differs from the finished cells."""
+    folder = options.output / "leaderboards" / str(collection.name)
+    return list(find_differences(folder, collection_files(collection, scored)))
 
 
 def collection_files(collection: Collection, scored: list[tuple[Run, list[CellResult]]]) -> dict[str, str]:
@@ -38,15 +40,16 @@ def collection_files(collection: Collection, scored: list[tuple[Run, list[CellRe
     return {"README.md": markdown(collection, [run for run, _ in scored], joint_leaderboards(scored))}
 
 
-def markdown(collection: Collection, runs: list[Run], found: list[JointLeaderboard]) -> str:
+def markdown(collection: Collection, runs: list[Run], leaderboards: list[JointLeaderboard]) -> str:
     """Return the whole page."""
     simulated = any(run.simulated for run in runs)
     parts = [f"# {collection.name}", *([f"> **{SIMULATED_NOTE}**"] if simulated else []), _suites(runs), TOGETHER]
-    for joint in found:
-        parts += [f"## {escape(_where(joint))}", _circumstances(joint), _ranked(joint)]
-        parts += ["\n".join(f"- {claim}" for claim in told)] if (told := list(claims(joint.leaderboard))) else []
-    parts += ["## All lines, unranked", MIXED, _mixed(found)]
-    parts += ["## Run it again", f"```\nharness run {collection.file}{_rows(runs)}\n```"]
+    for joint in leaderboards:
+        parts += [f"## {escape(_heading(joint))}", _circumstances(joint), to_markdown(_ranked(joint))]
+        claims = list(rank_claims(joint.leaderboard))
+        parts += ["\n".join(f"- {claim}" for claim in claims)] if claims else []
+    parts += ["## All lines, unranked", MIXED, to_markdown(_unranked(leaderboards), ("Labeler", "Where"))]
+    parts += ["## Run it again", f"```\nharness run {collection.file}{run_options(runs[0])}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -56,58 +59,45 @@ def _suites(runs: list[Run]) -> str:
     for run in runs:
         link = f"[{run.suite.name}](../{run.suite.name}/README.md)"
         rows.append([link, escape(str(run.suite.population)), escape(target(run)), str(len(run.cells))])
-    return format_table(header, rows, left=("Suite", "Population", "Target"))
+    return format_table(header, rows, header[:-1])
 
 
-def _where(joint: JointLeaderboard) -> str:
+def _heading(joint: JointLeaderboard) -> str:
     run = joint.runs[0]
-    return f"{run.suite.population}; {target(run)}; {joint.leaderboard.title}"
+    return f"{run.suite.population}; {target(run)}; {headings(run)[joint.leaderboard.title]}"
 
 
 def _circumstances(joint: JointLeaderboard) -> str:
     leaderboard = joint.leaderboard
     leaking = " Rows of this population are repeated, so train and test share rows." if _leaks(joint) else ""
-    return f"Train {span(leaderboard.n_train)} rows, test {span(leaderboard.n_test)} rows.{leaking}"
+    rows = f"Train {span(leaderboard.n_train)} rows, test {span(leaderboard.n_test)} rows.{leaking}"
+    return f"Splits: {escape(leaderboard.title)}. {rows}"
 
 
 def _leaks(joint: JointLeaderboard) -> bool:
     return any(run.dataset.oversampled for run in joint.runs)
 
 
-def _ranked(joint: JointLeaderboard) -> str:
-    primary = joint.runs[0].suite.metrics.primary
-    metrics = [primary, *(metric for metric in ("accuracy", "macro_f1", "mae") if metric != primary)]
-    rows = [
-        [
-            place(row),
-            escape(row.title),
-            *(mean_std(row.values.get(metric)) for metric in metrics),
-            number(row.oracle_gap, signed=True),
-            f"{row.ok}/{row.total}",
-        ]
+def _ranked(joint: JointLeaderboard) -> Table:
+    """Return the labelers of one comparison, ranked."""
+    metrics = board_metrics(joint.runs[0].suite.metrics.primary)
+    rows = tuple(
+        (rank_text(row), row.title, *map(row.values.get, metrics), row.oracle_gap, f"{row.ok}/{row.total}")
         for row in joint.leaderboard.rows
-    ]
-    return format_table(["Rank", "Labeler", *map(_arrowed, metrics), "Oracle gap", "Cells"], rows)
+    )
+    scores = map(Column, ("Rank", "Labeler", *map(metric_header, metrics)))
+    return Table("", joint.leaderboard.title, (*scores, Column("Oracle gap", signed=True), Column("Cells")), rows)
 
 
-def _arrowed(metric: str) -> str:
-    return f"{DISPLAY_NAMES[metric]} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
-
-
-def _mixed(found: list[JointLeaderboard]) -> str:
-    lines = [(joint, row) for joint in found for row in joint.leaderboard.rows if "accuracy" in row.values]
-    lines.sort(key=lambda pair: (-pair[1].values["accuracy"].mean, pair[1].title, _where(pair[0])))
-    header = ["Labeler", DISPLAY_NAMES["accuracy"], DISPLAY_NAMES["macro_f1"], DISPLAY_NAMES["mae"], "Where"]
-    return format_table(header, [list(_row(joint, row)) for joint, row in lines], left=("Labeler", "Where"))
-
-
-def _row(joint: JointLeaderboard, row: LeaderboardRow) -> Iterator[str]:
-    yield escape(row.title)
-    yield from (mean_std(row.values.get(metric)) for metric in ("accuracy", "macro_f1", "mae"))
-    yield escape(_where(joint) + (" (leaking by design)" if _leaks(joint) else ""))
-
-
-def _rows(runs: list[Run]) -> str:
-    options = runs[0].options
-    threads = f" --threads {options.threads}" if options.threads else ""
-    return threads + ("" if options.twin_rows is None else f" --twin-rows {options.twin_rows}")
+def _unranked(leaderboards: list[JointLeaderboard]) -> Table:
+    """Return all labelers of all comparisons, sorted by accuracy."""
+    lines = []
+    for joint in leaderboards:
+        where = _heading(joint) + (" (leaking by design)" if _leaks(joint) else "")
+        for row in joint.leaderboard.rows:
+            if "accuracy" in row.values:
+                key = (-row.values["accuracy"].mean, row.title, where)
+                lines.append((key, (row.title, *map(row.values.get, BOARD_METRICS), where)))
+    lines.sort(key=lambda line: line[0])
+    names = ("Labeler", *(DISPLAY_NAMES[metric] for metric in BOARD_METRICS), "Where")
+    return Table("", "All lines, unranked", tuple(map(Column, names)), tuple(row for _, row in lines))

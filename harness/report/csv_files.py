@@ -1,4 +1,4 @@
-"""The numbers of a run as files for programs: CSV beside the leaderboard, parquet beside the cells."""
+"""The numbers of a run as rows, and as CSV and parquet files."""
 
 import csv
 import io
@@ -15,32 +15,34 @@ from harness.run.plan import EvaluationSplit
 from harness.run.runner import Run, cached_artifacts
 from harness.scoring.leaderboard import CellResult, Leaderboard
 from harness.scoring.scores import MetricValue
+from harness.utils.files import replacing
 
 Row = dict[str, Any]
 
 ROW_GROUP_ROWS = 10_000  # rows of a parquet file
-FORMULA = ("=", "+", "-", "@", "\t")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
 def score_rows(cell_results: list[CellResult]) -> Iterator[Row]:
-    """Yield every number of every cell: honest, oracle, of the stages; a cell without a result is one row with its
-    status."""
+    """Yield every number of every cell: honest, oracle, of the stages.
+
+    A cell without a result is one row with its status.
+    """
     for cell_result in cell_results:
-        about = _about_cell(cell_result)
+        cell = _cell_record(cell_result)
         if cell_result.scores is None:
-            yield about | {"status": cell_result.status}
+            yield cell | {"status": cell_result.status}
             continue
-        named = ((False, cell_result.scores.honest), (True, cell_result.scores.oracle))
-        for is_oracle, found in named:
-            for (metric, label_class, source), value in found.items():
-                yield about | _score_row(metric, value, label_class, source, oracle=is_oracle)
+        for is_oracle, scores in ((False, cell_result.scores.honest), (True, cell_result.scores.oracle)):
+            for (metric, label_class, source), value in scores.items():
+                yield cell | _score_row(metric, value, label_class, source, oracle=is_oracle)
         for rows, value in cell_result.scores.rows.items():
-            yield about | _score_row("accuracy", value, rows=rows)
+            yield cell | _score_row("accuracy", value, rows=rows)
         for name, checkpoint in cell_result.scores.checkpoints.items():
             for (metric, label_class, source), value in checkpoint.scores.items():
-                yield about | _score_row(metric, value, label_class, source, stage=name)
+                yield cell | _score_row(metric, value, label_class, source, stage=name)
             for rows, value in checkpoint.rows.items():
-                yield about | _score_row("accuracy", value, rows=rows, stage=name)
+                yield cell | _score_row("accuracy", value, rows=rows, stage=name)
 
 
 def _score_row(
@@ -95,25 +97,26 @@ TIMING_COLUMNS = (
 )
 
 
-def _about_cell(cell_result: CellResult) -> Row:
-    return {"labeler": cell_result.cell.candidate.title} | _about_split(cell_result.cell.evaluation)
+def _cell_record(cell_result: CellResult) -> Row:
+    return {"labeler": cell_result.cell.candidate.title} | _split_record(cell_result.cell.evaluation)
 
 
-def _about_split(evaluation: EvaluationSplit) -> Row:
+def _split_record(evaluation: EvaluationSplit) -> Row:
     split = evaluation.split
     return {"comparison": evaluation.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
 
 
 def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
-    """Yield what every block, neighbour list and cell cost: seconds, peak anonymous memory, parameters.
+    """Yield the cost of every block, neighbour list and cell.
 
-    A cell's seconds are those of its `label` call. Blocks and lists may have been made by an earlier run; the seconds
-    of `neighbors_shared` are those of a list that was made once for several cells, and not in the cell's own.
+    That is seconds, peak anonymous memory and parameters. A cell's seconds are those of its `label` call. Blocks and
+    lists may have been made by an earlier run; the seconds of `neighbors_shared` are those of a list that was made once
+    for several cells, and not in the cell's own.
     """
     for kind, name, evaluation, cost in cached_artifacts(run):
         yield (
             {"kind": kind, "on": name}
-            | (_about_split(evaluation) if evaluation else {})
+            | (_split_record(evaluation) if evaluation else {})
             | {"status": "ok"}
             | _cost_columns(cost)
         )
@@ -121,7 +124,7 @@ def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
         scores, on = cell_result.scores, "+".join(cell_result.cell.blocks)
         cost = _cost_columns(cell_result.timing) | {"parameters": scores and scores.facts.get("parameters")}
         cost |= _search_columns(cell_result.timing.get("searches", []))
-        yield {"kind": "cell", "on": on} | _about_cell(cell_result) | {"status": cell_result.status} | cost
+        yield {"kind": "cell", "on": on} | _cell_record(cell_result) | {"status": cell_result.status} | cost
 
 
 def _cost_columns(timing: Mapping[str, Any]) -> Row:
@@ -145,7 +148,7 @@ def _search_columns(searches: list[dict[str, Any]]) -> Row:
 
 
 def standing_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
-    """Yield where each labeler stands; those without a rank have nothing but their name."""
+    """Yield the standing of each labeler; one without a rank has only a name."""
     for leaderboard in leaderboards:
         for row in leaderboard.rows:
             record: Row = {"comparison": leaderboard.title, "labeler": row.title, "rank": row.rank}
@@ -161,7 +164,10 @@ def standing_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
 
 
 def pair_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
-    """Yield every pair of ranked labelers: the difference is the first's primary metric minus the second's."""
+    """Yield every pair of ranked labelers.
+
+    The difference is the first's primary metric minus the second's.
+    """
     for leaderboard in leaderboards:
         for pair in leaderboard.standings.pairs if leaderboard.standings else ():
             difference = pair.difference
@@ -200,25 +206,28 @@ def csv_cell(value: Any) -> str:
     if isinstance(value, str):
         text = re.sub("\r(?!\n)", "\n", value) if "\r" in value else value  # the writer quotes \n, but not a lone \r
         # A spreadsheet would run a text cell that begins like a formula.
-        return f"'{text}" if text.startswith(FORMULA) else text
+        return f"'{text}" if text.startswith(FORMULA_STARTS) else text
     if isinstance(value, float):
         return repr(value)
     return "" if value is None else str(value)
 
 
 def write_tables(run: Run, cell_results: list[CellResult]) -> None:
-    """Write the derived tables of the run; they can be made again from the cells at any time."""
+    """Write the tables of a run that follow from its cells."""
     folder = run.store.folder / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    cells = (_about_cell(e) | {"cell": e.cell.key, "status": e.status, "reason": e.reason} for e in cell_results)
-    _parquet(folder / "cells.parquet", cells, CELL_COLUMNS | {"reason": pa.string()})
-    metrics = (row | {"cell": e.cell.key} for e in cell_results if e.scores for row in score_rows([e]))
-    _parquet(folder / "metrics.parquet", metrics, CELL_COLUMNS | SCORE_COLUMNS)
+    cells = (
+        _cell_record(result) | {"cell": result.cell.key, "status": result.status, "reason": result.reason}
+        for result in cell_results
+    )
+    _write_parquet(folder / "cells.parquet", cells, CELL_COLUMNS | {"reason": pa.string()})
+    scores = (
+        row | {"cell": result.cell.key} for result in cell_results if result.scores for row in score_rows([result])
+    )
+    _write_parquet(folder / "metrics.parquet", scores, CELL_COLUMNS | SCORE_COLUMNS)
 
 
-def _parquet(file: Path, rows: Iterator[Row], columns: dict[str, pa.DataType]) -> None:
-    scratch, schema = file.with_suffix(".part"), pa.schema(list(columns.items()))
-    with pq.ParquetWriter(scratch, schema) as out:
+def _write_parquet(file: Path, rows: Iterator[Row], columns: dict[str, pa.DataType]) -> None:
+    schema = pa.schema(list(columns.items()))
+    with replacing(file) as scratch, pq.ParquetWriter(scratch, schema) as out:
         while batch := list(islice(rows, ROW_GROUP_ROWS)):
             out.write_table(pa.Table.from_pylist(batch, schema))
-    scratch.replace(file)

@@ -1,13 +1,11 @@
-"""A leaderboard as a folder of files: which there are, writing them, and whether those on disk are still right."""
+"""The folder of a leaderboard: its files, written or compared."""
 
 import json
-import os
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.report import learning_curves, plots, svg
-from harness.report import tables as report_tables
+from harness.report import learning_curves, plots, profile_tables
 from harness.report.csv_files import (
     TIMING_COLUMNS,
     pair_rows,
@@ -17,7 +15,7 @@ from harness.report.csv_files import (
     to_csv,
     write_tables,
 )
-from harness.report.labeler_tables import labeler_tables
+from harness.report.headings import headings
 from harness.report.leaderboard_page import command, markdown, target
 from harness.report.parquet_files import (
     COLUMNS,
@@ -29,16 +27,24 @@ from harness.report.parquet_files import (
     read_parquet,
     to_parquet,
 )
+from harness.report.plot_files import svg_text
 from harness.report.svg import Figure
+from harness.report.tables import Table, to_csv_files
 from harness.report.tuning import tuning_table
 from harness.run.runner import Run
 from harness.scoring.leaderboard import CellResult, Leaderboard
 from harness.scoring.profiles import RunProfile, profile_run
+from harness.utils.files import replace_bytes, replace_text
 
-BOARD_FILE = "board.json"  # what the index says of a board
+BOARD_FILE = "board.json"  # the board's entry in the index
 PLOTS_FOLDER = "plots"
 SUFFIXES = (".svg", ".csv", ".parquet")
 BOARD_TABLES = {*map(csv_name, COLUMNS), *COLUMNS}
+
+
+def board_folder(run: Run) -> Path:
+    """Return the folder of a run's leaderboard."""
+    return run.options.output / "leaderboards" / run.suite.name
 
 
 def write_leaderboard(
@@ -46,15 +52,15 @@ def write_leaderboard(
 ) -> Path:
     """Write leaderboards/<suite>/ and the run's tables; return the page.
 
-    With `csv` the long tables have CSV copies beside them.
+    With `csv` its long tables are also written as CSV.
     """
-    folder = run.options.output / "leaderboards" / run.suite.name
-    made = leaderboard_files(run, cell_results, leaderboards)
+    folder = board_folder(run)
+    files = leaderboard_files(run, cell_results, leaderboards)
     if csv:
-        made |= csv_copies(made)
-    write_files(folder, made | {"timings.csv": to_csv(timing_rows(run, cell_results), TIMING_COLUMNS)})
-    for name in orphaned_files(folder, made):
-        if name.startswith(f"{PLOTS_FOLDER}/") or name in BOARD_TABLES:  # what else lies here, somebody has put here
+        files |= csv_copies(files)
+    write_files(folder, files | {"timings.csv": to_csv(timing_rows(run, cell_results), TIMING_COLUMNS)})
+    for name in orphaned_files(folder, files):
+        if name.startswith(f"{PLOTS_FOLDER}/") or name in BOARD_TABLES:  # other files are the reader's own
             (folder / name).unlink()
     write_tables(run, cell_results)
     return folder / "README.md"
@@ -63,25 +69,29 @@ def write_leaderboard(
 def leaderboard_files(
     run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]
 ) -> dict[str, str | bytes]:
-    """Return {name: content} of what does not change when the suite runs again."""
-    run_profile = profile_run(run, cell_results, leaderboards)
-    learning = plots.learning_figures(run_profile)
-    trusted = {
-        each.title: plots.confidence_figures(run_profile, each.title, place)
-        for place, each in enumerate(leaderboards, start=1)
+    """Return {name: content} of the files that another run leaves as they are."""
+    run_profile, titles = profile_run(run, cell_results, leaderboards), headings(run)
+    curves = plots.learning_figures(run_profile)
+    confidence = {
+        leaderboard.title: plots.confidence_figures(run_profile, leaderboard.title, i, titles[leaderboard.title])
+        for i, leaderboard in enumerate(leaderboards, start=1)
     }
-    drawn = [figure for group in (*learning.values(), *trusted.values()) for figure in group]
-    tables = {each.title: table for each in leaderboards if (table := tuning_table(run, each)) is not None}
-    fits = learning_curves.fits_table(run_profile)
-    page = markdown(run, leaderboards, labeler_tables(cell_results), _links(trusted), _links(learning), fits, tables)
+    figures = [figure for group in (*curves.values(), *confidence.values()) for figure in group]
+    tuning = {
+        leaderboard.title: table
+        for leaderboard in leaderboards
+        if (table := tuning_table(run, leaderboard)) is not None
+    }
+    fits, folder = learning_curves.fits_table(run_profile), board_folder(run) / PLOTS_FOLDER
+    page = markdown(run, cell_results, leaderboards, _links(confidence), _links(curves), fits, tuning)
     return {
         "README.md": page,
         "standings.csv": to_csv(standing_rows(leaderboards)),
         SCORES: to_parquet(SCORES, score_rows(cell_results)),
         PAIRS: to_parquet(PAIRS, pair_rows(leaderboards)),
-        BOARD_FILE: json.dumps(_about(run, leaderboards), indent=1, ensure_ascii=False) + "\n",
-        **{f"{PLOTS_FOLDER}/{figure.name}.svg": svg.draw_svg(figure, run.simulated) for figure in drawn},
-        **dict(_plot_files([*_plot_tables(run_profile, leaderboards), *tables.values()])),
+        BOARD_FILE: json.dumps(_board_record(run, leaderboards), indent=1, ensure_ascii=False) + "\n",
+        **{f"{PLOTS_FOLDER}/{figure.name}.svg": svg_text(figure, run.simulated, folder) for figure in figures},
+        **dict(_plot_files([*_plot_tables(run_profile, leaderboards), *tuning.values()])),
     }
 
 
@@ -102,61 +112,67 @@ def csv_copies(files: Mapping[str, str | bytes]) -> dict[str, str]:
 
 
 def missing_cells_message(run: Run, cell_results: list[CellResult]) -> str | None:
-    """Say what is missing where no cell has run: a board of nothing would take the place of one that says something."""
-    if any(cell_result.status != "not run" for cell_result in cell_results):
+    """Return what to run first where no cell has run, else None.
+
+    An empty board would replace one with numbers.
+    """
+    if any(result.status != "not run" for result in cell_results):
         return None
     folder = run.store.folder
     return f"no cell of {run.suite.name} has run in {folder}, with these options; run it first: {command(run)}"
 
 
 def outdated_files(run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard]) -> list[str]:
-    """Return one line for every file of the board on disk that is not what the finished cells say now."""
-    folder = run.options.output / "leaderboards" / run.suite.name
-    if not any(cell_result.scores for cell_result in cell_results):
+    """Return a line for every file on disk that differs from the cells."""
+    folder = board_folder(run)
+    if not any(result.scores for result in cell_results):
         raise HarnessError(
             f"no cell of {run.suite.name} is finished in {run.store.folder}: there is nothing to check by; whether the "
             f"files of its board agree with each other says harness leaderboard {folder} --check"
         )
-    made = leaderboard_files(run, cell_results, leaderboards)
-    made |= {name: text for name, text in csv_copies(made).items() if (folder / name).is_file()}
+    files = leaderboard_files(run, cell_results, leaderboards)
+    files |= {name: text for name, text in csv_copies(files).items() if (folder / name).is_file()}
     return [
-        *find_differences(folder, made),
-        *(f"{folder / name}: belongs to no board" for name in orphaned_files(folder, made)),
+        *find_differences(folder, files),
+        *(f"{folder / name}: belongs to no board" for name in orphaned_files(folder, files)),
     ]
 
 
 def find_differences(folder: Path, files: Mapping[str, str | bytes]) -> Iterator[str]:
-    """Yield one line for every file in a folder that is missing or differs; of a page, which part differs first."""
+    """Yield a line for every file in a folder that is missing or differs.
+
+    Of a page it names the first section that differs.
+    """
     for name, content in files.items():
         file = folder / name
         if not file.is_file():
             yield f"{file}: is missing"
             continue
-        found = file.read_bytes()
+        on_disk = file.read_bytes()
         if isinstance(content, bytes):
-            if not has_same_rows(name, found, content):
+            if not has_same_rows(name, on_disk, content):
                 yield f"{file}: is stale"
-        elif found != content.encode():
-            yield f"{file}: is stale{_part(found.decode(errors='replace'), content) if name.endswith('.md') else ''}"
+        elif on_disk != content.encode():
+            where = _differing_section(on_disk.decode(errors="replace"), content) if name.endswith(".md") else ""
+            yield f"{file}: is stale{where}"
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files, each at once: a reader sees the old one or the new one."""
     for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_name(f"{file.name}.{os.getpid()}.part")  # two runs may write the index at a time
-        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
-        scratch.replace(file)
+        if isinstance(content, str):
+            replace_text(folder / name, content)
+        else:
+            replace_bytes(folder / name, content)
 
 
-def _part(found: str, made: str) -> str:
-    one, other = (text.split("\n## ") for text in (found, made))
-    first = next((i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
+def _differing_section(on_disk: str, page: str) -> str:
+    old, new = (text.split("\n## ") for text in (on_disk, page))
+    first = next((i for i, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), len(old))
     if first == 0:
         return ", above the first section"
-    parts = other if first < len(other) else one
-    return f", from section {parts[first].partition(chr(10))[0]!r} on"
+    sections = new if first < len(new) else old
+    return f", from section {sections[first].partition(chr(10))[0]!r} on"
 
 
 def orphaned_files(folder: Path, names: Container[str]) -> list[str]:
@@ -168,35 +184,39 @@ def orphaned_files(folder: Path, names: Container[str]) -> list[str]:
     return [name for name in (*plotted, *long) if name not in names]
 
 
-def _links(drawn: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]]:
+def _links(figures: Mapping[str, list[Figure]]) -> dict[str, list[tuple[str, str]]]:
     return {
-        of: [(figure.title, f"{PLOTS_FOLDER}/{figure.name}.svg") for figure in group] for of, group in drawn.items()
+        name: [(figure.title, f"{PLOTS_FOLDER}/{figure.name}.svg") for figure in group]
+        for name, group in figures.items()
     }
 
 
-def _plot_tables(run_profile: RunProfile, leaderboards: list[Leaderboard]) -> Iterator[report_tables.Table]:
+def _plot_tables(run_profile: RunProfile, leaderboards: list[Leaderboard]) -> Iterator[Table]:
     if run_profile.curves:
         yield learning_curves.points_table(run_profile.curves)
         yield learning_curves.fits_table(run_profile)
     for leaderboard in leaderboards:
         profiles = run_profile.of(leaderboard.title)
         if profiles:
-            yield report_tables.coverage_table(profiles)
-            yield report_tables.reliability_table(profiles)
+            yield profile_tables.coverage_table(profiles)
+            yield profile_tables.reliability_table(profiles)
 
 
-def _plot_files(tables: list[report_tables.Table]) -> Iterator[tuple[str, str | bytes]]:
+def _plot_files(tables: list[Table]) -> Iterator[tuple[str, str | bytes]]:
     """Yield (name, content) of the tables of the plots."""
     for stem in dict.fromkeys(table.file for table in tables):
-        alike = [table for table in tables if table.file == stem]
+        group = [table for table in tables if table.file == stem]
         if (name := f"{PLOTS_FOLDER}/{stem}.parquet") in COLUMNS:
-            yield name, to_parquet(name, (row for table in alike for row in table.records()))
+            yield name, to_parquet(name, (row for table in group for row in table.records()))
         else:
-            yield from ((f"{PLOTS_FOLDER}/{file}", text) for file, text in report_tables.to_csv_files(alike).items())
+            yield from ((f"{PLOTS_FOLDER}/{file}", text) for file, text in to_csv_files(group).items())
 
 
-def _about(run: Run, leaderboards: list[Leaderboard]) -> dict[str, object]:
-    """Return what the index says: of the comparison with the most labels, who leads."""
+def _board_record(run: Run, leaderboards: list[Leaderboard]) -> dict[str, object]:
+    """Return the board's entry in the index.
+
+    It names the leaders of the comparison with the most labels.
+    """
     most = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
     return {
         "name": run.suite.name,

@@ -1,4 +1,4 @@
-"""Matches of two labelers as tables, lines and events: the differences, and how often the second won."""
+"""Paired comparisons of labelers as tables, lines and events."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,19 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from harness.report.markdown import interval, number
+from harness.report.markdown import number
+from harness.report.tables import Column, IntervalCell, Table, columns
 from harness.scoring.leaderboard import DECIMALS
 from harness.scoring.pairwise import PairedComparison, PairedRow, SplitPair
 from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.significance import ALPHA, holm
 
-TextTable = tuple[str, list[str], list[list[str]]]
-"""Title, header, rows."""
+TEXT_COLUMNS = ("Metric", "Of", "Where", "Labeler", "Split")
+SCORES = (Column("A"), Column("B"), Column("B - A", signed=True))
+TESTED = (*SCORES, Column("95 % interval", signed=True), Column("p"))
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How the second fared, split by split; equal to the printed precision is a tie."""
+    """Splits that the second labeler won, tied and lost.
+
+    Values that are equal to the printed precision are tied.
+    """
 
     wins: int
     ties: int
@@ -28,78 +33,74 @@ class Tally:
     worst: SplitPair
 
 
-def count_wins(found: Iterable[PairedComparison], primary: str) -> Tally:
-    """Count the splits of some matches; a curve has none of its own."""
-    rounds = [each for match in found if not match.is_curve for each in match.splits]
-    sign = -1 if primary in LOWER_IS_BETTER else 1
-    gains = [sign * round(each.second - each.first, DECIMALS) for each in rounds]
+def count_wins(comparisons: Iterable[PairedComparison], primary: str) -> Tally:
+    """Count the splits of some comparisons; a curve has none of its own."""
+    pairs = _split_pairs(comparisons)
+    gains = [_gain(pair, primary) for pair in pairs]
     return Tally(
         sum(gain > 0 for gain in gains),
         sum(gain == 0 for gain in gains),
         sum(gain < 0 for gain in gains),
-        float(np.mean([each.second - each.first for each in rounds])),
-        rounds[int(np.argmax(gains))],
-        rounds[int(np.argmin(gains))],
+        float(np.mean([pair.second - pair.first for pair in pairs])),
+        pairs[int(np.argmax(gains))],
+        pairs[int(np.argmin(gains))],
     )
 
 
 @dataclass(frozen=True)
 class PairwiseReport:
-    """All matches that one command was asked for."""
+    """All paired comparisons of one command."""
 
-    matches: tuple[PairedComparison, ...]
+    comparisons: tuple[PairedComparison, ...]
     primary: str
 
     def tallies(self) -> dict[str, Tally]:
-        """Return how the second of each pair fared."""
+        """Return the tally of each pair of labelers."""
         by_name: dict[str, list[PairedComparison]] = {}
-        for match in self.matches:
-            by_name.setdefault(_name(match), []).append(match)
-        return {name: count_wins(found, self.primary) for name, found in by_name.items()}
+        for comparison in self.comparisons:
+            by_name.setdefault(_name(comparison), []).append(comparison)
+        return {name: count_wins(group, self.primary) for name, group in by_name.items()}
 
-    def tables(self) -> Iterator[TextTable]:
-        """Yield a table of every number for each match of one pair; of several, one line a match."""
-        header = ["A", "B", "B - A", "95 % interval", "p", "Rows"]
+    def tables(self) -> Iterator[Table]:
+        """Yield every number of one pair, or one row a comparison of several."""
         if len(self.tallies()) > 1:
-            rows = [
-                [match.where, _name(match), *_cells(match.rows[0])[:-1], self._verdict(match)] for match in self.matches
-            ]
-            yield f"{self.primary}, A to B", ["Where", "Labeler", *header[:-1], ""], rows
+            yield self._overview()
             return
-        for match in self.matches:
-            rows = [[row.metric, row.part, *_cells(row)] for row in match.rows]
-            yield f"{match.where}: A = {match.first}, B = {match.second}", ["Metric", "Of", *header], rows
-        rounds = [each for match in self.matches if not match.is_curve for each in match.splits]
-        rows = [
-            [each.split, number(each.first), number(each.second), number(each.second - each.first, signed=True), word]
-            for each in rounds
-            for word in (_outcome(each, self.primary),)
-        ]
-        yield f"{self.primary}, split by split", ["Split", "A", "B", "B - A", "B"], rows
+        for comparison in self.comparisons:
+            title = f"{comparison.where}: A = {comparison.first}, B = {comparison.second}"
+            rows = tuple((row.metric, row.part, *_cells(row), row.n) for row in comparison.rows)
+            yield Table("", title, (Column("Metric"), Column("Of"), *TESTED, Column("Rows")), rows)
+        rows = tuple(
+            (pair.split, pair.first, pair.second, pair.second - pair.first, _outcome(_gain(pair, self.primary)))
+            for pair in _split_pairs(self.comparisons)
+        )
+        yield Table("", f"{self.primary}, split by split", (Column("Split"), *SCORES, Column("B")), rows)
 
     def lines(self) -> Iterator[str]:
         """Yield the tally of each pair, and what the p-values are."""
-        for name, found in self.tallies().items():
-            splits = found.wins + found.ties + found.losses
-            best, worst = (f"{number(r.second - r.first, signed=True)} ({r.split})" for r in (found.best, found.worst))
-            yield (
-                f"{name}: {found.wins} won, {found.ties} tied, {found.losses} lost of {splits} splits; mean difference "
-                f"{number(found.mean, signed=True)}, best {best}, worst {worst}"
+        for name, tally in self.tallies().items():
+            splits = tally.wins + tally.ties + tally.losses
+            best, worst = (
+                f"{number(pair.second - pair.first, signed=True)} ({pair.split})" for pair in (tally.best, tally.worst)
             )
-        tested = [match for match in self.matches if match.rows[0].difference is not None]
+            yield (
+                f"{name}: {tally.wins} won, {tally.ties} tied, {tally.losses} lost of {splits} splits; mean difference "
+                f"{number(tally.mean, signed=True)}, best {best}, worst {worst}"
+            )
+        tested = self._tested()
         if len(self.tallies()) > 1 and tested:
             yield f"separated: at most 5 % falsely among all {len(tested)} lines (Holm)"
         yield "splits share rows: they are shown one by one and no test counts them as trials"
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield every number as a JSON object."""
-        for match in self.matches:
-            for row in match.rows:
+        for comparison in self.comparisons:
+            for row in comparison.rows:
                 ends = row.difference.interval if row.difference else (None, None)
                 yield {
-                    "where": match.where,
-                    "a": match.first,
-                    "b": match.second,
+                    "where": comparison.where,
+                    "a": comparison.first,
+                    "b": comparison.second,
                     "metric": row.metric,
                     "of": row.part,
                     "value_a": row.first,
@@ -111,23 +112,42 @@ class PairwiseReport:
                     "rows": row.n,
                 }
 
-    def _verdict(self, match: PairedComparison) -> str:
-        tested = [each for each in self.matches if each.rows[0].difference is not None]
-        adjusted = holm(np.array([each.rows[0].difference.p for each in tested if each.rows[0].difference is not None]))
-        apart = {id(each): p < ALPHA for each, p in zip(tested, adjusted.tolist(), strict=True)}
-        return "separated" if apart.get(id(match)) else ""
+    def _overview(self) -> Table:
+        p_values = self._tested()
+        adjusted = dict(zip(p_values, holm(np.array([*p_values.values()])).tolist(), strict=True))
+        rows = tuple(
+            (pair.where, _name(pair), *_cells(pair.rows[0]), "separated" if adjusted.get(i, 1.0) < ALPHA else "")
+            for i, pair in enumerate(self.comparisons)
+        )
+        header = (*columns(("Where", "Labeler")), *TESTED, Column(""))
+        return Table("", f"{self.primary}, A to B", header, rows)
+
+    def _tested(self) -> dict[int, float]:
+        """Return the p-value of each comparison that has one, by its place."""
+        differences = ((i, comparison.rows[0].difference) for i, comparison in enumerate(self.comparisons))
+        return {i: difference.p for i, difference in differences if difference is not None}
 
 
-def _name(match: PairedComparison) -> str:
-    return match.second if match.first == match.second else f"{match.second} against {match.first}"
+def _name(comparison: PairedComparison) -> str:
+    first, second = comparison.first, comparison.second
+    return second if first == second else f"{second} against {first}"
 
 
-def _cells(row: PairedRow) -> list[str]:
-    more, difference = number(row.delta, signed=True), row.difference
-    about = [interval(difference.interval, signed=True), f"{difference.p:.2g}"] if difference else ["", ""]
-    return [number(row.first), number(row.second), more, *about, f"{row.n:,}"]
+def _cells(row: PairedRow) -> tuple[Any, ...]:
+    """Return the cells of the columns TESTED."""
+    if row.difference is None:
+        return row.first, row.second, row.delta, None, None
+    return row.first, row.second, row.delta, IntervalCell(*row.difference.interval), f"{row.difference.p:.2g}"
 
 
-def _outcome(each: SplitPair, primary: str) -> str:
-    gain = round(each.second - each.first, DECIMALS) * (-1 if primary in LOWER_IS_BETTER else 1)
+def _split_pairs(comparisons: Iterable[PairedComparison]) -> list[SplitPair]:
+    return [pair for comparison in comparisons if not comparison.is_curve for pair in comparison.splits]
+
+
+def _gain(pair: SplitPair, primary: str) -> float:
+    """Return second - first to the printed precision, better upwards."""
+    return (-1 if primary in LOWER_IS_BETTER else 1) * round(pair.second - pair.first, DECIMALS)
+
+
+def _outcome(gain: float) -> str:
     return "won" if gain > 0 else "lost" if gain < 0 else "tied"

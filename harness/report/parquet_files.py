@@ -1,4 +1,4 @@
-"""The long tables of a board as parquet: a tenth of the bytes of a CSV, and the same bytes for the same rows."""
+"""The long tables of a board as parquet: a tenth of the bytes of a CSV."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ ZSTD_LEVEL = 12  # of zstd; 19 saves one byte in a hundred and takes four times 
 
 
 def to_parquet(name: str, rows: Iterable[Row]) -> bytes:
-    """Return the rows of a long table as the bytes of its file."""
+    """Return the bytes of a long table: the same for the same rows."""
     schema, out = pa.schema(list(COLUMNS[name].items())), io.BytesIO()
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     named = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)]

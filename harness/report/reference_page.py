@@ -1,4 +1,4 @@
-"""Theirs and ours side by side: a verdict on every number of a reference file that a suite measures again."""
+"""Verdicts on the numbers of a reference file that a suite measures again."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,7 @@ from harness.scoring.leaderboard import CellResult
 from harness.scoring.reference_cells import NOT_RUN_REASON, OTHER_POPULATION_REASON, OwnNumber, ReferenceCells
 from harness.scoring.reference_data import NoOwnNumber
 from harness.suite.reference import PublishedNumber, ReferenceFile
+from harness.utils.files import replace_text
 
 Outcome = Literal["matches", "differs", "cannot be compared"]
 OUTCOMES: tuple[Outcome, ...] = ("matches", "differs", "cannot be compared")
@@ -37,66 +38,60 @@ class ReferenceVerdict:
 
     @property
     def difference(self) -> float | None:
-        """Ours - theirs."""
+        """Our number - the published one."""
         return None if self.ours is None else self.ours.value - self.row.value
 
 
 def judge_numbers(scored: Scored, files: Iterable[ReferenceFile], within: float) -> list[ReferenceVerdict]:
-    """Judge every number of the sections that the suites speak of, once: by the suite that can say most of it.
+    """Judge every number of the sections that the suites name.
 
-    A number matches where it equals theirs at the precision printed there, or differs by at most `within`.
+    A number has one verdict: of the suite that has most of it. It matches where it equals theirs at the precision
+    printed there, or differs by at most `within`.
     """
     suites = [
         (run, ReferenceCells(run, cell_results)) for run, cell_results in scored if run.suite.reference is not None
     ]
-    found = []
+    verdicts = []
     for row in (row for file in files for row in file.rows):
-        each = [
-            _verdict(row, run, ours, within)
-            for run, ours in suites
+        by_suite = [
+            _judge(row, run, cells, within)
+            for run, cells in suites
             if run.suite.reference is not None and row.section in run.suite.reference.sections
         ]
-        if each:
-            found.append(min(each, key=_sort_key))
-    return found
+        if by_suite:
+            verdicts.append(min(by_suite, key=_sort_key))
+    return verdicts
 
 
-def counts(found: Iterable[ReferenceVerdict]) -> dict[str, int]:
-    """Return how many verdicts there are of each outcome."""
-    tally = Counter(verdict.outcome for verdict in found)
+def counts(verdicts: Iterable[ReferenceVerdict]) -> dict[str, int]:
+    """Return the number of verdicts of each outcome."""
+    tally = Counter(verdict.outcome for verdict in verdicts)
     return {outcome: tally[outcome] for outcome in OUTCOMES}
 
 
-def reasons(found: Iterable[ReferenceVerdict]) -> dict[tuple[str, str], list[ReferenceVerdict]]:
-    """Group what cannot be compared by (section, reason)."""
+def reasons(verdicts: Iterable[ReferenceVerdict]) -> dict[tuple[str, str], list[ReferenceVerdict]]:
+    """Group the numbers that cannot be compared by (section, reason)."""
     groups: dict[tuple[str, str], list[ReferenceVerdict]] = {}
-    for verdict in found:
+    for verdict in verdicts:
         if verdict.why:
             groups.setdefault((verdict.row.section, verdict.why), []).append(verdict)
     return groups
 
 
 def write_reference_page(
-    name: str, scored: Scored, files: list[ReferenceFile], within: float, found: list[ReferenceVerdict]
+    name: str, scored: Scored, files: list[ReferenceFile], within: float, verdicts: list[ReferenceVerdict]
 ) -> Path:
-    """Write leaderboards/<name>/reference.md and reference.csv; returns the Markdown file."""
+    """Write leaderboards/<name>/reference.md and .csv; return the page."""
     folder = scored[0][0].options.output / "leaderboards" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / "reference.md"
     simulated = any(run.simulated for run, _ in scored)
-    for file, text in (
-        (folder / "reference.csv", to_csv(rows(found, simulated))),
-        (page, markdown(name, scored, files, within, found)),
-    ):
-        scratch = file.with_suffix(".part")
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(file)
-    return page
+    replace_text(folder / "reference.csv", to_csv(rows(verdicts, simulated)))
+    replace_text(folder / "reference.md", markdown(name, scored, files, within, verdicts))
+    return folder / "reference.md"
 
 
-def rows(found: Iterable[ReferenceVerdict], simulated: bool) -> Iterator[Row]:
+def rows(verdicts: Iterable[ReferenceVerdict], simulated: bool) -> Iterator[Row]:
     """Yield one row a number, for programs."""
-    for verdict in found:
+    for verdict in verdicts:
         row, ours = verdict.row, verdict.ours
         yield {
             "reference": row.file,
@@ -121,27 +116,27 @@ def rows(found: Iterable[ReferenceVerdict], simulated: bool) -> Iterator[Row]:
 
 
 def markdown(
-    name: str, scored: Scored, files: list[ReferenceFile], within: float, found: list[ReferenceVerdict]
+    name: str, scored: Scored, files: list[ReferenceFile], within: float, verdicts: list[ReferenceVerdict]
 ) -> str:
-    """Return the whole page. It holds only values that do not change when the same suite runs again."""
+    """Return the whole page.
+
+    It holds only values that do not change when the same suite runs again.
+    """
     simulated = any(run.simulated for run, _ in scored)
     leaking = len(scored) == 1 and scored[0][0].dataset.oversampled
     parts = [f"# {name} against published numbers", *([f"> **{SIMULATED_NOTE}**"] if simulated else [])]
     parts += [f"> **{LEAKING_NOTE}**"] if leaking else []
-    parts += ["\n".join(_about(scored, files, within)), _summary(found)]
+    parts += ["\n".join(_data_lines(scored, files, within)), _summary(verdicts)]
     headings = {file.name: file.heading for file in files}
-    for place in dict.fromkeys((verdict.row.file, verdict.row.section) for verdict in found):
-        here = [verdict for verdict in found if (verdict.row.file, verdict.row.section) == place and verdict.ours]
-        if here:
-            header = ["Method", *HEADER]
-            body = [[escape(cell) for cell in line] for line in (lines(each) for each in here)]
-            parts += [f"## {escape(place[0])}, section {escape(place[1])}", escape(headings[place[0]])]
-            parts.append(format_table(header, body, left=("Method",)))
-    if any(verdict.ours and verdict.ours.chosen for verdict in found):
+    for (file, section), group in _by_section(verdicts).items():
+        body = [[escape(cell) for cell in lines(verdict)] for verdict in group if verdict.ours]
+        if body:
+            parts += [f"## {escape(file)}, section {escape(section)}", escape(headings[file])]
+            parts.append(format_table(["Method", *HEADER], body, ("Method",)))
+    if any(verdict.ours and verdict.ours.chosen for verdict in verdicts):
         parts.append(ORACLE_NOTE)
-    silent = reasons(found)
-    if silent:
-        parts += ["## Cannot be compared", _silent(silent)]
+    if incomparable := reasons(verdicts):
+        parts += ["## Cannot be compared", _reason_table(incomparable)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -149,7 +144,10 @@ HEADER = ("Ratio", "Metric", "Class", "Theirs", "Ours", "Difference", "Chosen on
 
 
 def lines(verdict: ReferenceVerdict) -> list[str]:
-    """Return the cells of one number, for people: its method and inputs, then those of HEADER."""
+    """Return the cells of one number, for people.
+
+    The first one has its method and inputs, the others are those of HEADER.
+    """
     row, ours = verdict.row, verdict.ours
     assert ours is not None
     return [
@@ -158,17 +156,17 @@ def lines(verdict: ReferenceVerdict) -> list[str]:
         row.metric,
         "" if row.label_class is None else str(row.label_class),
         row.text if row.text[-1] in "KM" else f"{row.value:,.{row.decimals}f}",
-        _shown(ours.value, row),
-        _shown(ours.value - row.value, row, "+"),
+        _number_text(ours.value, row),
+        _number_text(ours.value - row.value, row, "+"),
         ours.chosen,
-        "" if ours.honest is None else _shown(ours.honest, row),
+        "" if ours.honest is None else _number_text(ours.honest, row),
         verdict.outcome,
     ]
 
 
-def _verdict(row: PublishedNumber, run: Run, counterparts: ReferenceCells, within: float) -> ReferenceVerdict:
+def _judge(row: PublishedNumber, run: Run, cells: ReferenceCells, within: float) -> ReferenceVerdict:
     try:
-        ours = counterparts.of(row)
+        ours = cells.of(row)
     except NoOwnNumber as reason:
         return ReferenceVerdict(row, run.suite.name, None, "cannot be compared", str(reason))
     if run.simulated:
@@ -178,45 +176,54 @@ def _verdict(row: PublishedNumber, run: Run, counterparts: ReferenceCells, withi
 
 
 def _sort_key(verdict: ReferenceVerdict) -> tuple[bool, bool, bool, bool]:
-    other = verdict.why.startswith(OTHER_POPULATION_REASON)
-    return verdict.outcome == "cannot be compared", verdict.ours is None, other, verdict.why == NOT_RUN_REASON
+    """Sort the verdicts of several suites on one number, the best first."""
+    is_elsewhere = verdict.why.startswith(OTHER_POPULATION_REASON)
+    return verdict.outcome == "cannot be compared", verdict.ours is None, is_elsewhere, verdict.why == NOT_RUN_REASON
 
 
-def _about(scored: Scored, files: list[ReferenceFile], within: float) -> Iterator[str]:
+def _data_lines(scored: Scored, files: list[ReferenceFile], within: float) -> Iterator[str]:
     for run, _ in scored:
-        reference, shown = run.suite.reference, run.dataset.table
+        reference, table = run.suite.reference, run.dataset.table
         if reference is not None:
-            what = f"{len(run.dataset):,} rows of {shown.display_name} (population: {run.suite.population})"
+            data = f"{len(run.dataset):,} rows of {table.display_name} (population: {run.suite.population})"
             leaks = "; rows are repeated, so train and test share rows" if run.dataset.oversampled else ""
-            yield f"- {escape(run.suite.name)}: stands for {escape(reference.dataset)}; {escape(what)}{leaks}"
+            yield f"- {escape(run.suite.name)}: stands for {escape(reference.dataset)}; {escape(data)}{leaks}"
     for file in files:
         yield f"- Reference: {escape(file.name)}, SHA-256 {file.sha256[:16]}"
     near = f", or at most {within:g} away" if within else ""
     yield f"- Matches: equal at the precision that the reference prints{near}. Several seeds: their mean."
 
 
-def _summary(found: list[ReferenceVerdict]) -> str:
-    places = dict.fromkeys((verdict.row.file, verdict.row.section) for verdict in found)
+def _by_section(verdicts: list[ReferenceVerdict]) -> dict[tuple[str, str], list[ReferenceVerdict]]:
+    """Group verdicts by (reference file, section)."""
+    groups: dict[tuple[str, str], list[ReferenceVerdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault((verdict.row.file, verdict.row.section), []).append(verdict)
+    return groups
+
+
+def _summary(verdicts: list[ReferenceVerdict]) -> str:
     body = []
-    for place in places:
-        tally = counts(each for each in found if (each.row.file, each.row.section) == place)
-        body.append([escape(place[0]), escape(place[1]), str(sum(tally.values())), *map(str, tally.values())])
-    total = counts(found)
-    body.append(["all", "", str(len(found)), *map(str, total.values())])
+    for (file, section), group in _by_section(verdicts).items():
+        body.append([escape(file), escape(section), str(len(group)), *map(str, counts(group).values())])
+    body.append(["all", "", str(len(verdicts)), *map(str, counts(verdicts).values())])
     header = ["Reference", "Section", "Numbers", "Matches", "Differs", "Cannot be compared"]
-    return format_table(header, body, left=("Reference", "Section"))
+    return format_table(header, body, ("Reference", "Section"))
 
 
-def _silent(groups: dict[tuple[str, str], list[ReferenceVerdict]]) -> str:
+def _reason_table(groups: dict[tuple[str, str], list[ReferenceVerdict]]) -> str:
     body = []
-    for (section, why), each in groups.items():
-        methods = dict.fromkeys(" ".join((verdict.row.method, *verdict.row.inputs)) for verdict in each)
-        body.append([escape(section), escape(why), str(len(each)), "; ".join(map(escape, methods))])
-    return format_table(["Section", "Why", "Numbers", "Methods"], body, left=("Section", "Why", "Methods"))
+    for (section, reason), group in groups.items():
+        methods = dict.fromkeys(" ".join((verdict.row.method, *verdict.row.inputs)) for verdict in group)
+        body.append([escape(section), escape(reason), str(len(group)), "; ".join(map(escape, methods))])
+    return format_table(["Section", "Why", "Numbers", "Methods"], body, ("Section", "Why", "Methods"))
 
 
-def _shown(value: float, row: PublishedNumber, sign: str = "") -> str:
-    """Write a number of ours as finely as theirs; a difference finely enough that it is not rounded away."""
+def _number_text(value: float, row: PublishedNumber, sign: str = "") -> str:
+    """Write our number as finely as the published one.
+
+    A difference has at least four decimals, so that it is not rounded away.
+    """
     decimals = row.decimals if not sign or row.step >= 1 else max(row.decimals, 4)
     if row.step >= 1 and not value.is_integer():
         decimals = 1  # the mean over seeds of a count

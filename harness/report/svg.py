@@ -1,6 +1,10 @@
-"""Plots as SVG, the same bytes for the same values. Each has a title and a description for those who cannot see it, a
-text beside every point, and takes the colour of the text around it, so that it fits a light and a dark page."""
+"""Plots as SVG, the same bytes for the same values.
 
+A plot has a title and a description for those who cannot see it, a text beside every point, and the colour of the text
+around it, so that it fits a light and a dark page.
+"""
+
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +22,9 @@ INK_COLOUR = "#010203"  # becomes the colour of the text around
 MAX_NAME_LENGTH = 44  # letters of a labeler's name in a legend
 STYLE = "svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}"
 SVG = "http://www.w3.org/2000/svg"
+MARK_ID = re.compile(r"(^|#)(m\d+)(?![\w-])")  # an id that a drawing refers to itself by
+DRAWING_VERSION = 1  # raise it where the same values are drawn in another way: boards draw their plots again
+ElementTree.register_namespace("", SVG)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels under one title. `names` is every labeler of the page in one order, so that each keeps its colour."""
+    """Panels under one title.
+
+    `names` is every labeler of the page in one order, so that each keeps its colour.
+    """
 
     name: str
     title: str
@@ -56,8 +66,8 @@ class Figure:
     names: tuple[str, ...]
 
 
-def draw_svg(figure: Figure, simulated: bool, standalone: bool = True) -> str:
-    """Draw a figure; alone it brings its colours for light and dark, else it has those of the page it stands in."""
+def draw_svg(figure: Figure, simulated: bool) -> str:
+    """Draw a figure as a file with colours for light and dark."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
@@ -78,17 +88,32 @@ def draw_svg(figure: Figure, simulated: bool, standalone: bool = True) -> str:
         height = 2.6 * rows + 0.2 * -(-len(names) // 2) + 0.3
         canvas = Canvas(figsize=(max(3.0 * columns, 6.0), height), layout="constrained", facecolor="none")
         axes = canvas.subplots(rows, columns, squeeze=False).ravel()
-        for place, (panel, ax) in enumerate(zip(figure.panels, axes, strict=False)):
-            _draw(panel, ax, figure.names, place)
+        for i, (panel, ax) in enumerate(zip(figure.panels, axes, strict=False)):
+            _draw_panel(panel, ax, figure.names, i)
         for ax in axes[len(figure.panels) :]:
             ax.set_axis_off()
         _legend(canvas, names, figure.names)
-        written = BytesIO()
-        canvas.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    return _finish(written.getvalue(), figure, simulated, standalone)
+        out = BytesIO()
+        canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return _finish(out.getvalue(), figure, simulated)
 
 
-def _draw(panel: Panel, ax: Any, names: Sequence[str], place: int) -> None:
+def embed_svg(drawn: str, name: str) -> str:
+    """Make a drawn figure fit to stand in a page beside others.
+
+    Its ids begin with the figure's `name`, and its colours are the page's.
+    """
+    root = ElementTree.fromstring(drawn)
+    for style in root.findall(f"{{{SVG}}}style"):
+        root.remove(style)
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key in ("id", "href", "clip-path"):
+                element.set(key, MARK_ID.sub(rf"\1{name}-\2", value))
+    return _to_text(root)
+
+
+def _draw_panel(panel: Panel, ax: Any, names: Sequence[str], number: int) -> None:
     ax.set_title(panel.title, fontsize=9, loc="left")
     ax.set_xlabel(panel.x)
     ax.set_ylabel(panel.y)
@@ -100,13 +125,14 @@ def _draw(panel: Panel, ax: Any, names: Sequence[str], place: int) -> None:
     if panel.level is not None:
         ax.axhline(panel.level, color=INK_COLOUR, alpha=0.4, linewidth=0.8, linestyle=(0, (4, 3)))
     for series in panel.series:
-        look = _line_style(names.index(series.name))
-        (line,) = ax.plot(series.x, series.y, linewidth=1.4, markersize=4, **look)
-        line.set_gid(f"s{place}-{names.index(series.name)}")
+        index = names.index(series.name)
+        style = _line_style(index)
+        (line,) = ax.plot(series.x, series.y, linewidth=1.4, markersize=4, **style)
+        line.set_gid(f"s{number}-{index}")
         if any(series.sd):
             low, high = zip(*(_band(panel, y, sd or 0) for y, sd in zip(series.y, series.sd, strict=True)), strict=True)
-            band = ax.fill_between(series.x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-            band.set_gid(f"b{place}-{names.index(series.name)}")
+            band = ax.fill_between(series.x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+            band.set_gid(f"b{number}-{index}")
 
 
 def _band(panel: Panel, y: float, sd: float) -> tuple[float, float]:
@@ -116,11 +142,11 @@ def _band(panel: Panel, y: float, sd: float) -> tuple[float, float]:
 def _log_axis(ax: Any, ticks: list[float]) -> None:
     ax.set_xscale("log")
     ax.minorticks_off()
-    apart = [ticks[-1]]  # labels that would touch are left out, never the last
+    labelled = [ticks[-1]]  # labels that would touch are left out, never the last
     for tick in reversed(ticks[:-1]):
-        if apart[-1] > tick * (ticks[-1] / ticks[0]) ** 0.16:
-            apart.append(tick)
-    ax.set_xticks(apart, [f"{tick:,.0f}" for tick in apart])
+        if labelled[-1] > tick * (ticks[-1] / ticks[0]) ** 0.16:
+            labelled.append(tick)
+    ax.set_xticks(labelled, [f"{tick:,.0f}" for tick in labelled])
 
 
 def _line_style(index: int) -> dict[str, Any]:
@@ -149,51 +175,51 @@ def shorten(name: str) -> str:
     return flat if len(flat) <= MAX_NAME_LENGTH else f"{flat[: MAX_NAME_LENGTH - 3]}..."
 
 
-def _finish(drawn: bytes, figure: Figure, simulated: bool, standalone: bool) -> str:
-    """Make the SVG small and fit to stand beside others: ids of its own, texts, colours that follow the page."""
-    ElementTree.register_namespace("", SVG)
+def _finish(drawn: bytes, figure: Figure, simulated: bool) -> str:
+    """Make matplotlib's SVG small; add title, description, texts and colours."""
     root = ElementTree.fromstring(drawn)
     for element in root.iter():
-        if INK_COLOUR in (look := element.get("style", "")):
-            element.set("style", look.replace(INK_COLOUR, "currentColor"))
+        if INK_COLOUR in (style := element.get("style", "")):
+            element.set("style", style.replace(INK_COLOUR, "currentColor"))
     for metadata in root.findall(f"{{{SVG}}}metadata"):
         root.remove(metadata)
     _add_texts(root, figure)
-    minify(root, "" if standalone else f"{figure.name}-")
-    title, text = ElementTree.Element(f"{{{SVG}}}title"), ElementTree.Element(f"{{{SVG}}}desc")
+    minify(root)
+    title, text, sheet = (ElementTree.Element(f"{{{SVG}}}{tag}") for tag in ("title", "desc", "style"))
     title.text = ("SIMULATED DATA: " if simulated else "") + printable(figure.title)
     text.text = printable(figure.text)
+    sheet.text = STYLE
     title.set("id", f"{figure.name}-title")
     text.set("id", f"{figure.name}-text")
     root.set("role", "img")
     root.set("aria-labelledby", f"{figure.name}-title {figure.name}-text")
-    head = [title, text]
-    if standalone:
-        style = ElementTree.Element(f"{{{SVG}}}style")
-        style.text = STYLE
-        head.append(style)
-    for place, element in enumerate(head):
-        root.insert(place, element)
+    root[:0] = [title, text, sheet]
+    return _to_text(root)
+
+
+def _to_text(root: ElementTree.Element) -> str:
     return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>") + "\n"
 
 
 def _add_texts(root: ElementTree.Element, figure: Figure) -> None:
-    """Put beside every marker the text of its point, which browsers show on hover, and name every line."""
+    """Add a text to every marker and a name to every line.
+
+    Browsers show the text on hover.
+    """
     groups = {group.get("id"): group for group in root.iter(f"{{{SVG}}}g")}
-    for place, panel in enumerate(figure.panels):
+    for i, panel in enumerate(figure.panels):
         for series in panel.series:
             index = figure.names.index(series.name)
             for part in ("s", "b"):
-                if f"{part}{place}-{index}" in groups:
-                    groups[f"{part}{place}-{index}"].set("data-labeler", printable(series.name))
-            marks = list(groups[f"s{place}-{index}"].iter(f"{{{SVG}}}use"))
-            looks = {mark.attrib.pop("style") for mark in marks}
-            groups[f"s{place}-{index}"].set("style", "".join(looks))  # they look alike: said once
+                if f"{part}{i}-{index}" in groups:
+                    groups[f"{part}{i}-{index}"].set("data-labeler", printable(series.name))
+            marks = list(groups[f"s{i}-{index}"].iter(f"{{{SVG}}}use"))
+            styles = {mark.attrib.pop("style") for mark in marks}
+            groups[f"s{i}-{index}"].set("style", "".join(styles))  # the same for all: written once
             for mark, text in zip(marks, series.texts, strict=False):
                 ElementTree.SubElement(mark, f"{{{SVG}}}title").text = printable(text)
 
 
 def describe(series: Iterable[Series]) -> str:
-    """Return each line by its ends, in words."""
-    parts = [f"{each.name} from {each.y[0]:.4f} to {each.y[-1]:.4f}" for each in series if each.y]
-    return "; ".join(parts)
+    """Describe each line by its ends, in words."""
+    return "; ".join(f"{line.name} from {line.y[0]:.4f} to {line.y[-1]:.4f}" for line in series if line.y)

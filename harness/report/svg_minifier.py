@@ -1,7 +1,8 @@
-"""Make matplotlib's SVG small without a visible change: one path for the lines of a grid, one group for what is alike.
+"""Make matplotlib's SVG small without a visible change.
 
-matplotlib writes every property of every mark and letter, an id for every group, and absolute places. Here a group has
-the properties that most of what is in it has, as attributes that are inherited; only ids that are referred to stay.
+The lines of a grid become one path, and what is alike one group. matplotlib writes every property of every mark and
+letter, an id for every group, and absolute places. Here a group has the properties that most of what is in it has, as
+attributes that are inherited; only ids that are referred to stay.
 """
 
 import re
@@ -32,13 +33,13 @@ SHEET = {"stroke-linecap": "butt", "stroke-linejoin": "round"}  # what matplotli
 Properties = dict[str, str]
 
 
-def minify(root: Element, prefix: str) -> None:
-    """Shorten a matplotlib SVG in place; its ids begin with `prefix`."""
+def minify(root: Element) -> None:
+    """Shorten a matplotlib SVG in place."""
     _drop_unseen(root)
     _round_places(root)
     _merge_ticks(root)
     _inline_bands(root)
-    _rename_ids(root, prefix)
+    _rename_ids(root)
     _lift_clips(root)
     chosen: dict[Element, Properties] = {}
     _choose(root, {}, chosen)
@@ -139,7 +140,7 @@ def _relative(path: str) -> str:
     return written.replace(" -", "-")
 
 
-def _rename_ids(root: Element, prefix: str) -> None:
+def _rename_ids(root: Element) -> None:
     """Give short names to ids that are referred to; remove the others.
 
     Marks that nothing uses go with them.
@@ -148,7 +149,7 @@ def _rename_ids(root: Element, prefix: str) -> None:
     for element in root.iter():
         for name, value in list(element.attrib.items()):
             for address in [value[1:]] if name == LINK else ADDRESS.findall(value):
-                names.setdefault(address, f"{prefix}m{len(names)}")
+                names.setdefault(address, f"m{len(names)}")
             if name == LINK:
                 element.set("href", f"#{names[element.attrib.pop(name)[1:]]}")
             else:

@@ -1,4 +1,4 @@
-"""Whether methods were tuned alike: the settings of each on a board, and what the best of them owes to their number."""
+"""The settings tried of each method, and the gain of the best by chance."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.plugin.protocols import block_names, iter_plugins
 from harness.report.markdown import span
-from harness.report.tables import Column, Table
+from harness.report.tables import Table, columns, comparison_context
 from harness.run.runner import Run
 from harness.scoring.leaderboard import Leaderboard
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
@@ -20,48 +20,48 @@ NOTES = (
 
 
 def tuning_table(run: Run, leaderboard: Leaderboard) -> Table | None:
-    """Return every method of a comparison with its settings; None where none has several, or no error is known.
+    """Return the methods of a comparison and their settings.
 
-    A method is a labeler, with those it holds, on certain blocks: its settings are all that differ in the other
-    parameters and are ranked.
+    None where no method has several, or the metric has no known error. A method is a labeler, with those it holds, on
+    certain blocks; its settings are the ranked labelers that differ in the other parameters alone.
     """
     standings = leaderboard.standings
     if standings is None or standings.evidence.measured is None or not standings.has_enough_rows:
         return None
-    place = {title: i for i, title in enumerate(standings.evidence.titles)}
+    places = {title: i for i, title in enumerate(standings.evidence.titles)}
     methods: dict[str, dict[int, None]] = {}
     for cell in run.cells:
         title = cell.candidate.title
-        if cell.evaluation.comparison == leaderboard.title and title in place:
-            methods.setdefault(_method(cell.candidate.labeler), {})[place[title]] = None
+        if cell.evaluation.comparison == leaderboard.title and title in places:
+            methods.setdefault(_method(cell.candidate.labeler), {})[places[title]] = None
     if all(len(settings) == 1 for settings in methods.values()):
         return None
     primary = run.suite.metrics.primary
     lower = primary in LOWER_IS_BETTER
     rows = []
     for method, settings in methods.items():
-        found = selection_effect(standings.evidence.measured, np.array([*settings]), lower)
-        title = standings.evidence.titles[found.best]
-        typical = found.typical if found.settings > 1 else None
-        rows.append((method, found.settings, title, found.value, found.apart, typical))
+        effect = selection_effect(standings.evidence.measured, np.array([*settings]), lower)
+        best = standings.evidence.titles[effect.best]
+        typical = effect.typical if effect.settings > 1 else None
+        rows.append((method, effect.settings, best, effect.value, effect.apart, typical))
     rows.sort(key=lambda row: (row[4] if lower else -row[4], row[0]))
     names = ("Method", "Settings", "Best", f"Best's {DISPLAY_NAMES[primary]}", "Chosen on half", "At random")
-    about = (("comparison", leaderboard.title),)
-    return Table("settings", "Settings tried", tuple(map(Column, names)), tuple(rows), about, NOTES)
+    context = comparison_context(leaderboard.title)
+    return Table("settings", "Settings tried", columns(names), tuple(rows), context, NOTES)
 
 
 def headline(table: Table) -> str:
-    """Say in a few words how unequal the chances were."""
+    """Return a heading with the range of the numbers of settings."""
     return f"Settings tried of each method: {span(row[1] for row in table.rows)}"
 
 
 def _method(labeler: Any) -> str:
-    """Name a labeler without its settings: "cleanlab(mlp) on bge+text".
+    """Return a labeler's name without its settings: "cleanlab(mlp) on bge".
 
     >>> from harness_plugins.labelers.majority import Majority
     >>> _method(Majority())
     'majority'
     """
     outer, *inner = (str(plugin.name) for plugin in iter_plugins(labeler))
-    on = block_names(labeler)
-    return outer + (f"({', '.join(inner)})" if inner else "") + (f" on {'+'.join(on)}" if on else "")
+    blocks = block_names(labeler)
+    return outer + (f"({', '.join(inner)})" if inner else "") + (f" on {'+'.join(blocks)}" if blocks else "")

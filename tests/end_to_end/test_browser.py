@@ -81,7 +81,7 @@ def test_a_click_and_a_key_sort(page):
     assert head.get_attribute("aria-sort") == "ascending"
     rising = column(page, "Accuracy")
     assert rising == [*sorted(filter(None, before)), *(text for text in before if not text)], "empty ones stay last"
-    assert "sorted by Accuracy" in page.locator("#said").text_content()
+    assert "sorted by Accuracy" in page.locator("#sorting").text_content()
     page.locator(f"{FIRST} >> thead button", has_text="Labeler").click()
     assert column(page, "Labeler") == sorted(column(page, "Labeler"))
     assert head.get_attribute("aria-sort") == "none"

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from harness.errors import printable
 from harness.report import html_report, svg
-from harness.report import tables as report_tables
+from harness.report.csv_files import to_csv
 from harness.report.html_report import as_json
+from harness.report.html_tables import to_html
 from harness.report.index import index_files
 from harness.report.svg import Figure, Panel, Series
-from harness.report.tables import Column, IntervalCell, Table
+from harness.report.tables import Column, IntervalCell, Table, to_csv_files, to_markdown
 from harness.scoring.leaderboard import MeanStd
 from tests.command_line import harness, scores, table, write_labelers, write_suite
 from tests.report.test_leaderboard_page import HOSTILE, PARSER, plain, read_tables
@@ -101,7 +102,8 @@ def page(run):
     return Page((run / "leaderboards/small/report.html").read_text())
 
 
-def twin(run, name):
+def saved_table(run, name):
+    """Return the rows of a CSV file beside the report."""
     with (run / "leaderboards/small/report" / name).open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -155,11 +157,11 @@ def test_every_plot_has_a_text_and_ids_of_its_own(page):
 
 def test_every_table_has_its_csv_in_the_page_and_beside_it(run, page):
     ((_, text),) = page.of("script", type="application/json")
-    twins = json.loads(text)
-    assert twins == {file.name: file.read_bytes().decode() for file in (run / "leaderboards/small/report").iterdir()}
+    saved = json.loads(text)
+    assert saved == {file.name: file.read_bytes().decode() for file in (run / "leaderboards/small/report").iterdir()}
     buttons = {attributes["data-file"] for attributes, _ in page.of("button", **{"class": "save"})}
-    assert buttons == set(twins)
-    assert {row["labeler"] for row in twin(run, "leaderboard.csv")} >= {f"sure(word={word})" for word in WORDS}
+    assert buttons == set(saved)
+    assert {row["labeler"] for row in saved_table(run, "leaderboard.csv")} >= {f"sure(word={word})" for word in WORDS}
 
 
 def test_the_numbers_are_those_of_the_board(run):
@@ -167,30 +169,30 @@ def test_the_numbers_are_those_of_the_board(run):
     for row in scores(run):
         if (row["metric"], row["class"], row["source"], row["oracle"]) == ("accuracy", "", "", "False"):
             means.setdefault((row["comparison"], row["labeler"]), []).append(float(row["value"]))
-    board = twin(run, "leaderboard.csv")
+    board = saved_table(run, "leaderboard.csv")
     assert len(board) == COMPARISONS * LABELERS
     for row in board:
         if row["labeler"] == "breaks":
             assert row["accuracy ↑"] == ""
         else:
             assert float(row["accuracy ↑"]) == np.mean(means[row["comparison"], row["labeler"]])
-    for row in twin(run, "curves.csv"):
+    for row in saved_table(run, "curves.csv"):
         if (row["metric"], row["class"]) == ("accuracy", ""):
             share = f"{int(row['labels']) / 4:.4g} % labelled"
             (mean,) = [np.mean(v) for (where, who), v in means.items() if who == row["labeler"] and share in where]
             assert float(row["value"]) == mean
 
 
-def test_the_page_begins_with_who_is_ahead(run, page):
-    ((_, said),) = page.of("p", **{"class": "ahead"})
-    (first, *_) = [row for row in twin(run, "leaderboard.csv") if row["comparison"].endswith("40 % labelled")]
+def test_the_page_begins_with_who_leads(run, page):
+    ((_, said),) = page.of("p", **{"class": "leaders"})
+    (first, *_) = [row for row in saved_table(run, "leaderboard.csv") if row["comparison"].endswith("40 % labelled")]
     assert "•" in first["rank"]
     value = float(first["accuracy ↑"])
-    assert said == f"nested(test=0.5), 40 % labelled: {first['labeler']} ({value:.4f}) is ahead of all others."
+    assert said == f"40 % labelled (160 rows), fixed test set: {first['labeler']} ({value:.4f}) is ahead of all others."
 
 
 def test_the_settings_of_each_method_are_counted(run):
-    rows = [row for row in twin(run, "settings.csv") if row["comparison"].endswith("40 % labelled")]
+    rows = [row for row in saved_table(run, "settings.csv") if row["comparison"].endswith("40 % labelled")]
     assert {row["method"]: int(row["settings"]) for row in rows} == {
         "sure": len(WORDS),
         "knn on embedding": 1,
@@ -204,18 +206,18 @@ def test_the_settings_of_each_method_are_counted(run):
 
 
 def test_confusions_add_up_to_the_rows(run):
-    rows = [row for row in twin(run, "confusion.csv") if row["labeler"] == "majority"]
+    rows = [row for row in saved_table(run, "confusion.csv") if row["labeler"] == "majority"]
     counts = [[int(row[f"called {c}"]) for c in range(6)] for row in rows]
     assert np.sum(counts) == COMPARISONS * 2 * 200  # seeds, test rows
 
 
 def test_fits_and_costs_say_what_they_refuse(run, page):
-    fits = [row for row in twin(run, "fits.csv") if row["of"] == "Accuracy"]
-    assert {row["labeler"] for row in fits} == {row["labeler"] for row in twin(run, "costs.csv")}
+    fits = [row for row in saved_table(run, "fits.csv") if row["of"] == "Accuracy"]
+    assert {row["labeler"] for row in fits} == {row["labeler"] for row in saved_table(run, "costs.csv")}
     assert {bool(row["labels for accuracy 0.3"]) != bool(row["why not"]) for row in fits} == {True}
-    costs = {row["labeler"]: row for row in twin(run, "costs.csv")}
+    costs = {row["labeler"]: row for row in saved_table(run, "costs.csv")}
     assert costs["knn(on=embedding, k=7)"].keys() >= {"computing per accepted label", "with its train labels", "saved"}
-    failed = [row for row in twin(run, "failures.csv") if row["labeler"] == "breaks"]
+    failed = [row for row in saved_table(run, "failures.csv") if row["labeler"] == "breaks"]
     assert [(row["status"], row["cells"]) for row in failed] == [("failed", "2")] * COMPARISONS
     assert "Not audited" in "".join(page.texts)
 
@@ -228,7 +230,7 @@ def test_what_an_audit_found_is_shown(tmp_path):
         {"check": "probe", "of": "labeler", "labeler": "knn", "what": "seed", "value": 0.5},
         {"check": "remark", "of": "data", "labeler": "", "what": "warning", "value": "rows repeat"},
     ]
-    file.write_text(report_tables.to_csv(iter(rows)))
+    file.write_text(to_csv(iter(rows)))
     found = html_report.audit_table(file).rows
     assert found == (("leak", "knn", "<b>it knows</b>"), ("warning", "the data", "rows repeat"))
 
@@ -239,7 +241,7 @@ texts = st.one_of(st.text(), st.text("|`*_[]()<>!&#\\~-+=$\n\r ax:/.\u202e\u2028
 @settings(max_examples=500, deadline=None)
 @given(texts, texts, st.floats(allow_nan=False, allow_infinity=False))
 def test_five_hundred_hostile_names_break_no_page(name, other, number):
-    """One sheet through all three forms: a cell of the page, of its CSV twin, of the index of boards."""
+    """One table in all its forms: on the page, as CSV and in Markdown."""
     from jinja2 import Environment
 
     columns = (Column("Labeler"), Column(other), Column("Interval"))
@@ -248,18 +250,20 @@ def test_five_hundred_hostile_names_break_no_page(name, other, number):
     )
     source = (Path(html_report.__file__).parent / "html" / "report.html").read_text()
     macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]
-    made = (
-        Environment(autoescape=True).from_string(macro + "{{ grid(table) }}").render(table=html_report.to_html(table))
-    )
+    made = Environment(autoescape=True).from_string(macro + "{{ grid(table) }}").render(table=to_html(table))
     page = Page(made)
     assert {"script", "img", "b", "a"}.isdisjoint(page.tags)
     assert [text.strip() for _, text in page.of("th", scope="row")] == [printable(name).strip()]
     assert page.of("caption")[0][1] == printable(name)
     assert not any(c in made for c in "\u202e\u2028\x1b")
+    ((header, row),) = read_tables(to_markdown(table))
+    assert len(header) == len(row) == 3
+    for cell in (*header, *row):
+        plain(cell)
     assert json.loads(as_json({"text": name})) == {"text": name}
     assert not set("<>&\u2028") & set(as_json({"text": name}))
     if {other.lower(), f"{other} sd".lower()}.isdisjoint({"comparison", "labeler", "interval low", "interval high"}):
-        header, row = csv.reader(io.StringIO(report_tables.to_csv_files([table])["x.csv"], newline=""))
+        header, row = csv.reader(io.StringIO(to_csv_files([table])["x.csv"], newline=""))
         cells = dict(zip(header, row, strict=True))
         assert float(cells["interval low"]) == number
         assert cells["labeler"].replace("\r", "\n") in (name.replace("\r", "\n"), "'" + name.replace("\r", "\n"))
@@ -302,7 +306,7 @@ def test_a_plot_is_the_same_every_time_and_moves_with_its_values():
     moved = replace(figure, panels=(replace(figure.panels[0], series=(replace(series, y=(0.25, 0.4)),)),))
     assert drawn != svg.draw_svg(moved, False)
     assert "prefers-color-scheme" in drawn
-    assert "prefers-color-scheme" not in svg.draw_svg(figure, False, standalone=False)
+    assert "prefers-color-scheme" not in svg.embed_svg(drawn, "f-1")
 
 
 def test_the_board_stays_readable_as_text(run):

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from harness.plugin.protocols import Split
 from harness.report.labeler_tables import labeler_tables
+from harness.report.tables import Table
 from harness.run.plan import Cell, EvaluationSplit
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import CheckpointScores, MetricValue, Scores
@@ -54,6 +55,11 @@ def shown(*endings, title="it", comparison="nested, 10 % labelled"):
     return labeler_tables(list(endings)).get((comparison, title), [])
 
 
+def texts(labeler_table: Table):
+    """Return the rows as a page shows them."""
+    return tuple(map(tuple, labeler_table.texts()))
+
+
 def with_rows(rows, columns=("Name", "A", "B"), **more):
     return {"tables": {"T": {"columns": list(columns), "rows": rows, **more}}}
 
@@ -62,43 +68,43 @@ def test_a_table_is_the_mean_over_the_cells():
     one = ending(with_rows([["x", 1, 0.25], ["y", 1500, None]]), cut(seed=1))
     two = ending(with_rows([["x", 2, 0.5], ["y", 1503, None]]), cut(seed=2))
     (labeler_table,) = shown(one, two)
-    assert (labeler_table.title, labeler_table.columns, labeler_table.notes) == ("T", ("Name", "A", "B"), ())
-    assert labeler_table.rows == (("x", "1.5", "0.3750"), ("y", "1,501.5", ""))
+    assert (labeler_table.title, labeler_table.names, labeler_table.notes) == ("T", ("Name", "A", "B"), ())
+    assert texts(labeler_table) == (("x", "1.5", "0.3750"), ("y", "1,501.5", ""))
     (alone,) = shown(one)
-    assert alone.rows == (("x", "1", "0.2500"), ("y", "1,500", ""))
+    assert texts(alone) == (("x", "1", "0.2500"), ("y", "1,500", ""))
 
 
 def test_a_mean_over_fewer_cells_says_so():
     whole = with_rows([["x", 1, 0.25], ["y", 3, 0.5]])
     short = with_rows([["x", 1, None]])
     (labeler_table,) = shown(ending(whole, cut(seed=1)), ending(short, cut(seed=2)), ending(None, cut(seed=3)))
-    assert labeler_table.rows == (("x", "1 (2/3)", "0.2500 (1/3)"), ("y", "3 (1/3)", "0.5000 (1/3)"))
+    assert texts(labeler_table) == (("x", "1 (2/3)", "0.2500 (1/3)"), ("y", "3 (1/3)", "0.5000 (1/3)"))
 
 
 def test_words_stay_and_different_ones_stand_side_by_side():
     told = [with_rows([["x", "knn", 1]]), with_rows([["x", "mlp", 1]]), with_rows([["x", "knn", 1]])]
     (labeler_table,) = shown(*(ending(each, cut(seed=seed)) for seed, each in enumerate(told)))
-    assert labeler_table.rows == (("x", "knn, mlp", "1"),)
+    assert texts(labeler_table) == (("x", "knn, mlp", "1"),)
 
 
 def test_rows_and_columns_meet_by_name():
     one = with_rows([["x", 1], ["y", 2]], ["Name", "A"])
     two = with_rows([["y", 4, 5], ["z", 6, 7]], ["Name", "A", "B"])
     (labeler_table,) = shown(ending(one, cut(seed=1)), ending(two, cut(seed=2)))
-    assert labeler_table.columns == ("Name", "A", "B")
-    assert labeler_table.rows == (("x", "1 (1/2)", ""), ("y", "3", "5 (1/2)"), ("z", "6 (1/2)", "7 (1/2)"))
+    assert labeler_table.names == ("Name", "A", "B")
+    assert texts(labeler_table) == (("x", "1 (1/2)", ""), ("y", "3", "5 (1/2)"), ("z", "6 (1/2)", "7 (1/2)"))
 
 
 def test_two_rows_of_one_name_are_two_rows():
     (labeler_table,) = shown(ending(with_rows([["x", 1, 2], ["x", 3, 4]])))
-    assert labeler_table.rows == (("x", "1", "2"), ("x (2)", "3", "4"))
+    assert texts(labeler_table) == (("x", "1", "2"), ("x (2)", "3", "4"))
 
 
 def test_the_top_rows_are_those_of_the_largest_means():
     one = with_rows([["a", 0.5, 0], ["b", 0.3, 0], ["c", 0.2, 0]], top=2)
     two = with_rows([["c", 0.9, 0], ["b", 0.4, 0], ["a", 0.0, 0]], top=2)
     (labeler_table,) = shown(ending(one, cut(seed=1)), ending(two, cut(seed=2)))
-    assert [row[:2] for row in labeler_table.rows] == [("c", "0.5500"), ("b", "0.3500")]
+    assert [row[:2] for row in texts(labeler_table)] == [("c", "0.5500"), ("b", "0.3500")]
     assert labeler_table.notes == ("2 of 3 rows.",)
 
 
@@ -127,8 +133,8 @@ SCORED = ("Accuracy of adopted", "Accuracy", "Macro-F1", "MAE", "Class 0", "Clas
 def test_a_scored_table_has_the_scores_of_its_stages_beside_its_rows():
     told = with_rows([["round 0", 3], ["round 1", None], ["never", 1]], ["Round", "Adopted"], scored=True)
     (labeler_table,) = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
-    assert labeler_table.columns == ("Round", "Adopted", *SCORED)
-    assert labeler_table.rows == (
+    assert labeler_table.names == ("Round", "Adopted", *SCORED)
+    assert texts(labeler_table) == (
         ("round 0", "3", "0.6250", "0.5000", "0.5000", "1.0000", "0.7500", ""),
         ("round 1", "", "", "0.6000", "0.5000", "1.0000", "0.7500", ""),
         ("never", "1", *[""] * 6),
@@ -139,11 +145,11 @@ def test_stages_that_no_table_names_have_one_of_their_own():
     told = with_rows([["round 0", 3]], ["Round", "Adopted"], scored=True)
     named, rest = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
     assert [row[0] for row in named.rows] == ["round 0"]
-    assert (rest.title, [row[:2] for row in rest.rows]) == ("Stages", [("round 1", "0.6000")])
+    assert (rest.title, [row[:2] for row in texts(rest)]) == ("Stages", [("round 1", "0.6000")])
     assert rest.notes == ("Scored on the test rows, by which no labeler may choose among them.",)
     plain = with_rows([["round 0", 3]], ["Round", "Adopted"])
     unscored, rest = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=plain)))
-    assert (unscored.columns, len(rest.rows)) == (("Round", "Adopted"), 2)
+    assert (unscored.names, len(rest.rows)) == (("Round", "Adopted"), 2)
 
 
 def test_two_members_are_compared():
@@ -152,8 +158,8 @@ def test_two_members_are_compared():
     checkpoints = {"member 1": stage(0.5), "member 2": stage(0.25)}
     members, pair = shown(ending(Scores(honest, {}, checkpoints=checkpoints)))
     assert [row[0] for row in members.rows] == ["member 1", "member 2"]
-    assert pair.columns == ("Of", "Disagreement", "Either right", "Both right")
-    assert pair.rows == (("the first two", "0.3750", "0.5000", "0.2500"),)
+    assert pair.names == ("Of", "Disagreement", "Either right", "Both right")
+    assert texts(pair) == (("the first two", "0.3750", "0.5000", "0.2500"),)
 
 
 # ---- as many real labels --------------------------------------------------------------------------------------------
@@ -177,10 +183,10 @@ def trained_on(*sizes, seed=0, labeler=None, where=None):
 def real(*endings):
     """Return the columns on real labels of the first table: [(accuracy, macro-F1)]."""
     labeler_table = shown(*endings)[0]
-    if "Accuracy on real labels" not in labeler_table.columns:
+    if "Accuracy on real labels" not in labeler_table.names:
         return None, labeler_table.notes
-    places = [labeler_table.columns.index(f"{metric} on real labels") for metric in ("Accuracy", "Macro-F1")]
-    return [tuple(row[place] for place in places) for row in labeler_table.rows], labeler_table.notes
+    places = [labeler_table.names.index(f"{metric} on real labels") for metric in ("Accuracy", "Macro-F1")]
+    return [tuple(row[place] for place in places) for row in texts(labeler_table)], labeler_table.notes
 
 
 CURVE = [point(0.1, 0.4, macro_f1=0.2), point(0.2, 0.6, macro_f1=0.3), point(0.5, 0.9, macro_f1=0.9)]
@@ -277,9 +283,9 @@ def truth(folder):
     return np.array(table(400)["score"].to_pylist())[list(test)]
 
 
-def rows_of(page, heading, labeler, title):
+def rows_of(page, comparison, labeler, title):
     """Return the rows of one table of the page as mappings."""
-    part = page.split(f"## {heading}")[1].split("\n## ")[0]
+    part = page.split(f"Splits: {comparison}. ")[1].split("\n## ")[0]
     part = part.split(f"<summary>Inside {labeler}, means of 2 cells</summary>")[1].split("</details>")[0]
     header, _, *lines = part.split(f"\n{title}:\n\n")[1].split("\n\n")[0].splitlines()
     names = [name.strip() for name in header.strip("|").split("|")]
@@ -322,9 +328,9 @@ def is_plain(row, labeler, ratio):
 
 def test_the_page_shows_the_members_and_every_alpha(run):
     page, y = board(run)["README.md"].decode(), truth(run)
-    heading = "nested(test=0.4), 60 % labelled"
+    comparison = "nested(test=0.4), 60 % labelled"
     found = [arrays(run, "both", seed, 0.6) for seed in (1, 2)]
-    members = rows_of(page, heading, "both", "Members")
+    members = rows_of(page, comparison, "both", "Members")
     assert [(row["Member"], row["Labeler"], row["Weight"]) for row in members] == [
         ("member 1", "knn", "0.5000"),
         ("member 2", "knn", "0.5000"),
@@ -332,11 +338,11 @@ def test_the_page_shows_the_members_and_every_alpha(run):
     for row in members:
         accuracy = np.mean([accuracy_score(y, rows[row["Member"]]) for _, _, rows in found])
         assert row["Accuracy"] == f"{accuracy:.4f}"
-    stages = rows_of(page, heading, "both", "Stages")
+    stages = rows_of(page, comparison, "both", "Stages")
     assert [row["Stage"] for row in stages] == [f"alpha {tenth / 10}" for tenth in range(11)]
     for row in stages:
         assert row["Accuracy"] == f"{np.mean([accuracy_score(y, states[row['Stage']]) for _, states, _ in found]):.4f}"
-    (pair,) = rows_of(page, heading, "both", "Two members")
+    (pair,) = rows_of(page, comparison, "both", "Two members")
     hits = [[rows[f"member {k}"] == y for k in (1, 2)] for _, _, rows in found]
     assert pair["Either right"] == f"{np.mean([(one | two).mean() for one, two in hits]):.4f}"
     assert pair["Both right"] == f"{np.mean([(one & two).mean() for one, two in hits]):.4f}"

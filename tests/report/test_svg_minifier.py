@@ -118,18 +118,19 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("panels", FIGURES.values(), ids=FIGURES)
-@pytest.mark.parametrize("standalone", [True, False])
-def test_the_small_svg_draws_the_same(monkeypatch, panels, standalone):
+@pytest.mark.parametrize("embedded", [False, True])
+def test_the_small_svg_draws_the_same(monkeypatch, panels, embedded):
     before = []
     minify = svg_minifier.minify
 
-    def watched(root, prefix):
+    def watched(root):
         before.append(deepcopy(root))
-        minify(root, prefix)
+        minify(root)
 
     monkeypatch.setattr(svg, "minify", watched)
     figure = Figure("f-1", "T", "D", tuple(panels), tuple(f"labeler {i}" for i in range(11)))
-    text = svg.draw_svg(figure, False, standalone)
+    text = svg.draw_svg(figure, False)
+    text = svg.embed_svg(text, figure.name) if embedded else text
     (full,) = before
     expected, small = drawn(full, SHEET), drawn(ElementTree.fromstring(text), {})
     assert expected - small == Counter()
@@ -142,8 +143,9 @@ def test_the_small_svg_draws_the_same(monkeypatch, panels, standalone):
 
 
 def test_ids_of_plots_on_one_page_differ_and_all_are_used():
+    labelers = tuple(f"labeler {i}" for i in range(3))
     texts = [
-        svg.draw_svg(Figure(name, "T", "D", (panel("A", 3),), tuple(f"labeler {i}" for i in range(3))), False, False)
+        svg.embed_svg(svg.draw_svg(Figure(name, "T", "D", (panel("A", 3),), labelers), False), name)
         for name in ("f-1", "f-2")
     ]
     ids = [set(re.findall(r' id="(.*?)"', text)) for text in texts]

@@ -1,9 +1,9 @@
 "use strict";
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const said = document.getElementById("said");
+  const sorting = document.getElementById("sorting");
 
-  // Sorting. Empty cells stay last in both directions; equal ones keep their order.
+  // Sort the rows of a table. Empty cells stay last in both directions; equal ones keep their order.
   const value = (row, column) => {
     const cell = row.cells[column];
     if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
@@ -25,32 +25,32 @@
     const body = table.tBodies[0];
     const rows = [...body.rows].sort((a, b) => compare(value(a, column), value(b, column), down ? -1 : 1));
     body.append(...rows);
-    said.textContent = `${table.caption.textContent}: sorted by ${head.textContent}, ${down ? "descending" : "ascending"}`;
+    sorting.textContent = `${table.caption.textContent}: sorted by ${head.textContent}, ${down ? "descending" : "ascending"}`;
   };
   for (const head of all("table.sortable thead th")) head.firstElementChild.addEventListener("click", () => sort(head));
 
-  // Filtering, of table rows, matrices and lines in the plots alike.
+  // Filter table rows, matrices and lines of the plots by the name of the labeler.
   const filter = document.getElementById("filter");
   const count = document.getElementById("count");
-  const named = all("[data-labeler]");
-  const everyone = new Set(all("tr[data-one]").map((row) => row.dataset.labeler));
+  const parts = all("[data-labeler]");
+  const labelers = new Set(all("tr[data-one]").map((row) => row.dataset.labeler));
   const apply = () => {
-    const wanted = filter.value.trim().toLowerCase();
+    const query = filter.value.trim().toLowerCase();
     const shown = new Set();
-    for (const element of named) {
-      const here = element.dataset.labeler.toLowerCase().includes(wanted);
-      element.toggleAttribute("hidden", !here);
-      if (element instanceof SVGElement) element.style.display = here ? "" : "none";
-      else if (here && everyone.has(element.dataset.labeler)) shown.add(element.dataset.labeler);
+    for (const element of parts) {
+      const matches = element.dataset.labeler.toLowerCase().includes(query);
+      element.toggleAttribute("hidden", !matches);
+      if (element instanceof SVGElement) element.style.display = matches ? "" : "none";
+      else if (matches && labelers.has(element.dataset.labeler)) shown.add(element.dataset.labeler);
     }
-    count.textContent = wanted ? `${shown.size} of ${everyone.size} labelers` : "";
+    count.textContent = query ? `${shown.size} of ${labelers.size} labelers` : "";
   };
   filter.addEventListener("input", apply);
   filter.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { filter.value = ""; apply(); }
   });
 
-  // What stands beside a point or a cell, under the pointer.
+  // Show the text of a point or a cell beside the pointer.
   const tip = document.getElementById("tip");
   for (const title of all("figure use > title")) {
     title.parentElement.dataset.tip = title.textContent;
@@ -69,19 +69,19 @@
     tip.style.top = `${under ? event.clientY + 18 : event.clientY - tip.offsetHeight - 10}px`;
   });
 
-  // The CSV twins are in the page.
-  const twins = JSON.parse(document.getElementById("twins").textContent);
+  // Save the CSV of a table, which is in the page.
+  const csvFiles = JSON.parse(document.getElementById("csv-files").textContent);
   for (const button of all("button.save")) {
     button.addEventListener("click", () => {
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([twins[button.dataset.file]], { type: "text/csv;charset=utf-8" }));
+      link.href = URL.createObjectURL(new Blob([csvFiles[button.dataset.file]], { type: "text/csv;charset=utf-8" }));
       link.download = button.dataset.file;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });
   }
 
-  // Paper shows what is folded.
+  // Unfold everything for printing.
   window.addEventListener("beforeprint", () => {
     for (const part of all("details:not([open])")) { part.open = true; part.dataset.folded = ""; }
   });

@@ -1,0 +1,60 @@
+"""Plain sentences on what the ranks of a comparison claim."""
+
+from collections.abc import Iterator
+
+from harness.report.leaderboard_tables import LEADER_MARK
+from harness.report.markdown import number
+from harness.scoring.leaderboard import DECIMALS, Leaderboard
+from harness.statistics.significance import MIN_UNITS
+
+MAX_NAMED_LEADERS = 3  # the others are counted
+
+
+def rank_claims(leaderboard: Leaderboard) -> Iterator[str]:
+    """Yield what the ranks of a comparison claim and what they do not."""
+    standings = leaderboard.standings
+    if standings is None or not standings.pairs:
+        if standings is not None and standings.evidence.why and len(standings.evidence.titles) > 1:
+            yield f"Ranks are by the numbers alone: {standings.evidence.why}."
+        return
+    unit = standings.evidence.unit
+    if not standings.has_enough_rows:
+        yield f"Fewer than {MIN_UNITS} test {unit}: the labelers cannot be told apart."
+        return
+    has_leaders = any(standing.leading for standing in standings.by_title.values())
+    leading = f"; `{LEADER_MARK}` marks the leading group, which no labeler beats significantly" if has_leaders else ""
+    yield (
+        "Ranks are intervals: from 1 + the number of labelers that are significantly better, to the number of ranked "
+        f"labelers - those that are significantly worse{leading}. {len(standings.pairs):,} "
+        f"pair{'s' if len(standings.pairs) > 1 else ''} on the same test {unit}; the chance of any false separation is "
+        "at most 5 % (Holm)."
+    )
+    yield (
+        f"Smallest detectable difference: {number(standings.detectable)} among all pairs, {number(standings.planned)} "
+        "for one pair that is the only question (found in four of five such runs)."
+    )
+    draws = (
+        f"and of the {standings.seeds} seeds."
+        if standings.seeds > 1
+        else "alone: with one seed, nothing is claimed about other seeds."
+    )
+    yield f"Each 95 % interval is for its own value alone, over the draw of the test {unit} {draws}"
+    if standings.evidence.classes is not None:
+        classes = ", ".join(map(str, standings.evidence.classes))
+        yield f"Macro-F1 is ranked, and its intervals and differences taken, over the classes {classes} alone."
+
+
+def leader_sentence(leaderboard: Leaderboard, heading: str) -> str:
+    """Return who leads, as far as that is claimed; "" without standings."""
+    leaders = leaderboard.leaders
+    if not leaders:
+        return f"{heading}: the labelers cannot be told apart." if leaderboard.standings else ""
+    values = ["" if row.standing is None else f"{row.standing.value:.{DECIMALS}f}" for row in leaders]
+    named = [f"{row.title} ({value})" for row, value in zip(leaders, values, strict=True)][:MAX_NAMED_LEADERS]
+    more = f" and {len(leaders) - len(named)} more" if len(leaders) > len(named) else ""
+    names = ", ".join(named) + more
+    if not any(row.standing and row.standing.leading for row in leaders):
+        return f"{heading}: first by number {names}; nothing is claimed."
+    if len(leaders) == 1:
+        return f"{heading}: {names} is ahead of all others."
+    return f"{heading}: {names} lead, and cannot be told apart."

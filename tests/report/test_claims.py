@@ -1,0 +1,51 @@
+"""What a page says about ranks, for few rows, one leader and several."""
+
+from types import SimpleNamespace
+
+from harness.report.claims import leader_sentence, rank_claims
+
+
+def leaderboard(leading, rows=3, enough=True, seeds=1, ranks=("1", "2", "3")):
+    """Return a leaderboard whose first `leading` labelers are the leading group."""
+    listed = [
+        SimpleNamespace(
+            title=f"l{i}", rank=ranks[i], standing=SimpleNamespace(leading=i < leading, value=0.5 - i / 100)
+        )
+        for i in range(rows)
+    ]
+    evidence = SimpleNamespace(unit="rows", why="", classes=None, titles=[row.title for row in listed])
+    standings = SimpleNamespace(
+        evidence=evidence,
+        pairs=[None] * 3,
+        has_enough_rows=enough,
+        by_title={row.title: row.standing for row in listed},
+        detectable=0.01,
+        planned=0.005,
+        seeds=seeds,
+    )
+    leaders = listed[:leading] or [row for row in listed if row.rank in ("1", "1=")]
+    return SimpleNamespace(rows=listed, standings=standings, leaders=leaders)
+
+
+def test_few_rows_claim_nothing():
+    (line,) = rank_claims(leaderboard(0, enough=False))
+    assert line == "Fewer than 30 test rows: the labelers cannot be told apart."
+
+
+def test_ranks_name_the_pairs_and_the_leading_group():
+    ranks, detectable, intervals = rank_claims(leaderboard(2, seeds=3))
+    assert "`•` marks the leading group, which no labeler beats significantly. 3 pairs on the same test rows" in ranks
+    assert detectable.startswith("Smallest detectable difference: 0.0100 among all pairs, 0.0050 for one pair")
+    assert intervals.endswith("over the draw of the test rows and of the 3 seeds.")
+    ranks, _, intervals = rank_claims(leaderboard(0))
+    assert "leading group" not in ranks
+    assert intervals.endswith("alone: with one seed, nothing is claimed about other seeds.")
+
+
+def test_the_first_sentence_claims_no_more_than_the_ranks():
+    assert leader_sentence(leaderboard(1), "H") == "H: l0 (0.5000) is ahead of all others."
+    assert leader_sentence(leaderboard(2), "H") == "H: l0 (0.5000), l1 (0.4900) lead, and cannot be told apart."
+    many = leader_sentence(leaderboard(5, rows=6, ranks=["1-6"] * 6), "H")
+    assert many == "H: l0 (0.5000), l1 (0.4900), l2 (0.4800) and 2 more lead, and cannot be told apart."
+    assert leader_sentence(leaderboard(0), "H") == "H: first by number l0 (0.5000); nothing is claimed."
+    assert leader_sentence(leaderboard(0, ranks=["1-3"] * 3), "H") == "H: the labelers cannot be told apart."
