@@ -110,16 +110,25 @@ def harness(*arguments, cwd, env=None, patience=PATIENCE):
     Variables that a program may read while it starts, `env`, need a start of Python; so does a test of what differs
     from one start to the next, with an empty `env`.
     """
-    if env is None and sys.platform == "linux":
-        return warm().run("harness.cli", *map(str, arguments), cwd=cwd, timeout=patience)
+    if env is None:
+        return run_module("harness.cli", *arguments, cwd=cwd, patience=patience)
+    return _run([*COMMAND, *map(str, arguments)], cwd, os.environ | env, patience)
+
+
+def run_module(module, *arguments, cwd, environment=None, patience=PATIENCE):
+    """Run `python -m module arguments` to its end; returns the CompletedProcess with its text.
+
+    What it reads in its environment must be read after Python, NumPy and the harness are imported.
+    """
+    words = list(map(str, arguments))
+    if sys.platform == "linux":
+        return warm().run(module, *words, cwd=cwd, timeout=patience, environment=environment)
+    return _run([sys.executable, "-m", module, *words], cwd, environment, patience)
+
+
+def _run(command, cwd, environment, patience):
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | (env or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=patience,
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience
     )
 
 

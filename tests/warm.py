@@ -36,9 +36,10 @@ class Warm:
                 pass_fds=[other.fileno()],
             )
 
-    def run(self, command, *arguments, cwd, timeout):
+    def run(self, command, *arguments, cwd, timeout, environment=None):
         """Run `python -m command arguments` to its end and return the CompletedProcess with its text."""
-        request = {"command": command, "arguments": arguments, "cwd": str(cwd), "environment": dict(os.environ)}
+        environment = dict(os.environ if environment is None else environment)
+        request = {"command": command, "arguments": arguments, "cwd": str(cwd), "environment": environment}
         reply, far_end = socket.socketpair()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, reply, far_end:
             ends = array.array("i", [out.fileno(), err.fileno(), far_end.fileno()])

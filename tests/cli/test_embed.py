@@ -17,7 +17,7 @@ from harness.run.block_writer import fill
 from harness.run.blocks import Recipe
 from harness.run.shards import Shard, gpu_slots, parse_shard
 from harness.utils import processor
-from tests.command_line import board, events, harness, start, table, until, write_labelers, write_suite
+from tests.command_line import board, events, harness, run_module, start, table, until, write_labelers, write_suite
 
 pytestmark = pytest.mark.slow
 
@@ -293,7 +293,8 @@ def mistaken(tmp_path_factory):
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_is_one_clear_line(mistaken, case):
     arguments, message = MISTAKES[case]
-    result = harness("embed", *arguments, "--plugin", "plugin.py", cwd=mistaken, env=OFFLINE)
+    command = ("embed", *arguments, "--plugin", "plugin.py")
+    result = run_module("harness.cli", *command, cwd=mistaken, environment=os.environ | OFFLINE)
     assert result.returncode == 2, result.stderr
     assert (result.stdout, result.stderr.count("\n")) == ("", 1), result.stderr
     with pytest.raises(HarnessError, match=message):

@@ -1,13 +1,11 @@
 """`harness new`: the files work, and nothing is hidden or overwritten."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.command_line import harness, ranks, write_suite
+from tests.command_line import harness, ranks, run_module, write_suite
 
 KINDS = ("labeler", "embedder", "features", "splitter")
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -34,14 +32,9 @@ def test_what_it_writes_passes_the_kit_by_the_lines_that_it_prints(begun, kind):
     checked = harness(*check.split()[1:], cwd=folder)
     assert checked.returncode == 0, checked.stdout
     assert {line.split()[0] for line in checked.stdout.splitlines()[1:]} == {"passed"}
-    tested = subprocess.run(
-        [sys.executable, *test.split()[1:], "-q", "-p", "no:cacheprovider"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    python, option, module, *arguments = test.split()
+    assert (python, option) == ("python", "-m")
+    tested = run_module(module, *arguments, "-q", "-p", "no:cacheprovider", cwd=folder)
     assert tested.returncode == 0, tested.stdout
     assert f"{len(checked.stdout.splitlines()) - 1} passed" in tested.stdout
 

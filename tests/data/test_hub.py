@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +15,7 @@ import pytest
 from harness.data.hub import choose
 from harness.errors import DataError
 from harness.utils.hashing import hash_file
-from tests.command_line import PATIENCE, harness, ranks, table, write_suite
+from tests.command_line import harness, ranks, run_module, table, write_suite
 
 COMMIT, OTHER = "0123456789abcdef" * 2 + "01234567", "f" * 40
 FETCH = """
@@ -44,9 +42,9 @@ def fetched(path, cwd, **more):
 
     The library reads its environment once.
     """
-    command = [sys.executable, "-c", FETCH, path]
-    env = environment(cwd / "hf", **more)
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    (cwd / "fetch_one.py").write_text(FETCH)
+    done = run_module("fetch_one", path, cwd=cwd, environment=environment(cwd / "hf", **more))
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
@@ -223,7 +221,7 @@ def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
     (tmp_path / "hub" / "data.parquet").unlink()
     write_suite(tmp_path / "file", ["majority", {"knn": {"on": "embedding", "k": 7}}])
     env = environment(tmp_path / "hub" / "hf", HF_HUB_OFFLINE="1")
-    result = harness("run", "suite.yaml", cwd=tmp_path / "hub", env=env)
+    result = run_module("harness.cli", "run", "suite.yaml", cwd=tmp_path / "hub", environment=env)
     assert result.returncode == 0, result.stderr
     assert harness("run", "suite.yaml", cwd=tmp_path / "file").returncode == 0
     pages = [(tmp_path / place / "leaderboards/small/README.md").read_text() for place in ("hub", "file")]
@@ -236,11 +234,11 @@ def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
 def test_a_suite_on_what_is_not_there_is_one_line(tmp_path):
     env = environment(tmp_path / "hf", HF_HUB_OFFLINE="1")
     on_hub(tmp_path, path="hub:owner/absent")
-    refused = harness("run", "suite.yaml", cwd=tmp_path, env=env)
+    refused = run_module("harness.cli", "run", "suite.yaml", cwd=tmp_path, environment=env)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert "hf download owner/absent --repo-type dataset" in refused.stderr
     on_hub(tmp_path, when_missing="twin")
-    refused = harness("run", "suite.yaml", cwd=tmp_path, env=env)
+    refused = run_module("harness.cli", "run", "suite.yaml", cwd=tmp_path, environment=env)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "when_missing: twin is for files" in refused.stderr
 

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import re
 import runpy
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from harness.plugin import hookspecs
 from harness.suite import catalog, suite
 from harness.suite.collection import load_collection
 from tests.command_line import harness as harness_run
+from tests.command_line import run_module
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -122,8 +121,7 @@ def test_the_readmes_plugin_passes_the_kit_and_ranks(rows: Path) -> None:
 def test_the_kit_example_of_the_docs_runs(rows: Path) -> None:
     test = blocks(PAGES["plugins.md"], "python")[-1]
     (rows / "test_mine.py").write_text("from centroid import Centroid\n" + test)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
-    done = subprocess.run(command, cwd=rows, capture_output=True, text=True, timeout=240, check=False)
+    done = run_module("pytest", "-q", "-p", "no:cacheprovider", "test_mine.py", cwd=rows)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 

@@ -172,7 +172,7 @@ def test_processes_go_with_their_labeler(zoo):
     folder, _ = zoo
     pids = [int(pid) for pid in (folder / "pids").read_text().split()]
     assert len(pids) == 3
-    until(lambda: not any(map(psutil.pid_exists, pids)), patience=2)
+    until(lambda: not any(map(psutil.pid_exists, pids)), patience=60)  # they sleep ten times as long
 
 
 def test_logs_are_kept_short(zoo):

@@ -13,6 +13,8 @@ from tests.run.test_store import KEY, RECORD, TIMING, worker_folder
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 OTHER = "cd" * 32
 
 

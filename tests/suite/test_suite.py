@@ -112,10 +112,10 @@ def problems(read):
     """A function that returns the mistakes in suite text, without file name."""
 
     def find(text):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(SuiteError) as caught:
             read(text)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
         lines = str(caught.value).splitlines()
         assert all(line.isprintable() for line in lines)
         return [line.partition("s.yaml:")[2] for line in lines]
@@ -446,7 +446,7 @@ def test_a_grid_just_over_the_limit_is_refused(problems):
 
 
 def test_the_largest_grid_allowed_is_made_quickly(read):
-    start = time.perf_counter()
+    start = time.process_time()
     suite = read(changed(("k: 5", f"grid: {{k: {list(range(1, 201))}, tau: {list(range(1, 101))}}}")))
     assert time.perf_counter() - start < 10
     assert len(suite.labelers) == MAX_CELLS + 3
