@@ -200,5 +200,8 @@ def _equalize_precision(rows: list[PublishedNumber]) -> Iterator[PublishedNumber
 
 
 def _table_key(row: PublishedNumber) -> tuple[str, str, str, bool]:
-    """Return what the numbers of one table share; numbers of single classes are a table of their own."""
+    """Return the key of the table that a row is in.
+
+    Numbers of single classes are a table of their own.
+    """
     return row.section, row.population, ROUND_NUMBER.sub("]", row.metric), row.label_class is None

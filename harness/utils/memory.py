@@ -1,4 +1,4 @@
-"""Memory of the machine and of processes, and which processes belong together."""
+"""Memory of the machine, and of processes with their descendants."""
 
 import contextlib
 import os

@@ -12,7 +12,7 @@ from torch.optim.adamw import adamw
 
 
 class AdamW:
-    """The fused step of torch.optim.AdamW, bit for bit, with its default betas.
+    """torch.optim.AdamW's fused step, bit for bit, with default betas.
 
     It costs two thirds of that class's step, and no import of torch._dynamo, which takes a second.
     """
