@@ -7,14 +7,14 @@ from datetime import timedelta
 from rich.progress import Progress, TaskID
 
 from harness.cli.console import Reporter
-from harness.run import runner
 from harness.run.blocks import Recipe
-from harness.run.executor import Outcome
+from harness.run.executor import Outcome, execute
+from harness.run.runner import Run
 
 REPORT_SECONDS = 15.0  # seconds between lines on a block's rows where there is no terminal
 
 
-def run_with_progress(reporter: Reporter, run: runner.Run, noun: str = "cells") -> "CellProgress":
+def run_with_progress(reporter: Reporter, run: Run, noun: str = "cells") -> "CellProgress":
     """Run the unfinished cells of a run; return their progress.
 
     The caller holds the run's lock. `noun` names the cells where the run is interrupted.
@@ -25,7 +25,7 @@ def run_with_progress(reporter: Reporter, run: runner.Run, noun: str = "cells") 
     with reporter.bar() as bar:
         progress = CellProgress(reporter, bar, len(run.cells), reused)
         try:
-            runner.execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors)
+            execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors)
         except KeyboardInterrupt:
             reporter.notice(
                 f"interrupted: {progress.finished} {noun} are finished; the same command goes on from there"

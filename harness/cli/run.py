@@ -35,7 +35,7 @@ def run(suite: SuiteFile, options: SharedOptions) -> None:
     Interrupt it at any time and give the same command again: finished cells are reused.
     """
     from harness.report import collection_page
-    from harness.run.runner import warm_up
+    from harness.run.executor import warm_up
 
     reporter = make_reporter(options.as_json)
     collection, plugins = load_suites(suite, options.plugin)

@@ -39,7 +39,7 @@ def write_block(
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # CUDA reads it at its first use: after the preloaded modules
     try:
         maker = spec.from_spec(maker_spec, lambda _kind, _name: resolve(reference))
-        outcome = {"kind": kind, "names": fill(maker, kind, name, items, Path(ARRAY_FILE), span)}
+        outcome = {"kind": kind, "names": fill(maker, kind, items, Path(ARRAY_FILE), span)}
     except DataError as error:
         outcome = {"error": f"block {name!r}: {error}"}
     except Exception as error:
@@ -51,9 +51,7 @@ def write_block(
     Path(OUTCOME_FILE).write_text(canonical_json(outcome))
 
 
-def fill(
-    maker: Any, kind: str, block: str, items: Items, file: Path, span: tuple[int, int] | None = None
-) -> tuple[str, ...]:
+def fill(maker: Any, kind: str, items: Items, file: Path, span: tuple[int, int] | None = None) -> tuple[str, ...]:
     """Write rows `span`, or all, of a block; return its column names."""
     first, stop = span or (0, len(items))
     resumable = getattr(maker, "resumable", True) if kind == "embedding" else getattr(maker, "rowwise", False)

@@ -1,34 +1,38 @@
-"""Phase one: every cell in a process of its own that is handed a spec and a Task, and never a hidden label."""
+"""Execute a run: build missing blocks and neighbour lists, then run cells.
 
-import json
+Every cell has a process of its own, which is given a spec and a Task and never a hidden label.
+"""
+
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-
-from harness.data.dataset import Dataset
 from harness.data.tasks import make_task
+from harness.errors import HarnessError
 from harness.plugin.block import Block
-from harness.plugin.facts import find_table_error
 from harness.plugin.needs import Among, needs
 from harness.plugin.precomputed import PrecomputedNeighbors
 from harness.plugin.protocols import iter_plugins
-from harness.plugin.task import Predictions, find_error
-from harness.run.estimates import cost_features
+from harness.run.answers import find_answer_error, read_answer
+from harness.run.block_builder import build_block, default_slots
+from harness.run.blocks import Recipe, open_block
+from harness.run.estimates import CostHistory, cost_features, read_cell_costs
+from harness.run.hardware import processor_kernels
+from harness.run.neighbor_lists import find_lists
+from harness.run.neighbor_plan import plan_searches
 from harness.run.plan import Cell, EvaluationSplit
-from harness.run.scheduler import MemoryBudget
-from harness.run.store import Store
-from harness.run.worker import ANSWER_FILE, References, label_in_worker
-from harness.search.engine import Engine
+from harness.run.runner import Options, Run, block_widths, preload_modules
+from harness.run.scheduler import MemoryBudget, start_order
+from harness.run.store import Store, write_suite_record
+from harness.run.worker import References, label_in_worker
 from harness.suite import spec
-from harness.suite.catalog import Catalog
-from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
+from harness.suite.suite import Candidate, Suite
+from harness.utils.processes import LOG_FILE, Child, Processes, wait_any
 
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
+Blocks = Mapping[str, Block]
 NeighborLists = dict[EvaluationSplit, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
 
 
@@ -42,141 +46,168 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run_cells(
-    cells: list[Cell],
-    dataset: Dataset,
-    blocks: Mapping[str, Block],
-    lists: NeighborLists,
-    catalog: Catalog,
-    store: Store,
-    processes: Processes,
-    limits: Limits,
-    jobs: int,
-    report: Callable[[Outcome], None],
-    budget: MemoryBudget,
-    engine: Engine = "auto",
-) -> None:
-    """Run the cells, `jobs` at a time, and commit each as it ends. Whatever a cell does, the others go on.
+def warm_up(suites: Iterable[Suite], options: Options) -> None:
+    """Import the workers' modules while the data are opened.
 
-    Cells start in the order given, but one for which there is no `budget` beside those that run lets others pass.
+    Only for suites that have not run here: others may have no cell left to run.
     """
-    # Labelers that differ in name alone have one key, and so one cell.
-    waiting, running = list({cell.key: cell for cell in cells}.values())[::-1], dict[int, tuple[Cell, Child]]()
+    fresh = [suite for suite in suites if not Store(options.output / "runs" / suite.name).cells.exists()]
+    if fresh:
+        _make_processes([candidate for suite in fresh for candidate in suite.labelers], options).warm_up()
+
+
+def _make_processes(candidates: Iterable[Candidate], options: Options) -> Processes:
+    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(candidates))
+    return Processes(modules, options.hardware.threads, options.hardware.device, options.jobs)
+
+
+def execute(
+    run: Run,
+    on_block: Callable[[Recipe, int, int], None],
+    on_cell: Callable[[Outcome], None],
+    on_list: Callable[[str, int, int], None] = lambda name, rows, total: None,
+) -> None:
+    """Build the missing blocks and neighbour lists; run the unfinished cells.
+
+    The functions are called with the progress: finished rows and all rows, or how a cell ended. The caller holds the
+    run's lock.
+    """
+    run.store.open()
+    write_suite_record(run.store, run.suite.file, run.options.identity | {"kernels": processor_kernels()})
+    todo = [cell for cell in run.cells if not run.store.has(cell.key)]
+    if not todo:
+        return
+    try:
+        processes = _make_processes([cell.candidate for cell in todo], run.options)
+        _build_blocks(run, processes, on_block)
+        names = {name for cell in todo for name in cell.blocks}
+        blocks = {name: open_block(run.recipes[name], run.cache) for name in names}
+        lists = _find_lists(run, todo, blocks, processes, on_list)
+        _run_cells(run, todo, blocks, lists, processes, on_cell)
+    finally:
+        run.store.save_fingerprints()
+
+
+def _build_blocks(run: Run, processes: Processes, on_block: Callable[[Recipe, int, int], None]) -> None:
+    n_rows, cores = len(run.dataset), run.options.jobs * run.options.hardware.threads
+    for recipe in run.missing_blocks():
+        on_block(recipe, 0, n_rows)
+
+        def progress(rows: int, recipe: Recipe = recipe) -> None:
+            on_block(recipe, rows, n_rows)
+
+        slots = default_slots(recipe, n_rows, cores)
+        build_block(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, slots)
+
+
+def _find_lists(
+    run: Run, todo: list[Cell], blocks: Blocks, processes: Processes, on_list: Callable[[str, int, int], None]
+) -> NeighborLists:
+    """Find the neighbours that several cells need; return all lists on disk."""
+    lists: NeighborLists = {}
+    for shared in plan_searches(todo, blocks):
+        if shared.is_worth_sharing(todo):
+            threads = run.options.hardware.threads * run.options.jobs  # no cell runs meanwhile
+
+            def progress(rows: int, total: int, name: str = "+".join(shared.on)) -> None:
+                on_list(name, rows, total)
+
+            # Without its list a cell searches by itself, and its own failure has the reason.
+            with suppress(HarnessError):
+                find_lists(shared, run.cache, processes, run.options.limits, threads, progress, run.options.engine)
+        for request, neighbors in zip(shared.lists, shared.open_lists(run.cache), strict=True):
+            if neighbors is not None:
+                lists.setdefault(request.evaluation, {})[shared.on, shared.among] = neighbors
+    return lists
+
+
+def _run_cells(
+    run: Run,
+    todo: list[Cell],
+    blocks: Blocks,
+    lists: NeighborLists,
+    processes: Processes,
+    on_cell: Callable[[Outcome], None],
+) -> None:
+    """Run the cells and commit each as it ends; a failed one stops no other.
+
+    A cell that does not fit in memory beside those that run lets later ones pass.
+    """
+    options, history, widths = run.options, CostHistory(read_cell_costs(run.cache.parent)), block_widths(run)
+    expected = {cell.key: history.estimate(cell, widths, options.hardware.threads) for cell in todo}
+    budget = MemoryBudget(options.memory_budget, {key: estimate.memory or 0 for key, estimate in expected.items()})
+    # Labelers that differ only in their title have one key, and so one cell.
+    unique = {cell.key: cell for cell in start_order(todo, expected, options.jobs)}
+    waiting, running = list(unique.values())[::-1], dict[int, tuple[Cell, Child]]()
     ended: list[tuple[Cell, Child, str | None]] = []
     try:
         while waiting or running or ended:
-            while len(running) < jobs and (cell := budget.take(waiting, [cell for cell, _ in running.values()])):
-                child = _start(cell, dataset, blocks, lists, catalog, store, processes, engine)
+            while len(running) < options.jobs and (
+                cell := budget.take(waiting, [cell for cell, _ in running.values()])
+            ):
+                child = _start(cell, run, blocks, lists, processes)
                 running[id(child)] = cell, child
-            for cell, child, stopped in ended:  # while others run: a commit waits for the disk
-                report(_commit_or_fail(cell, child, stopped, dataset.n_classes, store, blocks, processes.threads))
-            limits_passed = wait_any([child for _, child in running.values()], limits, timeout=0.05)
-            ended = [(*running.pop(id(child)), limit) for child, limit in limits_passed]
+            for cell, child, limit in ended:  # while others run: a commit waits for the disk
+                on_cell(_commit_or_fail(cell, child, limit, run, blocks))
+            stopped = wait_any([child for _, child in running.values()], options.limits, timeout=0.05)
+            ended = [(*running.pop(id(child)), limit) for child, limit in stopped]
     finally:
         for _, child in running.values():
             child.kill()
 
 
-def _start(
-    cell: Cell,
-    dataset: Dataset,
-    blocks: Mapping[str, Block],
-    lists: NeighborLists,
-    catalog: Catalog,
-    store: Store,
-    processes: Processes,
-    engine: Engine,
-) -> Child:
-    folder = store.scratch / cell.key
+def _start(cell: Cell, run: Run, blocks: Blocks, lists: NeighborLists, processes: Processes) -> Child:
+    folder = run.store.scratch / cell.key
     folder.mkdir()
     labeler = cell.candidate.labeler
-    references: References = {plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
-    task = make_task(dataset, cell.evaluation.split, {name: blocks[name] for name in cell.blocks})
-    here = lists.get(cell.evaluation, {})
-    asked = {(need.on, need.among) for need in needs(labeler)}
-    listed, graphs = (
-        {on: here[on, among] for on, among in asked & here.keys() if among == kind} for kind in ("labelled", "all")
+    references: References = {plugin.name: run.catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
+    task = make_task(run.dataset, cell.evaluation.split, {name: blocks[name] for name in cell.blocks})
+    on_disk = lists.get(cell.evaluation, {})
+    declared = {(need.on, need.among) for need in needs(labeler)}
+    neighbors, graphs = (
+        {on: on_disk[on, among] for on, among in declared & on_disk.keys() if among == kind}
+        for kind in ("labelled", "all")
     )
-    task = replace(task, precomputed=listed, precomputed_graphs=graphs)
-    return processes.start(label_in_worker, (spec.to_spec(labeler), references, task, engine), folder.absolute())
+    task = replace(task, precomputed=neighbors, precomputed_graphs=graphs)
+    arguments = (spec.to_spec(labeler), references, task, run.options.engine)
+    return processes.start(label_in_worker, arguments, folder.absolute())
 
 
-def _commit_or_fail(
-    cell: Cell,
-    child: Child,
-    stopped: str | None,
-    n_classes: int,
-    store: Store,
-    blocks: Mapping[str, Block],
-    threads: int,
-) -> Outcome:
-    """Check what the worker left and commit it, or remember why there is nothing."""
-    seconds = child.seconds
-    answer = None if stopped else _read_answer(child.folder)
+def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, blocks: Blocks) -> Outcome:
+    """Commit a worker's answer if it is sound, else record why there is none."""
+    split, log = cell.evaluation.split, child.folder / LOG_FILE
+    answer = None if limit else read_answer(child.folder)
     if answer is None:
-        status, reason = "failed", stopped or child.describe_exit()
+        status, reason = "failed", limit or child.describe_exit()
     else:
         status, reason = answer["status"], answer["reason"]
     if status == "ok" and answer is not None:
-        reason = _validate(child.folder, len(cell.evaluation.split.test), n_classes, answer) or ""
+        reason = find_answer_error(child.folder, len(split.test), run.dataset.n_classes, answer) or ""
         status = "failed" if reason else "ok"
-    _shorten(child.folder / LOG_FILE)
+    _shorten(log)
     if status != "ok" or answer is None:
-        _keep_log(child.folder / LOG_FILE, store, cell.key)
+        if log.exists():
+            log.rename(run.store.failed / f"{cell.key}.log")
         shutil.rmtree(child.folder, ignore_errors=True)
-        store.fail(cell.key, {"status": status, "reason": reason, "seconds": seconds})
-        return Outcome(cell, status, reason, seconds)
+        run.store.fail(cell.key, {"status": status, "reason": reason, "seconds": child.seconds})
+        return Outcome(cell, status, reason, child.seconds)
     record = {
         "spec": spec.to_spec(cell.candidate.labeler),
-        "split": [
-            cell.evaluation.comparison,
-            cell.evaluation.split.seed,
-            cell.evaluation.split.ratio,
-            cell.evaluation.split.fold,
-        ],
+        "split": [cell.evaluation.comparison, split.seed, split.ratio, split.fold],
         "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
     }
-    cost = {"seconds": answer["seconds"], "wall": seconds, "memory": max(child.peak, answer["memory"])}
-    asked = cost_features(cell, {name: block.array.shape[1] for name, block in blocks.items()})
-    store.commit(cell.key, child.folder, record, cost | {"threads": threads, "searches": answer["searches"]} | asked)
-    return Outcome(cell, "ok", "", seconds)
-
-
-def _validate(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
-    """Check the arrays a worker left, by the parent's own eyes, and add the labels they imply."""
-    checkpoints, files = answer["checkpoints"], answer["files"]
-    _remove_unlisted(folder, {LOG_FILE, *files})
-    try:
-        proba = np.load(folder / "proba.npy", allow_pickle=False)
-        states = np.load(folder / "checkpoints.npy", allow_pickle=False) if checkpoints else []
-        rows = dict(np.load(folder / "rows.npz", allow_pickle=False)) if "rows.npz" in files else {}
-        predictions = Predictions(proba, {}, dict(zip(checkpoints, states, strict=True)), rows)
-    except (OSError, ValueError, BadZipFile) as error:
-        return f"left an unreadable answer: {error}"
-    fault = find_error(predictions, m, n_classes) or find_table_error(answer["facts"])
-    if fault is None:
-        np.save(folder / "labels.npy", proba.argmax(axis=1).astype(np.uint8), allow_pickle=False)
-    return fault
-
-
-def _remove_unlisted(folder: Path, kept: set[str]) -> None:
-    """Remove whatever a labeler has left in its working folder beside its answer."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name not in kept or path.is_symlink() or not path.is_file():
-            path.unlink()
-
-
-def _read_answer(folder: Path) -> dict[str, Any] | None:
-    try:
-        answer = json.loads((folder / ANSWER_FILE).read_text())
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(answer, dict) and {"status", "reason"} <= answer.keys()
-    return answer if whole else None
+    cost = {
+        "seconds": answer["seconds"],
+        "wall": child.seconds,
+        "memory": max(child.peak, answer["memory"]),
+        "threads": run.options.hardware.threads,
+        "searches": answer["searches"],
+    }
+    features = cost_features(cell, {name: block.array.shape[1] for name, block in blocks.items()})
+    run.store.commit(cell.key, child.folder, record, cost | features)
+    return Outcome(cell, "ok", "", child.seconds)
 
 
 def _shorten(log: Path) -> None:
@@ -187,8 +218,3 @@ def _shorten(log: Path) -> None:
             file.seek(0)
             file.write(b"... (shortened)\n" + tail)
             file.truncate()
-
-
-def _keep_log(log: Path, store: Store, key: str) -> None:
-    if log.exists():
-        log.rename(store.failed / f"{key}.log")

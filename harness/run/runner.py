@@ -1,7 +1,6 @@
-"""Prepare and execute a run: load, plan, build blocks and lists, run cells."""
+"""Prepare a run: open its data and plan its cells."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,20 @@ from harness.data import twin
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.table import is_twin, open_table, twin_size
 from harness.errors import DataError, HarnessError
-from harness.plugin.block import Block
 from harness.plugin.protocols import iter_plugins
 from harness.run import blocks as block_files
-from harness.run import estimates, executor, scheduler, timing
-from harness.run.block_builder import build_block, default_slots
+from harness.run import timing
 from harness.run.hardware import Hardware, processor_kernels
 from harness.run.key_diff import differences
-from harness.run.neighbor_lists import find_lists
 from harness.run.neighbor_plan import plan_searches
 from harness.run.plan import Cell, EvaluationSplit, evaluation_splits, plan
-from harness.run.store import Store, last_run, write_suite_record
+from harness.run.store import Store, last_run
 from harness.search.engine import Engine
 from harness.search.inner_products import check_engine
 from harness.suite.catalog import Catalog
 from harness.suite.suite import Candidate, Suite
 from harness.utils.memory import machine_memory
-from harness.utils.processes import Limits, Processes
+from harness.utils.processes import Limits
 from harness.utils.processor import cores
 
 SEARCH_MODULES = ("faiss", "harness.search.kernels")  # of the neighbour search
@@ -37,7 +33,7 @@ MAX_THREADS = 8  # more do not help the cells of a suite, and the number is part
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line decides."""
+    """The options of a run."""
 
     output: Path = Path()
     jobs: int = 1
@@ -47,7 +43,7 @@ class Options:
     device: str = "auto"
     require_real: bool = False
     twin_rows: int | None = None
-    engine: Engine = "auto"  # of the neighbour searches; no part of any key, for all find the same
+    engine: Engine = "auto"  # of the neighbour searches; no part of any key: all return the same
 
     @property
     def limits(self) -> Limits:
@@ -64,11 +60,14 @@ class Options:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of it decides the keys of cells, as it was said: a page names its command by it."""
+        """The options that the keys of cells depend on, as they were given.
+
+        Pages name the command by them.
+        """
         return {"threads": self.threads, "device": self.device, "twin_rows": self.twin_rows}
 
     def with_defaults_from(self, recorded: Mapping[str, Any]) -> "Options":
-        """Return the options with what they leave open as a run has noted its own `identity`."""
+        """Fill options left at their defaults from a recorded `identity`."""
         threads, device, twin_rows = (recorded.get(name) for name in ("threads", "device", "twin_rows"))
         return replace(
             self,
@@ -80,7 +79,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A suite with its data and its plan. Nothing has been made or run yet."""
+    """A suite with its data and its plan."""
 
     suite: Suite
     catalog: Catalog
@@ -99,21 +98,24 @@ class Run:
         return cache_of(self.options)
 
     def missing_blocks(self) -> list[block_files.Recipe]:
-        """The blocks that cells still to run would need and that are not on disk."""
-        wanted = {name for cell in self.cells if not self.store.has(cell.key) for name in cell.blocks}
-        return [recipe for name, recipe in self.recipes.items() if name in wanted and not self.is_made(name)]
+        """Return the blocks that unfinished cells need and that are not on disk."""
+        names = {name for cell in self.cells if not self.store.has(cell.key) for name in cell.blocks}
+        return [recipe for name, recipe in self.recipes.items() if name in names and not self.is_made(name)]
 
     def is_made(self, name: str) -> bool:
         return block_files.is_made(self.recipes[name], self.cache)
 
 
 def cache_of(options: Options) -> Path:
-    """The folder of everything that can be made again: blocks, twins, converted files, hashes."""
+    """Return the folder of blocks, twins, converted files and hashes."""
     return options.output / "runs" / "cache"
 
 
 def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callable[[str], None]) -> Run:
-    """Open the data, cut the splits and plan the cells. `notice` is told once if the data are simulated."""
+    """Open the data, make the splits and plan the cells.
+
+    `notice` is called once if the data are simulated.
+    """
     check_engine(options.engine, options.hardware.device)
     cache = cache_of(options)
     when_missing = "error" if options.require_real else suite.data.when_missing
@@ -125,9 +127,9 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
     elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
         notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
     table = open_table(path, suite.folders, cache, when_missing, options.twin_rows, suite.block_parameters)
-    if table.simulated and options.twin_rows:  # the pool in small, and so is what the suite takes of it
-        whole = twin_size(path) if is_twin(path) else twin.POOL
-        suite = replace(suite, population=suite.population.scaled(options.twin_rows / whole))
+    if table.simulated and options.twin_rows:  # a smaller pool, and so a smaller population
+        full_size = twin_size(path) if is_twin(path) else twin.POOL
+        suite = replace(suite, population=suite.population.scaled(options.twin_rows / full_size))
     dataset = load_dataset(suite.data, suite.population, table)
     recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
     cells = plan(
@@ -138,7 +140,10 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
 
 
 def reuse_cells(run: Run, others: Iterable[Store]) -> None:
-    """Take over the cells that other suites have finished. The caller holds the run's lock."""
+    """Copy the cells that other suites have finished.
+
+    The caller holds the run's lock.
+    """
     run.store.open()
     for key in {cell.key for cell in run.cells if not run.store.has(cell.key)}:
         owner = next((other for other in others if other.has(key)), None)
@@ -147,109 +152,19 @@ def reuse_cells(run: Run, others: Iterable[Store]) -> None:
 
 
 def changed_kernels(run: Run) -> list[str]:
-    """Return how the processor differs from that of the last run, as "kernels torch AVX512 -> AVX2", ..."""
+    """Return the differences to the last run's processor.
+
+    For example "kernels torch AVX512 -> AVX2".
+    """
     before = last_run(run.store.folder).get("kernels")
     return differences({"kernels": before}, {"kernels": processor_kernels()}) if isinstance(before, dict) else []
 
 
-def warm_up(suites: Iterable[Suite], options: Options) -> None:
-    """Import the workers' modules while the data are opened.
-
-    Only for suites that have not run here: others may have no cell left to run.
-    """
-    fresh = [suite for suite in suites if not Store(options.output / "runs" / suite.name).cells.exists()]
-    if fresh:
-        _processes([candidate for suite in fresh for candidate in suite.labelers], options).warm_up()
-
-
-def _processes(candidates: Iterable[Candidate], options: Options) -> Processes:
-    modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(candidates))
-    return Processes(modules, options.hardware.threads, options.hardware.device, options.jobs)
-
-
-def execute(
-    run: Run,
-    on_block: Callable[[block_files.Recipe, int, int], None],
-    on_cell: Callable[[executor.Outcome], None],
-    on_list: Callable[[str, int, int], None] = lambda name, rows, total: None,
-) -> None:
-    """Make the missing blocks and neighbour lists and run the unfinished cells. The caller holds the run's lock."""
-    run.store.open()
-    write_suite_record(run.store, run.suite.file, run.options.identity | {"kernels": processor_kernels()})
-    todo = [cell for cell in run.cells if not run.store.has(cell.key)]
-    if not todo:
-        return
-    try:
-        _execute(run, todo, on_block, on_cell, on_list)
-    finally:
-        run.store.save_fingerprints()
-
-
-def _execute(
-    run: Run,
-    todo: list[Cell],
-    on_block: Callable[[block_files.Recipe, int, int], None],
-    on_cell: Callable[[executor.Outcome], None],
-    on_list: Callable[[str, int, int], None],
-) -> None:
-    hardware = run.options.hardware
-    processes = _processes([cell.candidate for cell in todo], run.options)
-    for recipe in run.missing_blocks():
-        on_block(recipe, 0, len(run.dataset))
-
-        def progress(rows: int, recipe: block_files.Recipe = recipe) -> None:
-            on_block(recipe, rows, len(run.dataset))
-
-        slots = default_slots(recipe, len(run.dataset), run.options.jobs * hardware.threads)
-        build_block(recipe, run.dataset.items, run.cache, processes, run.options.limits, progress, slots)
-    names = {name for cell in todo for name in cell.blocks}
-    blocks: dict[str, Block] = {name: block_files.open_block(run.recipes[name], run.cache) for name in names}
-    listed = _precompute_neighbors(run, todo, blocks, processes, on_list)
-    records, widths = estimates.CostHistory(estimates.read_cell_costs(run.cache.parent)), block_widths(run)
-    expected = {cell.key: records.estimate(cell, widths, hardware.threads) for cell in todo}
-    executor.run_cells(
-        scheduler.start_order(todo, expected, run.options.jobs),
-        run.dataset,
-        blocks,
-        listed,
-        run.catalog,
-        run.store,
-        processes,
-        run.options.limits,
-        run.options.jobs,
-        on_cell,
-        scheduler.MemoryBudget(run.options.memory_budget, {key: each.memory or 0 for key, each in expected.items()}),
-        run.options.engine,
-    )
-
-
-def _precompute_neighbors(
-    run: Run,
-    todo: list[Cell],
-    blocks: Mapping[str, Block],
-    processes: Processes,
-    on_list: Callable[[str, int, int], None],
-) -> executor.NeighborLists:
-    """Find the neighbours that several cells need; return those on disk, by split and space."""
-    listed: executor.NeighborLists = {}
-    for shared in plan_searches(todo, blocks):
-        if shared.is_worth_sharing(todo):
-            threads = run.options.hardware.threads * run.options.jobs  # no cell runs meanwhile
-
-            def progress(rows: int, total: int, name: str = "+".join(shared.on)) -> None:
-                on_list(name, rows, total)
-
-            # Without its list a cell searches for itself, and reports itself what is wrong.
-            with suppress(HarnessError):
-                find_lists(shared, run.cache, processes, run.options.limits, threads, progress, run.options.engine)
-        for request, neighbors in zip(shared.lists, shared.open_lists(run.cache), strict=True):
-            if neighbors is not None:
-                listed.setdefault(request.evaluation, {})[shared.on, shared.among] = neighbors
-    return listed
-
-
 def block_widths(run: Run) -> dict[str, int]:
-    """Return the columns of each block, where they are known: it is made, or its maker says what they are called."""
+    """Return the number of columns of each block where it is known.
+
+    The block is on disk, or its maker has names for its columns.
+    """
     widths = {}
     for name, recipe in run.recipes.items():
         if run.is_made(name):
@@ -260,7 +175,7 @@ def block_widths(run: Run) -> dict[str, int]:
 
 
 def cached_artifacts(run: Run) -> Iterator[tuple[str, str, EvaluationSplit | None, Mapping[str, Any]]]:
-    """Yield each block and neighbour list of the suite that is on disk: kind, name, split, and what it has cost."""
+    """Yield kind, name, split and cost of each block and list on disk."""
     on_disk = {name: recipe for name, recipe in run.recipes.items() if run.is_made(name)}
     for name, recipe in on_disk.items():
         yield "block", name, None, timing.read_timing(block_files.array_file(recipe, run.cache).parent)

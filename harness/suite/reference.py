@@ -200,7 +200,7 @@ def _equalize_precision(rows: list[PublishedNumber]) -> Iterator[PublishedNumber
 
 
 def _table_key(row: PublishedNumber) -> tuple[str, str, str, bool]:
-    """Return the key of the table that a row is in.
+    """Return the key of a number's table.
 
     Numbers of single classes are a table of their own.
     """

@@ -165,7 +165,7 @@ def make_block(maker: Maker, items: Items, with_columns: bool = False) -> Floats
     with TemporaryDirectory() as folder:
         file = Path(folder) / ARRAY_FILE
         try:
-            fill(_TranslatingMaker(maker), kind, "block", items, file)
+            fill(_TranslatingMaker(maker), kind, items, file)
         except DataError as error:
             raise PromiseError(str(error)) from error
         return np.load(file)  # type: ignore[no-any-return]

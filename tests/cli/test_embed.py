@@ -418,6 +418,6 @@ def test_the_rows_of_a_shard_are_cut_at_its_end(tmp_path):
 
     items = Items("none", np.arange(10), np.arange(10), ())
     for span in ((0, 5), (5, 9), (9, 10)):
-        fill(Counts(), "embedding", "block", items, tmp_path / "array.npy", span)
+        fill(Counts(), "embedding", items, tmp_path / "array.npy", span)
         assert np.load(tmp_path / "array.npy")[:, 0].tolist() == [row + 1 for row in range(*span)]
         (tmp_path / "array.npy").unlink()

@@ -43,7 +43,7 @@ def vectors(table):
 
 
 def neighbours(vectors, queries, k=50):
-    """Return (queries, k) similarities and rows of the nearest others, unsorted."""
+    """Return (queries, k) similarities and rows of the nearest, unsorted."""
     similarity = vectors[queries] @ vectors.T
     similarity[np.arange(len(queries)), queries] = -1
     nearest = np.argpartition(-similarity, k, axis=1)[:, :k]

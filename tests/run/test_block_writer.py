@@ -23,7 +23,7 @@ class Yields:
 
 def fill(tmp_path, *shapes):
     items = Items("none", np.arange(6), np.arange(6), ())
-    fill_file(Yields(shapes), "embedding", "block", items, tmp_path / "array.npy")
+    fill_file(Yields(shapes), "embedding", items, tmp_path / "array.npy")
     return np.load(tmp_path / "array.npy")
 
 
@@ -67,7 +67,7 @@ def test_too_few_or_too_many_rows_are_refused(tmp_path, rows):
 def test_what_is_no_matrix_of_numbers_is_refused(tmp_path, kind, chunk, words):
     items = Items("none", np.arange(6), np.arange(6), ())
     with pytest.raises(DataError, match=words):
-        fill_file(Gives(chunk, ("a", "b")), kind, "block", items, tmp_path / "array.npy")
+        fill_file(Gives(chunk, ("a", "b")), kind, items, tmp_path / "array.npy")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Gives:
 @pytest.mark.parametrize("array", [np.ones((6, 2), np.int8), np.eye(6, 2, dtype=bool), [[1, 2.5]] * 6], ids=str)
 def test_numbers_of_any_kind_become_float32(tmp_path, array):
     items = Items("none", np.arange(6), np.arange(6), ())
-    assert fill_file(Gives(array, ["a", "b"]), "feature", "block", items, tmp_path / "array.npy") == ("a", "b")
+    assert fill_file(Gives(array, ["a", "b"]), "feature", items, tmp_path / "array.npy") == ("a", "b")
     np.testing.assert_array_equal(np.load(tmp_path / "array.npy"), np.array(array, np.float32))
 
 
@@ -107,4 +107,4 @@ def test_numbers_of_any_kind_become_float32(tmp_path, array):
 def test_every_column_of_a_feature_set_has_a_name_of_its_own(tmp_path, names, words):
     items = Items("none", np.arange(6), np.arange(6), ())
     with pytest.raises(DataError, match=f"must name its columns.*{words}"):
-        fill_file(Gives(np.ones((6, 2)), names), "feature", "block", items, tmp_path / "array.npy")
+        fill_file(Gives(np.ones((6, 2)), names), "feature", items, tmp_path / "array.npy")

@@ -19,6 +19,7 @@ from harness.run.estimates import (
     estimate_block,
     estimate_list,
 )
+from harness.run.executor import execute
 from harness.run.plan import Cell, EvaluationSplit
 from harness.run.scheduler import MemoryBudget, makespan, start_order
 from harness.run.timing import write_timing
@@ -167,7 +168,7 @@ def test_cells_that_do_not_fit_together_run_one_after_the_other(tmp_path, monkey
     options = runner.Options(tmp_path, jobs=2, threads=1, memory=1)
     ready = runner.prepare_run(load_suite(file, catalog), catalog, options, lambda text: None)
     ended = []
-    runner.execute(ready, lambda *_: None, ended.append, lambda *_: None)
+    execute(ready, lambda *_: None, ended.append, lambda *_: None)
     assert [outcome.status for outcome in ended] == ["ok"] * 4
     alone = log.read_text().split() == ["begin", "end"] * 3
     assert alone == (memory == 1)

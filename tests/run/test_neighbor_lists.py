@@ -9,9 +9,10 @@ import pytest
 
 from harness import Block, Task, neighbors
 from harness.plugin.needs import NeighborRequest, needs
+from harness.run.executor import execute
 from harness.run.neighbor_lists import find_lists
 from harness.run.neighbor_plan import SharedSearch, plan_searches, requested_lists
-from harness.run.runner import Options, execute, prepare_run
+from harness.run.runner import Options, prepare_run
 from harness.scoring.score_run import score_cells
 from harness.suite.catalog import discover
 from harness.suite.suite import load_suite

@@ -8,7 +8,8 @@ import pytest
 
 from harness.data.population import Population
 from harness.errors import SuiteError
-from harness.run.runner import Options, execute, prepare_run
+from harness.run.executor import execute
+from harness.run.runner import Options, prepare_run
 from harness.scoring.collection import joint_leaderboards
 from harness.scoring.score_run import score_cells
 from harness.suite.catalog import discover
