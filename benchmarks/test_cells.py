@@ -34,11 +34,11 @@ SCANNED = """
 import json, sys, time
 from pathlib import Path
 from harness.suite import catalog
-from harness.run.runner import Options, make_ready
+from harness.run.runner import Options, prepare_run
 from harness.suite.suite import load_suite
 
 found = catalog.discover()
-ready = make_ready(load_suite(Path("bench.yaml"), found), found, Options(threads=1), lambda text: None)
+ready = prepare_run(load_suite(Path("bench.yaml"), found), found, Options(threads=1), lambda text: None)
 began = time.perf_counter()
 finished = ready.store.finished(cell.key for cell in ready.cells)
 print(json.dumps([len(ready.cells), len(finished), time.perf_counter() - began]))
