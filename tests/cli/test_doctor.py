@@ -16,6 +16,8 @@ from harness.cli import environment
 from harness.cli.libraries import ImportedModule
 from tests.command_line import PATIENCE, events, harness
 
+pytestmark = pytest.mark.slow
+
 NEEDED = [r for r in map(Requirement, requires("labelharness")) if "extra" not in str(r.marker)]
 
 

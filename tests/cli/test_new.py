@@ -23,6 +23,7 @@ def begun(tmp_path_factory):
     return folder, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_it_writes_passes_the_kit_by_the_lines_that_it_prints(begun, kind):
     folder, said = begun
@@ -39,6 +40,7 @@ def test_what_it_writes_passes_the_kit_by_the_lines_that_it_prints(begun, kind):
     assert f"{len(checked.stdout.splitlines()) - 1} passed" in tested.stdout
 
 
+@pytest.mark.slow
 def test_all_four_run_in_one_suite(begun):
     folder, _ = begun
     write_suite(
@@ -53,6 +55,7 @@ def test_all_four_run_in_one_suite(begun):
     assert ranks(folder)["my_labeler(on=words+marks)"] == "1"  # the score is how long the answer is
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_is_written(tmp_path):
     assert harness("new", "labeler", "centroid", cwd=tmp_path).returncode == 0
     shown = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -60,6 +63,7 @@ def test_the_readme_shows_what_is_written(tmp_path):
     assert "harness new labeler centroid" in README
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name", "says"),
     [
@@ -84,6 +88,7 @@ def test_a_name_that_will_not_do_is_one_line_and_writes_nothing(tmp_path, kind, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("existing", ["mine.py", "test_mine.py"])
 def test_nothing_is_overwritten(tmp_path, existing):
     (tmp_path / existing).write_text("# mine\n")
@@ -93,5 +98,6 @@ def test_nothing_is_overwritten(tmp_path, existing):
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(existing, "# mine\n")]
 
 
+@pytest.mark.slow
 def test_another_kind_may_have_a_name(tmp_path):
     assert harness("new", "splitter", "majority", cwd=tmp_path).returncode == 0

@@ -126,6 +126,7 @@ def test_what_is_not_there_or_not_clear_is_refused(names, part, words):
 # The cache alone.
 
 
+@pytest.mark.slow
 def test_shards_become_one_file_in_their_order(tmp_path):
     home = lay_out_cache(tmp_path, shards(12) | {"data/test-00000-of-00001.parquet": rows(7)})
     data = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
@@ -141,6 +142,7 @@ def test_shards_become_one_file_in_their_order(tmp_path):
     assert test["sha256"] == hash_file(test_file)
 
 
+@pytest.mark.slow
 def test_a_revision_is_a_branch_or_a_commit(tmp_path):
     lay_out_cache(tmp_path, {"train.parquet": rows(1)})
     lay_out_cache(tmp_path, {"default/train/0000.parquet": rows(2)}, OTHER, "refs/convert/parquet")
@@ -155,6 +157,7 @@ def test_a_revision_is_a_branch_or_a_commit(tmp_path):
         assert pq.read_table(data["file"])["x"].to_pylist() == [value]
 
 
+@pytest.mark.slow
 def test_columns_in_another_order_or_all_null_are_the_same_columns(tmp_path):
     one = pa.table({"x": [1], "y": pa.nulls(1)})
     two = pa.table({"y": ["b"], "x": [2]})
@@ -163,6 +166,7 @@ def test_columns_in_another_order_or_all_null_are_the_same_columns(tmp_path):
     assert pq.read_table(data["file"]).to_pylist() == [{"x": 1, "y": None}, {"x": 2, "y": "b"}]
 
 
+@pytest.mark.slow
 def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_path):
     files = shards(3)
     files.pop("data/train-00001-of-00003.parquet")
@@ -193,6 +197,7 @@ def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_pa
         assert "\n" not in error
 
 
+@pytest.mark.slow
 def test_without_the_library_the_extra_is_named(tmp_path):
     (tmp_path / "huggingface_hub.py").write_text("raise ModuleNotFoundError('gone')")
     error = fetched("hub:owner/name", tmp_path, PYTHONPATH=str(tmp_path))["error"]
@@ -214,6 +219,7 @@ def on_hub(folder, **data):
     return file
 
 
+@pytest.mark.slow
 def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
     (tmp_path / "hub").mkdir()
     (tmp_path / "file").mkdir()
@@ -231,6 +237,7 @@ def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
     assert f"hub:owner/name@{COMMIT}:train" in pages[0], "the board has the commit"
 
 
+@pytest.mark.slow
 def test_a_suite_on_what_is_not_there_is_one_line(tmp_path):
     env = environment(tmp_path / "hf", HF_HUB_OFFLINE="1")
     on_hub(tmp_path, path="hub:owner/absent")
@@ -324,6 +331,7 @@ def as_bytes(files):
     return out
 
 
+@pytest.mark.slow
 def test_what_the_cache_lacks_is_fetched_once_and_the_commit_stays(tmp_path, hub):
     hub.push(COMMIT, as_bytes(shards(2) | shards(1, "test")) | {"README.md": b"# card"})
     data = fetched("hub:owner/name", tmp_path, HF_ENDPOINT=hub.address())
@@ -346,6 +354,7 @@ def test_what_the_cache_lacks_is_fetched_once_and_the_commit_stays(tmp_path, hub
     assert fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1") == data
 
 
+@pytest.mark.slow
 def test_a_cache_with_a_part_of_a_split_is_completed(tmp_path, hub):
     files = {name: rows(i) for i, name in enumerate(("a.parquet", "b.parquet", "c.parquet"))}
     lay_out_cache(tmp_path, {"b.parquet": rows(1)})
@@ -354,6 +363,7 @@ def test_a_cache_with_a_part_of_a_split_is_completed(tmp_path, hub):
     assert pq.read_table(data["file"])["x"].to_pylist() == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_cache_is_enough_where_the_hub_cannot_be_reached(tmp_path, hub):
     lay_out_cache(tmp_path, shards(2))
     address = hub.address()
@@ -365,6 +375,7 @@ def test_a_cache_is_enough_where_the_hub_cannot_be_reached(tmp_path, hub):
     assert "hf download owner/absent" in error
 
 
+@pytest.mark.slow
 def test_refusals_of_the_hub_are_one_line(tmp_path, hub):
     hub.push(COMMIT, as_bytes({"train.parquet": rows(1)}))
     absent = fetched("hub:owner/absent", tmp_path, HF_ENDPOINT=hub.address())["error"]

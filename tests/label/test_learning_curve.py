@@ -79,6 +79,7 @@ def test_labels_that_do_not_help_are_the_reason():
     assert fit_growth(0.8, y, fold, size, label[::-1].copy(), 2).why == "more labels do not lower its error"
 
 
+@pytest.mark.slow
 def test_classes_and_sources_against_what_others_compute():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 3, 300)
@@ -163,6 +164,7 @@ def folder(labelled, tmp_path, monkeypatch):
     return tmp_path / "copy"
 
 
+@pytest.mark.slow
 def test_a_line_the_card_and_the_json_have_it(labelled):
     folder, done = labelled
     growth = json.loads((folder / "labels.json").read_text())["growth"]
@@ -179,6 +181,7 @@ def test_a_line_the_card_and_the_json_have_it(labelled):
     assert "interval from them is a rough one" in card
 
 
+@pytest.mark.slow
 def test_its_numbers_are_those_of_the_labels(labelled):
     labels = pd.read_parquet(labelled[0] / "labels.parquet")
     growth = json.loads((labelled[0] / "labels.json").read_text())["growth"]
@@ -195,6 +198,7 @@ def test_its_numbers_are_those_of_the_labels(labelled):
     assert accuracy[0] < accuracy[-1] == pytest.approx(1 - wrong.mean(), abs=0.01)
 
 
+@pytest.mark.slow
 def test_without_the_option_nothing_is_trained_for_it_and_the_labels_are_the_same(folder, capsys):
     before = (folder / "labels.parquet").read_bytes()
     again(labels_for=None)
@@ -206,6 +210,7 @@ def test_without_the_option_nothing_is_trained_for_it_and_the_labels_are_the_sam
     assert "growth" not in json.loads((folder / "labels.json").read_text())
 
 
+@pytest.mark.slow
 def test_with_it_three_trainings_more_a_fold_are_reused_for_any_target(folder, capsys):
     before = finished(folder)
     again(labels_for=0.99, as_json=True)
@@ -216,6 +221,7 @@ def test_with_it_three_trainings_more_a_fold_are_reused_for_any_target(folder, c
     assert finished(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grouped", [True, False])
 def test_the_parts_of_a_fold_are_nested_and_apart_from_its_queries(tmp_path, monkeypatch, grouped):
     suite(tmp_path, **({} if grouped else {"data": DATA}))
@@ -251,6 +257,7 @@ def test_mistakes_are_one_line_before_anything_is_read(options, words):
     assert words in refused(suite=Path("nowhere.yaml"), **options)
 
 
+@pytest.mark.slow
 def test_too_few_labels_are_refused(tmp_path, monkeypatch):
     suite(tmp_path, table(40, 32))
     monkeypatch.chdir(tmp_path)
@@ -266,12 +273,14 @@ def refused(**options):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_a_mistake_has_exit_code_2(labelled):
     done = harness("label", "suite.yaml", "-o", "labels.parquet", "--labels-for", 60, cwd=labelled[0])
     assert done.returncode == 2
     assert done.stderr == "error: --labels-for 60: must be between 0 and 1, as 0.8 for 80 %\n"
 
 
+@pytest.mark.slow
 def test_killed_on_the_way_it_goes_on_and_a_failure_costs_the_curve_alone(tmp_path):
     """Label by a labeler that fails on fewer than forty labels."""
     body = 'time.sleep(0.3)\nif len(task.labelled) < 40:\n    raise ValueError("too few")\nreturn uniform(task)'

@@ -23,6 +23,8 @@ from harness_plugins.networks.precision import precision
 from harness_plugins.networks.training import learn
 from harness_plugins.wrappers.ensemble import Ensemble
 
+pytestmark = pytest.mark.slow
+
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

@@ -20,6 +20,8 @@ from harness_plugins.networks.parameters import Recipe
 from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
 from harness_plugins.networks.training import learn
 
+pytestmark = pytest.mark.slow
+
 
 def task_of(X, y, n, n_classes, seed=3, **more):
     """The first n rows are labelled, the rest is to be labelled."""

@@ -185,6 +185,7 @@ def ran(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_plan_has_an_estimate_of_each_cell(ran):
     result = harness("plan", "suite.yaml", "--threads", 1, "--json", cwd=ran)
     assert result.returncode == 0, result.stderr
@@ -208,6 +209,7 @@ def test_a_plan_has_an_estimate_of_each_cell(ran):
     assert total["seconds"] == pytest.approx(knn["seconds"] + planned["majority", "4"]["seconds"])
 
 
+@pytest.mark.slow
 def test_a_plan_lists_what_will_not_fit(ran):
     options = ("--threads", 1, "--memory", 0.001, "--timeout", 0.1, "-j", 3)
     plan = harness("plan", "suite.yaml", *options, cwd=ran).stdout
@@ -219,6 +221,7 @@ def test_a_plan_lists_what_will_not_fit(ran):
     assert "will not fit: knn(on=embedding): needs about " in plan
 
 
+@pytest.mark.slow
 def test_a_plan_without_any_record_lists_blocks_without_estimates(tmp_path):
     write_suite(tmp_path, ["majority", {"knn": {"on": "embedding"}}])
     plan = harness("plan", "suite.yaml", "--json", cwd=tmp_path)

@@ -10,6 +10,8 @@ import pytest
 from harness.run import hardware
 from tests.command_line import cells, events, harness, write_suite
 
+pytestmark = pytest.mark.slow
+
 OLD = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 MLP = [{"mlp": {"on": "embedding", "epochs": 2}}, {"knn": {"on": "embedding", "k": 3}}]
 SSE = {"ATEN_CPU_CAPABILITY": "default"}

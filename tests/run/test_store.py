@@ -165,6 +165,7 @@ def test_a_failure_is_remembered_until_there_is_a_result(store):
     assert store.failure(KEY) is None
 
 
+@pytest.mark.slow
 def test_a_run_redoes_the_damaged_cell_alone(tmp_path):
     write_suite(tmp_path, ["majority", "prior", {"knn": {"on": "embedding", "k": 7}}])
     assert harness("run", "suite.yaml", cwd=tmp_path).returncode == 0

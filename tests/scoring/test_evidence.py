@@ -150,6 +150,7 @@ def test_a_metric_without_a_known_error_ranks_by_the_numbers_alone(primary):
     assert leaderboard.standings.evidence.why.startswith(primary)
 
 
+@pytest.mark.slow
 def test_a_page_says_what_its_ranks_claim(tmp_path):
     write_labelers(
         tmp_path / "plugin.py",

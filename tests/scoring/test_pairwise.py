@@ -42,6 +42,7 @@ def differences(folder, *arguments):
     return done.returncode, [event for event in events(done) if event["event"] == "difference"], done
 
 
+@pytest.mark.slow
 def test_two_labelers_of_a_suite(folder):
     code, differing, done = differences(folder, "suite.yaml", "--labelers", KNN, WIDE)
     assert code == 0, done.stderr
@@ -78,6 +79,7 @@ def test_two_labelers_of_a_suite(folder):
     assert counted["mean"] == pytest.approx(curve["difference"])
 
 
+@pytest.mark.slow
 def test_two_suites_by_the_labelers_that_both_have(folder):
     code, differing, done = differences(folder, "suite.yaml", "other.yaml")
     assert code == 0, done.stderr
@@ -90,6 +92,7 @@ def test_two_suites_by_the_labelers_that_both_have(folder):
     assert {(event["a"], event["b"]) for event in named[1]} == {(WIDE, "mine")}
 
 
+@pytest.mark.slow
 def test_a_gate_exits_3_and_names_what_it_stopped(folder):
     worse = ("suite.yaml", "other.yaml", "--labelers", KNN, "mine")
     code, _, done = differences(folder, *worse, "--fail-if", "accuracy:-0.5pp")
@@ -99,6 +102,7 @@ def test_a_gate_exits_3_and_names_what_it_stopped(folder):
     assert differences(folder, *worse, "--fail-if", "mae:+0.01")[0] == 3
 
 
+@pytest.mark.slow
 def test_for_people_there_are_tables_and_a_tally(folder):
     done = harness("compare", "suite.yaml", "--labelers", KNN, WIDE, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -108,6 +112,7 @@ def test_for_people_there_are_tables_and_a_tally(folder):
     assert "(Holm)" in both.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -125,6 +130,7 @@ def test_mistakes_are_one_clear_line(folder, arguments, said):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_other_test_rows_are_not_compared(folder, tmp_path):
     for name in ("one", "two"):
         splits = [SPLITS[0] | {"ratios": [0.2], "seeds": [1]}]

@@ -14,6 +14,8 @@ from harness.errors import DataError
 from harness.search.label_agreement import diagnose
 from tests.command_line import COMMAND, events, harness, table, vectors, write_suite
 
+pytestmark = pytest.mark.slow
+
 
 def look(X, y, k, rows=None, copies=None, sources=None, kind="embedding"):
     rows = np.arange(len(X)) if rows is None else np.asarray(rows)

@@ -16,6 +16,8 @@ from harness.suite.catalog import discover
 from harness.suite.collection import load_collection
 from tests.command_line import harness, table, write_suite
 
+pytestmark = pytest.mark.slow
+
 KNN = {"knn": {"on": "embedding"}, "as": "neighbours"}
 WIDE = {"knn": {"on": "embedding", "k": 20}, "as": "neighbours"}  # another labeler of the same name
 LINEAR = {"linear": {"on": "embedding", "epochs": 2}}

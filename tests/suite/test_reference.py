@@ -226,6 +226,7 @@ def truths():
     return [y[np.sort(np.random.default_rng(seed).permutation(N)[int(N * RATIO) :])] for seed in SEEDS]
 
 
+@pytest.mark.slow
 def test_checkpoints_are_compared_as_the_record_chose_them(numbers):
     event = numbers("mlp(h=256) [baseline of x]", "accuracy")
     best = [max((y == c).mean() for c in range(5)) for y in truths()]
@@ -239,6 +240,7 @@ def test_checkpoints_are_compared_as_the_record_chose_them(numbers):
     assert by_class["ours"] == np.mean([float(c == 3) for c in chosen])
 
 
+@pytest.mark.slow
 def test_rounds_are_steps_and_not_alternatives(numbers):
     accuracy = numbers(ADOPTER, "accuracy")
     assert (accuracy["ours"], accuracy["chosen_on_test"]) == (
@@ -254,6 +256,7 @@ def test_rounds_are_steps_and_not_alternatives(numbers):
     assert numbers(ADOPTER, "n_train_final")["verdict"] == "matches"
 
 
+@pytest.mark.slow
 def test_members_are_scored_and_the_best_weight_is_the_one_chosen_on_test(numbers):
     assert numbers("ensemble(knn,mlp)", "disagreement")["ours"] == 0.5
     y = np.array(table()["score"].to_pylist())
@@ -265,6 +268,7 @@ def test_members_are_scored_and_the_best_weight_is_the_one_chosen_on_test(number
     assert (event["ours"], event["honest"]) == (pytest.approx(np.mean(best)), 0.5)
 
 
+@pytest.mark.slow
 def test_facts_and_sizes_are_compared_at_their_printed_precision(numbers):
     parameters = numbers("mlp(h=256)", "parameters")
     assert (parameters["ours"], parameters["theirs"], parameters["verdict"]) == (329_734, 330_000, "matches")
@@ -278,6 +282,7 @@ def test_facts_and_sizes_are_compared_at_their_printed_precision(numbers):
     assert chance["ours"] == pytest.approx(sum((y == c).mean() ** 2 for c in range(6)))
 
 
+@pytest.mark.slow
 def test_the_diagnosis_is_that_of_the_50_nearest_of_all_labelled_rows(numbers):
     rows = table()
     X, y = np.stack(rows["embeddings"].to_numpy()), np.array(rows["score"].to_pylist())
@@ -290,6 +295,7 @@ def test_the_diagnosis_is_that_of_the_50_nearest_of_all_labelled_rows(numbers):
     assert mean["ours"] == pytest.approx(np.take_along_axis(cosine, nearest, axis=1).mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mean_over_ratios_is_that_of_the_suites_ratios(compared, numbers):
     folder, _, _ = compared
     mlp = [row for row in scores(folder) if row["labeler"] == "mlp(h=256) emb"]
@@ -301,6 +307,7 @@ def test_a_mean_over_ratios_is_that_of_the_suites_ratios(compared, numbers):
     assert why == "a mean over 12 ratios, and the suite has 2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "metric", "about", "why"),
     [
@@ -321,6 +328,7 @@ def test_what_cannot_be_compared_says_why(numbers, method, metric, about, why):
     assert (event["verdict"], event["ours"], event["why"]) == ("cannot be compared", None, why)
 
 
+@pytest.mark.slow
 def test_the_page_and_the_table_hold_what_the_events_say(compared):
     folder, options, all_events = compared
     (done,) = (event for event in all_events if event["event"] == "done")
@@ -366,6 +374,7 @@ def test_a_mistake_in_the_section_is_named(tmp_path, catalog, section, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("section", "name", "said"),
     [
@@ -383,6 +392,7 @@ def test_the_command_says_it_in_one_line_with_exit_code_2(tmp_path, section, nam
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_on_simulated_data_every_number_is_shown_and_none_is_judged(tmp_path):
     write_suite(
         tmp_path,
@@ -411,6 +421,7 @@ def test_on_simulated_data_every_number_is_shown_and_none_is_judged(tmp_path):
     assert harness("compare", "suite.yaml", "--require-real", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_list_of_suites_is_compared_once(tmp_path):
     """Each number is judged by the one of two suites that has run it."""
     for name, rows in (("first", 200), ("second", 240)):
@@ -459,6 +470,7 @@ def real(scores, tmp_path_factory):
     return by_suite_and_file
 
 
+@pytest.mark.slow
 def test_on_the_real_pool_the_records_misprints_differ(real):
     shares = {event["label_class"]: event for event in real["labels_only", "published_results.csv"]}
     verdicts = [shares[c]["verdict"] for c in range(6)]
@@ -467,6 +479,7 @@ def test_on_the_real_pool_the_records_misprints_differ(real):
     assert [abs(shares[c]["difference"]) > 0.01 for c in range(6)] == [False, True, False, False, True, False]
 
 
+@pytest.mark.slow
 def test_on_the_real_first_30000_rows_the_records_facts_match(real, scores):
     comparable = [event for event in real["labels_flan", "published_results.csv"] if event["ours"] is not None]
     assert {event["verdict"] for event in comparable} == {"matches"}
@@ -488,12 +501,14 @@ def test_on_the_real_first_30000_rows_the_records_facts_match(real, scores):
     assert ours["class_prior", "share[gpt_scores]", 0] == (g == 0).mean()
 
 
+@pytest.mark.slow
 def test_on_the_real_scores_all_recomputed_numbers_match(real):
     for name, count in (("labels_only", 15), ("labels_flan", 49)):
         numbers_of_file = real[name, "recomputed.csv"]
         assert (len(numbers_of_file), {event["verdict"] for event in numbers_of_file}) == (count, {"matches"})
 
 
+@pytest.mark.slow
 def test_the_supports_of_every_ratio_are_those_of_the_record_to_the_row(real):
     supports = {}
     for event in real["labels_flan", "recomputed.csv"]:
