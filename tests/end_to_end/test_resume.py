@@ -65,7 +65,7 @@ def finished(folder):
 
 def nobody_left(mark):
     """Wait until no process of a killed run is left; fail after a time far beyond that of a cell."""
-    until(lambda: not running(mark), patience=60)
+    until(lambda: not running(mark), patience=10)
 
 
 def test_killed_at_ten_random_moments_it_ends_as_if_nothing_had_happened(uninterrupted, fresh):
