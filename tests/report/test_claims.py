@@ -1,4 +1,4 @@
-"""What a page says about ranks, for few rows, one leader and several."""
+"""Sentences on ranks: of few rows, of one leader and of several."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ from harness.report.claims import leader_sentence, rank_claims
 
 
 def leaderboard(leading, rows=3, enough=True, seeds=1, ranks=("1", "2", "3")):
-    """Return a leaderboard whose first `leading` labelers are the leading group."""
+    """Return a leaderboard, its first `leading` labelers the leading group."""
     listed = [
         SimpleNamespace(
             title=f"l{i}", rank=ranks[i], standing=SimpleNamespace(leading=i < leading, value=0.5 - i / 100)

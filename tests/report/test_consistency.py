@@ -1,4 +1,4 @@
-"""Committed boards are checked without their cells: whatever is altered in one file contradicts another."""
+"""Boards checked without cells: an altered file contradicts another."""
 
 import csv
 import shutil
@@ -14,12 +14,12 @@ from harness.report.parquet_files import COLUMNS, read_parquet, to_parquet
 from tests.command_line import harness, long_rows
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
-WHOLE = find_boards(LEADERBOARDS)
+BOARDS = find_boards(LEADERBOARDS)
 
 
 def test_the_committed_boards_and_their_index_agree():
-    assert len(WHOLE) >= 30
-    assert [line for board in WHOLE for line in find_contradictions(board)] == []
+    assert len(BOARDS) >= 30
+    assert [line for board in BOARDS for line in find_contradictions(board)] == []
     assert index.outdated_files(LEADERBOARDS) == []
 
 
@@ -65,10 +65,10 @@ def altered(board, name, row, column, value):
         ("![What confidence", "![Another](plots/gone.svg)\n\n![What confidence", "plots/gone.svg: is missing"),
     ],
 )
-def test_an_altered_page_is_told_by_the_other_files(board, old, new, said):
+def test_an_altered_page_contradicts_the_other_files(board, old, new, said):
     rewrite(board / "README.md", old, new)
-    found = list(find_contradictions(board))
-    assert any(said in line for line in found), found
+    contradictions = list(find_contradictions(board))
+    assert any(said in line for line in contradictions), contradictions
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_an_altered_page_is_told_by_the_other_files(board, old, new, said):
         ("scores.parquet", 0, "labeler", "=majority", "majority: Accuracy ↑ is"),
     ],
 )
-def test_an_altered_table_is_told_by_the_other_files(board, name, row, column, value, said):
+def test_an_altered_table_contradicts_the_other_files(board, name, row, column, value, said):
     altered(board, name, row, column, value)
-    found = list(find_contradictions(board))
-    assert any(said in line for line in found), found
+    contradictions = list(find_contradictions(board))
+    assert any(said in line for line in contradictions), contradictions
 
 
 def test_a_missing_or_broken_file_is_one_line(board):
@@ -112,8 +112,8 @@ def test_a_missing_or_broken_file_is_one_line(board):
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_torn_or_missing_table_is_one_line(board, name):
-    whole = (board / name).read_bytes()
-    (board / name).write_bytes(whole[: len(whole) // 2])
+    content = (board / name).read_bytes()
+    (board / name).write_bytes(content[: len(content) // 2])
     (line,) = find_contradictions(board)
     assert line.startswith(f"{board / name}: cannot be read: ")
     assert line.endswith("; write it again with harness leaderboard SUITE")
@@ -130,7 +130,7 @@ def test_a_torn_or_missing_table_is_one_line(board, name):
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_a_byte_altered_on_disk_is_told(board, name):
+def test_a_byte_altered_on_disk_is_found(board, name):
     content = bytearray((board / name).read_bytes())
     ends = [each for each in range(len(content)) if each % 97 == 50]
     for place in ends[: len(ends) * 3 // 4 : max(1, len(ends) // 12)]:

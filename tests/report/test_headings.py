@@ -1,4 +1,4 @@
-"""Headings of comparisons: from the rows of the splits, whichever splitter chose them."""
+"""Headings of comparisons follow from the rows of the splits."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from harness.run.plan import EvaluationSplit
 
 
 def splits_of(family, *splits):
-    """Return the splits of one splitter, given as (train, test, spare, seed, ratio, fold)."""
+    """Return splits given as (train, test, spare, seed, ratio, fold)."""
     for train, test, spare, seed, ratio, fold in splits:
         rows = [np.arange(part.start, part.stop) for part in (train, test, spare)]
         comparison = family if ratio is None else f"{family}, {ratio * 100:.4g} % labelled"
@@ -54,9 +54,9 @@ def test_a_heading_names_the_labels_and_the_test_rows(splits, expected):
 
 def test_two_comparisons_never_share_a_heading():
     other = [(train, slice(6000, 9000), spare, seed, ratio, fold) for train, _, spare, seed, ratio, fold in NESTED]
-    found = headings(
+    texts = headings(
         run_of(*splits_of("nested(test=0.5)", *NESTED), *splits_of("nested", *other), *splits_of("p", *PREFIX))
     )
-    assert found["nested, 10 % labelled"] == "10 % labelled (1,200 rows), fixed test set, nested"
-    assert found["nested(test=0.5), 10 % labelled"] == "10 % labelled (1,200 rows), fixed test set, nested(test=0.5)"
-    assert found["p, 10 % labelled"] == "10 % labelled (10 rows), test: all other rows"
+    assert texts["nested, 10 % labelled"] == "10 % labelled (1,200 rows), fixed test set, nested"
+    assert texts["nested(test=0.5), 10 % labelled"] == "10 % labelled (1,200 rows), fixed test set, nested(test=0.5)"
+    assert texts["p, 10 % labelled"] == "10 % labelled (10 rows), test: all other rows"

@@ -1,4 +1,4 @@
-"""The report of a run: what stands in it, read back by an HTML parser and a CSV reader, whatever things are called."""
+"""The report of a run, read back by an HTML parser and a CSV reader."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ VOID = {"meta", "link", "input", "br", "img"}
 
 
 class Page(HTMLParser):
-    """The tree of a page, as far as the tests look: tags in their order, attributes, and the text of every element."""
+    """The elements of a page: tags in their order, attributes, texts."""
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
@@ -66,15 +66,15 @@ class Page(HTMLParser):
         for place in self.open:
             self.texts[place] += data
 
-    def of(self, tag, **wanted):
+    def of(self, tag, **required):
         """Return the (attributes, text) of the elements of a tag."""
-        found = [(a, text) for t, a, text in zip(self.tags, self.attributes, self.texts, strict=True) if t == tag]
-        return [(a, text) for a, text in found if all(a.get(key) == value for key, value in wanted.items())]
+        elements = [(a, text) for t, a, text in zip(self.tags, self.attributes, self.texts, strict=True) if t == tag]
+        return [(a, text) for a, text in elements if all(a.get(key) == value for key, value in required.items())]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a run with curves, a failure and hostile names, and its report."""
+    """The folder of a run with curves, a failure and hostile names."""
     folder = tmp_path_factory.mktemp("run")
     file = write_labelers(
         folder / "plugin.py", sure=SURE, breaks="raise RuntimeError('</script><script>alert(1)</script>')"
@@ -231,8 +231,8 @@ def test_what_an_audit_found_is_shown(tmp_path):
         {"check": "remark", "of": "data", "labeler": "", "what": "warning", "value": "rows repeat"},
     ]
     file.write_text(to_csv(iter(rows)))
-    found = html_report.audit_table(file).rows
-    assert found == (("leak", "knn", "<b>it knows</b>"), ("warning", "the data", "rows repeat"))
+    findings = html_report.audit_table(file).rows
+    assert findings == (("leak", "knn", "<b>it knows</b>"), ("warning", "the data", "rows repeat"))
 
 
 texts = st.one_of(st.text(), st.text("|`*_[]()<>!&#\\~-+=$\n\r ax:/.\u202e\u2028"), st.sampled_from(HOSTILE))

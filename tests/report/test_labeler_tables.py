@@ -1,4 +1,7 @@
-"""Details of a labeler: means over its cells, stages beside their rows, and as many real labels; then a whole run."""
+"""Tables of a labeler: means over cells, stages, as many real labels.
+
+Then those of a whole run.
+"""
 
 import json
 from dataclasses import dataclass
@@ -44,9 +47,12 @@ def cut(ratio=0.1, seed=0, splitter="nested", fold=None):
     return EvaluationSplit(title, Split(np.arange(n), np.arange(2000, 2040), NONE, seed, ratio, fold))
 
 
-def ending(found, where=None, labeler=None, title="it"):
-    """A cell with its scores; a mapping is the facts of one, None is a cell that failed."""
-    given = Scores(FLAT, {}, facts=found) if isinstance(found, dict) else found
+def ending(content, where=None, labeler=None, title="it"):
+    """Return a cell with its scores.
+
+    A mapping is the facts of one, None is a cell that failed.
+    """
+    given = Scores(FLAT, {}, facts=content) if isinstance(content, dict) else content
     cell = Cell("key", Candidate(title, labeler), where or cut(), ())
     return CellResult(cell, "ok" if given else "failed", "" if given else "boom", given)
 
@@ -75,15 +81,15 @@ def test_a_table_is_the_mean_over_the_cells():
 
 
 def test_a_mean_over_fewer_cells_says_so():
-    whole = with_rows([["x", 1, 0.25], ["y", 3, 0.5]])
+    complete = with_rows([["x", 1, 0.25], ["y", 3, 0.5]])
     short = with_rows([["x", 1, None]])
-    (labeler_table,) = shown(ending(whole, cut(seed=1)), ending(short, cut(seed=2)), ending(None, cut(seed=3)))
+    (labeler_table,) = shown(ending(complete, cut(seed=1)), ending(short, cut(seed=2)), ending(None, cut(seed=3)))
     assert texts(labeler_table) == (("x", "1 (2/3)", "0.2500 (1/3)"), ("y", "3 (1/3)", "0.5000 (1/3)"))
 
 
 def test_words_stay_and_different_ones_stand_side_by_side():
-    told = [with_rows([["x", "knn", 1]]), with_rows([["x", "mlp", 1]]), with_rows([["x", "knn", 1]])]
-    (labeler_table,) = shown(*(ending(each, cut(seed=seed)) for seed, each in enumerate(told)))
+    facts = [with_rows([["x", "knn", 1]]), with_rows([["x", "mlp", 1]]), with_rows([["x", "knn", 1]])]
+    (labeler_table,) = shown(*(ending(each, cut(seed=seed)) for seed, each in enumerate(facts)))
     assert texts(labeler_table) == (("x", "knn, mlp", "1"),)
 
 
@@ -121,9 +127,9 @@ def test_a_labeler_that_says_nothing_has_no_details():
 
 def stage(accuracy, macro_f1=0.5, **rows):
     numbers = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": 1.0, "qwk": 0.0}
-    found = {(metric, None, None): MetricValue(value, 40) for metric, value in numbers.items()}
-    found |= {("accuracy", 0, None): MetricValue(0.75, 30), ("accuracy", 1, None): MetricValue(None, 0)}
-    return CheckpointScores(found, {name.replace("_", " "): value for name, value in rows.items()})
+    values = {(metric, None, None): MetricValue(value, 40) for metric, value in numbers.items()}
+    values |= {("accuracy", 0, None): MetricValue(0.75, 30), ("accuracy", 1, None): MetricValue(None, 0)}
+    return CheckpointScores(values, {name.replace("_", " "): value for name, value in rows.items()})
 
 
 ROUNDS = {"round 0": stage(0.5, adopted_in_round_0=MetricValue(0.625, 8)), "round 1": stage(0.6)}
@@ -131,8 +137,8 @@ SCORED = ("Accuracy of adopted", "Accuracy", "Macro-F1", "MAE", "Class 0", "Clas
 
 
 def test_a_scored_table_has_the_scores_of_its_stages_beside_its_rows():
-    told = with_rows([["round 0", 3], ["round 1", None], ["never", 1]], ["Round", "Adopted"], scored=True)
-    (labeler_table,) = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
+    facts = with_rows([["round 0", 3], ["round 1", None], ["never", 1]], ["Round", "Adopted"], scored=True)
+    (labeler_table,) = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=facts)))
     assert labeler_table.names == ("Round", "Adopted", *SCORED)
     assert texts(labeler_table) == (
         ("round 0", "3", "0.6250", "0.5000", "0.5000", "1.0000", "0.7500", ""),
@@ -142,8 +148,8 @@ def test_a_scored_table_has_the_scores_of_its_stages_beside_its_rows():
 
 
 def test_stages_that_no_table_names_have_one_of_their_own():
-    told = with_rows([["round 0", 3]], ["Round", "Adopted"], scored=True)
-    named, rest = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told)))
+    facts = with_rows([["round 0", 3]], ["Round", "Adopted"], scored=True)
+    named, rest = shown(ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=facts)))
     assert [row[0] for row in named.rows] == ["round 0"]
     assert (rest.title, [row[:2] for row in texts(rest)]) == ("Stages", [("round 1", "0.6000")])
     assert rest.notes == ("Scored on the test rows, by which no labeler may choose among them.",)
@@ -167,21 +173,21 @@ def test_two_members_are_compared():
 
 def point(ratio, accuracy, seed=0, labeler=None, macro_f1=0.5, **where):
     numbers = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": 1.0}
-    found = Scores({(metric, None, None): MetricValue(value, 40) for metric, value in numbers.items()}, {})
-    return ending(found, cut(ratio, seed, **where), labeler or Base(), "alone")
+    points = Scores({(metric, None, None): MetricValue(value, 40) for metric, value in numbers.items()}, {})
+    return ending(points, cut(ratio, seed, **where), labeler or Base(), "alone")
 
 
 def trained_on(*sizes, seed=0, labeler=None, where=None):
     """A cell with a stage for each number of train rows; its base is `Base()`."""
     names = [f"round {number}" for number in range(len(sizes))]
     rows = [[name, size] for name, size in zip(names, sizes, strict=True)]
-    told = with_rows(rows, ["Round", "Train rows"], scored=True)
-    found = Scores(FLAT, {}, checkpoints={name: stage(0.5) for name in names}, facts=told)
-    return ending(found, where or cut(seed=seed), labeler or Holder(Base()))
+    facts = with_rows(rows, ["Round", "Train rows"], scored=True)
+    scored = Scores(FLAT, {}, checkpoints={name: stage(0.5) for name in names}, facts=facts)
+    return ending(scored, where or cut(seed=seed), labeler or Holder(Base()))
 
 
 def real(*endings):
-    """Return the columns on real labels of the first table: [(accuracy, macro-F1)]."""
+    """Return [(accuracy, macro-F1)] on real labels, of the first table."""
     labeler_table = shown(*endings)[0]
     if "Accuracy on real labels" not in labeler_table.names:
         return None, labeler_table.notes
@@ -193,8 +199,8 @@ CURVE = [point(0.1, 0.4, macro_f1=0.2), point(0.2, 0.6, macro_f1=0.3), point(0.5
 
 
 def test_the_control_lies_between_the_ratios():
-    found, notes = real(trained_on(100, 150, 200, 300, 500, 501), *CURVE)
-    assert found == [
+    control, notes = real(trained_on(100, 150, 200, 300, 500, 501), *CURVE)
+    assert control == [
         ("0.4000", "0.2000"),
         ("0.5000", "0.2500"),
         ("0.6000", "0.3000"),
@@ -210,8 +216,8 @@ def test_the_control_lies_between_the_ratios():
 
 def test_each_seed_has_its_own_curve():
     other = [point(0.1, 0.5, seed=1), point(0.2, 0.9, seed=1)]
-    found, _ = real(trained_on(150), trained_on(125, seed=1), *CURVE, *other)
-    assert [accuracy for accuracy, _ in found] == ["0.5500"]  # of 0.5 and 0.6
+    control, _ = real(trained_on(150), trained_on(125, seed=1), *CURVE, *other)
+    assert [accuracy for accuracy, _ in control] == ["0.5500"]  # of 0.5 and 0.6
 
 
 @pytest.mark.parametrize(
@@ -226,24 +232,24 @@ def test_each_seed_has_its_own_curve():
 )
 def test_no_other_curve_will_do(elsewhere):
     points = [point(0.1, 0.4, **elsewhere), point(0.5, 0.9, **elsewhere)]
-    found, notes = real(trained_on(150), *points)
-    assert found is None
+    control, notes = real(trained_on(150), *points)
+    assert control is None
     assert notes == ("Nothing on real labels: base is not in this suite by itself.",)
 
 
 def test_a_labeler_that_holds_none_or_several_is_compared_with_nothing():
     for labeler in (Base(), Holder((Base(), Base(2))), Holder((Base(), Base()))):
         assert real(trained_on(150, labeler=labeler), *CURVE) == (None, ())
-    found, _ = real(trained_on(150, labeler=Holder(Holder(Base()))), *CURVE)
-    assert found is None, "the labeler it holds is the inner holder, which is not there by itself"
+    control, _ = real(trained_on(150, labeler=Holder(Holder(Base()))), *CURVE)
+    assert control is None, "the labeler it holds is the inner holder, which is not there by itself"
     inner = [point(0.1, 0.1, labeler=Holder(Base())), point(0.2, 0.2, labeler=Holder(Base()))]
-    found, _ = real(trained_on(150, labeler=Holder(Holder(Base()))), *CURVE, *inner)
-    assert found == [("0.1500", "0.5000")]
+    control, _ = real(trained_on(150, labeler=Holder(Holder(Base()))), *CURVE, *inner)
+    assert control == [("0.1500", "0.5000")]
 
 
 def test_a_table_that_is_not_about_train_rows_has_no_control():
-    told = with_rows([["round 0", 150]], ["Round", "Rows"], scored=True)
-    cell = ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=told), labeler=Holder(Base()))
+    facts = with_rows([["round 0", 150]], ["Round", "Rows"], scored=True)
+    cell = ending(Scores(FLAT, {}, checkpoints=ROUNDS, facts=facts), labeler=Holder(Base()))
     assert real(cell, *CURVE) == (None, ())
 
 
@@ -265,7 +271,7 @@ def run(tmp_path_factory):
 
 
 def arrays(folder, labeler, seed, ratio):
-    """Return the truth of a cell's test rows, its checkpoints and its row arrays."""
+    """Return a cell's record, its checkpoints and its row arrays."""
     cell = folder / "runs" / "small" / "cells" / cells(folder)[labeler, seed, ratio]["cell"]
     record = json.loads((cell / "cell.json").read_text())
     states = dict(zip(record["checkpoints"], np.load(cell / "checkpoints.npy"), strict=True))
@@ -296,10 +302,10 @@ def test_the_page_shows_the_rounds_as_an_independent_computation_has_them(run):
     page, y = board(run)["README.md"].decode(), truth(run)
     rows = rows_of(page, "nested(test=0.4), 20 % labelled", "st", "Rounds")
     assert [row["Round"] for row in rows] == ["round 0", "round 1", "round 2"]
-    found = [arrays(run, "st", seed, 0.2) for seed in (1, 2)]
-    masks = [[rows[f"adopted in round {r}"] for _, _, rows in found] for r in range(2)]
+    stored = [arrays(run, "st", seed, 0.2) for seed in (1, 2)]
+    masks = [[rows[f"adopted in round {r}"] for _, _, rows in stored] for r in range(2)]
     for number, row in enumerate(rows):
-        states = [states[f"round {number}"] for _, states, _ in found]
+        states = [states[f"round {number}"] for _, states, _ in stored]
         assert row["Accuracy"] == f"{np.mean([accuracy_score(y, labels) for labels in states]):.4f}"
         f1 = [f1_score(y, labels, labels=range(6), average="macro", zero_division=0) for labels in states]
         assert row["Macro-F1"] == f"{np.mean(f1):.4f}"
@@ -316,41 +322,41 @@ def test_the_page_shows_the_rounds_as_an_independent_computation_has_them(run):
     alone = [float(r["value"]) for r in scores(run) if is_plain(r, "knn(on=embedding, k=5)", "0.2")]
     assert rows[0]["Accuracy on real labels"] == rows[0]["Accuracy"] == f"{np.mean(alone):.4f}"
     more = [float(r["value"]) for r in scores(run) if is_plain(r, "knn(on=embedding, k=5)", "0.6")]
-    sizes = [found[cell][0]["facts"]["train_rows"][1] for cell in range(2)]
+    sizes = [stored[cell][0]["facts"]["train_rows"][1] for cell in range(2)]
     control = [np.interp(n, [80, 240], pair) for n, pair in zip(sizes, zip(alone, more, strict=True), strict=True)]
     assert rows[1]["Accuracy on real labels"] == f"{np.mean(control):.4f}"
 
 
 def is_plain(row, labeler, ratio):
-    wanted = (row["metric"], row["labeler"], row["ratio"]) == ("accuracy", labeler, ratio)
-    return wanted and not any(row[column] for column in ("class", "source", "rows", "stage"))
+    is_accuracy = (row["metric"], row["labeler"], row["ratio"]) == ("accuracy", labeler, ratio)
+    return is_accuracy and not any(row[column] for column in ("class", "source", "rows", "stage"))
 
 
 def test_the_page_shows_the_members_and_every_alpha(run):
     page, y = board(run)["README.md"].decode(), truth(run)
     comparison = "nested(test=0.4), 60 % labelled"
-    found = [arrays(run, "both", seed, 0.6) for seed in (1, 2)]
+    stored = [arrays(run, "both", seed, 0.6) for seed in (1, 2)]
     members = rows_of(page, comparison, "both", "Members")
     assert [(row["Member"], row["Labeler"], row["Weight"]) for row in members] == [
         ("member 1", "knn", "0.5000"),
         ("member 2", "knn", "0.5000"),
     ]
     for row in members:
-        accuracy = np.mean([accuracy_score(y, rows[row["Member"]]) for _, _, rows in found])
+        accuracy = np.mean([accuracy_score(y, rows[row["Member"]]) for _, _, rows in stored])
         assert row["Accuracy"] == f"{accuracy:.4f}"
     stages = rows_of(page, comparison, "both", "Stages")
     assert [row["Stage"] for row in stages] == [f"alpha {tenth / 10}" for tenth in range(11)]
     for row in stages:
-        assert row["Accuracy"] == f"{np.mean([accuracy_score(y, states[row['Stage']]) for _, states, _ in found]):.4f}"
+        assert row["Accuracy"] == f"{np.mean([accuracy_score(y, states[row['Stage']]) for _, states, _ in stored]):.4f}"
     (pair,) = rows_of(page, comparison, "both", "Two members")
-    hits = [[rows[f"member {k}"] == y for k in (1, 2)] for _, _, rows in found]
+    hits = [[rows[f"member {k}"] == y for k in (1, 2)] for _, _, rows in stored]
     assert pair["Either right"] == f"{np.mean([(one | two).mean() for one, two in hits]):.4f}"
     assert pair["Both right"] == f"{np.mean([(one & two).mean() for one, two in hits]):.4f}"
 
 
 def test_the_files_for_programs_have_the_stages_too(run):
-    found = scores(run)
-    adopted = [r for r in found if r["stage"] == "round 0" and r["rows"] == "adopted in round 0"]
+    numbers = scores(run)
+    adopted = [r for r in numbers if r["stage"] == "round 0" and r["rows"] == "adopted in round 0"]
     assert len(adopted) == 4
     y = truth(run)
     for row in adopted:
@@ -358,6 +364,6 @@ def test_the_files_for_programs_have_the_stages_too(run):
         mask = rows["adopted in round 0"]
         assert int(row["n"]) == mask.sum()
         assert float(row["value"]) == (states["round 0"][mask] == y[mask]).mean()
-    assert {r["stage"] for r in found if r["labeler"] == "both"} >= {"", "member 1", "member 2", "alpha 0.3"}
-    both = [r["metric"] for r in found if r["labeler"] == "both" and not r["stage"]]
+    assert {r["stage"] for r in numbers if r["labeler"] == "both"} >= {"", "member 1", "member 2", "alpha 0.3"}
+    both = [r["metric"] for r in numbers if r["labeler"] == "both" and not r["stage"]]
     assert {"disagreement", "either_correct", "both_correct"} <= set(both)

@@ -1,13 +1,16 @@
-"""A board on disk against what its cells say, and the index over all boards."""
+"""A board on disk against its cells, and the index over all boards."""
 
 import csv
 import json
+import re
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from harness.report import index
+from harness.report.consistency import find_contradictions
 from harness.report.parquet_files import COLUMNS, read_parquet, to_parquet
 from tests.command_line import events, harness, long_rows, write_suite
 
@@ -44,6 +47,28 @@ def test_a_fresh_board_is_right(folder, board):
     assert (done.returncode, done.stdout) == (0, "1 board and the index: as the finished cells say\n"), done.stderr
 
 
+def test_its_files_agree_with_each_other(folder, board):
+    assert list(find_contradictions(board / "small")) == []
+    page = board / "small" / "README.md"
+    page.write_text(page.read_text().replace("| 2 | majority |", "| 3 | majority |", 1))
+    (line,) = find_contradictions(board / "small")
+    assert line == f"{page}: prefix, 25 % labelled, majority: Rank is '3', by the other files it is '2'"
+
+
+def test_the_glossary_is_linked_where_it_is(folder, board):
+    page = board / "small/README.md"
+    assert "\n- Words: docs/glossary.md\n" in page.read_text()
+    glossary = folder / "docs/glossary.md"
+    glossary.parent.mkdir()
+    glossary.write_text("# Words\n")
+    for command in ("leaderboard", "report"):
+        assert harness(command, "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
+    (link,) = re.findall(r"^- Words: \[docs/glossary.md\]\((.*)\)$", page.read_text(), re.MULTILINE)
+    assert (page.parent / link).resolve() == glossary.resolve()
+    assert f'<a href="{link}">docs/glossary.md</a>' in (board / "small/report.html").read_text()
+    shutil.rmtree(glossary.parent)
+
+
 def test_each_stale_file_is_named_with_the_section(folder, board):
     page = board / "small" / "README.md"
     text = page.read_text()
@@ -78,8 +103,8 @@ def test_checking_writes_nothing_and_writing_makes_it_right(folder, board):
     (board / "small/plots/old.svg").write_text("<svg/>")
     done = check(folder, "--json")
     assert done.returncode == 3
-    *_, told = events(done)
-    assert told["stale"] == [
+    *_, checked = events(done)
+    assert checked["stale"] == [
         "leaderboards/small/plots/old.svg: belongs to no board",
         "leaderboards/README.md: is stale, above the first section",
     ]

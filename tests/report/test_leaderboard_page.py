@@ -1,4 +1,4 @@
-"""Pages and tables that no name can break, read back with a Markdown parser and a CSV reader."""
+"""Pages and tables that no name can break, read back by parsers."""
 
 import csv
 import io
@@ -48,7 +48,10 @@ PARSER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 
 
 def read_tables(page):
-    """Return the tables of a page as rows of cells, each cell the list of its inline tokens."""
+    """Return the tables of a page as rows of cells.
+
+    A cell is the list of its inline tokens.
+    """
     tables = []
     tokens = PARSER.parse(page)
     for i, token in enumerate(tokens):
@@ -112,7 +115,7 @@ def test_a_csv_is_read_back_and_runs_no_formula(names, numbers):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a run in which sources, parameters, reasons, facts and columns have hostile names."""
+    """The folder of a run in which everything has hostile names."""
     folder = tmp_path_factory.mktemp("run")
     names = [name for name in HOSTILE if "\x00" not in name]
     data = table(300)
@@ -158,8 +161,8 @@ def test_hostile_names_break_no_table_of_a_board(run):
     assert "says(word=<script>alert(1)</script>)" in titles
     assert "refuses(word=[x](https://example.org))" in titles
     assert len(inside) == len([line for line in titles if line.startswith("good")]) == 9
-    for told in inside:
-        (name, _, adopted, *_), one, other = ([plain(cell) for cell in row] for row in told)
+    for labeler_table in inside:
+        (name, _, adopted, *_), one, other = ([plain(cell) for cell in row] for row in labeler_table)
         assert adopted == f"Accuracy of {name}"
         assert (one[0], other[:2]) == (name, [f"{name} (2)", name])
         assert one[3].startswith("0.")
@@ -167,7 +170,7 @@ def test_hostile_names_break_no_table_of_a_board(run):
     html = [token.content for token in PARSER.parse(page) if token.type == "html_block"]
     assert len(html) == 20
     assert all(text.count("<") == text.count(">") in (1, 3) for text in html)
-    for row in (*lines, *settings, *by_source, *(row for told in inside for row in told)):
+    for row in (*lines, *settings, *by_source, *(row for labeler_table in inside for row in labeler_table)):
         for cell in row:
             plain(cell)
     kinds = {child.type for token in PARSER.parse(page) for child in token.children or ()}

@@ -1,4 +1,4 @@
-"""Long tables as parquet: the same bytes for the same rows, and every number to its last digit."""
+"""Long tables as parquet: the same bytes for the same rows."""
 
 import math
 

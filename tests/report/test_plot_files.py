@@ -1,4 +1,4 @@
-"""A plot is drawn once: the file on disk is taken as long as its values are the figure's and it is unaltered."""
+"""A plot is drawn once, until its values change or its file is altered."""
 
 from dataclasses import replace
 

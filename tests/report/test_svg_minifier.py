@@ -1,4 +1,4 @@
-"""A small SVG shows what matplotlib's shows: the same shapes, at the same places, in the same colours."""
+"""A small SVG has the shapes, places and colours of matplotlib's."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ NAMES = (*INITIAL, *LETTERS, "font-size", "font-family")
 
 
 def subpaths(path):
-    """Return the subpaths of a path: commands with absolute points, in hundredths."""
+    """Return the subpaths of a path, absolute points in hundredths."""
     paths, at = [], (0, 0)
     for command, text in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
         numbers = [round(100 * float(number)) for number in re.findall(r"-?(?:\d*\.\d+|\d+)", text)]
@@ -43,7 +43,10 @@ def moved(path, x, y):
 
 
 def drawn(root, sheet):
-    """Count what an SVG draws: subpaths and texts, each with the properties that show and the box it is cut to."""
+    """Count the subpaths and texts of an SVG.
+
+    Each has the properties that show and the box it is cut to.
+    """
     named = {element.get("id"): element for element in root.iter() if element.get("id")}
     items = Counter()
 
