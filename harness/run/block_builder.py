@@ -25,7 +25,7 @@ from harness.utils.locks import hold_lock
 from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 SHARD_FILE = "shard.json"  # stands beside the rows of a finished shard
-MIN_ROWS_PER_WORKER = 10_000  # that make another worker worth starting
+MIN_ROWS_PER_WORKER = 5_000  # that make another worker worth starting
 
 Slots = tuple[str | None, ...]
 """One item for each worker that may run at a time: its GPU, or None for all visible ones."""
