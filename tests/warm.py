@@ -4,6 +4,7 @@ Each is a process of its own with its own folder, environment and exit code. It 
 """
 
 import array
+import atexit
 import contextlib
 import gc
 import importlib
@@ -16,6 +17,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from pathlib import Path
 
 LIBRARIES = ("matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.optimize", "scipy.stats", "sklearn.base")
@@ -116,6 +119,32 @@ def load():
                 importlib.import_module(module.name)
 
 
+def run(command):
+    """Run the program and leave as Python does, but for the destructors of C++ libraries.
+
+    Those of Arrow end threads that only the imported process has: in a fork that now and then aborts.
+    """
+    code = 0
+    try:
+        runpy.run_module(command, run_name="__main__", alter_sys=True)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        if not isinstance(leaving.code, int | None):
+            print(leaving.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     del sys.path[0]  # the folder of this file
     sys.path.insert(0, str(Path.cwd()))
@@ -123,4 +152,4 @@ if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as tests:
         asked = serve(tests)
     become(*asked)
-    runpy.run_module(asked[0]["command"], run_name="__main__", alter_sys=True)
+    run(asked[0]["command"])
