@@ -291,14 +291,14 @@ def test_new_rows_that_do_not_fit_are_refused(labelled, tmp_path, monkeypatch, c
     monkeypatch.chdir(labelled[0])
     rows, _ = new_rows(**columns)
     pq.write_table(rows, tmp_path / "new.parquet")
-    assert words in refused(data=tmp_path / "new.parquet", out=tmp_path / "x.parquet", name="majority")
+    assert words in refused(data=tmp_path / "new.parquet", out=tmp_path / "x.parquet", labeler="majority")
     assert not (tmp_path / "x.parquet").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"name": "kn"}, "--with kn: no labeler of suite.yaml is called so"),
+        ({"labeler": "kn"}, "--with kn: no labeler of suite.yaml is called so"),
         ({"coverage": 1.5}, "--coverage 1.5: must be between 0 and 1"),
         ({"top": 0.1, "at_least": 4}, "give one of them"),
         ({"keep": 0.1}, "need --target-accuracy"),
@@ -352,7 +352,7 @@ def test_nothing_run_nothing_best_and_a_refusal_has_exit_code_2(tmp_path):
 def test_data_that_cannot_be_labelled_are_refused(tmp_path, monkeypatch, rows, words):
     suite(tmp_path, rows)
     monkeypatch.chdir(tmp_path)
-    assert words in refused(name="majority")
+    assert words in refused(labeler="majority")
 
 
 def test_an_unseen_class_can_be_accepted_and_is_on_the_card(tmp_path):

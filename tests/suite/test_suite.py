@@ -448,7 +448,7 @@ def test_a_grid_just_over_the_limit_is_refused(problems):
 def test_the_largest_grid_allowed_is_made_quickly(read):
     start = time.process_time()
     suite = read(changed(("k: 5", f"grid: {{k: {list(range(1, 201))}, tau: {list(range(1, 101))}}}")))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert len(suite.labelers) == MAX_CELLS + 3
 
 
