@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.utils.processor import cpu_flags, openblas_core
+from harness.utils.processor import cpu_flags, cpu_vendor, openblas_core
 
 # From the oldest to the newest instructions, each with the flag of the processor that it needs.
 TORCH_LEVELS = (("AVX2", {"avx2", "fma"}), ("AVX512", {"avx512vl", "avx512bw", "avx512dq", "fma"}))
@@ -47,7 +47,7 @@ def processor_kernels() -> dict[str, str]:
         kernels = {
             "torch": _torch_kernels(flags),
             "oneDNN": _onednn_kernels(flags),
-            "MKL": " ".join([_vendor(), *mkl]),
+            "MKL": " ".join([cpu_vendor(), *mkl]),
         }
     return {**kernels, "OpenBLAS": openblas_core(), "NumPy": _numpy_kernels(), "numba": _numba_kernels()}
 
@@ -72,15 +72,6 @@ def _onednn_kernels(flags: set[str]) -> str:
 
 def _newest(levels: Sequence[tuple[str, set[str]]], flags: set[str]) -> str:
     return next((name for name, needed in reversed(levels) if needed <= flags), "")
-
-
-def _vendor() -> str:
-    """Return the processor's maker, by which MKL chooses its kernels."""
-    try:
-        with open("/proc/cpuinfo") as lines:  # noqa: PTH123
-            return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "unknown")
-    except OSError:
-        return platform.processor() or "unknown"
 
 
 def _numpy_kernels() -> str:

@@ -13,12 +13,21 @@ def cores() -> int:
 
 def cpu_flags() -> set[str]:
     """Return the processor's features, in Linux's names; none elsewhere."""
+    return set(_cpuinfo("flags", "Features").split())
+
+
+def cpu_vendor() -> str:
+    """Return the processor's maker, "" where Linux does not list it."""
+    return _cpuinfo("vendor_id")
+
+
+def _cpuinfo(*names: str) -> str:
+    """Return the first value of /proc/cpuinfo under one of these names."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return set()
-    flags = (line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features")))
-    return set(next(flags, []))
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
 
 
 def openblas_core() -> str:
