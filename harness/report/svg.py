@@ -23,7 +23,9 @@ MAX_NAME_LENGTH = 44  # letters of a labeler's name in a legend
 STYLE = "svg{color:#1f2328;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}"
 SVG = "http://www.w3.org/2000/svg"
 MARK_ID = re.compile(r"(^|#)(m\d+)(?![\w-])")  # an id that a drawing refers to itself by
-DRAWING_VERSION = 1  # raise it where the same values are drawn in another way: boards draw their plots again
+PANEL_WIDTH, PANEL_HEIGHT, LEGEND_LINE = 3.0, 2.6, 0.2  # inches
+MAX_COLUMNS = 3  # of panels
+DRAWING_VERSION = 2  # raise it where the same values are drawn in another way: boards draw their plots again
 ElementTree.register_namespace("", SVG)
 
 
@@ -69,6 +71,7 @@ class Figure:
 def draw_svg(figure: Figure, simulated: bool) -> str:
     """Draw a figure as a file with colours for light and dark."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     fixed: Any = {
@@ -82,19 +85,15 @@ def draw_svg(figure: Figure, simulated: bool) -> str:
     bare = {"axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.15}
     with matplotlib.rc_context(fixed | dict.fromkeys(inked, INK_COLOUR) | bare), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the font lacks is drawn by the reader's own
-        rows = -(-len(figure.panels) // 3)
-        columns = min(len(figure.panels), 3)
         names = [name for name in figure.names if any(s.name == name for p in figure.panels for s in p.series)]
-        height = 2.6 * rows + 0.2 * -(-len(names) // 2) + 0.3
-        canvas = Canvas(figsize=(max(3.0 * columns, 6.0), height), layout="constrained", facecolor="none")
-        axes = canvas.subplots(rows, columns, squeeze=False).ravel()
-        for i, (panel, ax) in enumerate(zip(figure.panels, axes, strict=False)):
+        canvas = Canvas(facecolor="none")
+        axes = _place_axes(canvas, figure.panels, legend_lines=-(-len(names) // 2))
+        for i, (panel, ax) in enumerate(zip(figure.panels, axes, strict=True)):
             _draw_panel(panel, ax, figure.names, i)
-        for ax in axes[len(figure.panels) :]:
-            ax.set_axis_off()
         _legend(canvas, names, figure.names)
         out = BytesIO()
-        canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        # Not savefig, which draws everything once more, to lay it out.
+        FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None, "Creator": None})
     return _finish(out.getvalue(), figure, simulated)
 
 
@@ -111,6 +110,27 @@ def embed_svg(drawn: str, name: str) -> str:
             if key in ("id", "href", "clip-path"):
                 element.set(key, MARK_ID.sub(rf"\1{name}-\2", value))
     return _to_text(root)
+
+
+def _place_axes(canvas: Any, panels: Sequence[Panel], legend_lines: int) -> list[Any]:
+    """Set the size of a figure and add the axes of its panels, row by row.
+
+    Sizes are inches: room for what stands around axes of a known font. matplotlib's own layout takes longer than all
+    drawing.
+    """
+    columns = min(len(panels), MAX_COLUMNS)
+    rows = -(-len(panels) // columns)
+    left, above, below = 0.55 + 0.2 * any(panel.y for panel in panels), 0.28, 0.47
+    width, bottom = max(PANEL_WIDTH, 6.0 / columns), LEGEND_LINE * legend_lines + 0.1
+    height = PANEL_HEIGHT * rows + bottom
+    canvas.set_size_inches(width * columns, height)
+    axes = []
+    for i in range(len(panels)):
+        row, column = divmod(i, columns)
+        low = (height - PANEL_HEIGHT * (row + 1) + below) / height
+        size = (width - left - 0.15) / (width * columns), (PANEL_HEIGHT - above - below) / height
+        axes.append(canvas.add_axes(((width * column + left) / (width * columns), low, *size)))
+    return axes
 
 
 def _draw_panel(panel: Panel, ax: Any, names: Sequence[str], number: int) -> None:
@@ -162,9 +182,7 @@ def _legend(canvas: Any, names: list[str], order: Sequence[str]) -> None:
 
     handles = [Line2D([], [], markersize=4, linewidth=1.4, **_line_style(order.index(name))) for name in names]
     # matplotlib leaves a name out that begins with an underscore.
-    legend = canvas.legend(
-        handles, [f"{i}" for i in range(len(names))], loc="outside lower left", ncols=2, frameon=False
-    )
+    legend = canvas.legend(handles, [f"{i}" for i in range(len(names))], loc="lower left", ncols=2, frameon=False)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(shorten(name))
 
