@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from harness.report.leaderboard_tables import LEADER_MARK
 from harness.report.markdown import number
 from harness.scoring.leaderboard import DECIMALS, Leaderboard
+from harness.scoring.standings import Standings
 from harness.statistics.significance import MIN_UNITS
 
 MAX_NAMED_LEADERS = 3  # the others are counted
+MAX_OVERLAP = 0.9  # share of train rows that two seeds share, above which they say nothing of other train sets
 
 
 def rank_claims(leaderboard: Leaderboard) -> Iterator[str]:
@@ -21,6 +23,23 @@ def rank_claims(leaderboard: Leaderboard) -> Iterator[str]:
     if not standings.has_enough_rows:
         yield f"Fewer than {MIN_UNITS} test {unit}: the labelers cannot be told apart."
         return
+    if standings.untested is not None:
+        yield f"{standings.untested}: ranks are not tested; the labelers stand in the order of their numbers"
+    else:
+        yield from _tested(standings)
+    yield _interval_claim(standings)
+    if any(standing.chosen for standing in standings.by_title.values()):
+        yield (
+            "Best of settings: the best setting of a method was chosen on these rows. Its number when chosen on other "
+            "rows is what its interval is for."
+        )
+    if standings.evidence.classes is not None:
+        classes = ", ".join(map(str, standings.evidence.classes))
+        yield f"Macro-F1 is ranked, and its intervals and differences taken, over the classes {classes} alone."
+
+
+def _tested(standings: Standings) -> Iterator[str]:
+    unit = standings.evidence.unit
     has_leaders = any(standing.leading for standing in standings.by_title.values())
     leading = f"; `{LEADER_MARK}` marks the leading group, which no labeler beats significantly" if has_leaders else ""
     yield (
@@ -33,15 +52,18 @@ def rank_claims(leaderboard: Leaderboard) -> Iterator[str]:
         f"Smallest detectable difference: {number(standings.detectable)} among all pairs, {number(standings.planned)} "
         "for one pair that is the only question (found in four of five such runs)."
     )
-    draws = (
-        f"and of the {standings.seeds} seeds."
-        if standings.seeds > 1
-        else "alone: with one seed, nothing is claimed about other seeds."
-    )
-    yield f"Each 95 % interval is for its own value alone, over the draw of the test {unit} {draws}"
-    if standings.evidence.classes is not None:
-        classes = ", ".join(map(str, standings.evidence.classes))
-        yield f"Macro-F1 is ranked, and its intervals and differences taken, over the classes {classes} alone."
+
+
+def _interval_claim(standings: Standings) -> str:
+    """Return what the intervals are over, and how alike the train sets are."""
+    unit, overlap = standings.evidence.unit, standings.evidence.overlap
+    subject = f"Each 95 % interval is for its own value alone, over the draw of the test {unit}"
+    if standings.seeds == 1 or overlap is None:
+        return f"{subject} alone: another seed would change more, and how much is not measured."
+    shared = f"two seeds share {overlap:.0%} of their train rows"
+    if overlap > MAX_OVERLAP:
+        return f"{subject}: {shared}, so that nothing is claimed of other train sets."
+    return f"{subject} and of the {standings.seeds} seeds: {shared}."
 
 
 def leader_sentence(leaderboard: Leaderboard, heading: str) -> str:

@@ -25,12 +25,13 @@ from harness.report.parquet_files import (
     csv_name,
     read_parquet,
 )
-from harness.scoring.leaderboard import MeanStd
+from harness.scoring.leaderboard import DECIMALS, MeanStd
 from harness.statistics.metrics import DISPLAY_NAMES
 
 Row = dict[str, str]
 Pair = dict[str, Any]  # one row of pairs.parquet, its names as standings.csv has them
-Cells = dict[tuple[str, str], dict[str, list[float]]]  # (comparison, labeler) -> metric -> a value a cell
+Cells = dict[tuple[str, str], dict[str, list[float]]]  # (comparison, labeler) -> metric -> a value a test set
+Values = dict[tuple[str, str], dict[str, list[tuple[int | None, float]]]]  # with the fold
 FILES = (BOARD_FILE, "README.md", "standings.csv", PAIRS, SCORES)
 SETTINGS = f"{PLOTS_FOLDER}/settings.csv"
 METRICS = {metric_header(name): name for name in DISPLAY_NAMES}
@@ -101,25 +102,44 @@ def _compare_tables(board: Path, page: str, tables: Mapping[str, pa.Table]) -> I
     yield from (f"{board / BOARD_FILE}: {line}" for line in _check_record(record, standings))
 
 
-def _cells(table: pa.Table, as_record: bool) -> tuple[Cells, Counter[tuple[str, str]]]:
+def _cells(table: pa.Table, as_record: bool) -> tuple[Cells, dict[tuple[str, str], str]]:
     """Return the values of every cell as a page shows them, and counts.
 
     The counts are those of the cells of each labeler.
     """
-    honest, oracle, cells = Cells(), Cells(), set()
+    honest, oracle, cells, finished = Values(), Values(), set(), set()
     for batch in table.to_batches(ROWS_PER_BATCH):
         for row in batch.to_pylist():
             key = csv_cell(row["comparison"]), csv_cell(row["labeler"])
-            cells.add((*key, row["seed"], row["ratio"], row["fold"]))
+            cell = *key, row["seed"], row["ratio"], row["fold"]
+            cells.add(cell)
+            if row["status"] == "ok":
+                finished.add(cell)
             of_some_rows = any(row[name] is not None for name in ("class", "source", "rows", "stage"))
             if row["status"] == "ok" and row["value"] is not None and not of_some_rows:
                 scores = oracle if row["oracle"] else honest
-                scores.setdefault(key, {}).setdefault(row["metric"], []).append(row["value"])
-    counts = Counter((comparison, labeler) for comparison, labeler, *_ in cells)
-    return honest | oracle if as_record else honest, counts
+                scores.setdefault(key, {}).setdefault(row["metric"], []).append((row["fold"], row["value"]))
+    folded = {(comparison, labeler) for comparison, labeler, *_, fold in cells if fold is not None}
+
+    def count(some: set[tuple[Any, ...]]) -> Counter[tuple[str, str]]:
+        keys = ((cell[:2], cell[-1]) for cell in some)
+        return Counter(key for key, fold in keys if fold is not None or key not in folded)
+
+    totals, ok = count(cells), count(finished)
+    counts = {key: f"{ok[key]}/{total}" for key, total in totals.items()}
+    values = honest | oracle if as_record else honest
+    return {key: {metric: _of_test_sets(found) for metric, found in by.items()} for key, by in values.items()}, counts
 
 
-def _check_page(page: str, standings: list[Row], cells: Cells, counts: Counter[tuple[str, str]]) -> Iterator[str]:
+def _of_test_sets(values: list[tuple[int | None, float]]) -> list[float]:
+    """Return the values of test sets: of the folds of a seed together.
+
+    A board of an earlier version has those of the folds alone.
+    """
+    return [value for fold, value in values if fold is None] or [value for _, value in values]
+
+
+def _check_page(page: str, standings: list[Row], cells: Cells, counts: Mapping[tuple[str, str], str]) -> Iterator[str]:
     lines = {(comparison, line["Labeler"]): line for comparison, line in _leaderboard_lines(page)}
     for row in standings:
         key = row["comparison"], row["labeler"]
@@ -133,7 +153,7 @@ def _check_page(page: str, standings: list[Row], cells: Cells, counts: Counter[t
     yield from (f"{comparison}: {labeler!r} does not stand in standings.csv" for comparison, labeler in lines)
 
 
-def _expected_cells(row: Row, line: Row, values: dict[str, list[float]], count: int) -> Iterator[tuple[str, str]]:
+def _expected_cells(row: Row, line: Row, values: dict[str, list[float]], count: str) -> Iterator[tuple[str, str]]:
     """Yield (column, text) of a line of the page, by the other files."""
     yield "Rank", (row["rank"] or "–") + (f" {LEADER_MARK}" if row["leading"] == "True" else "")
     if "95 % interval" in line:
@@ -145,8 +165,8 @@ def _expected_cells(row: Row, line: Row, values: dict[str, list[float]], count: 
     for name in line.keys() & METRICS.keys():
         cells = values.get(METRICS[name])
         yield name, mean_std(MeanStd.of(cells) if cells else None)
-    if ok := len(next(iter(values.values()), [])):
-        yield "Cells", f"{ok}/{count}"
+    if values:
+        yield "Cells", count
 
 
 def _check_standings(standings: list[Row], pairs: list[Pair]) -> Iterator[str]:
@@ -172,6 +192,21 @@ def _check_standings(standings: list[Row], pairs: list[Pair]) -> Iterator[str]:
             low, high = int(row["rank_low"]), int(row["rank_high"])
             if (low, high) != (1 + better[key], ranked[key[0]] - worse[key]):
                 yield f"{key[0]}, {key[1]}: the rank {low} to {high} does not follow from pairs.parquet"
+
+    yield from _check_order(standings)
+
+
+def _check_order(standings: list[Row]) -> Iterator[str]:
+    """Yield the comparisons whose ranks by number are not in their order."""
+    by_number: dict[str, list[tuple[int, float]]] = {}
+    for row in standings:
+        if row["value"] and row["rank"] and not row["rank_low"]:
+            place = int(row["rank"].rstrip("="))
+            by_number.setdefault(row["comparison"], []).append((place, round(float(row["value"]), DECIMALS)))
+    for comparison, places in by_number.items():
+        values = [value for _, value in sorted(places)]
+        if values not in (sorted(values), sorted(values, reverse=True)):
+            yield f"{comparison}: the ranks by number are not in the order of the values"
 
 
 def _lower_wins(by_name: dict[tuple[str, str], Row], pairs: list[Pair]) -> bool:

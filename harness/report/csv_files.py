@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from harness.run.plan import EvaluationSplit
 from harness.run.runner import Run, cached_artifacts
-from harness.scoring.leaderboard import CellResult, Leaderboard
+from harness.scoring.leaderboard import CellResult, Leaderboard, test_set_scores
 from harness.scoring.scores import MetricValue
 from harness.utils.files import replacing
 
@@ -43,6 +43,23 @@ def score_rows(cell_results: list[CellResult]) -> Iterator[Row]:
                 yield cell | _score_row(metric, value, label_class, source, stage=name)
             for rows, value in checkpoint.rows.items():
                 yield cell | _score_row("accuracy", value, rows=rows, stage=name)
+    yield from _pooled_rows(cell_results)
+
+
+def _pooled_rows(cell_results: list[CellResult]) -> Iterator[Row]:
+    """Yield the numbers of the folds of a seed together, without a fold."""
+    of_seed: dict[tuple[str, str, int], list[CellResult]] = {}
+    for cell_result in cell_results:
+        evaluation = cell_result.cell.evaluation
+        if evaluation.split.fold is not None and cell_result.status == "ok":
+            key = evaluation.comparison, cell_result.cell.candidate.title, evaluation.split.seed
+            of_seed.setdefault(key, []).append(cell_result)
+    for folds in of_seed.values():
+        record = _cell_record(folds[0]) | {"fold": None}
+        kinds = (False, True) if all(fold.scores and fold.scores.oracle for fold in folds) else (False,)
+        for is_oracle in kinds:
+            for (metric, label_class, source), value in test_set_scores(folds, is_oracle)[0].items():
+                yield record | _score_row(metric, value, label_class, source, oracle=is_oracle)
 
 
 def _score_row(
@@ -160,7 +177,9 @@ def standing_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:
             against = standing.against if standing else None
             ends = against.interval if against else (None, None)
             record |= {"difference": against.value if against else row.difference}
-            yield record | {"difference_low": ends[0], "difference_high": ends[1]}
+            record |= {"difference_low": ends[0], "difference_high": ends[1]}
+            chosen = standing.chosen if standing else None
+            yield record | {"settings": chosen and chosen.settings, "value_chosen_apart": chosen and chosen.value}
 
 
 def pair_rows(leaderboards: list[Leaderboard]) -> Iterator[Row]:

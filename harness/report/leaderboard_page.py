@@ -58,7 +58,7 @@ def markdown(
     parts.append("\n".join([*(f"- {name}: {escape(value)}" for name, value in about(run)), f"- Words: {words}"]))
     tables, titles = labeler_tables(cell_results), headings(run)
     for leaderboard in leaderboards:
-        parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard)]
+        parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
         parts += [to_markdown(board_table(run, leaderboard)), *_notes(leaderboard)]
         if (settings := tuning.get(leaderboard.title)) is not None:
             parts.append(f"<details>\n<summary>{headline(settings)}</summary>")
@@ -120,10 +120,16 @@ def comparison_line(leaderboard: Leaderboard) -> str:
     return f"Splits: {escape(leaderboard.title)}. {circumstances(leaderboard)}"
 
 
+def _untested(leaderboard: Leaderboard) -> list[str]:
+    """Return the line above a table whose ranks are not tested."""
+    why = leaderboard.standings.untested if leaderboard.standings else None
+    return [f"> {why}: ranks are not tested"] if why else []
+
+
 def circumstances(leaderboard: Leaderboard) -> str:
     """Return a line on rows and seeds."""
     seeds = ", ".join(str(seed) for seed in leaderboard.seeds)
-    means = "mean ± standard deviation over the splits" if len(leaderboard.n_test) > 1 else "one split: no spread"
+    means = "mean ± standard deviation over the seeds" if len(leaderboard.seeds) > 1 else "one seed: no spread"
     return (
         f"Train {span(leaderboard.n_train)} rows, test {span(leaderboard.n_test)} rows; "
         f"seed{'s' if len(leaderboard.seeds) > 1 else ''} {seeds} ({means})."

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from harness.report.markdown import span
+from harness.report.markdown import number, span
 from harness.report.tables import Column, Estimate, IntervalCell, Table, columns, comparison_context
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
@@ -45,6 +45,8 @@ def board_table(run: Run, leaderboard: Leaderboard) -> Table:
     }
     if any(row.standing for row in leaderboard.rows):
         values[Column("95 % interval")] = [_interval(row) for row in leaderboard.rows]
+    if any(row.standing and row.standing.chosen for row in leaderboard.rows):
+        values[Column("Best of settings")] = [_choice(row) for row in leaderboard.rows]
     values[Column(f"vs {run.suite.metrics.baseline}", signed=True)] = [_difference(row) for row in leaderboard.rows]
     for metric in others:
         values[Column(metric_header(metric))] = [row.values.get(metric) for row in leaderboard.rows]
@@ -63,13 +65,15 @@ def leaderboard_table(run: Run, leaderboard: Leaderboard) -> Table:
     """Return the ranked labelers as the report and its CSV have them."""
     first, *others = board_metrics(run.suite.metrics.primary)
     against = f"vs {run.suite.metrics.baseline}"
-    names = ("Rank", "Labeler", metric_header(first), "95 % interval", against, *map(metric_header, others))
+    scores = (metric_header(first), "95 % interval", "Best of settings", against, *map(metric_header, others))
+    names = ("Rank", "Labeler", *scores)
     rows = tuple(
         (
             rank_text(row),
             row.title,
             row.values.get(first),
             _interval(row),
+            _choice(row),
             row.difference,
             *(row.values.get(metric) for metric in others),
             row.oracle_gap,
@@ -118,6 +122,12 @@ def failure_table(cell_results: list[CellResult]) -> Table:
 def _interval(row: LeaderboardRow) -> IntervalCell | None:
     ends = row.standing.interval if row.standing else None
     return IntervalCell(*ends) if ends else None
+
+
+def _choice(row: LeaderboardRow) -> str | None:
+    """Return how many settings it is the best of, and its value without luck."""
+    chosen = row.standing.chosen if row.standing else None
+    return None if chosen is None else f"best of {chosen.settings}; {number(chosen.value)} when chosen on other rows"
 
 
 def _difference(row: LeaderboardRow) -> Estimate | float | None:

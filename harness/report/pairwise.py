@@ -11,6 +11,7 @@ from harness.report.tables import Column, IntervalCell, Table, columns
 from harness.scoring.leaderboard import DECIMALS
 from harness.scoring.pairwise import PairedComparison, PairedRow, SplitPair
 from harness.statistics.metrics import LOWER_IS_BETTER
+from harness.statistics.seed_variance import MIN_SEEDS
 from harness.statistics.significance import ALPHA, holm
 
 TEXT_COLUMNS = ("Metric", "Of", "Where", "Labeler", "Split")
@@ -88,6 +89,8 @@ class PairwiseReport:
                 f"{number(tally.mean, signed=True)}, best {best}, worst {worst}"
             )
         tested = self._tested()
+        if not tested and any(comparison.rows[0].difference for comparison in self.comparisons):
+            yield f"fewer than {MIN_SEEDS} seeds: intervals are over the test rows alone, and no difference is tested"
         if len(self.tallies()) > 1 and tested:
             yield f"separated: at most 5 % falsely among all {len(tested)} lines (Holm)"
         yield "splits share rows: they are shown one by one and no test counts them as trials"
@@ -125,7 +128,7 @@ class PairwiseReport:
     def _tested(self) -> dict[int, float]:
         """Return the p-value of each comparison that has one, by its place."""
         differences = ((i, comparison.rows[0].difference) for i, comparison in enumerate(self.comparisons))
-        return {i: difference.p for i, difference in differences if difference is not None}
+        return {i: difference.p for i, difference in differences if difference and difference.p is not None}
 
 
 def _name(comparison: PairedComparison) -> str:
@@ -137,7 +140,8 @@ def _cells(row: PairedRow) -> tuple[Any, ...]:
     """Return the cells of the columns TESTED."""
     if row.difference is None:
         return row.first, row.second, row.delta, None, None
-    return row.first, row.second, row.delta, IntervalCell(*row.difference.interval), f"{row.difference.p:.2g}"
+    p = "" if row.difference.p is None else f"{row.difference.p:.2g}"
+    return row.first, row.second, row.delta, IntervalCell(*row.difference.interval), p
 
 
 def _split_pairs(comparisons: Iterable[PairedComparison]) -> list[SplitPair]:

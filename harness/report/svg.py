@@ -93,7 +93,7 @@ def draw_svg(figure: Figure, simulated: bool) -> str:
         _legend(canvas, names, figure.names)
         out = BytesIO()
         # Not savefig, which draws everything once more, to lay it out.
-        FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return _finish(out.getvalue(), figure, simulated)
 
 

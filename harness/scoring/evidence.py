@@ -1,7 +1,8 @@
 """Evidence for a comparison: predictions of finished cells, row by row."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ from harness.run.store import Result
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import Truth
 from harness.scoring.standings import Evidence
-from harness.statistics.bootstrap import SplitOutcomes, bootstrap_covariance
-from harness.statistics.metrics import ROW_METRICS, f1_by_class, quadratic_kappas
-from harness.statistics.significance import MIN_UNITS, Measurements, row_covariance
+from harness.statistics.bootstrap import SplitOutcomes, bootstrap_covariances
+from harness.statistics.discordance import few_differing, few_discordant
+from harness.statistics.metrics import ROW_METRICS, f1_by_class, quadratic_kappas, value_range
+from harness.statistics.significance import MIN_UNITS, Measurements
 from harness.utils.hashing import digest, hash_array
 
 UNTESTED = "differences cannot be tested"
 NO_ROWS_REASON = f"is neither a mean over rows nor made of counts, so that it has no known error: {UNTESTED}"
+SIZE_TOLERANCE = 0.1  # of the rows of train sets that count as equally large
+MAX_OVERLAPS = 45  # pairs of seeds whose train sets are compared
 ORACLE_REASON = f"the numbers are oracle numbers, chosen on the test rows: {UNTESTED}"
 
 
@@ -33,14 +37,32 @@ class AnswerSource:
 
 
 @dataclass(frozen=True, eq=False)
-class SplitAnswers:
-    """One split that all labelers have predicted, without the predictions."""
+class Part:
+    """One split of a test set that all labelers have predicted."""
+
+    selected: NDArray[np.intp] | slice  # places of its rows that count among the split's
+    keys: tuple[str, ...]  # (m,) of the labelers' cells, whose predictions are read when needed
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """A split that all labelers have predicted, or the folds of a seed."""
 
     seed: int
     unit: NDArray[np.intp]  # (n,)
     y: NDArray[np.int64]  # (n,)
-    selected: NDArray[np.intp] | slice  # places of these n rows among the split's
-    keys: tuple[str, ...]  # (m,) of the labelers' cells, whose predictions are read when needed
+    parts: tuple[Part, ...]
+
+    def answers(self, source: AnswerSource, labeler: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return a labeler's labels (n,) and probabilities (n, C)."""
+        results = [(source.read(part.keys[labeler]), part.selected) for part in self.parts]
+        if len(results) == 1:
+            result, rows = results[0]
+            return result.labels[rows], result.proba[rows]
+        return (
+            np.concatenate([result.labels[rows] for result, rows in results]),
+            np.concatenate([result.proba[rows] for result, rows in results]),
+        )
 
 
 RowFilter = Callable[[Truth], NDArray[np.bool_]]
@@ -69,22 +91,47 @@ def collect_evidence(
     if not names:
         return Evidence(titles, None, "no labeler has all its cells")
     keys = [tuple(by_title[title][name].cell.key for title in titles) for name in names]
-    splits = _split_answers(
-        [by_title[titles[0]][name].cell.evaluation.split for name in names], keys, source, row_filter
-    )
-    if not all(len(answers.y) for answers in splits):
+    splits = [by_title[titles[0]][name].cell.evaluation.split for name in names]
+    if (reason := _unlike_sizes(splits)) is not None:
+        return Evidence(titles, None, reason)
+    test_sets = _test_sets(splits, keys, source, row_filter)
+    if not all(len(test_set.y) for test_set in test_sets):
         return Evidence(titles, None, f"a split has no such row: {UNTESTED}")
-    unit = "rows" if source.groups is None else "groups"
+    unit, bounds = "rows" if source.groups is None else "groups", value_range(primary, source.n_classes)
+    overlap = _train_overlap(splits)
     if primary in ROW_METRICS:
-        return Evidence(titles, _by_rows(splits, primary, source), unit=unit)
+        return Evidence(titles, _by_rows(test_sets, primary, source), unit=unit, bounds=bounds, overlap=overlap)
     if primary in ("macro_f1", "qwk"):
-        return _by_tables(titles, splits, primary, source, unit)
+        return replace(_by_tables(titles, test_sets, primary, source), unit=unit, bounds=bounds, overlap=overlap)
     return Evidence(titles, None, f"{primary} {NO_ROWS_REASON}")
 
 
-def _split_answers(
+def _unlike_sizes(splits: list[Split]) -> str | None:
+    """Return why the seeds of one ratio are no repetitions of each other."""
+    sizes: dict[tuple[float | None, bool], list[int]] = {}
+    for split in splits:
+        if split.fold is None:
+            sizes.setdefault((split.ratio, True), []).append(len(split.train))
+    for counts in sizes.values():
+        if min(counts) < (1 - SIZE_TOLERANCE) * max(counts):
+            return f"the train sets of the seeds have {min(counts):,} to {max(counts):,} rows: {UNTESTED}"
+    return None
+
+
+def _train_overlap(splits: list[Split]) -> float | None:
+    """Return the share of train rows that two seeds share, on average."""
+    by_seed: dict[int, Any] = {}
+    for split in splits:
+        by_seed.setdefault(split.seed, split.train)  # folds and ratios of a seed: its first
+    pairs = list(combinations(by_seed.values(), 2))
+    shares = [len(np.intersect1d(a, b, assume_unique=True)) / max(len(a), len(b), 1) for a, b in pairs[:MAX_OVERLAPS]]
+    return float(np.mean(shares)) if shares else None
+
+
+def _test_sets(
     splits: list[Split], keys: list[tuple[str, ...]], source: AnswerSource, row_filter: RowFilter | None
-) -> list[SplitAnswers]:
+) -> list[TestSet]:
+    """Return the test sets of the splits; the folds of a seed are one."""
     truths = [source.truth(split) for split in splits]
     selections: list[Any] = [
         slice(None) if row_filter is None else np.flatnonzero(row_filter(truth)) for truth in truths
@@ -94,9 +141,17 @@ def _split_answers(
         units = [source.groups[rows] for rows in units]
     _, numbers = np.unique(np.concatenate(units), return_inverse=True)
     unit_numbers = np.split(numbers, np.cumsum([len(rows) for rows in units])[:-1])
+    together: dict[tuple[int, float | None], list[int]] = {}
+    for i, split in enumerate(splits):
+        together.setdefault((split.seed, split.ratio if split.fold is None else None), []).append(i)
     return [
-        SplitAnswers(split.seed, unit, truth.y[selected], selected, cells)
-        for split, unit, truth, selected, cells in zip(splits, unit_numbers, truths, selections, keys, strict=True)
+        TestSet(
+            seed,
+            np.concatenate([unit_numbers[i] for i in places]),
+            np.concatenate([truths[i].y[selections[i]] for i in places]),
+            tuple(Part(selections[i], keys[i]) for i in places),
+        )
+        for (seed, _), places in together.items()
     ]
 
 
@@ -104,48 +159,50 @@ def _hash_split(split: Split) -> str:
     return digest(split.seed, split.ratio, split.fold, hash_array(split.train), hash_array(split.test))
 
 
-def _by_rows(splits: list[SplitAnswers], metric: str, source: AnswerSource) -> Measurements:
-    """Measure a metric that is a mean over rows."""
-    n_units, m = 1 + max(int(answers.unit.max()) for answers in splits), len(splits[0].keys)
-    shares, values = np.zeros((m, n_units)), np.empty((m, len(splits)))
-    for k, answers in enumerate(splits):
-        for a, key in enumerate(answers.keys):
-            result = source.read(key)
-            loss = ROW_METRICS[metric](result.labels[answers.selected], result.proba[answers.selected], answers.y)
-            shares[a] += np.bincount(answers.unit, loss, n_units) / (len(loss) * len(splits))
-            values[a, k] = loss.mean()
-    weights, same = _weights(splits, n_units)
-    return Measurements(_by_seed(values, splits), row_covariance(shares, weights), n_units, same)
+def _by_rows(test_sets: list[TestSet], metric: str, source: AnswerSource) -> Measurements:
+    """Measure a metric that is a mean over rows.
 
-
-def _weights(splits: list[SplitAnswers], n_units: int) -> tuple[NDArray[np.float64], bool]:
-    """Return (U,) shares of the units in the mean over splits.
-
-    The flag is True where every seed has the same units.
+    What a unit adds to a seed's value, less its weight times the value, is its residual; covariances are sums of
+    products of residuals.
     """
-    by_seed: dict[int, NDArray[np.float64]] = {}
-    for answers in splits:
-        share = np.bincount(answers.unit, minlength=n_units) / len(answers.unit)
-        by_seed[answers.seed] = by_seed.get(answers.seed, 0.0) + share
-    seeds = np.stack(list(by_seed.values()))
-    return seeds.sum(axis=0) / len(splits), bool(((seeds > 0) == (seeds[0] > 0)).all())
+    n_units, m = 1 + max(int(test_set.unit.max()) for test_set in test_sets), len(test_sets[0].parts[0].keys)
+    seeds = list(dict.fromkeys(test_set.seed for test_set in test_sets))
+    values, mean_shares, mean_residuals = np.zeros((m, len(seeds))), np.zeros((m, n_units)), np.zeros((m, n_units))
+    products = np.zeros((m, m))
+    for j, seed in enumerate(seeds):
+        own = [test_set for test_set in test_sets if test_set.seed == seed]
+        shares, residuals = np.zeros((m, n_units)), np.zeros((m, n_units))
+        for test_set in own:
+            weights = np.bincount(test_set.unit, minlength=n_units) / len(test_set.unit)
+            for a in range(m):
+                loss = ROW_METRICS[metric](*test_set.answers(source, a), test_set.y)
+                share = np.bincount(test_set.unit, loss, n_units) / len(loss)
+                value = loss.mean()
+                shares[a] += share / len(own)
+                residuals[a] += (share - weights * value) / len(own)
+                values[a, j] += value / len(own)
+        products += residuals @ residuals.T
+        mean_residuals += residuals / len(seeds)
+        mean_shares += shares / len(seeds)
+    factor = n_units / max(n_units - 1, 1)
+    rows = mean_residuals @ mean_residuals.T
+    own_rows = (products - len(seeds) * rows) / (len(seeds) - 1) * factor if len(seeds) > 1 else None
+    return Measurements(values, rows * factor, n_units, own_rows, few_discordant(mean_shares))
 
 
-def _by_seed(values: NDArray[np.float64], splits: list[SplitAnswers]) -> NDArray[np.float64]:
-    """Average (m, splits) values into (m, J), one column a seed."""
-    seeds = np.array([answers.seed for answers in splits])
+def _by_seed(values: NDArray[np.float64], test_sets: list[TestSet]) -> NDArray[np.float64]:
+    """Average (m, test sets) values into (m, J), one column a seed."""
+    seeds = np.array([test_set.seed for test_set in test_sets])
     return np.stack([values[:, seeds == seed].mean(axis=1) for seed in dict.fromkeys(seeds.tolist())], axis=1)
 
 
-def _by_tables(
-    titles: tuple[str, ...], splits: list[SplitAnswers], metric: str, source: AnswerSource, unit: str
-) -> Evidence:
+def _by_tables(titles: tuple[str, ...], test_sets: list[TestSet], metric: str, source: AnswerSource) -> Evidence:
     """Measure a metric of the confusion matrix by the bootstrap.
 
-    Macro-F1 is taken over the classes that have MIN_UNITS test rows in every split.
+    Macro-F1 is taken over the classes that have MIN_UNITS test rows in every test set.
     """
     classes = source.n_classes
-    support = np.min([np.bincount(answers.y, minlength=classes) for answers in splits], axis=0)
+    support = np.min([np.bincount(test_set.y, minlength=classes) for test_set in test_sets], axis=0)
     ranked_classes = np.flatnonzero(support >= MIN_UNITS)
     if metric == "macro_f1" and not len(ranked_classes):
         return Evidence(titles, None, f"no class has {MIN_UNITS} test rows: {UNTESTED}")
@@ -155,22 +212,25 @@ def _by_tables(
             f1_by_class(tables)[..., ranked_classes].mean(axis=-1) if metric == "macro_f1" else quadratic_kappas(tables)
         )
 
-    outcomes = [
-        SplitOutcomes(
-            answers.unit,
-            np.stack([answers.y * classes + source.read(key).labels[answers.selected] for key in answers.keys]),
-        )
-        for answers in splits
+    labels = [
+        np.stack([test_set.answers(source, a)[0].astype(np.int64) for a in range(len(titles))])
+        for test_set in test_sets
     ]
-    values = np.stack([measure(_tables(split.cells, classes)) for split in outcomes], axis=1)
+    outcomes = [
+        SplitOutcomes(test_set.unit, test_set.y * classes + answers, test_set.seed)
+        for test_set, answers in zip(test_sets, labels, strict=True)
+    ]
+    values = np.stack([measure(_tables(outcome.cells, classes)) for outcome in outcomes], axis=1)
     if not np.isfinite(values).all():
         return Evidence(titles, None, f"{metric} has no value on some split: {UNTESTED}")
-    n_units = 1 + max(int(answers.unit.max()) for answers in splits)
-    seed = int(digest([hash_array(answers.y) for answers in splits])[:16], 16)
-    covariance = bootstrap_covariance(outcomes, n_units, classes, measure, seed)
-    measured = Measurements(_by_seed(values, splits), covariance, n_units, _weights(splits, n_units)[1])
+    n_units = 1 + max(int(test_set.unit.max()) for test_set in test_sets)
+    seed = int(digest([hash_array(test_set.y) for test_set in test_sets])[:16], 16)
+    rows, own_rows = bootstrap_covariances(outcomes, n_units, classes, measure, seed)
+    largest_step = 2 / float(support[ranked_classes].min()) if len(ranked_classes) else 1.0  # of F1 by one row
+    few = few_differing(np.concatenate(labels, axis=1), values.mean(axis=1), rows, largest_step)
+    measured = Measurements(_by_seed(values, test_sets), rows, n_units, own_rows, few)
     ranked_on = tuple(ranked_classes.tolist()) if metric == "macro_f1" and len(ranked_classes) < classes else None
-    return Evidence(titles, measured, unit=unit, classes=ranked_on)
+    return Evidence(titles, measured, classes=ranked_on)
 
 
 def _tables(cells: NDArray[Any], classes: int) -> NDArray[np.int64]:

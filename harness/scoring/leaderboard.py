@@ -3,16 +3,17 @@
 A comparison is the same data, target and kind of split.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from harness.run.plan import Cell
-from harness.scoring.scores import MetricKey, MetricValue, Scores
+from harness.scoring.scores import MetricKey, MetricValue, Scores, pool_scores
 from harness.scoring.standings import Evidence, Standing, Standings, rank_intervals_of
-from harness.statistics.metrics import LOWER_IS_BETTER
+from harness.scoring.tuning import settings_by_method, with_choices
+from harness.statistics.metrics import LOWER_IS_BETTER, ConfusionMatrix
 
 DECIMALS = 4  # of a board; values that are equal when rounded so are tied
 
@@ -23,7 +24,7 @@ class MeanStd:
 
     mean: float
     sd: float | None
-    n: int  # seeds times folds
+    n: int  # test sets: seeds
 
     @classmethod
     def of(cls, values: list[float]) -> "MeanStd":
@@ -87,6 +88,31 @@ class CellResult:
         assert self.scores is not None
         return self.scores.oracle if as_record and self.scores.oracle else self.scores.honest
 
+    def board_table(self, as_record: bool) -> ConfusionMatrix:
+        """Return the confusion matrix of these scores."""
+        assert self.scores is not None
+        table = self.scores.oracle_table if as_record and self.scores.oracle else self.scores.table
+        assert table is not None
+        return table
+
+
+def test_set_scores(cell_results: Iterable[CellResult], as_record: bool) -> list[Mapping[MetricKey, MetricValue]]:
+    """Return the scores of a labeler's finished cells by test set.
+
+    The folds of a seed are one test set; any other split is one of its own.
+    """
+    scores: list[Mapping[MetricKey, MetricValue]] = []
+    folds: dict[int, list[CellResult]] = {}
+    for cell_result in cell_results:
+        if cell_result.status == "ok" and cell_result.cell.evaluation.split.fold is not None:
+            folds.setdefault(cell_result.cell.evaluation.split.seed, []).append(cell_result)
+        elif cell_result.status == "ok":
+            scores.append(cell_result.board_scores(as_record))
+    for of_seed in folds.values():
+        tables = [cell_result.board_table(as_record) for cell_result in of_seed]
+        scores.append(pool_scores([cell_result.board_scores(as_record) for cell_result in of_seed], tables))
+    return scores
+
 
 CollectEvidence = Callable[[list[CellResult]], Evidence]
 """From the cells of labelers that have finished all theirs to the evidence for their ranks."""
@@ -120,7 +146,7 @@ def _build_leaderboard(
     base_cells = by_title.get(baseline, [])
     base = None  # nothing is compared with a baseline that lacks a cell
     if all(cell_result.status == "ok" for cell_result in base_cells):
-        base = _mean_std([cell_result.board_scores(as_record) for cell_result in base_cells], (primary, None, None))
+        base = _mean_std(test_set_scores(base_cells, as_record), (primary, None, None))
     rows = [_build_row(name, cells, primary, base, as_record) for name, cells in by_title.items()]
     standings = None
     if collect is not None:
@@ -128,7 +154,9 @@ def _build_leaderboard(
         evidence = collect(
             [cell_result for cell_result in cell_results if cell_result.cell.candidate.title in complete]
         )
-        standings = rank_intervals_of(evidence, primary in LOWER_IS_BETTER, baseline)
+        lower = primary in LOWER_IS_BETTER
+        settings = settings_by_method(cell_result.cell.candidate for cell_result in cell_results)
+        standings = with_choices(rank_intervals_of(evidence, lower, baseline), settings, lower)
     evaluations = list(dict.fromkeys(cell_result.cell.evaluation for cell_result in cell_results))
     return Leaderboard(
         title,
@@ -148,7 +176,8 @@ def _is_complete(row: LeaderboardRow, primary: str) -> bool:
 def _build_row(
     title: str, cells: list[CellResult], primary: str, base: MeanStd | None, as_record: bool
 ) -> LeaderboardRow:
-    cell_scores = [cell_result.board_scores(as_record) for cell_result in cells if cell_result.status == "ok"]
+    cell_scores = test_set_scores(cells, as_record)
+    finished = sum(cell_result.status == "ok" for cell_result in cells)
     keys = list(dict.fromkeys(key for scores in cell_scores for key in scores))
     metrics = [metric for metric, label_class, source in keys if label_class is None and source is None]
     values = {
@@ -160,7 +189,7 @@ def _build_row(
         title,
         "",
         values,
-        values[primary].mean - base.mean if base and primary in values and len(cell_scores) == len(cells) else None,
+        values[primary].mean - base.mean if base and primary in values and finished == len(cells) else None,
         {
             c: _mean(_metric_values(cell_scores, ("accuracy", c, None)))
             for metric, c, _ in keys
@@ -168,7 +197,7 @@ def _build_row(
         },
         {s: _mean(_metric_values(cell_scores, ("accuracy", None, s))) for _, _, s in keys if s is not None},
         _gap([cell_result.scores for cell_result in cells if cell_result.scores is not None], primary),
-        len(cell_scores),
+        finished,
         len(cells),
         tuple(dict.fromkeys(cell_result.reason for cell_result in cells if cell_result.status == "failed")),
         refusals[0] if len(refusals) == len(cells) else None,
@@ -190,12 +219,12 @@ def _assign_ranks(rows: list[LeaderboardRow], primary: str, standings: Standings
     all_values = list(rounded.values())
     ranked = []
     for row in sorted(rows, key=lambda row: (rounded.get(row.title, np.inf), row.title)):
-        if row.title in standing_of:
-            standing = standing_of[row.title]
-            row = replace(row, rank=standing.rank, standing=standing)
-        elif row.title in rounded:
+        standing = standing_of.get(row.title)
+        rank = standing.rank if standing else ""
+        if row.title in rounded and not rank:
             tied = "=" if all_values.count(rounded[row.title]) > 1 else ""
-            row = replace(row, rank=f"{1 + sum(value < rounded[row.title] for value in all_values)}{tied}")
+            rank = f"{1 + sum(value < rounded[row.title] for value in all_values)}{tied}"
+        row = replace(row, rank=rank, standing=standing)
         ranked.append(row)
     return ranked
 
@@ -226,18 +255,20 @@ def _gap(scores: list[Scores], primary: str) -> float | None:
 
 
 def _support(cell_results: list[CellResult]) -> dict[int, tuple[int, ...]]:
-    """Return class -> numbers of test rows, one for each split."""
+    """Return class -> numbers of test rows, one for each test set."""
     first = {
         cell_result.cell.evaluation: cell_result.scores
         for cell_result in reversed(cell_results)
         if cell_result.scores is not None
     }
-    by_class: dict[int, list[int]] = {}
-    for scores in first.values():
+    by_class: dict[int, dict[tuple[int, float | None], int]] = {}
+    for evaluation, scores in first.items():
+        test_set = evaluation.split.seed, evaluation.split.ratio
         for (metric, label_class, _), value in scores.honest.items():
             if metric == "accuracy" and label_class is not None:
-                by_class.setdefault(label_class, []).append(value.n)
-    return {c: tuple(counts) for c, counts in sorted(by_class.items())}
+                counts = by_class.setdefault(label_class, {})
+                counts[test_set] = counts.get(test_set, 0) + value.n
+    return {c: tuple(counts.values()) for c, counts in sorted(by_class.items())}
 
 
 def _mean(values: list[float]) -> float | None:

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from harness.errors import HarnessError, did_you_mean
 from harness.run.runner import Run
 from harness.scoring.evidence import AnswerSource, collect_evidence
-from harness.scoring.leaderboard import CellResult
+from harness.scoring.leaderboard import CellResult, test_set_scores
 from harness.scoring.score_run import answer_source
 from harness.scoring.scores import MetricKey, Truth
-from harness.scoring.standings import Difference
-from harness.statistics import significance
-from harness.statistics.metrics import LABEL_METRICS, PROBABILITY_METRICS
+from harness.scoring.standings import Difference, differences_of
+from harness.statistics.metrics import LABEL_METRICS, PROBABILITY_METRICS, value_range
 from harness.statistics.significance import MIN_UNITS
 
 GATE_PATTERN = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points>pp)?")
@@ -180,19 +179,20 @@ def _rows(
     metrics: Collection[str] | None,
 ) -> Iterator[PairedRow]:
     """Yield the common numbers: metrics, then accuracy by class and source."""
-    scores = [tuple(cell_result.scores for cell_result in pair if cell_result.scores is not None) for pair in pairs]
-    keys = list(dict.fromkeys(key for one, _ in scores for key in one.honest))
+    first_scores, second_scores = (test_set_scores([pair[side] for pair in pairs], False) for side in (0, 1))
+    scores = list(zip(first_scores, second_scores, strict=True))
+    keys = list(dict.fromkeys(key for one, _ in scores for key in one))
     names = [key[0] for key in keys if key[1:] == (None, None) and (metrics is None or key[0] in {primary, *metrics})]
     selected: list[MetricKey] = [(m, None, None) for m in sorted(names, key=lambda metric: (metric != primary, metric))]
     if not is_curve and metrics is None:
         selected += [key for key in keys if key[0] == "accuracy" and key[1:] != (None, None)]
     both = _side_by_side(runs, pairs)
     for key in selected:
-        values = [tuple(side.honest.get(key) for side in pair) for pair in scores]
+        values = [(one.get(key), other.get(key)) for one, other in scores]
         both_values = [
             (a.value, b.value, a.n) for a, b in values if a and b and a.value is not None and b.value is not None
         ]
-        if len(both_values) < len(pairs):
+        if len(both_values) < len(scores):
             continue
         first, second, n = np.mean(both_values, axis=0)
         metric, label_class, source = key
@@ -232,11 +232,7 @@ def _difference(
     measured = collect_evidence(both, metric, where, None if all_rows else part).measured
     if measured is None or measured.units < MIN_UNITS:
         return None
-    estimates = significance.estimate_differences(measured)
-    low, high = estimates.interval
-    return Difference(
-        float(estimates.value[0]), float(estimates.se[0]), (float(low[0]), float(high[0])), float(estimates.p[0])
-    )
+    return differences_of(measured, value_range(metric, where.n_classes))[0]
 
 
 def common_labelers(first: Run, second: Run) -> list[str]:

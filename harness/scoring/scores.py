@@ -85,6 +85,8 @@ class Scores:
         default_factory=dict
     )  # checkpoints, where there are few, and members
     facts: Mapping[str, Any] = field(default_factory=dict)  # the labeler's facts about itself: JSON
+    table: ConfusionMatrix | None = None  # (C, C) of the honest labels
+    oracle_table: ConfusionMatrix | None = None
 
 
 def truth_of(dataset: Dataset, split: Split) -> Truth:
@@ -117,7 +119,25 @@ def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> 
         name: _checkpoint_scores(name, count_confusion(truth.y, labels, n_classes), result, truth)
         for name, labels in members.items()
     }
-    return Scores(honest, rows, best, oracle, checkpoints, result.facts)
+    table = count_confusion(truth.y, result.labels, n_classes)
+    return Scores(honest, rows, best, oracle, checkpoints, result.facts, table, None if best is None else tables[best])
+
+
+def pool_scores(
+    folds: list[Mapping[MetricKey, MetricValue]], tables: list[ConfusionMatrix]
+) -> Mapping[MetricKey, MetricValue]:
+    """Return the scores of the folds of a seed, which are one test set.
+
+    Those of labels come from the sum of the confusion matrices; others are means weighted by rows, to which a fold
+    without such rows adds nothing.
+    """
+    pooled: dict[MetricKey, MetricValue] = {}
+    for key in dict.fromkeys(key for scores in folds for key in scores):
+        values = [scores[key] for scores in folds if key in scores and scores[key].value is not None]
+        n = sum(value.n for value in values)
+        mean = sum((value.value or 0.0) * value.n for value in values) / n if n else None
+        pooled[key] = MetricValue(mean, n)
+    return pooled | dict(_of_table(np.sum(tables, axis=0), None))
 
 
 def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:

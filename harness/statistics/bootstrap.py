@@ -16,37 +16,48 @@ REPLICATES = 2_000  # a standard error of 1.6 % of the standard error
 MAX_BLOCKS = 4_096  # another 1.1 %
 REPLICATES_PER_BATCH = 256
 
-Metric = Callable[[NDArray[Any]], NDArray[np.float64]]  # of tables (..., C, C)
+Floats = NDArray[np.float64]
+Metric = Callable[[NDArray[Any]], Floats]  # of tables (..., C, C)
 
 
 @dataclass(frozen=True, eq=False)
 class SplitOutcomes:
-    """The labels of one split, by labeler."""
+    """The labels of one test set, by labeler."""
 
     unit: NDArray[np.intp]  # (n,) the unit that each row is drawn with: itself, or its group
     cells: NDArray[np.integer[Any]]  # (m, n) truth x C + label
+    seed: int = 0
 
 
-def bootstrap_covariance(
-    splits: list[SplitOutcomes], n_units: int, n_classes: int, metric: Metric, seed: int
-) -> NDArray[np.float64]:
-    """Return the (m, m) covariance of labelers' values by the draw of units.
+def bootstrap_covariances(
+    test_sets: list[SplitOutcomes], n_units: int, n_classes: int, metric: Metric, seed: int
+) -> tuple[Floats, Floats | None]:
+    """Return (m, m) covariances of labelers' values by the draw of units.
 
-    A value is the mean of `metric` over the splits.
+    The first is that of the means over the seeds of `metric`, the second that of one seed's value by what the rows do
+    in that seed alone: None where there is one seed. A seed's value is the mean over its test sets.
     """
     rng = np.random.default_rng(seed)
     blocks = min(n_units, MAX_BLOCKS)
     block = rng.permutation(n_units) % blocks
-    counts_of_splits = [_block_counts(split, block, blocks, n_classes**2) for split in splits]
-    m = len(splits[0].cells)
-    values = np.zeros((m, REPLICATES))
+    counts_of_sets = [_block_counts(test_set, block, blocks, n_classes**2) for test_set in test_sets]
+    seeds = list(dict.fromkeys(test_set.seed for test_set in test_sets))
+    sets_of_seed = [[i for i, test_set in enumerate(test_sets) if test_set.seed == number] for number in seeds]
+    m = len(test_sets[0].cells)
+    values = np.zeros((len(seeds), m, REPLICATES))
     for start in range(0, REPLICATES, REPLICATES_PER_BATCH):
         batch = slice(start, min(start + REPLICATES_PER_BATCH, REPLICATES))
         weights = rng.standard_exponential((blocks, batch.stop - start), np.float32)
-        for counts in counts_of_splits:
-            tables = (counts @ weights).reshape(m, n_classes, n_classes, -1).transpose(0, 3, 1, 2)
-            values[:, batch] += metric(tables.astype(np.float64)) / len(splits)
-    return np.atleast_2d(np.cov(values))
+        for j, places in enumerate(sets_of_seed):
+            for i in places:
+                tables = (counts_of_sets[i] @ weights).reshape(m, n_classes, n_classes, -1).transpose(0, 3, 1, 2)
+                values[j, :, batch] += metric(tables.astype(np.float64)) / len(places)
+    mean = values.mean(axis=0)
+    rows = np.atleast_2d(np.cov(mean))
+    if len(seeds) == 1:
+        return rows, None
+    own = np.sum([np.atleast_2d(np.cov(of_seed - mean)) for of_seed in values], axis=0) / (len(seeds) - 1)
+    return rows, np.asarray(own)
 
 
 def _block_counts(split: SplitOutcomes, block: NDArray[np.intp], blocks: int, n_cells: int) -> NDArray[np.float32]:

@@ -19,6 +19,15 @@ CALIBRATION_BINS = 15  # of the calibration error, equally wide (Guo et al. 2017
 TOP_SHARES = (1, 3, 10)  # per cent
 
 LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error"})
+UNBOUNDED = float("inf")
+
+
+def value_range(metric: str, n_classes: int) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can have."""
+    ranges = {"mae": (0.0, n_classes - 1.0), "qwk": (-1.0, 1.0), "spearman": (-1.0, 1.0), "log_loss": (0.0, UNBOUNDED)}
+    return ranges.get(metric, (0.0, 1.0))
+
+
 DISPLAY_NAMES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
@@ -43,12 +52,12 @@ def accuracy(table: ConfusionMatrix) -> float:
 
 
 def macro_f1(table: ConfusionMatrix) -> float:
-    """Mean of the F1 of all C classes, 0 for a class that neither side has.
+    """Mean of the F1 of the classes that have true rows.
 
-    F1 is 2 tp / (true + predicted). The fixed set of classes keeps the number comparable between test sets: one stray
-    prediction of an absent class does not change the divisor.
+    F1 is 2 tp / (true + predicted). The truth alone decides which classes count, so that the number is comparable
+    between labelers: a stray prediction of an absent class does not change the divisor.
     """
-    return float(f1_by_class(table).mean())
+    return float(f1_by_class(table)[table.sum(axis=1) > 0].mean())
 
 
 def f1_by_class(tables: Numbers) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.significance import Floats, Measurements, seed_variances
+from harness.statistics.significance import Floats, Measurements
 
 RANDOM_HALVES = 4_000  # the mean of the luck is then exact to a fiftieth of a standard error
 SEED = 0  # a page does not change when it is written again
@@ -33,8 +33,7 @@ def selection_effect(measured: Measurements, members: NDArray[np.intp], lower_is
     sign = -1.0 if lower_is_better else 1.0
     values = sign * measured.values.mean(axis=1)[members]
     covariance = measured.rows[np.ix_(members, members)]
-    by_seed = seed_variances(measured)[0].min() / measured.values.shape[1]  # the pooled one: the least of them is it
-    covariance = covariance + by_seed * np.eye(len(members))
+    covariance = covariance + _seed_variance(measured, members) * np.eye(len(members))
     errors = np.random.default_rng(SEED).standard_normal((RANDOM_HALVES, len(members))) @ _square_root(covariance).T
     chosen = (values + errors).argmax(axis=1)
     apart = float(np.mean(values[chosen] - errors[np.arange(RANDOM_HALVES), chosen]))
@@ -43,6 +42,20 @@ def selection_effect(measured: Measurements, members: NDArray[np.intp], lower_is
     return SelectionEffect(
         len(members), int(members[best]), sign * float(values[best]), sign * apart, sign * float(values.mean())
     )
+
+
+def _seed_variance(measured: Measurements, members: NDArray[np.intp]) -> float:
+    """Return the part of a mean's variance that the seeds add to the rows'.
+
+    Settings of one method scatter alike: one variance, of what a seed does to each of them beside all.
+    """
+    g = len(members)
+    if measured.seeds == 1 or g == 1:
+        return 0.0
+    values = measured.values[members]
+    s2 = (values - values.mean(axis=0)).var(axis=1, ddof=1).sum() / (g - 1)
+    own = np.zeros((g, g)) if measured.own_rows is None else measured.own_rows[np.ix_(members, members)]
+    return max(float(s2 - (np.trace(own) - own.sum() / g) / (g - 1)), 0.0) / measured.seeds
 
 
 def _square_root(covariance: Floats) -> Floats:

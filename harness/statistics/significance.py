@@ -4,29 +4,50 @@ m labelers are measured on the same test rows in J seeds. The part of an error t
 rows is a covariance; the part that comes from the seed is a variance for each labeler.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.discordance import Discordance
 from harness.statistics.distributions import student_quantile, student_tail
+from harness.statistics.seed_variance import (
+    MIN_SEEDS,
+    SeedVariances,
+    own_seed_variances,
+    paired_seed_variances,
+)
 
 Floats = NDArray[np.float64]
 
 ALPHA = 0.05  # of all false separations of a comparison together
 POWER = 0.8  # with which the smallest detectable difference would be found
+SMALL_POOL = 3.0  # degrees of freedom of a pool whose weight in those of a difference is doubled
+NUMBER_WORDS = ("no", "one", "two")
 MIN_UNITS = 30  # test rows, or groups of them, below which nothing is separated
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Values of m labelers on the same rows, with their covariance."""
+    """Values of m labelers on the same rows, with their covariances."""
 
-    values: Floats  # (m, J) one for each seed, the mean over its folds
+    values: Floats  # (m, J) one for each seed
     rows: Floats  # (m, m) covariance of the labelers' means over seeds by the draw of the test rows
     units: int  # test rows, or groups of them where rows come in groups
-    same_rows: bool = True  # every seed is tested on the same rows
+    own_rows: Floats | None = None  # (m, m) covariance of one seed's values by what the rows do in that seed alone
+    discordant: Mapping[int, Discordance] = field(default_factory=dict)  # pairs that differ on a handful of units
+
+    @property
+    def seeds(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def untested(self) -> str | None:
+        """Why no difference can be tested, or None."""
+        if self.units < MIN_UNITS:
+            return f"fewer than {MIN_UNITS} test units"
+        return f"{NUMBER_WORDS[self.seeds]} seed{'s' * (self.seeds > 1)}" if self.seeds < MIN_SEEDS else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +57,27 @@ class Estimates:
     value: Floats
     se: Floats
     df: Floats  # of Student's t
+    exact: Mapping[int, Discordance] = field(default_factory=dict)  # of those that rest on a handful of units
 
     @property
     def p(self) -> Floats:
-        """Two-sided p-values of no difference."""
+        """Two-sided p-values of no difference, exact ones where larger."""
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(self.value == 0, 0.0, np.abs(self.value) / self.se)
-        return np.asarray(2 * student_tail(t, self.df))
+        p = np.asarray(2 * student_tail(t, self.df))
+        for place, discordance in self.exact.items():
+            p[place] = max(p[place], discordance.p)
+        return p
 
     @property
     def interval(self) -> tuple[Floats, Floats]:
         """Ends of the 95 % intervals of the single estimates."""
         half = student_quantile(1 - ALPHA / 2, self.df) * self.se
-        return self.value - half, self.value + half
+        low, high = self.value - half, self.value + half
+        for place, discordance in self.exact.items():
+            ends = discordance.interval(ALPHA)
+            low[place], high[place] = min(low[place], ends[0]), max(high[place], ends[1])
+        return low, high
 
 
 def pairs_of(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -59,47 +88,53 @@ def pairs_of(m: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def estimate_differences(measured: Measurements) -> Estimates:
     """Estimate the first minus the second of every pair.
 
-    SE^2 = (s2_a + s2_b) / J + variance by the rows.
+    SE^2 = variance by the rows + (s2_a + s2_b - what the rows do in one seed alone) / J.
     """
     a, b = pairs_of(len(measured.values))
-    means, cov = measured.values.mean(axis=1), measured.rows
-    by_rows = np.maximum(cov[a, a] + cov[b, b] - 2 * cov[a, b], 0.0)
-    s2, df = seed_variances(measured)
-    return _estimates(means[a] - means[b], by_rows, s2[a] + s2[b], df, measured)
+    means = measured.values.mean(axis=1)
+    seeds = measured.seeds
+    variances = paired_seed_variances(measured.values) if seeds > 1 else None
+    value = means[a] - means[b]
+    estimates = _estimates(value, measured, variances, lambda cov: _of_difference(cov, a, b), (a, b))
+    return replace(estimates, exact=measured.discordant)
 
 
 def estimate_values(measured: Measurements) -> Estimates:
     """Estimate each labeler's own value (m,)."""
-    s2, df = seed_variances(measured)
-    return _estimates(measured.values.mean(axis=1), np.diag(measured.rows), s2, df, measured)
+    m, seeds = measured.values.shape
+    variances = own_seed_variances(measured.values) if seeds > 1 else None
+    return _estimates(measured.values.mean(axis=1), measured, variances, np.diag, (np.arange(m),))
 
 
-def _estimates(value: Floats, by_rows: Floats, s2: Floats, df: float, measured: Measurements) -> Estimates:
-    """Add both variances; their degrees of freedom by Satterthwaite (1946)."""
-    by_seed = s2 / measured.values.shape[1]
+def _of_difference(cov: Floats, a: NDArray[np.intp], b: NDArray[np.intp]) -> Floats:
+    return np.asarray(cov[a, a] + cov[b, b] - 2 * cov[a, b])
+
+
+def _estimates(
+    value: Floats,
+    measured: Measurements,
+    variances: SeedVariances | None,
+    pick: Callable[[Floats], Floats],
+    sides: tuple[NDArray[np.intp], ...],
+) -> Estimates:
+    """Add both variances; their degrees of freedom by Satterthwaite (1946).
+
+    `pick` takes the variances of the values out of a covariance, `sides` are the labelers that each is made of. What
+    the rows do in one seed alone is in both variances and is taken off the second.
+    """
+    by_rows, seeds = np.maximum(pick(measured.rows), 0.0), measured.values.shape[1]
+    rows_df = max(measured.units - 1, 1)
+    if variances is None:
+        return Estimates(value, np.sqrt(by_rows), np.full(len(value), float(rows_df)))
+    own_rows = 0.0 if measured.own_rows is None else np.maximum(pick(measured.own_rows), 0.0)
+    by_seed = np.maximum(sum(variances.s2[side] for side in sides) - own_rows, 0.0) / seeds
     variance = by_rows + by_seed
     with np.errstate(divide="ignore", invalid="ignore"):
-        joint = variance**2 / (by_seed**2 / df + by_rows**2 / max(measured.units - 1, 1))
-    return Estimates(value, np.sqrt(variance), np.where(variance > 0, joint, max(measured.units - 1.0, 1.0)))
-
-
-def seed_variances(measured: Measurements) -> tuple[Floats, float]:
-    """Return (m,) variances of one seed's value and their degrees of freedom.
-
-    Zeros where there is one seed. Pooled over the labelers, df = m (J - 1); one of three or more that scatters more
-    than that counts with its own. Where seeds test different rows, the mean over the labelers, mostly luck of the rows,
-    is subtracted before, df = (m - 1) (J - 1).
-    """
-    values = measured.values
-    m, seeds = values.shape
-    if seeds == 1:
-        return np.zeros(m), np.inf
-    own, df = values.var(axis=1, ddof=1), m * (seeds - 1)
-    if not measured.same_rows and m > 1:
-        own = (values - values.mean(axis=0)).var(axis=1, ddof=1) * m / (m - 1)
-        df = (m - 1) * (seeds - 1)
-    pooled = np.full(m, own.mean())
-    return (np.maximum(own, pooled) if m > 2 else pooled), float(df)
+        # Satterthwaite's formula is liberal where a variance has two or three degrees of freedom.
+        weight = 1 + SMALL_POOL / variances.pool_df
+        precision = weight**2 * variances.precision(*sides) / seeds**2 + by_rows**2 / rows_df
+        df = (by_rows + weight * by_seed) ** 2 / precision
+    return Estimates(value, np.sqrt(variance), np.where(variance > 0, df, float(rows_df)))
 
 
 def holm(p: Floats) -> Floats:
@@ -138,15 +173,3 @@ def detectable_difference(estimates: Estimates, alpha: float) -> float:
     """
     se, df = np.median(estimates.se), np.median(estimates.df)
     return float(se * (student_quantile(1 - alpha / 2, df) + student_quantile(POWER, df)))
-
-
-def row_covariance(shares: NDArray[Any], weights: Floats) -> Floats:
-    """Return the (m, m) covariance of sums of shares by the draw of rows.
-
-    `shares` (m, U) is what each row (or group) adds to each labeler's value and `weights` (U,), which sum to 1, what it
-    would add if every row's loss were 1. The residuals share - weight x value are summed as squares and products: the
-    variance of a mean where weights are equal, the linearised cluster variance of a ratio where they are not.
-    """
-    units = len(weights)
-    residuals = shares - weights * shares.sum(axis=1, keepdims=True)
-    return np.asarray(residuals @ residuals.T * (units / max(units - 1, 1)))

@@ -5,15 +5,17 @@ from types import SimpleNamespace
 from harness.report.claims import leader_sentence, rank_claims
 
 
-def leaderboard(leading, rows=3, enough=True, seeds=1, ranks=("1", "2", "3")):
+def leaderboard(leading, rows=3, enough=True, seeds=3, overlap=0.4, ranks=("1", "2", "3")):
     """Return a leaderboard, its first `leading` labelers the leading group."""
     listed = [
         SimpleNamespace(
-            title=f"l{i}", rank=ranks[i], standing=SimpleNamespace(leading=i < leading, value=0.5 - i / 100)
+            title=f"l{i}",
+            rank=ranks[i],
+            standing=SimpleNamespace(leading=i < leading, value=0.5 - i / 100, chosen=None),
         )
         for i in range(rows)
     ]
-    evidence = SimpleNamespace(unit="rows", why="", classes=None, titles=[row.title for row in listed])
+    evidence = SimpleNamespace(unit="rows", why="", classes=None, overlap=overlap, titles=[row.title for row in listed])
     standings = SimpleNamespace(
         evidence=evidence,
         pairs=[None] * 3,
@@ -22,6 +24,7 @@ def leaderboard(leading, rows=3, enough=True, seeds=1, ranks=("1", "2", "3")):
         detectable=0.01,
         planned=0.005,
         seeds=seeds,
+        untested="one seed" if seeds == 1 else None,
     )
     leaders = listed[:leading] or [row for row in listed if row.rank in ("1", "1=")]
     return SimpleNamespace(rows=listed, standings=standings, leaders=leaders)
@@ -33,13 +36,26 @@ def test_few_rows_claim_nothing():
 
 
 def test_ranks_name_the_pairs_and_the_leading_group():
-    ranks, detectable, intervals = rank_claims(leaderboard(2, seeds=3))
+    ranks, detectable, intervals = rank_claims(leaderboard(2))
     assert "`•` marks the leading group, which no labeler beats significantly. 3 pairs on the same test rows" in ranks
     assert detectable.startswith("Smallest detectable difference: 0.0100 among all pairs, 0.0050 for one pair")
-    assert intervals.endswith("over the draw of the test rows and of the 3 seeds.")
-    ranks, _, intervals = rank_claims(leaderboard(0))
+    assert intervals.endswith(
+        "over the draw of the test rows and of the 3 seeds: two seeds share 40% of their train rows."
+    )
+    ranks, _, _ = rank_claims(leaderboard(0))
     assert "leading group" not in ranks
-    assert intervals.endswith("alone: with one seed, nothing is claimed about other seeds.")
+
+
+def test_seeds_that_share_their_train_rows_claim_nothing_of_others():
+    *_, intervals = rank_claims(leaderboard(2, overlap=0.95))
+    assert "and of the 3 seeds" not in intervals
+    assert "two seeds share 95% of their train rows, so that nothing is claimed of other train sets" in intervals
+
+
+def test_one_seed_ranks_nothing():
+    ranks, intervals = rank_claims(leaderboard(0, seeds=1, overlap=None))
+    assert ranks == "one seed: ranks are not tested; the labelers stand in the order of their numbers"
+    assert intervals.endswith("of the test rows alone: another seed would change more, and how much is not measured.")
 
 
 def test_the_first_sentence_claims_no_more_than_the_ranks():

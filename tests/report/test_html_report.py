@@ -86,7 +86,7 @@ def run(tmp_path_factory):
         *({"sure": {"word": word}} for word in WORDS),
         "breaks",
     ]
-    splits = [{"splitter": "nested", "test": 0.5, "ratios": RATIOS, "seeds": [1, 2]}]
+    splits = [{"splitter": "nested", "test": 0.5, "ratios": RATIOS, "seeds": [1, 2, 3]}]
     write_suite(folder, labelers, table(400), splits=splits)
     result = harness("run", "suite.yaml", "--plugin", "plugin.py", "-j", 2, "--threads", 1, cwd=folder)
     assert result.returncode == 1, result.stderr
@@ -208,7 +208,7 @@ def test_the_settings_of_each_method_are_counted(run):
 def test_confusions_add_up_to_the_rows(run):
     rows = [row for row in saved_table(run, "confusion.csv") if row["labeler"] == "majority"]
     counts = [[int(row[f"called {c}"]) for c in range(6)] for row in rows]
-    assert np.sum(counts) == COMPARISONS * 2 * 200  # seeds, test rows
+    assert np.sum(counts) == COMPARISONS * 3 * 200  # seeds, test rows
 
 
 def test_fits_and_costs_say_what_they_refuse(run, page):

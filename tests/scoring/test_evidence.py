@@ -82,31 +82,45 @@ def test_the_error_by_rows_is_that_of_what_each_row_or_group_adds(metric, splits
     evidence = collect_evidence(done.cell_results, metric, done.source)
     assert evidence.unit == ("rows" if groups is None else "groups")
     unit = np.arange(N) if groups is None else groups
-    added, weight = np.zeros(N), np.zeros(N)
-    for evaluation in done.evaluations:
-        d = done.loss("a", evaluation, metric) - done.loss("b", evaluation, metric)
-        for row, difference in zip(evaluation.split.test, d, strict=True):
-            added[unit[row]] += difference / len(d) / len(done.evaluations)
-            weight[unit[row]] += 1 / len(d) / len(done.evaluations)
-    added, weight = added[weight > 0], weight[weight > 0]
-    expected = len(weight) / (len(weight) - 1) * ((added - weight * added.sum()) ** 2).sum()
-    cov = evidence.measured.rows
+    seeds = sorted({evaluation.split.seed for evaluation in done.evaluations})
+    residuals, tested, values = np.zeros((len(seeds), N)), np.zeros(N, bool), []
+    for j, seed in enumerate(seeds):
+        own = [evaluation for evaluation in done.evaluations if evaluation.split.seed == seed]
+        rows = np.concatenate([evaluation.split.test for evaluation in own])
+        d = np.concatenate([done.loss("a", e, metric) - done.loss("b", e, metric) for e in own])
+        values.append(d.mean())
+        for row, difference in zip(rows, d, strict=True):
+            residuals[j, unit[row]] += (difference - d.mean()) / len(d)
+            tested[unit[row]] = True
+    units = tested.sum()
+    expected = units / (units - 1) * (residuals.mean(axis=0) ** 2).sum()
+    cov, alone = evidence.measured.rows, evidence.measured.own_rows
     assert cov[0, 0] + cov[1, 1] - 2 * cov[0, 1] == pytest.approx(expected)
-    assert evidence.measured.units == len(weight)
-    assert estimate_differences(evidence.measured).value[0] == pytest.approx(added.sum())
+    assert evidence.measured.units == units
+    assert estimate_differences(evidence.measured).value[0] == pytest.approx(np.mean(values))
+    if len(seeds) > 1:
+        apart = residuals - residuals.mean(axis=0)
+        expected = units / (units - 1) * (apart**2).sum() / (len(seeds) - 1)
+        assert alone[0, 0] + alone[1, 1] - 2 * alone[0, 1] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("splits", "seeds", "same"), [(locked(3), 3, True), (folds(2), 2, True), (prefixes(3), 3, False)]
+    ("splits", "seeds", "overlap"), [(locked(3), 3, 0.98), (folds(2), 2, 0.75), (prefixes(3), 3, 0.375)]
 )
-def test_folds_of_a_seed_are_one_value_and_other_rows_are_seen(splits, seeds, same):
+def test_folds_of_a_seed_are_one_value(splits, seeds, overlap):
     done = Finished(splits, {"a": 0.5, "b": 0.4})
-    measured = collect_evidence(done.cell_results, "accuracy", done.source).measured
-    assert (measured.values.shape, measured.same_rows) == ((2, seeds), same)
-    first = [
-        done.loss("a", evaluation, "accuracy").mean() for evaluation in done.evaluations if evaluation.split.seed == 0
-    ]
-    assert measured.values[0, 0] == pytest.approx(np.mean(first))
+    evidence = collect_evidence(done.cell_results, "accuracy", done.source)
+    assert evidence.measured.values.shape == (2, seeds)
+    first = [done.loss("a", evaluation, "accuracy") for evaluation in done.evaluations if evaluation.split.seed == 0]
+    assert evidence.measured.values[0, 0] == pytest.approx(np.concatenate(first).mean()), "weighted by rows"
+    assert evidence.overlap == pytest.approx(overlap, abs=0.06)
+
+
+def test_seeds_with_train_sets_of_unlike_size_are_no_repetitions():
+    splits = [Split(np.arange(size), np.arange(200, N), NONE, seed) for seed, size in enumerate((50, 50, 150))]
+    evidence = collect_evidence(Finished(splits, {"a": 0.5, "b": 0.4}).cell_results, "accuracy", None)
+    assert evidence.measured is None
+    assert evidence.why == "the train sets of the seeds have 50 to 150 rows: differences cannot be tested"
 
 
 def test_macro_f1_is_ranked_over_the_classes_with_rows_enough():
@@ -157,7 +171,7 @@ def test_a_page_says_what_its_ranks_claim(tmp_path):
         good="return np.eye(6)[(task.to_label * 7 + self.k) % 6]",
     )
     labelers = ["majority", "prior", {"knn": {"on": "embedding"}}, {"good": {"k": 1}}]
-    splits = [{"splitter": "nested", "ratios": [0.4], "test": 0.5, "seeds": [1, 2]}]
+    splits = [{"splitter": "nested", "ratios": [0.4], "test": 0.5, "seeds": [1, 2, 3]}]
     write_suite(tmp_path, labelers, table(600), splits=splits)
     done = harness("run", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -166,7 +180,7 @@ def test_a_page_says_what_its_ranks_claim(tmp_path):
     assert ranks(tmp_path)["majority"] == ranks(tmp_path)["prior"] == "2-4"
     assert "6 pairs on the same test rows" in page
     assert "Smallest detectable difference: 0." in page
-    assert "and of the 2 seeds." in page
+    assert "of the test rows and of the 3 seeds: two seeds share" in page
     pairs = long_rows(tmp_path / "leaderboards/small/pairs.parquet", "pairs.parquet")
     assert len(pairs) == 6
     assert ",".join(pairs[0]) == "comparison,labeler_a,labeler_b,difference,se,low,high,p,p_holm,separated"

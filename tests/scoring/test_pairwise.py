@@ -11,7 +11,7 @@ from harness.scoring.pairwise import Gate, PairedComparison, SplitPair, parse_ga
 from tests.command_line import events, harness, scores, table, write_labelers, write_suite
 
 KNN, WIDE = "knn(on=embedding, k=3)", "knn(on=embedding, k=30)"
-SPLITS = [{"splitter": "nested", "ratios": [0.2, 0.5], "test": 0.4, "seeds": [1, 2]}]
+SPLITS = [{"splitter": "nested", "ratios": [0.2, 0.5], "test": 0.4, "seeds": [1, 2, 3]}]
 DATA = {"path": "data.parquet", "id": "row_id", "target": "score", "source": "source", "classes": 6}
 
 
@@ -75,7 +75,7 @@ def test_two_labelers_of_a_suite(folder):
     by_ratio = [e["difference"] for e in differing if e["metric"] == "accuracy" and not e["of"] and e is not curve]
     assert curve["difference"] == pytest.approx(np.mean(by_ratio))
     (counted,) = (event for event in events(done) if event["event"] == "tally")
-    assert counted["wins"] + counted["ties"] + counted["losses"] == 4
+    assert counted["wins"] + counted["ties"] + counted["losses"] == 6
     assert counted["mean"] == pytest.approx(curve["difference"])
 
 
@@ -107,7 +107,7 @@ def test_for_people_there_are_tables_and_a_tally(folder):
     done = harness("compare", "suite.yaml", "--labelers", KNN, WIDE, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert f"nested(test=0.4), 50 % labelled: A = {KNN}, B = {WIDE}" in done.stdout
-    assert re.search(r"of 4 splits; mean difference [+-]0\.\d{4}, best [+-]0\.\d{4} \(nested", done.stdout)
+    assert re.search(r"of 6 splits; mean difference [+-]0\.\d{4}, best [+-]0\.\d{4} \(nested", done.stdout)
     both = harness("compare", "suite.yaml", "other.yaml", "--plugin", "plugin.py", cwd=folder)
     assert "(Holm)" in both.stdout
 

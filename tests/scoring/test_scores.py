@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, recall_score
 
 from harness.run.store import Result
-from harness.scoring.scores import MetricValue, Truth, score_result
+from harness.scoring.scores import MetricValue, Truth, pool_scores, score_result
 from harness.statistics.metrics import MIN_PROBABILITY, count_confusion
 
 C = 6
@@ -51,7 +51,7 @@ def test_every_number_is_scikit_learns(case):
         clipped = np.clip(proba[rows].astype(float), MIN_PROBABILITY, 1)
         expected = {
             "accuracy": accuracy_score(truth, labels),
-            "macro_f1": f1_score(truth, labels, labels=range(C), average="macro", zero_division=0),
+            "macro_f1": f1_score(truth, labels, labels=np.unique(truth), average="macro", zero_division=0),
             "mae": mean_absolute_error(truth, labels),
             # scikit-learn divides each row by its sum, which the clipping has moved from 1
             "log_loss": log_loss(truth, clipped / clipped.sum(axis=1, keepdims=True), labels=range(C))
@@ -82,14 +82,30 @@ def test_the_confusion_counts_are_scikit_learns(case):
     )
 
 
-def test_absent_classes_keep_their_place_in_macro_f1():
+def test_classes_without_a_row_do_not_count_in_macro_f1():
     y = np.array([0, 0, 1, 1])
     perfect = score_result(result(one_hot(y)), Truth(y, None), C, "accuracy").honest
-    assert perfect["macro_f1", None, None].value == pytest.approx(2 / 6)
-    # One stray prediction of a class that nobody has: F1 of class 0 is 2/3, of class 1 it is 1, of the others 0.
+    assert perfect["macro_f1", None, None].value == 1
+    # One stray prediction of a class that no row has: F1 of class 0 is 2/3, of class 1 it is 1.
     stray = score_result(result(one_hot([0, 5, 1, 1])), Truth(y, None), C, "accuracy").honest
-    assert stray["macro_f1", None, None].value == pytest.approx((2 / 3 + 1) / 6)
+    assert stray["macro_f1", None, None].value == pytest.approx((2 / 3 + 1) / 2)
     assert stray["accuracy", 5, None] == MetricValue(None, 0)
+
+
+def test_folds_are_pooled_as_one_test_set():
+    """Macro-F1 and kappa of all rows together; what is no table is a mean weighted by rows."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2, 3], [50, 40, 30, 4])
+    labels = np.where(rng.random(len(y)) < 0.7, y, rng.integers(0, 4, len(y)))
+    parts = np.array_split(rng.permutation(len(y)), 10)
+    folds = [score_result(result(one_hot(labels[p])), Truth(y[p], None), C, "accuracy") for p in parts]
+    pooled = pool_scores([fold.honest for fold in folds], [fold.table for fold in folds])
+    whole = score_result(result(one_hot(labels)), Truth(y, None), C, "accuracy").honest
+    same = [key for key in whole if key[0] in ("accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps")]
+    assert {key: pooled[key].value for key in same} == pytest.approx({key: whole[key].value for key in same})
+    assert pooled["accuracy", 3, None].n == 4
+    perfect = [score_result(result(one_hot(y[p])), Truth(y[p], None), C, "accuracy") for p in parts]
+    assert pool_scores([f.honest for f in perfect], [f.table for f in perfect])["macro_f1", None, None].value == 1
 
 
 def test_a_certain_mistake_costs_a_finite_loss():
