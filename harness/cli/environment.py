@@ -28,6 +28,7 @@ from harness.cli.libraries import (
 from harness.errors import printable
 from harness.run.hardware import processor_kernels
 from harness.suite.catalog import Catalog
+from harness.utils.confinement import describe_confinement, landlock_version
 from harness.utils.processor import cores
 
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_tile", "asimd", "sve")
@@ -99,6 +100,9 @@ def _machine(threads: int) -> Iterator[EnvironmentFinding]:
         yield EnvironmentFinding(
             "machine", "cpu features", ", ".join(features) or "none", "note" if is_slow else "ok", advice
         )
+    state: Literal["ok", "note"] = "ok" if landlock_version() else "note"
+    advice = "" if landlock_version() else "a hostile labeler could read labels: Linux 5.13 or later prevents it"
+    yield EnvironmentFinding("machine", "workers", describe_confinement(), state, advice)
     kernels = ", ".join(f"{library} {level}" for library, level in processor_kernels().items())
     yield EnvironmentFinding("machine", "kernels", kernels)
     memory = psutil.virtual_memory()

@@ -70,6 +70,7 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
                 f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)"
             )
         progress = run_with_progress(reporter, run)
+        run.store.check_again()  # a labeler that is not confined may have written to other cells
         cell_results = list(score_run.score_cells(run))
         leaderboards = score_run.leaderboards_of(run, cell_results)
         page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards)

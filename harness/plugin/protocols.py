@@ -11,6 +11,9 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
 - ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it uses, (on, k, "all") for
   those of ``graph``: the harness finds them once for all cells.
+- ``reads`` (labelers): files and folders that it reads beside its task, such as a model. Workers are confined to their
+  task and the installed packages where the kernel can.
+- ``network`` (labelers): True where it opens sockets.
 - ``resolve(device)`` (labelers): a method that returns the labeler with its choices settled that depend on the
   machine (a precision "auto"), by the processor and never by a clock. The plan calls it; the spec holds the outcome.
 - ``resumable`` (embedders): False for one that must see all rows before it can answer for the first.

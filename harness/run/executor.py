@@ -15,6 +15,7 @@ from harness.plugin.block import Block
 from harness.plugin.needs import Among, needs
 from harness.plugin.precomputed import PrecomputedNeighbors
 from harness.plugin.protocols import iter_plugins
+from harness.run.access import cell_access
 from harness.run.answers import find_answer_error, read_answer
 from harness.run.block_builder import build_block, default_slots
 from harness.run.blocks import Recipe, open_block
@@ -29,6 +30,7 @@ from harness.run.store import Store, write_suite_record
 from harness.run.worker import References, label_in_worker
 from harness.suite import spec
 from harness.suite.suite import Candidate, Suite
+from harness.utils.confinement import landlock_version
 from harness.utils.processes import LOG_FILE, Child, Processes, wait_any
 
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
@@ -170,7 +172,7 @@ def _start(cell: Cell, run: Run, blocks: Blocks, lists: NeighborLists, processes
     )
     task = replace(task, precomputed=neighbors, precomputed_graphs=graphs)
     arguments = (spec.to_spec(labeler), references, task, run.options.engine)
-    return processes.start(label_in_worker, arguments, folder.absolute())
+    return processes.start(label_in_worker, arguments, folder.absolute(), cell_access(labeler, task, run.catalog))
 
 
 def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, blocks: Blocks) -> Outcome:
@@ -197,6 +199,7 @@ def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, block
         "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
+        "confined": landlock_version() > 0,
     }
     cost = {
         "seconds": answer["seconds"],

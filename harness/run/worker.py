@@ -1,5 +1,6 @@
 """Run one labeler on one Task, inside a worker process."""
 
+import errno
 import json
 import os
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import NotApplicable
+from harness.errors import NotApplicable, printable
 from harness.plugin.task import Predictions, Task, find_error
 from harness.search.engine import Engine, use_engine
 from harness.suite import spec
@@ -50,12 +51,24 @@ def label_in_worker(
         answer = {"status": "not applicable", "reason": str(error)}
     except MemoryError:
         answer["reason"] = "MemoryError: out of memory"
+    except PermissionError as error:
+        answer["reason"] = describe_denial(error)
     except Exception as error:
         import traceback
 
         traceback.print_exc()
         answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
     replace_text(Path(ANSWER_FILE), canonical_json(answer))
+
+
+def describe_denial(error: PermissionError) -> str:
+    """Return what a confined labeler tried, and how to declare it."""
+    if error.filename is not None:
+        path = printable(str(error.filename))
+        return f"may not use {path}: a worker has its task alone; a plugin declares what else it reads: `reads`"
+    if error.errno == errno.EACCES:
+        return "may not open a socket: a plugin that needs the network declares `network: ClassVar[bool] = True`"
+    return f"PermissionError: {printable(str(error))}"
 
 
 def _save_predictions(predictions: Predictions) -> dict[str, Any]:

@@ -27,9 +27,15 @@ def score_cells(run: Run) -> Iterator[CellResult]:
             leak = audit_verdicts.leak_reason(verdicts, cell.key)
             yield CellResult(cell, "ok" if leak is None else "leak", leak or "", scores, result.timing)
         else:
-            failure = run.store.failure(cell.key) or {"status": "not run", "reason": "not run yet"}
+            failure = run.store.failure(cell.key) or _unfinished(run, cell.key)
             yield CellResult(cell, failure["status"], failure["reason"])
     run.store.save_fingerprints()
+
+
+def _unfinished(run: Run, key: str) -> dict[str, str]:
+    if (run.store.cells / key).exists():
+        return {"status": "failed", "reason": "its files have changed since it was finished: run it again"}
+    return {"status": "not run", "reason": "not run yet"}
 
 
 def leaderboards_of(run: Run, cell_results: list[CellResult]) -> list[Leaderboard]:

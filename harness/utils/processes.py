@@ -3,14 +3,16 @@
 import contextlib
 import ctypes
 import faulthandler
+import importlib.machinery
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -19,10 +21,12 @@ from typing import Any
 
 import psutil
 
+from harness.utils.confinement import Access, confine
 from harness.utils.memory import descendants, memory_of
 from harness.utils.processor import AVX512, cores, cpu_flags
 
 LOG_FILE = "log.txt"
+TEMPORARY_FOLDER = "tmp"  # of a confined child, in its own
 POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
@@ -58,13 +62,16 @@ class Processes:
             with _hide_main(), _defer_interrupts():
                 forkserver.ensure_running()
 
-    def start(self, target: Callable[..., None], args: tuple[Any, ...], folder: Path) -> "Child":
+    def start(
+        self, target: Callable[..., None], args: tuple[Any, ...], folder: Path, access: Access | None = None
+    ) -> "Child":
         """Run ``target(*args)`` in a new process with an empty `folder`.
 
-        The folder is the working directory of the child.
+        The folder is the working directory of the child. With `access` the child is confined to it and its folder,
+        where the kernel can.
         """
         process = self._context.Process(
-            target=_run_child, args=(self._read_end, str(folder), target, args), daemon=False
+            target=_run_child, args=(self._read_end, str(folder), target, args, access), daemon=False
         )
         with _hide_main(), _defer_interrupts():
             process.start()
@@ -210,9 +217,10 @@ def _hide_main() -> Iterator[None]:
         main.update(kept)
 
 
-def _run_child(alive: Connection, folder: str, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+def _run_child(
+    alive: Connection, folder: str, target: Callable[..., None], args: tuple[Any, ...], access: Access | None
+) -> None:
     os.setsid()
-    _die_with_parent(alive)
     log = os.open(os.path.join(folder, LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # noqa: PTH118
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -222,7 +230,40 @@ def _run_child(alive: Connection, folder: str, target: Callable[..., None], args
     faulthandler.enable(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(folder)
+    if access is not None:
+        _confine(access, folder)
+    _die_with_parent(alive)  # it starts a thread; the kernel confines the thread that asks for it, and later ones
     target(*args)
+    for left_over in multiprocessing.active_children():  # Python would wait for them, such as for joblib's idle pool
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(left_over.pid or 0, signal.SIGKILL)
+
+
+def _confine(access: Access, folder: str) -> None:
+    """Confine the child to `access` and its folder, with a temporary one in it."""
+    temporary = os.path.join(folder, TEMPORARY_FOLDER)  # noqa: PTH118
+    os.mkdir(temporary)  # noqa: PTH102
+    for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "NUMBA_CACHE_DIR"):
+        os.environ[name] = temporary
+    tempfile.tempdir = None
+    importlib.machinery.PathFinder.find_spec("_no_such_module")  # lists the folders of modules, which it cannot later
+    if "numba" in sys.modules:
+        _keep_compiled_loops_in_memory()
+    confine(replace(access, writes=(*access.writes, folder)))
+
+
+def _keep_compiled_loops_in_memory() -> None:
+    """Let numba go on where a loop that it compiled cannot be kept on disk."""
+    from numba.core import caching
+
+    cache: Any = caching.Cache
+    save = cache.save_overload
+
+    def save_if_allowed(self: Any, signature: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):
+            save(self, signature, data)
+
+    cache.save_overload = save_if_allowed
 
 
 def _die_with_parent(alive: Connection) -> None:

@@ -1,0 +1,41 @@
+"""The files that the worker of one cell may read."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.plugin.protocols import iter_plugins
+from harness.plugin.task import Task
+from harness.suite.catalog import Catalog
+from harness.utils.confinement import Access
+
+
+def cell_access(labeler: Any, task: Task, catalog: Catalog) -> Access:
+    """Return what a labeler needs: its code, its task, what it declares.
+
+    That is neither the data file nor another cell.
+    """
+    plugins = list(iter_plugins(labeler))
+    return Access(
+        reads=tuple(dict.fromkeys([*_code_files(plugins, catalog), *_task_files(task), *_declared(plugins)])),
+        network=any(getattr(plugin, "network", False) for plugin in plugins),
+    )
+
+
+def _code_files(plugins: Iterable[Any], catalog: Catalog) -> Iterator[str]:
+    for plugin in plugins:
+        entry = catalog.of(plugin)
+        top = sys.modules[entry.cls.__module__.partition(".")[0]]
+        yield from [entry.file] if entry.file is not None else getattr(top, "__path__", [str(top.__file__)])
+
+
+def _task_files(task: Task) -> Iterator[str]:
+    yield from (block.path for block in task.blocks.values() if block.path is not None)
+    for lists in (task.precomputed, task.precomputed_graphs):
+        yield from (neighbors.folder for neighbors in lists.values())
+
+
+def _declared(plugins: Iterable[Any]) -> Iterator[str]:
+    for plugin in plugins:
+        yield from (str(Path(path).expanduser().absolute()) for path in getattr(plugin, "reads", ()))
