@@ -134,7 +134,7 @@ def _place_axes(canvas: Any, panels: Sequence[Panel], legend_lines: int) -> list
 
 
 def _draw_panel(panel: Panel, ax: Any, names: Sequence[str], number: int) -> None:
-    ax.set_title(panel.title, fontsize=9, loc="left")
+    ax.set_title(panel.title, fontsize=9, loc="left", y=1.0)  # where it would be laid out to lie
     ax.set_xlabel(panel.x)
     ax.set_ylabel(panel.y)
     ax.grid(True)
