@@ -107,8 +107,11 @@ def discover(files: tuple[Path, ...] = ()) -> Catalog:
     catalog = Catalog()
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
-    for point in sorted(entry_points(group="harness"), key=lambda p: (p.dist.name if p.dist else "", p.name)):
-        distribution, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
+    points = entry_points(group="harness")
+    # Each `name` and `version` of a distribution parses its whole metadata.
+    origins = {dist: (dist.name, dist.version) for dist in {point.dist for point in points if point.dist}}
+    for point in sorted(points, key=lambda p: (origins[p.dist][0] if p.dist else "", p.name)):
+        distribution, version = origins[point.dist] if point.dist else ("?", "?")
         try:
             classes = list(_iter_offered(manager, point.load(), f"{distribution}:{point.name}"))
         except (Exception, SystemExit) as error:
