@@ -8,10 +8,12 @@ import atexit
 import contextlib
 import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -21,7 +23,16 @@ import threading
 import traceback
 from pathlib import Path
 
-LIBRARIES = ("matplotlib.backends.backend_svg", "matplotlib.figure", "scipy.optimize", "scipy.stats", "sklearn.base")
+from threadpoolctl import threadpool_limits
+
+LIBRARIES = (
+    "llvmlite.binding",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "scipy.optimize",
+    "scipy.stats",
+    "sklearn.base",
+)
 PACKAGES = ("audit", "cli", "label", "report", "run", "scoring", "statistics", "suite")
 LONGEST = 1 << 20  # bytes of a request
 
@@ -31,12 +42,14 @@ class Warm:
 
     def __init__(self):
         self._end, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with other:
+        self.workers, workers_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # see fork_server.py
+        with other, workers_end:
+            ends = [end.fileno() for end in (other, self.workers, workers_end)]
             self.process = subprocess.Popen(
-                [sys.executable, __file__, str(other.fileno())],
+                [sys.executable, __file__, *map(str, ends)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[other.fileno()],
+                pass_fds=ends,
             )
 
     def run(self, command, *arguments, cwd, timeout, environment=None):
@@ -61,6 +74,7 @@ class Warm:
     def close(self):
         """End the server."""
         self._end.close()
+        self.workers.close()
         self.process.wait()
 
 
@@ -69,11 +83,20 @@ def _text(file):
     return file.read().decode().replace("\r\n", "\n")
 
 
-def serve(channel):
-    """Answer requests until the tests end; returns in each fork the command that it shall run."""
+def serve(channel, workers_end):
+    """Answer requests until the tests end; returns in each fork the command that it shall run.
+
+    The first command that has workers makes the server of their servers start.
+    """
     gc.collect()
     gc.freeze()  # a fork that collects garbage would copy every page
+    awaited = [channel, workers_end]
     while True:
+        if workers_end in select.select(awaited, [], [])[0]:
+            awaited.remove(workers_end)
+            subprocess.Popen([sys.executable, Path(__file__).with_name("fork_server.py")], stdin=workers_end)
+            workers_end.close()
+            continue
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -82,6 +105,7 @@ def serve(channel):
             sys.exit()
         if os.fork() == 0:  # one process more, that waits: commands may run at the same time
             channel.close()
+            workers_end.close()
             pid = os.fork()
             if pid == 0:
                 return json.loads(message), ends
@@ -117,6 +141,10 @@ def load():
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    threadpool_limits(1, "blas")
+    for point in importlib.metadata.entry_points(group="harness"):
+        with contextlib.suppress(ImportError):  # the command that loads it says so
+            point.load()
 
 
 def run(command):
@@ -148,8 +176,14 @@ def run(command):
 if __name__ == "__main__":
     del sys.path[0]  # the folder of this file
     sys.path.insert(0, str(Path.cwd()))
+    from tests import fork_server
+
     load()
-    with socket.socket(fileno=int(sys.argv[1])) as tests:
-        asked = serve(tests)
+    tests, workers, far_end = (socket.socket(fileno=int(end)) for end in sys.argv[1:])
+    for end in (tests, workers, far_end):
+        end.set_inheritable(False)
+    with tests:
+        asked = serve(tests, far_end)
     become(*asked)
+    fork_server.ask(lambda: workers)
     run(asked[0]["command"])
