@@ -1,14 +1,19 @@
 """What several test files need: the plugins, a table made from columns, and the real scores where they lie around."""
 
 import os
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.linalg  # noqa: F401 - has a BLAS of its own, loaded before its threads are limited
+from threadpoolctl import threadpool_limits
 
 from harness.data.table import open_table
 from harness.suite.catalog import discover
+from tests import fork_server
+from tests.command_line import warm
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = (ROOT / "raw_data", ROOT.parent / "shared" / "data")  # in the checkout, or beside it
@@ -17,6 +22,26 @@ SCORES = "tulu_300k_scores.parquet"
 # Before a test file loads torch, faiss or LightGBM: where several processes share few cores, threads that wait by
 # spinning take three times the CPU time of the work itself.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if sys.platform == "linux":
+    fork_server.ask(lambda: warm().workers)
+threadpool_limits(1, "blas")  # there are as many processes of tests as cores
+
+LONGEST = (
+    "test_every_cell_of_a_suite_ends_well",
+    "test_tests_of_the_source_distribution_are_found_and_pass",
+    "test_a_real_model_killed_among_two_workers_gives_the_bytes_of_one_run",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest tests first, every second one at the middle of the list, where the second of two workers starts.
+
+    The last to start would else run alone, when all others are done.
+    """
+    longest = [item for name in LONGEST for item in items if item.name.partition("[")[0] == name]
+    others = [item for item in items if item not in longest]
+    half = len(items) // 2 - len(longest[::2])
+    items[:] = [*longest[::2], *others[:half], *longest[1::2], *others[half:]]
 
 
 @pytest.fixture(scope="session")
