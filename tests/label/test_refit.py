@@ -98,7 +98,7 @@ def of_class(stated, truth):
                 yield interval.holds(truth[f"{name} {c}"].value), interval.high - interval.low
 
 
-def coverage(luck, worlds=30):
+def coverage(luck, worlds=15):
     """Return (share of intervals that hold the truth, mean width).
 
     Of the metrics of single classes: transferred, and as measured.

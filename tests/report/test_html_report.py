@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -235,6 +236,16 @@ def test_what_an_audit_found_is_shown(tmp_path):
     assert findings == (("leak", "knn", "<b>it knows</b>"), ("warning", "the data", "rows repeat"))
 
 
+@cache
+def grid():
+    """Return the template of a table on a page."""
+    from jinja2 import Environment
+
+    source = (Path(html_report.__file__).parent / "html" / "report.html").read_text()
+    macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]
+    return Environment(autoescape=True).from_string(macro + "{{ grid(table) }}")
+
+
 texts = st.one_of(st.text(), st.text("|`*_[]()<>!&#\\~-+=$\n\r ax:/.\u202e\u2028"), st.sampled_from(HOSTILE))
 
 
@@ -242,15 +253,11 @@ texts = st.one_of(st.text(), st.text("|`*_[]()<>!&#\\~-+=$\n\r ax:/.\u202e\u2028
 @given(texts, texts, st.floats(allow_nan=False, allow_infinity=False))
 def test_five_hundred_hostile_names_break_no_page(name, other, number):
     """One table in all its forms: on the page, as CSV and in Markdown."""
-    from jinja2 import Environment
-
     columns = (Column("Labeler"), Column(other), Column("Interval"))
     table = Table(
         "x", name, columns, ((name, MeanStd(number, 1.0, 2), IntervalCell(number, number)),), (("comparison", other),)
     )
-    source = (Path(html_report.__file__).parent / "html" / "report.html").read_text()
-    macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]
-    made = Environment(autoescape=True).from_string(macro + "{{ grid(table) }}").render(table=to_html(table))
+    made = grid().render(table=to_html(table))
     page = Page(made)
     assert {"script", "img", "b", "a"}.isdisjoint(page.tags)
     assert [text.strip() for _, text in page.of("th", scope="row")] == [printable(name).strip()]

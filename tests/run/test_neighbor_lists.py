@@ -32,9 +32,7 @@ BLOCKS = {"embedding": {"embedder": "column", "column": "embeddings"}, "text": {
 
 @pytest.fixture
 def ready(tmp_path):
-    file = write_suite(
-        tmp_path, [GRID, {"linear": {"on": "text", "epochs": 1}}], table(400), splits=SPLITS, blocks=BLOCKS
-    )
+    file = write_suite(tmp_path, [GRID, "majority"], table(400), splits=SPLITS, blocks=BLOCKS)
     suite = load_suite(file, discover())
     return prepare_run(suite, discover(), Options(tmp_path, threads=1), lambda text: None)
 
@@ -239,8 +237,10 @@ def test_a_worker_that_dies_leaves_the_search_to_the_cells(ready, monkeypatch, t
     assert search.open_lists(tmp_path) == [None] * 3
 
 
-def test_a_moved_folder_of_runs_keeps_its_lists(ready, monkeypatch, tmp_path):
+def test_a_moved_folder_of_runs_keeps_its_lists(monkeypatch, tmp_path):
     """A list is keyed by the content of its blocks, not by their place."""
+    file = write_suite(tmp_path, [GRID], table(400), splits=TWO)
+    ready = prepare_run(load_suite(file, discover()), discover(), Options(tmp_path, threads=1), lambda text: None)
     first, _ = run(ready, monkeypatch, 0)
     (tmp_path / "runs").rename(tmp_path / "moved-runs")
     (tmp_path / "elsewhere").mkdir()
