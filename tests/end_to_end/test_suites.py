@@ -8,7 +8,7 @@ import pytest
 from tests.command_line import harness
 
 ROOT = Path(__file__).parents[2]
-SMALL = ("--twin-rows", "3000", "--threads", "1", "--json")
+SMALL = ("--twin-rows", "1000", "--threads", "1", "--json")
 
 
 def events(*arguments, cwd):
