@@ -227,9 +227,9 @@ def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
     (tmp_path / "hub" / "data.parquet").unlink()
     write_suite(tmp_path / "file", ["majority", {"knn": {"on": "embedding", "k": 7}}])
     env = environment(tmp_path / "hub" / "hf", HF_HUB_OFFLINE="1")
-    result = run_module("harness.cli", "run", "suite.yaml", cwd=tmp_path / "hub", environment=env)
+    result = run_module("harness.cli", "run", "suite.yaml", "--threads", 1, cwd=tmp_path / "hub", environment=env)
     assert result.returncode == 0, result.stderr
-    assert harness("run", "suite.yaml", cwd=tmp_path / "file").returncode == 0
+    assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path / "file").returncode == 0
     pages = [(tmp_path / place / "leaderboards/small/README.md").read_text() for place in ("hub", "file")]
     lines = [[line for line in page.splitlines() if line.startswith("| 1")] for page in pages]
     assert lines[0] == lines[1] != []
@@ -241,11 +241,11 @@ def test_a_suite_on_the_hub_scores_as_on_the_file(tmp_path):
 def test_a_suite_on_what_is_not_there_is_one_line(tmp_path):
     env = environment(tmp_path / "hf", HF_HUB_OFFLINE="1")
     on_hub(tmp_path, path="hub:owner/absent")
-    refused = run_module("harness.cli", "run", "suite.yaml", cwd=tmp_path, environment=env)
+    refused = run_module("harness.cli", "run", "suite.yaml", "--threads", 1, cwd=tmp_path, environment=env)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert "hf download owner/absent --repo-type dataset" in refused.stderr
     on_hub(tmp_path, when_missing="twin")
-    refused = run_module("harness.cli", "run", "suite.yaml", cwd=tmp_path, environment=env)
+    refused = run_module("harness.cli", "run", "suite.yaml", "--threads", 1, cwd=tmp_path, environment=env)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "when_missing: twin is for files" in refused.stderr
 

@@ -32,7 +32,7 @@ from tests.command_line import (
 DATA = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}
 SPLITS = [{"splitter": "prefix", "ratios": [0.25, 0.5], "seeds": [3, 4]}]
 LABELERS = ["majority", {"knn": {"on": "embedding", "k": 7}}, {"source_prior": {"on": "origin"}}, {"mine": {"k": 1}}]
-RUN = ("run", "suite.yaml", "--plugin", "plugin.py")
+RUN = ("run", "suite.yaml", "--plugin", "plugin.py", "--threads", "1")
 
 
 def write_all(folder, labelers=LABELERS):
@@ -146,13 +146,13 @@ def test_other_data_under_the_same_name_size_and_time_are_noticed(tmp_path):
 
     write(table())
     before = file.stat()
-    assert harness("run", "suite.yaml", cwd=tmp_path).returncode == 0
+    assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
     old = {key[0]: answer(tmp_path, row["cell"]) for key, row in cells(tmp_path).items()}
     other = table()["embeddings"].to_pylist()[::-1]
     write(table().set_column(4, "embeddings", pa.array(other, pa.list_(pa.float32()))))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    result = harness("run", "suite.yaml", "--json", cwd=tmp_path)
+    result = harness("run", "suite.yaml", "--threads", 1, "--json", cwd=tmp_path)
     assert run_labelers(result) == ({"majority": 1, "knn(on=embedding)": 1}, 0)
     new = {key[0]: answer(tmp_path, row["cell"]) for key, row in cells(tmp_path).items()}
     assert new["knn(on=embedding)"] != old["knn(on=embedding)"]
@@ -193,7 +193,7 @@ def test_every_way_to_give_embeddings_gives_the_same_answers(tmp_path):
 def test_neither_embeddings_nor_texts_nor_blocks_are_needed(tmp_path):
     data = {"path": "data.parquet", "target": "score", "classes": 6}
     write_suite(tmp_path, ["majority", "prior"], table().select(["score"]), data=data, blocks=None)
-    assert harness("run", "suite.yaml", cwd=tmp_path).returncode == 0
+    assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
     assert ranks(tmp_path) == {"majority": "1-2", "prior": "1-2"}, "equal answers are never separated"
 
 

@@ -73,7 +73,7 @@ def test_a_cell_with_a_table_that_no_page_can_show_fails_with_the_reason(tmp_pat
         unsound='return Predictions(uniform(task), {"tables": {"T": {"columns": ["a", "b"], "rows": [["x"]]}}})',
     )
     write_suite(tmp_path, ["sound", "unsound"])
-    done = harness("run", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
+    done = harness("run", "suite.yaml", "--threads", 1, "--plugin", "plugin.py", cwd=tmp_path)
     assert done.returncode == 1
     outcomes = {labeler: (row["status"], row["reason"]) for (labeler, _, _), row in cells(tmp_path).items()}
     assert outcomes["sound"] == ("ok", "")

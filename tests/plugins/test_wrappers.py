@@ -20,7 +20,7 @@ def test_wrappers_nest_from_the_suite_to_the_board(tmp_path):
     file = write_suite(tmp_path, NESTED, blocks=BLOCKS)
     titles = [candidate.title for candidate in load_suite(file, discover()).labelers]
     assert "self_training(base=oversample(base=mlp(on=embedding, epochs=2)), rounds=1)" in titles
-    done = harness("run", "suite.yaml", "--json", cwd=tmp_path)
+    done = harness("run", "suite.yaml", "--threads", 1, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     ranked = {event["labeler"]: event["rank"] for event in events if event["event"] == "line"}

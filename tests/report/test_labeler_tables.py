@@ -265,7 +265,7 @@ def run(tmp_path_factory):
     labelers = [knn, {"self_training": training, "as": "st"}, {"ensemble": ensemble, "as": "both"}]
     splits = [{"splitter": "nested", "test": 0.4, "ratios": [0.2, 0.6], "seeds": [1, 2]}]
     write_suite(folder, labelers, table(400), splits=splits)
-    done = harness("run", "suite.yaml", "-j", 2, cwd=folder)
+    done = harness("run", "suite.yaml", "--threads", 1, "-j", 2, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

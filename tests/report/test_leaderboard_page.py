@@ -139,7 +139,7 @@ def run(tmp_path_factory):
     labelers = [{name: {"word": word}} for word in HOSTILE[:9] for name in ("says", "refuses", "good")]
     section = {"path": "data.parquet", "target": column, "source": "source", "classes": 6}
     write_suite(folder, labelers, data, data=section, blocks=None)
-    result = harness("run", "suite.yaml", "--plugin", "plugin.py", "-j", 2, cwd=folder)
+    result = harness("run", "suite.yaml", "--threads", 1, "--plugin", "plugin.py", "-j", 2, cwd=folder)
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
     return folder, result

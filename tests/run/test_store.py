@@ -168,12 +168,12 @@ def test_a_failure_is_remembered_until_there_is_a_result(store):
 @pytest.mark.slow
 def test_a_run_redoes_the_damaged_cell_alone(tmp_path):
     write_suite(tmp_path, ["majority", "prior", {"knn": {"on": "embedding", "k": 7}}])
-    assert harness("run", "suite.yaml", cwd=tmp_path).returncode == 0
+    assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
     before, key = board(tmp_path), cells(tmp_path)["prior", 3, 0.5]["cell"]
     file = tmp_path / "runs" / "small" / "cells" / key / "proba.npy"
     original = file.read_bytes()
     file.write_bytes(original[:-1])
-    result = harness("run", "suite.yaml", "--json", cwd=tmp_path)
+    result = harness("run", "suite.yaml", "--threads", 1, "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert events(result)[0]["reused"] == 2
     assert [event["labeler"] for event in events(result) if event["event"] == "cell"] == ["prior"]

@@ -173,7 +173,7 @@ def test_a_page_says_what_its_ranks_claim(tmp_path):
     labelers = ["majority", "prior", {"knn": {"on": "embedding"}}, {"good": {"k": 1}}]
     splits = [{"splitter": "nested", "ratios": [0.4], "test": 0.5, "seeds": [1, 2, 3]}]
     write_suite(tmp_path, labelers, table(600), splits=splits)
-    done = harness("run", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
+    done = harness("run", "suite.yaml", "--threads", 1, "--plugin", "plugin.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "leaderboards/small/README.md").read_text()
     assert "| 1 • | knn(on=embedding) |" in page

@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
     listed = [{"knn": {"on": "embedding", "k": k}} for k in (3, 30)]
     write_suite(folder, listed, table(500), data=DATA, splits=SPLITS)
     for name in ("suite.yaml", "other.yaml"):
-        done = harness("run", name, "--plugin", "plugin.py", cwd=folder)
+        done = harness("run", name, "--threads", 1, "--plugin", "plugin.py", cwd=folder)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -139,7 +139,7 @@ def test_other_test_rows_are_not_compared(folder, tmp_path):
         text = (tmp_path / f"{name}.yaml").read_text().replace("data.parquet", f"{name}.parquet")
         (tmp_path / f"{name}.yaml").write_text(text)
         (tmp_path / "data.parquet").rename(tmp_path / f"{name}.parquet")
-        assert harness("run", f"{name}.yaml", cwd=tmp_path).returncode == 0
+        assert harness("run", f"{name}.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
     done = harness("compare", "one.yaml", "two.yaml", cwd=tmp_path)
     assert done.returncode == 2
     assert "nothing to compare: no split on the same rows" in done.stderr

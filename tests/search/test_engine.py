@@ -60,13 +60,13 @@ def timings(output):
 
 def test_a_run_forces_it_and_the_timings_name_it(tmp_path):
     write_suite(tmp_path, SUITE)
-    done = harness("run", "suite.yaml", "--engine", "float32", cwd=tmp_path)
+    done = harness("run", "suite.yaml", "--threads", 1, "--engine", "float32", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before = timings(tmp_path)
     assert sorted(row["engine"] for row in before) == ["", "float32", "float32"]
     assert all(float(row["neighbors_own"]) >= 0 and row["neighbors_shared"] == "" for row in before if row["engine"])
     # No cell runs again for it: all engines find the same.
-    assert harness("run", "suite.yaml", "--engine", "faiss", cwd=tmp_path).returncode == 0
+    assert harness("run", "suite.yaml", "--threads", 1, "--engine", "faiss", cwd=tmp_path).returncode == 0
     assert timings(tmp_path) == before
 
 
@@ -76,7 +76,7 @@ def test_a_run_forces_it_and_the_timings_name_it(tmp_path):
 )
 def test_an_engine_that_is_not_there_is_one_line_and_exit_code_2(tmp_path, engine, line):
     write_suite(tmp_path, SUITE)
-    done = harness("run", "suite.yaml", "--engine", engine, cwd=tmp_path)
+    done = harness("run", "suite.yaml", "--threads", 1, "--engine", engine, cwd=tmp_path)
     assert done.returncode == 2
     assert line in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

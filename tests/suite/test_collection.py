@@ -116,7 +116,7 @@ def test_other_test_rows_are_another_leaderboard(tmp_path):
 
 def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
     suites(tmp_path, one=[KNN], two=[KNN, LINEAR])
-    first = harness("run", "all.yaml", cwd=tmp_path)
+    first = harness("run", "all.yaml", "--threads", 1, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "two: 3 cells, 2 of them finished before" in first.stderr  # majority and neighbours come from `one`
     page = (tmp_path / "leaderboards" / "all" / "README.md").read_text()
@@ -135,7 +135,7 @@ def test_a_notice_of_all_suites_is_printed_once(tmp_path):
     for name in ("one", "two"):
         write_suite(tmp_path, ["majority"], name=name, data=suite, blocks=None).rename(tmp_path / f"{name}.yaml")
     (tmp_path / "all.yaml").write_text("version: 1\nname: all\nsuites: [one.yaml, two.yaml]\n")
-    done = harness("run", "all.yaml", cwd=tmp_path)
+    done = harness("run", "all.yaml", "--threads", 1, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("SIMULATED DATA") == 1
 
