@@ -1,12 +1,8 @@
 """Checks of a run: its data, every labeler, and its finished cells."""
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from harness.audit import robustness
 from harness.audit.duplicates import (
@@ -19,21 +15,9 @@ from harness.audit.duplicates import (
     find_duplicates,
     hash_texts,
 )
-from harness.audit.probe import (
-    AGAIN,
-    BASE,
-    PERMUTED,
-    QUESTIONS,
-    SHUFFLES,
-    ProbeAnswer,
-    ProbeQuestion,
-    make_bench,
-    run_probes,
-    subsample,
-)
+from harness.audit.questions import LabelerAnswers, question_labelers
 from harness.audit.robustness import RobustnessTable
 from harness.audit.shift import PopulationShift, find_shifts
-from harness.audit.verdict import LeakFinding, beats_majority, judge_labeler
 from harness.data.dataset import load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
@@ -70,8 +54,7 @@ class Audit:
     remarks: tuple[Remark, ...]
     shifts: tuple[PopulationShift, ...]
     duplicates: tuple[DuplicateRows, ...]  # of one split of each comparison
-    rows: tuple[int, int]  # train and test rows of the questions
-    findings: dict[str, LeakFinding]  # by labeler, without those that are not made for the task
+    labelers: dict[str, LabelerAnswers]  # by title, without those that are not made for the task
     verdicts: tuple[AuditVerdict, ...]
     tables: tuple[RobustnessTable, ...]
 
@@ -87,8 +70,9 @@ class Audit:
 def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: Progress) -> Audit:
     """Check a run and write the verdicts beside its cells.
 
-    With `full` the questions to labelers take whole splits, and all test rows are searched for near duplicates. Blocks
-    that are not on disk are built.
+    The caller holds the run's lock: questions are answered in the folder where cells are. With `full` the questions to
+    labelers take whole splits, and all test rows are searched for near duplicates. Blocks that are not on disk are
+    built.
     """
     blocks = _open_blocks(run, processes, progress)
     evaluations: dict[str, EvaluationSplit] = {}  # one of each comparison
@@ -96,6 +80,7 @@ def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: P
         evaluations.setdefault(cell.evaluation.comparison, cell.evaluation)
     if run.dataset.items.text is not None:
         progress("rows of texts", len(run.dataset), len(run.dataset))
+    run.store.open()
     hashes = hash_texts(run.dataset.items)
     embeddings = {name: block for name, block in blocks.items() if block.kind == "embedding"}
     max_rows = None if full else MAX_SEARCHED_ROWS
@@ -105,26 +90,20 @@ def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: P
     }
     full_dataset = load_dataset(run.suite.data, Population(), run.dataset.table)
     shifts = tuple(find_shifts(run.dataset, full_dataset, list(evaluations.values())))
-    folder = run.store.folder / "audit"
-    shutil.rmtree(folder, ignore_errors=True)  # of an audit that was killed
-    folder.mkdir(parents=True)
-    try:
-        rows, findings = _probe_labelers(run, blocks, processes, folder, jobs, full, progress)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    labelers = question_labelers(run, blocks, processes, jobs, full, progress)
     verdicts = tuple(
         AuditVerdict(
             title,
-            finding.judgement,
-            finding.reasons,
+            answers.finding.judgement,
+            answers.finding.reasons,
             tuple(cell.key for cell in run.cells if cell.candidate.title == title),
         )
-        for title, finding in findings.items()
+        for title, answers in labelers.items()
     )
     audit_verdicts.write_verdicts(run.store.folder, verdicts)
     tables = tuple(robustness.robustness_tables(run, duplicates))
     remarks = tuple(_remarks(run, duplicates.values(), shifts))
-    return Audit(run, remarks, shifts, tuple(duplicates.values()), rows, findings, verdicts, tables)
+    return Audit(run, remarks, shifts, tuple(duplicates.values()), labelers, verdicts, tables)
 
 
 def _open_blocks(run: Run, processes: Processes, progress: Progress) -> dict[str, Block]:
@@ -145,52 +124,6 @@ def _open_blocks(run: Run, processes: Processes, progress: Progress) -> dict[str
                 slots,
             )
     return {name: block_files.open_block(run.recipes[name], run.cache) for name in names}
-
-
-def _probe_labelers(
-    run: Run, blocks: dict[str, Block], processes: Processes, folder: Path, jobs: int, full: bool, progress: Progress
-) -> tuple[tuple[int, int], dict[str, LeakFinding]]:
-    """Put every question to every labeler; judge the answers.
-
-    Returns the numbers of train and test rows of the questions, and the findings by labeler.
-    """
-    split = run.cells[0].evaluation.split
-    spare = np.setdiff1d(np.arange(len(run.dataset)), np.concatenate([split.train, split.test]))
-    split = subsample(split, spare, None, None) if full else subsample(split, spare)
-    bench = make_bench(run.dataset, split, blocks, folder)
-    truth = run.dataset.y[run.dataset.positions(split.test)]
-
-    def ask(questions: Iterable[ProbeQuestion]) -> dict[ProbeQuestion, ProbeAnswer]:
-        unique, done = list(dict.fromkeys(questions)), 0
-
-        def count(_: ProbeQuestion) -> None:
-            nonlocal done
-            done += 1
-            progress("questions to labelers", done, len(unique))
-
-        return run_probes(bench, unique, run.catalog, processes, run.options.limits, folder / "workers", jobs, count)
-
-    labelers = {cell.candidate.title: (cell.candidate.labeler, cell.blocks) for cell in run.cells}
-    answers = ask(ProbeQuestion(*labeler, question) for labeler in labelers.values() for question in QUESTIONS)
-    more: list[ProbeQuestion] = []
-    for labeler, names in labelers.values():
-        base, permuted = (answers[ProbeQuestion(labeler, names, question)] for question in (BASE, PERMUTED))
-        if base.status == "ok" and permuted.digest != base.digest:
-            more.append(ProbeQuestion(labeler, names, AGAIN))
-        if beats_majority(answers[ProbeQuestion(labeler, names, "shuffled 1")], truth):
-            more += [ProbeQuestion(labeler, names, f"shuffled {number}") for number in range(2, SHUFFLES + 1)]
-    answers |= ask(more)
-    findings = {}
-    for title, (labeler, names) in labelers.items():
-        by_question = {
-            probe.question: answer
-            for probe, answer in answers.items()
-            if probe == ProbeQuestion(labeler, names, probe.question)
-        }
-        finding = judge_labeler(labeler, by_question, truth)
-        if finding is not None:
-            findings[title] = finding
-    return (len(split.train), len(split.test)), findings
 
 
 def _remarks(run: Run, duplicates: Iterable[DuplicateRows], shifts: Iterable[PopulationShift]) -> Iterator[Remark]:

@@ -18,8 +18,11 @@ from harness.report.markdown import escape, format_table, number, sentence
 from harness.scoring.leaderboard import DECIMALS
 from harness.utils.files import replace_text
 
-SHARES = ("by_row", "by_half", "by_seed", "by_threads")
-LABELER_COLUMNS = ("Audit", "Labeler", "Accuracy", "Shuffled labels", "One row", "Half the rows", "Seed", "Threads")
+SHARES = ("by_place", "by_row", "by_half", "by_seed", "by_threads")
+LABELER_COLUMNS = (
+    *("Audit", "Labeler", "Accuracy", "Shuffled labels", "Places"),
+    *("One row", "Half the rows", "Seed", "Threads"),
+)
 
 
 def write_audit(audit: Audit) -> Path:
@@ -105,12 +108,19 @@ def _duplicate_table(duplicates: tuple[DuplicateRows, ...]) -> str:
 
 
 def _labeler_section(audit: Audit) -> Iterator[str]:
-    train, test = audit.rows
     yield "## The labelers"
-    yield f"Each was asked about {test:,} test rows of {audit.run.cells[0].evaluation}, with {train:,} train rows."
+    sizes = {answers.rows: answers.reduced == "" for answers in audit.labelers.values()}
+    for (train, test), complete in sizes.items():
+        titles = [title for title, answers in audit.labelers.items() if answers.rows == (train, test)]
+        of_rows = f"about {test:,} test rows of {audit.run.cells[0].evaluation}, with {train:,} train rows"
+        if complete:
+            yield f"{'Each' if len(sizes) == 1 else f'{len(titles)} labelers'} was asked {of_rows}: its cells' own."
+            continue
+        reasons = [f"{escape(title)} ({audit.labelers[title].reduced})" for title in titles]
+        yield f"Asked {of_rows}, fewer than in their cells, which a labeler could notice: {', '.join(reasons)}."
     rows = []
     for verdict in audit.verdicts:
-        finding = audit.findings[verdict.title]
+        finding = audit.labelers[verdict.title].finding
         shares = [number(getattr(finding, name)) for name in SHARES]
         rows.append(
             [verdict.judgement, escape(verdict.title), number(finding.accuracy), number(finding.shuffled), *shares]
@@ -118,9 +128,10 @@ def _labeler_section(audit: Audit) -> Iterator[str]:
     yield format_table(list(LABELER_COLUMNS), rows, left_columns=("Audit", "Labeler"))
     yield (
         "Shuffled labels: accuracy after training on them; where the first shuffle beat the commonest class, the least "
-        f"of {SHUFFLES}. One row: share of other answers that moved when one test row was set to a million. Half the "
-        "rows: share of answers that moved when only other rows were changed. Seed, threads: share of labels that "
-        "another seed (on the same train rows) and a second thread change."
+        f"of {SHUFFLES}. Places: share of answers that did not go along when the rows to label changed places. One "
+        "row: share of other answers that moved when one test row was set to a million. Half the rows: share of "
+        "answers that moved when only other rows were changed. Seed, threads: share of labels that another seed (on "
+        "the same train rows) and a second thread change."
     )
     reasons = [
         f"- {escape(v.title)}: {v.judgement}: {sentence(reason)}" for v in audit.verdicts for reason in v.reasons
@@ -162,7 +173,7 @@ def _csv_rows(audit: Audit) -> Iterator[dict[str, Any]]:
         yield row("remark", "data", "", remark.kind, remark.text)
     for verdict in audit.verdicts:
         yield row("verdict", "labeler", verdict.title, verdict.judgement, "; ".join(verdict.reasons))
-        finding = audit.findings[verdict.title]
+        finding = audit.labelers[verdict.title].finding
         for name in ("accuracy", "shuffled", "chance", *SHARES):
             yield row("probe", "labeler", verdict.title, name, getattr(finding, name))
     for rows in audit.duplicates:

@@ -14,27 +14,33 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.audit.places import exchange_places
+from harness.audit.probe_answer import ProbeAnswer
 from harness.data.dataset import Dataset
 from harness.data.tasks import make_task
 from harness.plugin.block import Block, Rows
 from harness.plugin.protocols import Split, iter_plugins
 from harness.plugin.task import Task
 from harness.run import worker
+from harness.run.block_writer import ARRAY_FILE
 from harness.suite import spec
 from harness.suite.catalog import Catalog
-from harness.utils.processes import Child, Limits, Processes, wait_any
+from harness.utils.hashing import digest
+from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 MAX_TRAIN_ROWS, MAX_TEST_ROWS, MAX_SPARE_ROWS = 600, 1_000, 200  # of a question
 ROWS_PER_BATCH = 4_096  # rows of a block that are held in memory
 OUTLIER_VALUE = 1e6  # what every number of one row is set to
-BASE, PERMUTED, AGAIN, ROW, HALF, SEED, THREADS = "base", "permuted", "again", "row", "half", "seed", "threads"
-QUESTIONS = (BASE, PERMUTED, ROW, HALF, SEED, THREADS, "shuffled 1")
+BASE, PERMUTED, AGAIN, PLACES = "base", "permuted", "again", "places"
+ROW, HALF, SEED, THREADS = "row", "half", "seed", "threads"
+QUESTIONS = (BASE, PERMUTED, PLACES, ROW, HALF, SEED, THREADS, "shuffled 1")
 SHUFFLES = 5  # in all, for a labeler that beats chance on the first
 
 Blocks = Mapping[str, Block]
@@ -47,13 +53,20 @@ class ProbeBench:
     dataset: Dataset
     split: Split  # of the rows of the questions, spare rows included
     blocks: Mapping[str, Blocks]  # "base", "row" and "half" -> blocks
+    folder: Path  # of the changed blocks, a folder each
+    salt: str  # of their names
 
     def task(self, question: str, names: tuple[str, ...]) -> Task:
         """Return the task of a question, with the blocks called `names`."""
         kind = question.partition(" ")[0]
-        blocks = self.blocks.get(kind, self.blocks[BASE])
+        blocks = self.exchanged_blocks if kind == PLACES else self.blocks.get(kind, self.blocks[BASE])
         dataset = _permute_labels(self.dataset, self.split.train) if kind == PERMUTED else self.dataset
         task = replace(make_task(dataset, self.split, {name: blocks[name] for name in names}), spare=self.split.spare)
+        if kind == PLACES and task.groups is not None:
+            places, contents = self.exchanged_rows
+            groups = task.groups.copy()
+            groups[places] = task.groups[contents]
+            return replace(task, groups=groups)
         if kind == SEED:
             return replace(task, seed=task.seed + 1)
         if kind == "shuffled":
@@ -61,21 +74,39 @@ class ProbeBench:
             return replace(task, y=task.y[order], raters=None if task.raters is None else task.raters[order])
         return task
 
+    def remove(self) -> None:
+        """Remove the changed blocks from the disk."""
+        variants = [self.blocks[kind] for kind in (ROW, HALF)] + [self.__dict__.get("exchanged_blocks", {})]
+        for path in [block.path for blocks in variants for block in blocks.values()]:
+            shutil.rmtree(Path(path or "").parent)
 
-@dataclass(frozen=True, eq=False)
-class ProbeAnswer:
-    """The outcome of a question, with the probabilities if it is "ok"."""
+    @cached_property
+    def exchanged_rows(self) -> tuple[Rows, Rows]:
+        """The rows whose contents change, and the rows they come from.
 
-    status: str  # "ok", "failed" or "not applicable"
-    reason: str
-    proba: NDArray[np.float32] | None = None  # (m, C)
-    digest: str = ""  # of the whole answer: probabilities, checkpoints, rows
+        Rows to label change places among themselves, and so do spare rows.
+        """
+        labels = np.full(len(self.dataset), -1)
+        labels[self.dataset.labelled] = self.dataset.y
+        sides = [side for side in (self.split.test, self.split.spare) if len(side)]
+        contents = [side[exchange_places(labels[side])] for side in sides]
+        return np.concatenate(sides), np.concatenate(contents)
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """The (m,) labels; ties go to the lower class."""
-        assert self.proba is not None
-        return np.asarray(self.proba.argmax(axis=1))
+    @cached_property
+    def exchanged_blocks(self) -> Blocks:
+        """The blocks in which the rows have changed places."""
+        places, contents = self.exchanged_rows
+
+        def exchange(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:
+            return ((to, array[origin]) for to, origin in zip(*map(_row_batches, (places, contents)), strict=True))
+
+        rows = np.concatenate([self.split.train, places])
+        return {
+            name: _rewrite_block(
+                block, rows, places, exchange, changed_file(self.folder, block, PLACES, name, self.salt)
+            )
+            for name, block in self.blocks[BASE].items()
+        }
 
 
 @dataclass(frozen=True)
@@ -87,10 +118,16 @@ class ProbeQuestion:
     question: str
 
 
-def subsample(split: Split, spare: Rows, train: int | None = MAX_TRAIN_ROWS, test: int | None = MAX_TEST_ROWS) -> Split:
+def subsample(
+    split: Split,
+    spare: Rows,
+    train: int | None = MAX_TRAIN_ROWS,
+    test: int | None = MAX_TEST_ROWS,
+    more: int | None = MAX_SPARE_ROWS,
+) -> Split:
     """Return the split with at most so many rows, drawn evenly; None: all.
 
-    `spare` are the rows that are neither train nor test rows.
+    `spare` are the rows that are neither train nor test rows, of which `more` stay.
     """
     rng = np.random.default_rng(0)
 
@@ -101,22 +138,30 @@ def subsample(split: Split, spare: Rows, train: int | None = MAX_TRAIN_ROWS, tes
         split,
         train=sample(split.train, train),
         test=sample(split.test, test),
-        spare=sample(spare, MAX_SPARE_ROWS),
+        spare=sample(spare, more),
     )
 
 
-def make_bench(dataset: Dataset, split: Split, blocks: Blocks, folder: Path) -> ProbeBench:
-    """Return the bench of a split; write its changed blocks to `folder`."""
+def make_bench(dataset: Dataset, split: Split, blocks: Blocks, folder: Path, salt: str = "") -> ProbeBench:
+    """Return the bench of a split; write its changed blocks to `folder`.
+
+    Benches of another `salt` have other files.
+    """
     half = np.concatenate([split.test[len(split.test) // 2 :], split.spare])
     rows = np.concatenate([split.train, split.test, split.spare])
     changes: dict[str, tuple[Change, Rows]] = {ROW: (_replace_one, split.test[:1]), HALF: (_transform_rows, half)}
     variants: dict[str, Blocks] = {BASE: blocks}
     for kind, (change, changed) in changes.items():
         variants[kind] = {
-            name: _rewrite_block(block, rows, changed, change, folder / f"{kind}-{number}.npy")
-            for number, (name, block) in enumerate(blocks.items())
+            name: _rewrite_block(block, rows, changed, change, changed_file(folder, block, kind, name, salt))
+            for name, block in blocks.items()
         }
-    return ProbeBench(dataset, split, variants)
+    return ProbeBench(dataset, split, variants, folder, salt)
+
+
+def changed_file(folder: Path, block: Block, kind: str, name: str, salt: str) -> Path:
+    """Return the file of a changed block, named as those of blocks are."""
+    return folder / digest(block.key, kind, name, salt) / ARRAY_FILE
 
 
 def run_probes(
@@ -133,18 +178,20 @@ def run_probes(
 
     `report` is called with each question that is answered.
     """
-    waiting, running = deque(enumerate(questions)), dict[int, tuple[ProbeQuestion, Child]]()
+    waiting, running = deque(questions), dict[int, tuple[ProbeQuestion, Child]]()
     answers: dict[ProbeQuestion, ProbeAnswer] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                number, question = waiting.popleft()
-                child = _start(bench, question, catalog, processes, folder / str(number))
+                question = waiting.popleft()
+                name = digest(spec.to_spec(question.labeler), question.names, question.question)
+                child = _start(bench, question, catalog, processes, folder / name)
                 running[id(child)] = question, child
             for child, limit in wait_any([child for _, child in running.values()], limits, timeout=0.05):
                 question, _ = running.pop(id(child))
                 answers[question] = _read(child, limit)
-                shutil.rmtree(child.folder, ignore_errors=True)
+                if not answers[question].leftovers:  # they stay, for the same question asked again
+                    shutil.rmtree(child.folder, ignore_errors=True)
                 report(question)
     finally:
         for _, child in running.values():
@@ -167,13 +214,16 @@ def _read(child: Child, stopped: str | None) -> ProbeAnswer:
         answer = json.loads((child.folder / worker.ANSWER_FILE).read_text())
         if stopped or answer["status"] != "ok":
             return ProbeAnswer("failed" if stopped else answer["status"], stopped or answer["reason"])
-        digest = hashlib.sha256()
+        content = hashlib.sha256()
         for name in sorted(answer["files"]):
             # The arrays alone: an archive also holds the time at which it was written.
             loaded = np.load(child.folder / name, allow_pickle=False)
             arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[key] for key in sorted(loaded.files)]
-            digest.update(b"".join(array.tobytes() for array in arrays))
-        return ProbeAnswer("ok", "", np.load(child.folder / "proba.npy", allow_pickle=False), digest.hexdigest())
+            content.update(b"".join(array.tobytes() for array in arrays))
+        own = {worker.ANSWER_FILE, LOG_FILE, *answer["files"]}
+        leftovers = tuple(sorted(path.name for path in child.folder.iterdir() if path.name not in own))
+        proba = np.load(child.folder / "proba.npy", allow_pickle=False)
+        return ProbeAnswer("ok", "", proba, content.hexdigest(), leftovers)
     except (OSError, ValueError, KeyError, TypeError):
         return ProbeAnswer("failed", stopped or child.describe_exit())
 
@@ -197,6 +247,7 @@ Change = Callable[[Any, Rows, Rows, bool], Iterator[tuple[Rows, Floats]]]
 
 def _rewrite_block(block: Block, rows: Rows, changed: Rows, change: Change, file: Path) -> Block:
     """Write a block of the `rows` alone, the `changed` ones with new values."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     array = np.lib.format.open_memmap(file, "w+", np.float32, block.array.shape)
     categories = True  # whether all numbers are zeros and ones
     for batch in _row_batches(rows):  # with --full these may be all rows of a large block
@@ -206,7 +257,8 @@ def _rewrite_block(block: Block, rows: Rows, changed: Rows, change: Change, file
     for batch, values in change(block.array, rows, changed, categories):
         array[batch] = values
     array.flush()
-    return Block.open(str(file.absolute()), block.kind, block.names)
+    key = block.key and file.parent.name  # a block without a key would give the question away
+    return Block.open(str(file.absolute()), block.kind, block.names, key)
 
 
 def _replace_one(array: Any, rows: Rows, changed: Rows, categories: bool) -> Iterator[tuple[Rows, Floats]]:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.audit.probe import AGAIN, BASE, HALF, PERMUTED, ROW, SEED, SHUFFLES, THREADS, ProbeAnswer
+from harness.audit.places import judge_places
+from harness.audit.probe import AGAIN, BASE, HALF, PERMUTED, PLACES, ROW, SEED, SHUFFLES, THREADS
+from harness.audit.probe_answer import ALPHA, ProbeAnswer, changed_rows
 from harness.plugin.protocols import iter_plugins
 from harness.scoring.audit_verdicts import Judgement
 
-TOLERANCE = 1e-4  # of a probability: sums in another order differ by less
-ALPHA = 1e-3  # significance level of "better than chance"
 MAX_THREAD_FLIPS = 0.01  # share of labels that may change with the number of threads
 
 
@@ -30,6 +30,7 @@ class LeakFinding:
     chance: float | None = None  # share of the commonest class
     by_row: float | None = None  # share of other answers that one row, set to a million, changes
     by_half: float | None = None  # of answers that the other half of the rows and the spare rows change
+    by_place: float | None = None  # of answers that did not go along when the rows to label changed places
     by_seed: float | None = None  # of labels that another seed changes, on the same train rows
     by_threads: float | None = None  # of labels that two threads instead of one change
 
@@ -53,9 +54,11 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
     ]
     chance = float(np.bincount(truth).max() / len(truth))
     by_threads = _flip_rate(base, answers.get(THREADS))
-    leaks = [*_hidden_label_leaks(answers), *_shuffle_leaks(shuffled, chance, len(truth))]
+    places = judge_places(base, answers.get(PLACES), answers.get(SEED), truth, declared)
+    leaks = [*_hidden_label_leaks(answers), *_shuffle_leaks(shuffled, chance, len(truth)), *places.leaks]
     leaks += [] if declared else _test_row_leaks(by_row, by_half)
-    warnings = _repetition_warnings(answers)
+    leaks += _leftover_leaks(answers)
+    warnings = [*places.warnings, *_repetition_warnings(answers)]
     if by_threads is not None and by_threads > MAX_THREAD_FLIPS:
         warnings.append(f"{by_threads:.1%} of its labels change from one thread to two")
     warnings += [
@@ -63,7 +66,7 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
         for question, answer in answers.items()
         if answer.status == "failed" and question != BASE
     ]
-    notes = []
+    notes = [*places.notes]
     if declared:
         share = max(_mean(by_row) or 0.0, _mean(by_half) or 0.0)
         notes.append(
@@ -78,6 +81,7 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
         chance,
         _mean(by_row),
         _mean(by_half),
+        places.moved,
         _flip_rate(base, answers.get(SEED)),
         by_threads,
     )
@@ -100,17 +104,6 @@ def beats_majority(answer: ProbeAnswer, truth: NDArray[np.int64]) -> bool:
     return beats_chance(int((answer.labels == truth).sum()), len(truth), float(np.bincount(truth).max() / len(truth)))
 
 
-def changed_rows(base: ProbeAnswer, other: ProbeAnswer | None) -> NDArray[np.bool_]:
-    """Return (m,) True where the label or a probability of a row differs.
-
-    Empty where one of the two is no answer.
-    """
-    if other is None or base.proba is None or other.proba is None:
-        return np.empty(0, np.bool_)
-    far = np.abs(base.proba - other.proba).max(axis=1) > TOLERANCE
-    return np.asarray(far | (base.labels != other.labels))
-
-
 def _shuffle_leaks(shuffled: list[float], chance: float, m: int) -> list[str]:
     """Return a reason if training on shuffled labels beats chance each time.
 
@@ -128,6 +121,14 @@ def _hidden_label_leaks(answers: Mapping[str, ProbeAnswer]) -> list[str]:
     same = answers[PERMUTED].digest == answers[BASE].digest or answers[PERMUTED].status != "ok"
     repeats = AGAIN in answers and answers[AGAIN].digest == answers[BASE].digest
     return [] if same or not repeats else ["its answer changed with the hidden labels"]
+
+
+def _leftover_leaks(answers: Mapping[str, ProbeAnswer]) -> list[str]:
+    """Return a reason if answers change once a labeler finds its own files."""
+    names, again = answers[BASE].leftovers, answers.get(AGAIN)
+    if not names or again is None or again.status != "ok" or again.digest == answers[BASE].digest:
+        return []
+    return [f"leaves files behind ({', '.join(names[:3])}), and answers differently once they are there"]
 
 
 def _repetition_warnings(answers: Mapping[str, ProbeAnswer]) -> list[str]:

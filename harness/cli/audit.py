@@ -37,7 +37,7 @@ class AuditOptions(SharedOptions):
 @with_options(*RUN_OPTIONS)
 def audit(
     suite: SuiteFile,
-    full: Annotated[bool, typer.Option("--full", help="Ask about whole splits, not 1,000 rows; takes long.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Ask every labeler about whole splits; takes long.")] = False,
     *,
     options: AuditOptions,
 ) -> None:
@@ -70,7 +70,7 @@ def _audit_suite(reporter: "Reporter", run: "Run", processes: "Processes", jobs:
     from harness.scoring import score_run
     from harness.utils.locks import hold_lock
 
-    with hold_lock(run.store.folder / "audit.lock", wait=False), reporter.bar() as bar:
+    with hold_lock(run.store.folder / "lock", wait=False), reporter.bar() as bar:
         result = audit_run(run, processes, jobs, full, _StepProgress(reporter, bar).update)
     page = write_audit(result)
     _show(reporter, result, page)
