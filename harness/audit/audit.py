@@ -15,6 +15,7 @@ from harness.audit.duplicates import (
     find_duplicates,
     hash_texts,
 )
+from harness.audit.leakage import describe_leaks, find_leaking_columns, sample_labelled
 from harness.audit.questions import LabelerAnswers, question_labelers
 from harness.audit.robustness import RobustnessTable
 from harness.audit.shift import PopulationShift, find_shifts
@@ -29,7 +30,7 @@ from harness.scoring import audit_verdicts
 from harness.scoring.audit_verdicts import AuditVerdict
 from harness.utils.processes import Processes
 
-MAX_DUPLICATE_SHARE = 0.01  # of the test rows; more with a duplicate among the train rows are worth a warning
+MAX_DUPLICATE_SHARE = 0.01  # of the test rows; more with a duplicate among the train rows are a warning, or a leak
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a step, how much of it is done, and its total."""
@@ -102,7 +103,8 @@ def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: P
     )
     audit_verdicts.write_verdicts(run.store.folder, verdicts)
     tables = tuple(robustness.robustness_tables(run, duplicates))
-    remarks = tuple(_remarks(run, duplicates.values(), shifts))
+    leaks = [Remark("leak", text) for text in _leaking_columns(run, blocks, progress)]
+    remarks = (*_remarks(run, duplicates.values(), shifts), *leaks)
     return Audit(run, remarks, shifts, tuple(duplicates.values()), labelers, verdicts, tables)
 
 
@@ -126,6 +128,15 @@ def _open_blocks(run: Run, processes: Processes, progress: Progress) -> dict[str
     return {name: block_files.open_block(run.recipes[name], run.cache) for name in names}
 
 
+def _leaking_columns(run: Run, blocks: dict[str, Block], progress: Progress) -> Iterator[str]:
+    """Yield a sentence for every single column that gives the label away."""
+    hidden = run.suite.data.hidden
+    raters = tuple("" if name in hidden else name for name in run.suite.data.raters)
+    sample, best = sample_labelled(run.dataset), robustness.best_accuracy(run)
+    leaks = find_leaking_columns(run.dataset, sample, blocks, raters, best, progress)
+    return describe_leaks(leaks, sample)
+
+
 def _remarks(run: Run, duplicates: Iterable[DuplicateRows], shifts: Iterable[PopulationShift]) -> Iterator[Remark]:
     """Yield a sentence for everything that is wrong with the data."""
     if run.dataset.oversampled:
@@ -135,9 +146,9 @@ def _remarks(run: Run, duplicates: Iterable[DuplicateRows], shifts: Iterable[Pop
             if mask.any():
                 share = rows.share(kind)
                 count = f"{mask.sum():,} of {rows.examined(kind):,} test rows ({share:.2%})"
-                severity: Literal["leak", "warning", "note"] = (
-                    "leak" if kind == ROW else "note" if share < MAX_DUPLICATE_SHARE else "warning"
-                )
+                severity: Literal["leak", "warning", "note"] = "note" if share < MAX_DUPLICATE_SHARE else "warning"
+                if kind == ROW or (kind == TEXT and share > MAX_DUPLICATE_SHARE):
+                    severity = "leak"
                 yield Remark(severity, f"{rows.evaluation}: {count} {_describe_duplicate(kind)}")
     for shift in shifts:
         if shift.shifted:

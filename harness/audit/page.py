@@ -114,7 +114,8 @@ def _labeler_section(audit: Audit) -> Iterator[str]:
         titles = [title for title, answers in audit.labelers.items() if answers.rows == (train, test)]
         of_rows = f"about {test:,} test rows of {audit.run.cells[0].evaluation}, with {train:,} train rows"
         if complete:
-            yield f"{'Each' if len(sizes) == 1 else f'{len(titles)} labelers'} was asked {of_rows}: its cells' own."
+            count = "All" if len(sizes) == 1 else f"{len(titles):,} of {len(audit.labelers):,}"
+            yield f"{count} labelers were asked {of_rows}, as in their cells."
             continue
         reasons = [f"{escape(title)} ({audit.labelers[title].reduced})" for title in titles]
         yield f"Asked {of_rows}, fewer than in their cells, which a labeler could notice: {', '.join(reasons)}."

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.audit.probe_answer import ALPHA, ProbeAnswer, changed_rows
 
 MAX_TIED_FLIPS = 0.01  # share of labels that ties among the rows to label may turn, in a transductive labeler
-SEED_FACTOR = 1.5  # places may turn so many times the labels that another seed turns, where chance goes by place
+CHANCE_FACTOR = 1.5  # places may turn so many times the labels that another seed, or a second thread, turns
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ def exchange_places(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def judge_places(
-    base: ProbeAnswer, other: ProbeAnswer | None, seed: ProbeAnswer | None, truth: NDArray[np.int64], declared: bool
+    base: ProbeAnswer, other: ProbeAnswer | None, by_chance: float, truth: NDArray[np.int64], declared: bool
 ) -> PlacesFinding:
     """Return the finding on the answers before and after the exchange.
 
-    `seed` is the answer to another seed; `truth` (m,) are the hidden labels by position, before the exchange.
-    `declared`: the labeler is transductive.
+    `by_chance` is the share of labels that another seed or another number of threads turns; `truth` (m,) are the hidden
+    labels by position, before the exchange. `declared`: the labeler is transductive.
     """
     if other is None or other.proba is None or base.proba is None:
         return PlacesFinding()
@@ -62,11 +62,10 @@ def judge_places(
     count = f"{moved.sum():,} of {len(truth):,} answers changed when the rows to label changed places"
     if _stay_behind(carried.labels, other.labels, truth[order], truth):
         return PlacesFinding(share, (f"knows hidden labels by the row number: {count}, and fit the labels there",))
-    by_seed = 0.0 if seed is None or seed.proba is None else float((seed.labels != base.labels).mean())
-    if declared and flips <= max(SEED_FACTOR * by_seed, MAX_TIED_FLIPS):
+    if declared and flips <= max(CHANCE_FACTOR * by_chance, MAX_TIED_FLIPS):
         note = f"{count}, {flips:.1%} of the labels: ties, or a training in the order of the rows"
         return PlacesFinding(share, notes=(note,))
-    if not declared and by_seed > 0 and flips <= SEED_FACTOR * by_seed:
+    if not declared and by_chance > 0 and flips <= CHANCE_FACTOR * by_chance:
         return PlacesFinding(share, warnings=(f"{count}: its chance is drawn by place, not by content",))
     return PlacesFinding(share, (f"answers by the place of a row, not by its content alone: {count}",))
 

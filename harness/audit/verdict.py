@@ -54,7 +54,8 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
     ]
     chance = float(np.bincount(truth).max() / len(truth))
     by_threads = _flip_rate(base, answers.get(THREADS))
-    places = judge_places(base, answers.get(PLACES), answers.get(SEED), truth, declared)
+    by_seed = _flip_rate(base, answers.get(SEED))
+    places = judge_places(base, answers.get(PLACES), max(by_seed or 0.0, by_threads or 0.0), truth, declared)
     leaks = [*_hidden_label_leaks(answers), *_shuffle_leaks(shuffled, chance, len(truth)), *places.leaks]
     leaks += [] if declared else _test_row_leaks(by_row, by_half)
     leaks += _leftover_leaks(answers)
@@ -82,7 +83,7 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
         _mean(by_row),
         _mean(by_half),
         places.moved,
-        _flip_rate(base, answers.get(SEED)),
+        by_seed,
         by_threads,
     )
 

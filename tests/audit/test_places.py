@@ -42,7 +42,7 @@ def world():
 
 def test_answers_that_go_along_are_no_leak(world):
     truth, guesses, order, _ = world
-    finding = judge_places(answer(guesses), answer(guesses[order]), None, truth, declared=False)
+    finding = judge_places(answer(guesses), answer(guesses[order]), 0.0, truth, declared=False)
     assert (finding.moved, finding.leaks, finding.warnings, finding.notes) == (0, (), (), ())
 
 
@@ -55,7 +55,7 @@ def test_labels_looked_up_by_row_number_stay_behind_even_beside_much_chance(worl
     base, other, seed = (np.where(part, rng.integers(0, CLASSES, len(truth)), guesses) for part in noise)
     other = other[order]
     base, other, seed = (np.where(peeked, truth, labels) for labels in (base, other, seed))
-    finding = judge_places(answer(base), answer(other), answer(seed), truth, declared)
+    finding = judge_places(answer(base), answer(other), (base != seed).mean(), truth, declared)
     (leak,) = finding.leaks
     assert leak.startswith("knows hidden labels by the row number: ")
     assert finding.moved > share / 2
@@ -65,7 +65,7 @@ def test_the_same_chance_without_a_peek_is_a_note_or_a_warning(world):
     truth, guesses, order, rng = world
     noise = rng.random((3, len(truth))) < 0.1
     base, other, seed = (np.where(part, rng.integers(0, CLASSES, len(truth)), guesses) for part in noise)
-    answers = answer(base), answer(other[order]), answer(seed)
+    answers = answer(base), answer(other[order]), (base != seed).mean()
     declared, undeclared = (judge_places(*answers, truth, transductive) for transductive in (True, False))
     assert (len(declared.notes), declared.leaks, declared.warnings) == (1, (), ())
     assert (len(undeclared.warnings), undeclared.leaks, undeclared.notes) == (1, (), ())
@@ -75,7 +75,7 @@ def test_the_same_chance_without_a_peek_is_a_note_or_a_warning(world):
 def test_answers_by_position_are_a_leak_whatever_they_are_worth(world, declared):
     truth = world[0]
     base = answer(np.arange(len(truth)) % CLASSES)
-    finding = judge_places(base, base, base, truth, declared)
+    finding = judge_places(base, base, 0.0, truth, declared)
     assert finding.leaks[0].startswith("answers by the place of a row")
 
 
@@ -83,5 +83,5 @@ def test_one_probability_that_moves_is_a_leak_of_who_declares_nothing(world):
     truth, guesses, order, _ = world
     other = answer(guesses[order])
     other.proba[7] = [0.1, 0.2, 0.3, 0.4]
-    assert judge_places(answer(guesses), other, None, truth, declared=False).leaks
-    assert judge_places(answer(guesses), other, None, truth, declared=True).notes
+    assert judge_places(answer(guesses), other, 0.0, truth, declared=False).leaks
+    assert judge_places(answer(guesses), other, 0.0, truth, declared=True).notes

@@ -122,6 +122,12 @@ def test_a_second_audit_writes_the_same_bytes_and_another_code_has_no_verdict(pl
     assert "| Audit |" in board(folder)["README.md"].decode(), "the verdicts on the others still hold"
 
 
+def plain_turns(rows):
+    """Return the turns of each row with answers of no length that the score decides."""
+    prompts = [turns[0] for turns in rows["messages"].to_pylist()]
+    return [[prompt, {"role": "assistant", "content": f"Answer {i}."}] for i, prompt in enumerate(prompts)]
+
+
 def remarks(folder, *more):
     result = harness("audit", "suite.yaml", "--threads", 1, "--json", *more, cwd=folder)
     return result.returncode, [(e["kind"], e["text"]) for e in events(result) if e["event"] == "remark"]
@@ -142,7 +148,7 @@ def test_what_both_sides_share_is_counted_one_by_one(tmp_path):
     rows = table()
     order = np.random.default_rng(3).permutation(240)
     train, test = order[:120], order[120:]
-    turns, vectors = rows["messages"].to_pylist(), rows["embeddings"].to_pylist()
+    turns, vectors = plain_turns(rows), rows["embeddings"].to_pylist()
     turns[test[0]] = turns[train[0]]  # the same text, and so the same prompt
     turns[test[1]] = [turns[train[1]][0], {"role": "assistant", "content": "Another answer."}]
     vectors[test[2]] = (np.array(vectors[train[2]]) + 1e-3).tolist()
@@ -152,7 +158,7 @@ def test_what_both_sides_share_is_counted_one_by_one(tmp_path):
     write_suite(tmp_path, [{"knn": {"on": ["embedding", "svd"], "k": 3}}], rows, blocks=blocks)
     assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
     code, warnings = remarks(tmp_path, "--full")
-    assert code == 0, "duplicates are a warning"
+    assert code == 0, "so few duplicates are a note or a warning"
     warnings = [(kind, text) for kind, text in warnings if not text.endswith("in svd")]  # of 4 numbers many are near
     split = "prefix, 50 % labelled, seed 3"
     assert warnings == [
@@ -163,3 +169,18 @@ def test_what_both_sides_share_is_counted_one_by_one(tmp_path):
     ]
     page = (tmp_path / "leaderboards/small/audit.md").read_text()
     assert "without same prompt (n=118)" in page
+
+
+def test_many_equal_texts_and_a_text_as_long_as_its_label_are_leaks(tmp_path):
+    order = np.random.default_rng(3).permutation(240)
+    train, test = order[:120], order[120:]
+    rows = table()
+    turns = rows["messages"].to_pylist()  # the answer is the longer the higher the score
+    for a, b in zip(test[:3], train[:3], strict=True):
+        turns[a] = turns[b]
+    write_suite(tmp_path, ["majority"], rows.set_column(1, "messages", [turns]), blocks=None)
+    code, found = remarks(tmp_path)
+    assert code == 3
+    leaks = [text for kind, text in found if kind == "leak"]
+    assert leaks[0] == "prefix, 50 % labelled, seed 3: 3 of 120 test rows (2.50%) have the text of a train row"
+    assert leaks[1].startswith("the characters of the last turn predicts the label by itself: right on ")
