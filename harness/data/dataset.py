@@ -4,6 +4,7 @@ Splitters and the scorer read a Dataset; labelers and embedders never do.
 """
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
@@ -71,7 +72,7 @@ class Dataset:
     n_classes: int
     raters: NDArray[np.int64] | None = None  # (n, R)
     sources: NDArray[Any] | None = None  # (N,) names
-    groups: NDArray[np.int64] | None = None  # (N,) numbers 0..G-1
+    groups: NDArray[np.int64] | None = None  # (N,) numbers 0..G-1, in the order of the names' hashes
     group_names: NDArray[Any] | None = None  # (G,)
     oversampled: bool = False  # the population repeats rows
 
@@ -130,7 +131,7 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     labelled = np.flatnonzero(is_labelled[rows])
     groups = group_names = None
     if data.group:
-        group_names, groups = np.unique(columns.names(data.group)[rows], return_inverse=True)
+        group_names, groups = _number_groups(columns.names(data.group)[rows])
     readable = tuple(name for name in table.columns if name not in names)
     if data.text is not None:
         columns.require(data.text, "text")
@@ -158,6 +159,20 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
         group_names,
         population.take == "oversampled",
     )
+
+
+def _number_groups(names: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the different names (G,) in the order of hashes, and (N,) numbers.
+
+    In the order of the names themselves, a number would be close to those of like names: to the label, where groups are
+    named by it.
+    """
+    distinct, number = np.unique(names, return_inverse=True)
+    hashes = [blake2b(str(name).encode(errors="surrogatepass")).digest() for name in distinct.tolist()]
+    order = np.array(sorted(range(len(hashes)), key=hashes.__getitem__), np.int64)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return distinct[order], place[number.reshape(-1)]
 
 
 def load_items(table: DataTable, text: str | None, id: str | None) -> Items:

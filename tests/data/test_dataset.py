@@ -205,7 +205,8 @@ def test_however_a_column_is_stored_the_dataset_is_the_same(read):
 
     first = load_as(pa.int64(), pa.string(), pa.int64())
     assert first.sources.tolist() == names
-    assert first.groups.tolist() == [0, 1, 1, 3, 0, 2]
+    assert first.group_names[first.groups].tolist() == names
+    assert sorted(set(first.groups.tolist())) == [0, 1, 2, 3]
     assert first.raters.tolist() == [[3, 3], [0, 0], [5, 5], [1, 1], [1, 1]]
     variants = [(number, pa.string(), pa.int64()) for number in INTEGERS]
     variants += [(pa.dictionary(pa.int8(), pa.int16()), pa.string(), pa.int64())]
@@ -225,6 +226,15 @@ def test_large_integers_are_kept_exactly(read):
     dataset = read({"y": Y, "i": large}, id="i", group="i")
     assert dataset.items.ids.tolist() == large
     assert dataset.group_names[dataset.groups].tolist() == large
+
+
+def test_the_number_of_a_group_has_nothing_of_its_name(read):
+    names = [f"{label}-{i:03}" for label in range(4) for i in range(100)]
+    dataset = read({"y": [int(name[0]) for name in names], "g": names}, group="g")
+    by_number = dataset.y[np.argsort(dataset.groups)]  # 400 labels; in the order of the names, 100 of each in turn
+    assert all(np.bincount(part, minlength=4).min() > 10 for part in np.split(by_number, 4))
+    again = read({"y": [0, 1], "g": names[7:9]}, group="g")
+    assert again.group_names.tolist() == [name for name in dataset.group_names.tolist() if name in names[7:9]]
 
 
 def test_reading_does_not_wait_for_pandas(tmp_path):
