@@ -8,15 +8,14 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from harness.data.column_reader import ColumnReader
 from harness.data.hub import is_hub
 from harness.data.population import Population, select
 from harness.data.raters import consensus, fuse_labels
 from harness.data.table import DataTable
-from harness.errors import DataError, did_you_mean, first_few, printable
+from harness.errors import DataError
 from harness.plugin.block import Rows
 from harness.plugin.items import Items
 from harness.plugin.protocols import Labelled
@@ -48,6 +47,7 @@ class Data:
     raters: tuple[str, ...] = ()
     source: str | None = None
     group: str | None = None
+    time: str | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= 256:
@@ -75,6 +75,7 @@ class Dataset:
     groups: NDArray[np.int64] | None = None  # (N,) numbers 0..G-1, in the order of the names' hashes
     group_names: NDArray[Any] | None = None  # (G,)
     oversampled: bool = False  # the population repeats rows
+    times: NDArray[Any] | None = None  # (N,) numbers or text in the order of time
 
     def __len__(self) -> int:
         return len(self.items)
@@ -96,6 +97,7 @@ class Dataset:
             self.labelled if self.oversampled else self.items.ids[self.labelled],
             None if groups is None else groups[self.labelled],
             None if self.sources is None else self.sources[self.labelled],
+            None if self.times is None else self.times[self.labelled],
         )
 
     def identity(self) -> str:
@@ -112,7 +114,7 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
 
     Texts and vectors are not read. Raises DataError.
     """
-    columns = _ColumnReader(table)
+    columns = ColumnReader(table)
     size = columns.size
     ids = columns.ids(data.id) if data.id else np.arange(size)
     names = data.hidden
@@ -121,6 +123,7 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     is_labelled = np.logical_and.reduce([mask for _, mask in read])  # (N,)
     target = rater_labels[:, 0] if isinstance(data.target, str) else fuse_labels(rater_labels, data.target.fuse)
     sources = columns.names(data.source) if data.source else None
+    times = columns.times(data.time) if data.time else None
 
     rows = select(population, target, is_labelled, sources, data.classes, table.display_name)
     if isinstance(data.target, Fused) and data.target.fuse == "consensus":
@@ -158,11 +161,12 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
         groups,
         group_names,
         population.take == "oversampled",
+        None if times is None else times[rows],
     )
 
 
 def _number_groups(names: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the different names (G,) in the order of hashes, and (N,) numbers.
+    """Return names (G,) in the order of hashes, and the numbers (N,).
 
     In the order of the names themselves, a number would be close to those of like names: to the label, where groups are
     named by it.
@@ -180,131 +184,10 @@ def load_items(table: DataTable, text: str | None, id: str | None) -> Items:
 
     Raises DataError.
     """
-    columns = _ColumnReader(table)
+    columns = ColumnReader(table)
     if text is not None:
         columns.require(text, "text")
     rows = np.arange(columns.size)
     ids = columns.ids(id) if id is not None else rows
     identity = digest(table.sha256, hash_array(rows), hash_array(ids), text, ())
     return Items(str(table.path), rows, ids, tuple(table.columns), (), text, identity)
-
-
-class _ColumnReader:
-    """A reader of single columns of a table, which checks them."""
-
-    def __init__(self, table: DataTable) -> None:
-        self.table = table
-        self.size: int = pq.read_metadata(table.path).num_rows
-        if self.size == 0:
-            raise DataError(f"{table.display_name}: has no rows")
-
-    def require(self, name: str, role: str) -> None:
-        if name not in self.table.columns:
-            raise DataError(
-                f"{self.table.display_name}: no column {name!r} for {role}{did_you_mean(name, self.table.columns)}"
-            )
-
-    def read(self, name: str, role: str) -> pa.Array:
-        self.require(name, role)
-        try:
-            with pq.ParquetFile(self.table.path) as file:
-                column = file.read([name]).column(0)
-            array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-            array.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
-            reason = printable(str(error).strip().partition("\n")[0])
-            advice = "the file is damaged or its text is not UTF-8; write it again"
-            raise DataError(f"{self.table.display_name}: column {name!r} cannot be read: {reason}; {advice}") from None
-        return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-
-    def fail(self, name: str, rows: NDArray[np.intp], fault: str, advice: str) -> DataError:
-        count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
-        return DataError(
-            f"{self.table.display_name}: column {name!r}: {fault} in {count} (row {first_few(rows)}); {advice}"
-        )
-
-    def ids(self, name: str) -> NDArray[Any]:
-        array = self.read(name, "id")
-        if not (pa.types.is_integer(array.type) or _is_text(array.type)):
-            raise DataError(
-                f"{self.table.display_name}: column {name!r}: ids must be integers or strings, are {array.type}"
-            )
-        self._refuse_nulls(name, array, "every row needs an id")
-        ids = self._numpy(name, array)
-        order = np.argsort(ids, kind="stable")
-        repeated = order[1:][ids[order[1:]] == ids[order[:-1]]]
-        if len(repeated):
-            fault = f"the id {ids[repeated.min()]} and others repeat"
-            raise self.fail(name, np.sort(repeated), fault, "ids must be unique")
-        return ids
-
-    def names(self, name: str) -> NDArray[Any]:
-        array = self.read(name, "source or group")
-        if not (pa.types.is_integer(array.type) or _is_text(array.type)):
-            raise DataError(f"{self.table.display_name}: column {name!r}: must be strings or integers, is {array.type}")
-        self._refuse_nulls(name, array, "give every row a value")
-        return self._numpy(name, array)
-
-    def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return (N,) labels and (N,) bool, False where the value is null."""
-        array = self.read(name, "target or raters")
-        is_labelled = _is_valid(array)
-        if pa.types.is_null(array.type):
-            return np.zeros(self.size, np.int64), is_labelled
-        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
-            raise DataError(
-                f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are "
-                f"{array.type}; convert them"
-            )
-        values = np.where(is_labelled, _numbers(array), 0)
-        allowed = f"labels are whole numbers from 0 to {classes - 1}"
-        if values.dtype.kind == "f":
-            missing = np.flatnonzero(np.isnan(values))
-            if len(missing):
-                raise self.fail(name, missing, "NaN", "write null where there is no label")
-            wrong = np.flatnonzero(values != np.floor(values))
-            if len(wrong):
-                raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", allowed)
-        wrong = np.flatnonzero(is_labelled & ((values < 0) | (values >= classes)))
-        if len(wrong):
-            advice = f"{allowed}; map them, or set data.classes"
-            raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", advice)
-        return values.astype(np.int64), is_labelled
-
-    def rater(self, name: str, rows: Rows, ids: NDArray[Any], classes: int) -> NDArray[np.int64]:
-        values, is_labelled = self.labels(name, classes)
-        missing = rows[~is_labelled[rows]]
-        if len(missing):
-            raise self.fail(name, missing, "no label of this rater", "leave the rater out, or unlabel the rows")
-        return values[rows]
-
-    def _numpy(self, name: str, array: pa.Array) -> NDArray[Any]:
-        if _is_text(array.type):
-            return np.array(array.to_pylist(), dtype=np.dtypes.StringDType())
-        if pa.types.is_uint64(array.type):
-            large = np.flatnonzero(_numbers(array) > np.iinfo(np.int64).max)
-            if len(large):
-                raise self.fail(name, large, "an integer of 2^63 or more", "write such numbers as text")
-        return _numbers(array).astype(np.int64)
-
-    def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
-        missing = np.flatnonzero(~_is_valid(array))
-        if len(missing):
-            raise self.fail(name, missing, "null", advice)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _numbers(array: pa.Array) -> NDArray[Any]:
-    """Return the numbers of an array, with any value in place of nulls.
-
-    Arrow's own conversions to NumPy import pandas first.
-    """
-    values = pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset)
-    return np.from_dlpack(values)
-
-
-def _is_valid(array: pa.Array) -> NDArray[np.bool_]:
-    return _numbers(array.is_valid().cast(pa.uint8())).view(np.bool_)

@@ -47,6 +47,7 @@ class Labelled:
     ids: NDArray[Any]  # (n,) identity of each row, from the data or its number
     groups: NDArray[Any] | None = None  # (n,) group of each row
     sources: NDArray[Any] | None = None  # (n,) source of each row
+    times: NDArray[Any] | None = None  # (n,) numbers or text in the order of time
 
     def __post_init__(self) -> None:
         for part in fields(self):

@@ -127,11 +127,12 @@ def example_items(talks: list[Conversation] = TALKS, seed: int = 0) -> Iterator[
 
 
 def example_labelled(n: int = 60, n_classes: int = 6) -> Labelled:
-    """Return n labelled rows of three sources.
+    """Return n labelled rows of three sources and twelve months.
 
     They are every other row of a population, so row numbers are no positions.
     """
     rng = np.random.default_rng(0)
     rows = 1 + 2 * np.arange(n)
     sources = np.array([f"source {i % 3}" for i in range(n)], np.dtypes.StringDType())
-    return Labelled(rows, rng.permutation(np.arange(n) % n_classes), rows + 1_000, None, sources)
+    times = np.array([f"2024-{1 + i * 12 // n:02}" for i in range(n)], np.dtypes.StringDType())
+    return Labelled(rows, rng.permutation(np.arange(n) % n_classes), rows + 1_000, None, sources, times)

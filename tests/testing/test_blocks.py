@@ -23,6 +23,7 @@ from harness_plugins.features.one_hot import OneHot
 from harness_plugins.features.text_v1 import TextV1
 from harness_plugins.features.text_v2 import TextV2
 from harness_plugins.splitters.kfold import KFold
+from harness_plugins.splitters.leave_future_out import LeaveFutureOut
 from harness_plugins.splitters.leave_source_out import LeaveSourceOut
 from harness_plugins.splitters.nested import Nested
 from harness_plugins.splitters.prefix import Prefix
@@ -38,6 +39,7 @@ BUNDLED = [
     ("splitters", Prefix((0.1, 0.5))),
     ("splitters", Nested((0.1, 0.5))),
     ("splitters", KFold()),
+    ("splitters", LeaveFutureOut((0.2, 0.5))),
     ("splitters", LeaveSourceOut(0.5)),
 ]
 

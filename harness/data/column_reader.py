@@ -1,0 +1,155 @@
+"""Read single columns of a table, and check them."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from harness.data.table import DataTable
+from harness.errors import DataError, did_you_mean, first_few, printable
+from harness.plugin.block import Rows
+
+
+class ColumnReader:
+    """A reader of single columns of a table, which checks them."""
+
+    def __init__(self, table: DataTable) -> None:
+        self.table = table
+        self.size: int = pq.read_metadata(table.path).num_rows
+        if self.size == 0:
+            raise DataError(f"{table.display_name}: has no rows")
+
+    def require(self, name: str, role: str) -> None:
+        if name not in self.table.columns:
+            raise DataError(
+                f"{self.table.display_name}: no column {name!r} for {role}{did_you_mean(name, self.table.columns)}"
+            )
+
+    def read(self, name: str, role: str) -> pa.Array:
+        self.require(name, role)
+        try:
+            with pq.ParquetFile(self.table.path) as file:
+                column = file.read([name]).column(0)
+            array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+            array.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            reason = printable(str(error).strip().partition("\n")[0])
+            advice = "the file is damaged or its text is not UTF-8; write it again"
+            raise DataError(f"{self.table.display_name}: column {name!r} cannot be read: {reason}; {advice}") from None
+        return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+    def fail(self, name: str, rows: NDArray[np.intp], fault: str, advice: str) -> DataError:
+        count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
+        return DataError(
+            f"{self.table.display_name}: column {name!r}: {fault} in {count} (row {first_few(rows)}); {advice}"
+        )
+
+    def ids(self, name: str) -> NDArray[Any]:
+        array = self.read(name, "id")
+        if not (pa.types.is_integer(array.type) or _is_text(array.type)):
+            raise DataError(
+                f"{self.table.display_name}: column {name!r}: ids must be integers or strings, are {array.type}"
+            )
+        self._refuse_nulls(name, array, "every row needs an id")
+        ids = self._numpy(name, array)
+        order = np.argsort(ids, kind="stable")
+        repeated = order[1:][ids[order[1:]] == ids[order[:-1]]]
+        if len(repeated):
+            fault = f"the id {ids[repeated.min()]} and others repeat"
+            raise self.fail(name, np.sort(repeated), fault, "ids must be unique")
+        return ids
+
+    def names(self, name: str) -> NDArray[Any]:
+        array = self.read(name, "source or group")
+        if not (pa.types.is_integer(array.type) or _is_text(array.type)):
+            raise DataError(f"{self.table.display_name}: column {name!r}: must be strings or integers, is {array.type}")
+        self._refuse_nulls(name, array, "give every row a value")
+        return self._numpy(name, array)
+
+    def times(self, name: str) -> NDArray[Any]:
+        """Return (N,) values in the order of time.
+
+        Dates and timestamps are counted from 1970 on; text must sort as time does, as ISO 8601 does.
+        """
+        array = self.read(name, "time")
+        if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
+            wide = pa.int32() if array.type.bit_width == 32 else pa.int64()
+            array = array.cast(wide)
+        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or _is_text(array.type)):
+            raise DataError(
+                f"{self.table.display_name}: column {name!r}: times must be dates, numbers or text, are {array.type}"
+            )
+        self._refuse_nulls(name, array, "give every row a time")
+        if not pa.types.is_floating(array.type):
+            return self._numpy(name, array)
+        values = _numbers(array).astype(np.float64)
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            raise self.fail(name, missing, "NaN", "give every row a time")
+        return values
+
+    def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return (N,) labels and (N,) bool, False where the value is null."""
+        array = self.read(name, "target or raters")
+        is_labelled = _is_valid(array)
+        if pa.types.is_null(array.type):
+            return np.zeros(self.size, np.int64), is_labelled
+        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+            raise DataError(
+                f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are "
+                f"{array.type}; convert them"
+            )
+        values = np.where(is_labelled, _numbers(array), 0)
+        allowed = f"labels are whole numbers from 0 to {classes - 1}"
+        if values.dtype.kind == "f":
+            missing = np.flatnonzero(np.isnan(values))
+            if len(missing):
+                raise self.fail(name, missing, "NaN", "write null where there is no label")
+            wrong = np.flatnonzero(values != np.floor(values))
+            if len(wrong):
+                raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", allowed)
+        wrong = np.flatnonzero(is_labelled & ((values < 0) | (values >= classes)))
+        if len(wrong):
+            advice = f"{allowed}; map them, or set data.classes"
+            raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", advice)
+        return values.astype(np.int64), is_labelled
+
+    def rater(self, name: str, rows: Rows, ids: NDArray[Any], classes: int) -> NDArray[np.int64]:
+        values, is_labelled = self.labels(name, classes)
+        missing = rows[~is_labelled[rows]]
+        if len(missing):
+            raise self.fail(name, missing, "no label of this rater", "leave the rater out, or unlabel the rows")
+        return values[rows]
+
+    def _numpy(self, name: str, array: pa.Array) -> NDArray[Any]:
+        if _is_text(array.type):
+            return np.array(array.to_pylist(), dtype=np.dtypes.StringDType())
+        if pa.types.is_uint64(array.type):
+            large = np.flatnonzero(_numbers(array) > np.iinfo(np.int64).max)
+            if len(large):
+                raise self.fail(name, large, "an integer of 2^63 or more", "write such numbers as text")
+        return _numbers(array).astype(np.int64)
+
+    def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
+        missing = np.flatnonzero(~_is_valid(array))
+        if len(missing):
+            raise self.fail(name, missing, "null", advice)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _numbers(array: pa.Array) -> NDArray[Any]:
+    """Return the numbers of an array, with any value in place of nulls.
+
+    Arrow's own conversions to NumPy import pandas first.
+    """
+    values = pa.Array.from_buffers(array.type, len(array), [None, array.buffers()[1]], offset=array.offset)
+    return np.from_dlpack(values)
+
+
+def _is_valid(array: pa.Array) -> NDArray[np.bool_]:
+    return _numbers(array.is_valid().cast(pa.uint8())).view(np.bool_)
