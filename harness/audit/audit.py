@@ -16,9 +16,11 @@ from harness.audit.duplicates import (
     hash_texts,
 )
 from harness.audit.leakage import describe_leaks, find_leaking_columns, sample_labelled
+from harness.audit.makers import check_makers
 from harness.audit.questions import LabelerAnswers, question_labelers
 from harness.audit.robustness import RobustnessTable
 from harness.audit.shift import PopulationShift, find_shifts
+from harness.audit.time_order import compare_with_time
 from harness.data.dataset import load_dataset
 from harness.data.population import Population
 from harness.plugin.block import Block
@@ -91,6 +93,8 @@ def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: P
     }
     full_dataset = load_dataset(run.suite.data, Population(), run.dataset.table)
     shifts = tuple(find_shifts(run.dataset, full_dataset, list(evaluations.values())))
+    makers = [Remark(each.kind, each.text) for each in check_makers(run, list(blocks), processes, progress)]
+    over_time = compare_with_time(run, blocks, processes)
     labelers = question_labelers(run, blocks, processes, jobs, full, progress)
     verdicts = tuple(
         AuditVerdict(
@@ -104,7 +108,9 @@ def audit_run(run: Run, processes: Processes, jobs: int, full: bool, progress: P
     audit_verdicts.write_verdicts(run.store.folder, verdicts)
     tables = tuple(robustness.robustness_tables(run, duplicates))
     leaks = [Remark("leak", text) for text in _leaking_columns(run, blocks, progress)]
-    remarks = (*_remarks(run, duplicates.values(), shifts), *leaks)
+    remarks = (*_remarks(run, duplicates.values(), shifts), *leaks, *makers)
+    if over_time is not None:
+        remarks = (*remarks, Remark("warning" if over_time[0] else "note", over_time[1]))
     return Audit(run, remarks, shifts, tuple(duplicates.values()), labelers, verdicts, tables)
 
 
@@ -132,7 +138,7 @@ def _leaking_columns(run: Run, blocks: dict[str, Block], progress: Progress) -> 
     """Yield a sentence for every single column that gives the label away."""
     hidden = run.suite.data.hidden
     raters = tuple("" if name in hidden else name for name in run.suite.data.raters)
-    sample, best = sample_labelled(run.dataset), robustness.best_accuracy(run)
+    sample, best = sample_labelled(run.dataset), max(robustness.mean_accuracies(run).values(), default=None)
     leaks = find_leaking_columns(run.dataset, sample, blocks, raters, best, progress)
     return describe_leaks(leaks, sample)
 

@@ -50,18 +50,17 @@ def robustness_tables(run: Run, duplicates: Mapping[str, DuplicateRows]) -> Iter
         yield from _between_seeds(run, comparison, labelers)
 
 
-def best_accuracy(run: Run) -> float | None:
-    """Return the best labeler's mean accuracy on the suite's first comparison.
+def mean_accuracies(run: Run) -> dict[str, float]:
+    """Return title -> mean accuracy on the suite's first comparison.
 
-    None where no cell of it is finished.
+    Of labelers with finished cells there.
     """
     by_title: dict[str, list[float | None]] = {}
     for cell in run.cells:
         if cell.evaluation.comparison == run.cells[0].evaluation.comparison and run.store.has(cell.key):
             score = _accuracy(run.store.read(cell.key).labels, _truth(run, cell.evaluation.split))
             by_title.setdefault(cell.candidate.title, []).append(score)
-    means = [mean for scores in by_title.values() if (mean := _mean(scores)) is not None]
-    return max(means, default=None)
+    return {title: mean for title, scores in by_title.items() if (mean := _mean(scores)) is not None}
 
 
 def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
