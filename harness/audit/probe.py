@@ -29,11 +29,12 @@ from harness.plugin.block import Block, Rows
 from harness.plugin.protocols import Split, iter_plugins
 from harness.plugin.task import Task
 from harness.run import worker
+from harness.run.access import cell_access
 from harness.run.block_writer import ARRAY_FILE
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.utils.hashing import digest
-from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
+from harness.utils.processes import LOG_FILE, TEMPORARY_FOLDER, Child, Limits, Processes, wait_any
 
 MAX_TRAIN_ROWS, MAX_TEST_ROWS, MAX_SPARE_ROWS = 600, 1_000, 200  # of a question
 ROWS_PER_BATCH = 4_096  # rows of a block that are held in memory
@@ -206,7 +207,8 @@ def _start(bench: ProbeBench, probe: ProbeQuestion, catalog: Catalog, processes:
     }
     task = bench.task(probe.question, probe.names)
     threads = 2 if probe.question == THREADS else 1
-    return processes.start(_run_probe, (spec.to_spec(probe.labeler), references, task, threads), folder.absolute())
+    arguments = spec.to_spec(probe.labeler), references, task, threads
+    return processes.start(_run_probe, arguments, folder.absolute(), cell_access(probe.labeler, task, catalog))
 
 
 def _read(child: Child, stopped: str | None) -> ProbeAnswer:
@@ -220,7 +222,7 @@ def _read(child: Child, stopped: str | None) -> ProbeAnswer:
             loaded = np.load(child.folder / name, allow_pickle=False)
             arrays = [loaded] if isinstance(loaded, np.ndarray) else [loaded[key] for key in sorted(loaded.files)]
             content.update(b"".join(array.tobytes() for array in arrays))
-        own = {worker.ANSWER_FILE, LOG_FILE, *answer["files"]}
+        own = {worker.ANSWER_FILE, LOG_FILE, TEMPORARY_FOLDER, *answer["files"]}
         leftovers = tuple(sorted(path.name for path in child.folder.iterdir() if path.name not in own))
         proba = np.load(child.folder / "proba.npy", allow_pickle=False)
         return ProbeAnswer("ok", "", proba, content.hexdigest(), leftovers)

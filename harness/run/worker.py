@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,6 @@ def label_in_worker(
     except PermissionError as error:
         answer["reason"] = describe_denial(error)
     except Exception as error:
-        import traceback
-
         traceback.print_exc()
         answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
     replace_text(Path(ANSWER_FILE), canonical_json(answer))
@@ -63,11 +62,12 @@ def label_in_worker(
 
 def describe_denial(error: PermissionError) -> str:
     """Return what a confined labeler tried, and how to declare it."""
-    if error.filename is not None:
-        path = printable(str(error.filename))
-        return f"may not use {path}: a worker has its task alone; a plugin declares what else it reads: `reads`"
-    if error.errno == errno.EACCES:
+    innermost = traceback.extract_tb(error.__traceback__)[-1].filename
+    if Path(innermost).name == "socket.py":
         return "may not open a socket: a plugin that needs the network declares `network: ClassVar[bool] = True`"
+    if error.errno == errno.EACCES:
+        path = printable(str(error.filename or error).splitlines()[0])
+        return f"may not use {path}: a worker has its task alone; a plugin declares what else it reads: `reads`"
     return f"PermissionError: {printable(str(error))}"
 
 

@@ -29,10 +29,11 @@ def planted(tmp_path_factory):
     """A folder with a suite of honest and leaking labelers, run and audited."""
     folder = tmp_path_factory.mktemp("planted")
     reads = READS.format(path=str(folder / "data.parquet"))
+    declared = f"ReadsLabeler.reads = ({str(folder)!r},)\n"  # else its worker may not open the file
     file = write_labelers(
         folder / "plugin.py", reads=reads, scales=SCALES, declared=SCALES, unfit="raise NotApplicable('no')"
     )
-    file.write_text(file.read_text() + "\n\nDeclaredLabeler.transductive = True\n")
+    file.write_text(file.read_text() + "\n\nDeclaredLabeler.transductive = True\n" + declared)
     section = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}
     section |= {"source": "source", "raters": ["score", "other"]}
     rows = table()
