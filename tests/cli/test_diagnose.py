@@ -6,6 +6,8 @@ import pytest
 
 from tests.command_line import harness, write_suite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def without_torch(tmp_path):

@@ -18,6 +18,8 @@ from harness.errors import HarnessError
 from harness.run.store import last_run
 from tests.command_line import board, harness, write_suite
 
+pytestmark = pytest.mark.slow
+
 RUN = Path("runs/small")
 
 

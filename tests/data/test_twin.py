@@ -172,6 +172,7 @@ def test_same_arguments_same_values_other_seed_other_values(table, tmp_path):
         assert not other[column].equals(small[column])
 
 
+@pytest.mark.slow
 def test_the_second_embedding_changes_no_other_column(table, both):
     assert table.column_names == both.column_names[:-1]
     assert both.column_names[-1] == "embeddings_skywork"
@@ -179,6 +180,7 @@ def test_the_second_embedding_changes_no_other_column(table, both):
     assert both.schema.metadata == table.schema.metadata
 
 
+@pytest.mark.slow
 def test_the_second_embedding_is_the_same_on_every_run(both, tmp_path):
     twin.write(tmp_path / "again.parquet", ROWS, skywork=True)
     again = pq.read_table(tmp_path / "again.parquet", columns=["embeddings_skywork"])
@@ -252,6 +254,7 @@ def test_neighbours_share_topics_far_more_than_labels(table, vectors):
     assert (vectors[queries] @ vectors.T).mean() < 0.65
 
 
+@pytest.mark.slow
 def test_the_second_embedding_is_the_stronger_one(both):
     """Neighbours share more labels, and a ridge regression is better."""
     y, queries = np.array(both["gpt_scores"]), np.arange(0, ROWS, 2)

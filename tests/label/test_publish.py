@@ -13,6 +13,8 @@ import pytest
 from harness.errors import HarnessError
 from harness.label.publish import check_repository
 
+pytestmark = pytest.mark.slow
+
 PUSH = """
 import sys
 from pathlib import Path

@@ -112,6 +112,7 @@ def coverage(luck, worlds=15):
 
 
 @pytest.mark.parametrize("luck", [0.0, 0.2])
+@pytest.mark.slow
 def test_what_is_stated_of_classes_is_true_of_the_labeler_that_labels(luck):
     (transferred, width), (measured, measured_width) = coverage(luck)
     assert transferred >= 0.93

@@ -66,6 +66,7 @@ def test_tables_without_titles_are_refused():
     assert find_table_error({"tables": [TABLE]}) == f"the table 'tables' among its facts {wrong}"
 
 
+@pytest.mark.slow
 def test_a_cell_with_a_table_that_no_page_can_show_fails_with_the_reason(tmp_path):
     write_labelers(
         tmp_path / "plugin.py",

@@ -76,6 +76,7 @@ for column in items.columns:
 """
 
 
+@pytest.mark.slow
 def test_a_row_group_of_any_size_is_streamed(tmp_path):
     """In a process of its own: Arrow's peak memory is that since its import."""
     numbers = pa.array(np.random.default_rng(0).random(10_000 * 1_024, np.float32))

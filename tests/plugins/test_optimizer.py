@@ -30,6 +30,7 @@ def test_steps_and_rates_are_those_of_torch(shapes):
     assert lr < 0.0001
 
 
+@pytest.mark.slow
 def test_training_imports_no_compiler():
     code = """
 import sys, numpy as np

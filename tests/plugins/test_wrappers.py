@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from harness.suite.catalog import discover
 from harness.suite.suite import load_suite
@@ -16,6 +17,7 @@ NESTED = [
 ]
 
 
+@pytest.mark.slow
 def test_wrappers_nest_from_the_suite_to_the_board(tmp_path):
     file = write_suite(tmp_path, NESTED, blocks=BLOCKS)
     titles = [candidate.title for candidate in load_suite(file, discover()).labelers]

@@ -17,6 +17,7 @@ LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 BOARDS = find_boards(LEADERBOARDS)
 
 
+@pytest.mark.slow
 def test_the_committed_boards_and_their_index_agree():
     assert len(BOARDS) >= 30
     assert [line for board in BOARDS for line in find_contradictions(board)] == []

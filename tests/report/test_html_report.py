@@ -27,6 +27,8 @@ from harness.scoring.leaderboard import MeanStd
 from tests.command_line import harness, scores, table, write_labelers, write_suite
 from tests.report.test_leaderboard_page import HOSTILE, PARSER, plain, read_tables
 
+pytestmark = pytest.mark.slow
+
 SURE = """
 proba = np.full((len(task.to_label), task.n_classes), 0.1)
 proba[np.arange(len(proba)), (task.to_label + len(self.word)) % task.n_classes] = 0.5

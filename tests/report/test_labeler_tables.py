@@ -20,6 +20,8 @@ from harness.scoring.scores import CheckpointScores, MetricValue, Scores
 from harness.suite.suite import Candidate
 from tests.command_line import board, cells, harness, scores, table, write_suite
 
+pytestmark = pytest.mark.slow
+
 NONE = np.empty(0, np.int64)
 FLAT = {(metric, None, None): MetricValue(0.5, 40) for metric in ("accuracy", "macro_f1", "mae")}
 

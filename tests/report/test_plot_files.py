@@ -76,6 +76,7 @@ def test_an_altered_file_is_drawn_again(file, drawings, old, new):
     assert drawings == ["f-1"]
 
 
+@pytest.mark.slow
 def test_a_board_that_did_not_change_needs_no_matplotlib(tmp_path):
     """Writing it again, checking it and the report all take the plots on disk."""
     splits = [{"splitter": "prefix", "ratios": [0.25, 0.5], "seeds": [3]}]

@@ -22,6 +22,8 @@ from harness_plugins.wrappers.ensemble import Ensemble
 from harness_plugins.wrappers.oversample import Oversample
 from tests.command_line import table, write_suite
 
+pytestmark = pytest.mark.slow
+
 GRID = {"knn": {"on": "embedding", "grid": {"k": [3, 40], "mode": ["vote", "regression"]}}}
 SPLITS = [
     {"splitter": "prefix", "ratios": [0.1, 0.3, 0.6], "seeds": [3, 4]},

@@ -29,6 +29,7 @@ def build(ready, name, workers, cache):
     return (cache / "blocks" / recipe.key / "array.npy").read_bytes(), progress
 
 
+@pytest.mark.slow
 def test_several_workers_make_the_bytes_of_one(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(block_builder, "MIN_ROWS_PER_WORKER", 100)
     workers = block_builder.default_slots(ready.recipes["text"], 500, cores=3)

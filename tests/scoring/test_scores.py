@@ -42,6 +42,7 @@ def answered(draw):
 
 @settings(max_examples=80, deadline=None)
 @given(answered())
+@pytest.mark.slow
 def test_every_number_is_scikit_learns(case):
     y, proba, sources = case
     honest = score_result(result(proba), Truth(y, sources), C, "accuracy").honest

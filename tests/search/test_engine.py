@@ -58,6 +58,7 @@ def timings(output):
         return [row for row in csv.DictReader(file) if row["kind"] == "cell"]
 
 
+@pytest.mark.slow
 def test_a_run_forces_it_and_the_timings_name_it(tmp_path):
     write_suite(tmp_path, SUITE)
     done = harness("run", "suite.yaml", "--threads", 1, "--engine", "float32", cwd=tmp_path)

@@ -117,6 +117,7 @@ def test_it_agrees_with_brute_force_to_the_last_bit(engine):
 
 
 @pytest.mark.parametrize("engine", ["int8", "float32"])
+@pytest.mark.slow
 def test_unverified_queries_are_verified_by_more_candidates(monkeypatch, engine):
     """Groups of 120 rows, a few int8 steps apart, exceed the first margin."""
     monkeypatch.setattr(sys.modules["harness.search.exact"], "MAX_UNVERIFIED", 1.0)

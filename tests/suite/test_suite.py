@@ -569,6 +569,7 @@ def test_shuffled_lines_give_only_suite_errors(read, lines):
 
 @quiet
 @given(st.data())
+@pytest.mark.slow
 def test_mutated_values_give_only_suite_errors(read, data):
     values = _values()
     parent, step, value = None, None, values

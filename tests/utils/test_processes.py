@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TASKS = """
 from pathlib import Path
 from harness.utils.processes import Processes
