@@ -69,6 +69,8 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
             reporter.notice(
                 f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)"
             )
+        for line in remark_lines(run):
+            reporter.notice(line)
         progress = run_with_progress(reporter, run)
         run.store.check_again()  # a labeler that is not confined may have written to other cells
         cell_results = list(score_run.score_cells(run))
@@ -77,6 +79,11 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
         index.write_index(run.options.output / "leaderboards")
     reporter.show_leaderboards(run, leaderboards, page, count_by_status(cell_results), progress.seconds)
     return cell_results
+
+
+def remark_lines(run: "Run") -> list[str]:
+    """Return a line for each split that is not what it says."""
+    return [f"{comparison}: {remark}" for comparison, remarks in run.remarks.items() for remark in remarks]
 
 
 @with_options(*RUN_OPTIONS)
@@ -105,6 +112,8 @@ def _show_plan(reporter: "Reporter", run: "Run") -> None:
     if reporter.as_json:
         reporter.show_forecast(run, pending)
         return
+    for line in remark_lines(run):
+        reporter.line(line)
     for name, recipe in run.recipes.items():
         reporter.line(f"block {name}: {recipe.maker.name}, {'on disk' if run.is_made(name) else 'to be made'}")
     reused = Counter(cell.evaluation for cell in run.cells if cell.key in finished)

@@ -59,7 +59,10 @@ def markdown(
     tables, titles = labeler_tables(cell_results), headings(run)
     for leaderboard in leaderboards:
         parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
-        parts += [to_markdown(board_table(run, leaderboard)), *_notes(leaderboard)]
+        parts += [
+            to_markdown(board_table(run, leaderboard)),
+            *_notes(leaderboard, run.remarks.get(leaderboard.title, [])),
+        ]
         if (settings := tuning.get(leaderboard.title)) is not None:
             parts.append(f"<details>\n<summary>{headline(settings)}</summary>")
             parts += [to_markdown(settings, ("Method", "Best")), _list(map(sentence, settings.notes)), "</details>"]
@@ -165,9 +168,9 @@ def _pictures(links: list[tuple[str, str]]) -> list[str]:
     return [f"![{escape(title)}]({file})" for title, file in links]
 
 
-def _notes(leaderboard: Leaderboard) -> Iterator[str]:
+def _notes(leaderboard: Leaderboard, remarks: list[str]) -> Iterator[str]:
     """Yield the notes below the ranks, and why a labeler has none."""
-    notes = list(rank_claims(leaderboard))
+    notes = [*(f"{remark[0].upper()}{remark[1:]}." for remark in remarks), *rank_claims(leaderboard)]
     if any("=" in row.rank for row in leaderboard.rows):
         notes.append("`=` marks ties: equal to the printed precision.")
     if any(min(counts) < MIN_UNITS for counts in leaderboard.support.values()):

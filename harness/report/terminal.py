@@ -24,7 +24,9 @@ def print_leaderboards(run: Run, leaderboards: list[Leaderboard], console: Conso
     titles = headings(run)
     for leaderboard in leaderboards:
         table = _fit(board_table(run, leaderboard), console.width)
-        title = f"{titles[leaderboard.title]}\nSplits: {leaderboard.title}"
+        why = leaderboard.standings.untested if leaderboard.standings else None
+        untested = f"\n{why}: ranks are not tested" if why else ""
+        title = f"{titles[leaderboard.title]}\nSplits: {leaderboard.title}{untested}"
         console.print(to_rich(table, title, ("Labeler",), no_wrap=True, header_style="bold"))
 
 

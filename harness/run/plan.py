@@ -19,6 +19,8 @@ from harness.suite.catalog import Catalog, Entry
 from harness.suite.suite import Candidate, SplitterEntry, Suite
 from harness.utils.hashing import digest, hash_array, hash_code, library_versions
 
+MET_RATIO = 0.1  # of the rows that a ratio asks for: how far a train set may be from it
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSplit:
@@ -59,17 +61,43 @@ def core_code() -> str:
     return hash_code(sorted([*(harness / "plugin").glob("*.py"), *(harness / "search").glob("*.py")]))
 
 
-def evaluation_splits(suite: Suite, dataset: Dataset) -> list[EvaluationSplit]:
-    """Return every split of the suite.
+def evaluation_splits(suite: Suite, dataset: Dataset) -> tuple[list[EvaluationSplit], Mapping[str, list[str]]]:
+    """Return every split of the suite, and remarks by comparison.
 
-    Raises DataError where a splitter fails or returns anything but splits.
+    A train set that a smaller ratio of the same seed has already is left out: it is no second point. Raises DataError
+    where a splitter fails or returns anything but splits.
     """
-    labelled, evaluations = dataset.for_splitters(), []
+    labelled, evaluations, remarks = dataset.for_splitters(), list[EvaluationSplit](), dict[str, list[str]]()
     for splits in suite.splits:
         for seed in splits.seeds:
+            earlier: dict[str, str] = {}
             for split in make_splits(splits.splitter, labelled, seed):
-                evaluations.append(EvaluationSplit(_comparison_name(splits, split), split, splits.labelers))
-    return evaluations
+                name = _comparison_name(splits, split)
+                content = digest(hash_array(split.train), hash_array(split.test))
+                if split.fold is None and content in earlier:
+                    line = f"seed {seed} has the train set of {earlier[content]}, and is left out"
+                    remarks.setdefault(name, []).append(line)
+                    continue
+                earlier[content] = name
+                evaluations.append(EvaluationSplit(name, split, splits.labelers))
+    for name, line in _unmet_ratios(evaluations, len(dataset.labelled)):
+        remarks.setdefault(name, []).append(line)
+    return evaluations, remarks
+
+
+def _unmet_ratios(evaluations: list[EvaluationSplit], n_labelled: int) -> Iterator[tuple[str, str]]:
+    """Yield (comparison, remark) where whole groups cannot meet a ratio."""
+    by_comparison: dict[str, dict[int, int]] = {}
+    asked: dict[str, float] = {}
+    for evaluation in evaluations:
+        split = evaluation.split
+        if split.ratio is not None and split.fold is None:
+            asked[evaluation.comparison] = split.ratio * n_labelled
+            by_comparison.setdefault(evaluation.comparison, {})[split.seed] = len(split.train)
+    for name, sizes in by_comparison.items():
+        if any(abs(size - asked[name]) > max(MET_RATIO * asked[name], 1) for size in sizes.values()):
+            got = ", ".join(f"{size:,} (seed {seed})" for seed, size in sizes.items())
+            yield name, f"whole groups cannot meet the ratio: asked {asked[name]:,.0f} train rows, got {got}"
 
 
 def plan(

@@ -1,7 +1,7 @@
 """Prepare a run: open its data and plan its cells."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,9 @@ class Run:
     recipes: dict[str, block_files.Recipe]
     cells: list[Cell]
     store: Store
+    remarks: Mapping[str, list[str]] = field(
+        default_factory=dict
+    )  # on splits that are not what they say, by comparison
 
     @property
     def simulated(self) -> bool:
@@ -132,11 +135,10 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / full_size))
     dataset = load_dataset(suite.data, suite.population, table)
     recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(
-        suite, dataset, evaluation_splits(suite, dataset), recipes, catalog, options.hardware, cache / "digests"
-    )
+    evaluations, remarks = evaluation_splits(suite, dataset)
+    cells = plan(suite, dataset, evaluations, recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / suite.name)
-    return Run(suite, catalog, options, dataset, recipes, cells, store)
+    return Run(suite, catalog, options, dataset, recipes, cells, store, remarks)
 
 
 def reuse_cells(run: Run, others: Iterable[Store]) -> None:
