@@ -1,6 +1,7 @@
 """`harness run`, `plan`, `status` and `validate`."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -60,6 +61,7 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
     from harness.cli.progress import run_with_progress
     from harness.report import index, leaderboard_folder
     from harness.run import runner
+    from harness.run.store import Store
     from harness.scoring import score_run
     from harness.utils.locks import hold_lock
 
@@ -72,7 +74,8 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
         for line in remark_lines(run):
             reporter.notice(line)
         progress = run_with_progress(reporter, run)
-        run.store.check_again()  # a labeler that is not confined may have written to other cells
+        # A labeler that is not confined may have written to other cells: their files are looked at again.
+        run = replace(run, store=Store(run.store.folder))
         cell_results = list(score_run.score_cells(run))
         leaderboards = score_run.leaderboards_of(run, cell_results)
         page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards)
@@ -82,7 +85,7 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
 
 
 def remark_lines(run: "Run") -> list[str]:
-    """Return a line for each split that is not what it says."""
+    """Return a line for each split that is not what was asked for."""
     return [f"{comparison}: {remark}" for comparison, remarks in run.remarks.items() for remark in remarks]
 
 

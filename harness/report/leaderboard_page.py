@@ -55,7 +55,8 @@ def markdown(
     """
     words = f"[{GLOSSARY}]({link})" if (link := glossary_link(run)) else GLOSSARY
     parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run))]
-    parts.append("\n".join([*(f"- {name}: {escape(value)}" for name, value in about(run)), f"- Words: {words}"]))
+    facts = [*about(run), *_workers(cell_results)]
+    parts.append("\n".join([*(f"- {name}: {escape(value)}" for name, value in facts), f"- Words: {words}"]))
     tables, titles = labeler_tables(cell_results), headings(run)
     for leaderboard in leaderboards:
         parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
@@ -102,6 +103,17 @@ def about(run: Run) -> list[tuple[str, str]]:
         ("Class shares", " / ".join(f"{share * 100:.2f}" for share in shares) + " %"),
         ("Protocol", run.suite.protocol),
     ]
+
+
+def _workers(cell_results: list[CellResult]) -> Iterator[tuple[str, str]]:
+    """Yield whether the workers of the finished cells were confined."""
+    confined = {bool(result.timing["confined"]) for result in cell_results if "confined" in result.timing}
+    if confined:
+        texts = {
+            True: "confined to their task by the kernel",
+            False: "not confined: a hostile labeler could read labels",
+        }
+        yield "Workers", " and ".join(texts[value] for value in sorted(confined, reverse=True))
 
 
 def target(run: Run) -> str:

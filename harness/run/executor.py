@@ -199,9 +199,9 @@ def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, block
         "parts": cell.parts,
         "facts": answer["facts"],
         "checkpoints": answer["checkpoints"],
-        "confined": landlock_version() > 0,
     }
     cost = {
+        "confined": landlock_version() > 0,
         "seconds": answer["seconds"],
         "wall": child.seconds,
         "memory": max(child.peak, answer["memory"]),

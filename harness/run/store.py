@@ -83,10 +83,6 @@ class Store:
         self._complete.add(key)
         return True
 
-    def check_again(self) -> None:
-        """Look at the files of finished cells again when next asked."""
-        self._complete.clear()
-
     def finished_keys(self, keys: Iterable[str]) -> set[str]:
         """Return those of the keys whose cells are finished; save fingerprints."""
         finished = {key for key in keys if self.has(key)}

@@ -240,7 +240,7 @@ def _run_child(
 
 
 def _confine(access: Access, folder: str) -> None:
-    """Confine the child to `access` and its folder, with a temporary one in it."""
+    """Confine the child to `access` and its folder, with a temporary one."""
     temporary = os.path.join(folder, TEMPORARY_FOLDER)  # noqa: PTH118
     os.mkdir(temporary)  # noqa: PTH102
     for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "NUMBA_CACHE_DIR"):
