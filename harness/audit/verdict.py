@@ -73,6 +73,7 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
         notes.append(
             f"declares that the rows to label influence each other: {share:.1%} of the answers moved with other rows"
         )
+    notes += _declared_access(labeler)
     judgement: Judgement = "leak" if leaks else "warning" if warnings else "transductive" if declared else "clean"
     return LeakFinding(
         judgement,
@@ -86,6 +87,19 @@ def judge_labeler(labeler: Any, answers: Mapping[str, ProbeAnswer], truth: NDArr
         by_seed,
         by_threads,
     )
+
+
+def _declared_access(labeler: Any) -> list[str]:
+    """Return what a labeler declares beyond its task, which is not checked."""
+    plugins = list(iter_plugins(labeler))
+    access = [
+        f"{attribute} {path}"
+        for attribute in ("reads", "writes")
+        for plugin in plugins
+        for path in getattr(plugin, attribute, ())
+    ]
+    access += ["opens sockets"] if any(getattr(plugin, "network", False) for plugin in plugins) else []
+    return [f"declares that it {', '.join(access)}: what it finds there is not checked"] if access else []
 
 
 def beats_chance(hits: int, m: int, chance: float) -> bool:

@@ -13,6 +13,7 @@ defaults are its parameters. It may also carry, as class attributes:
   those of ``graph``: the harness finds them once for all cells.
 - ``reads`` (labelers): files and folders that it reads beside its task, such as a model. Workers are confined to their
   task and the installed packages where the kernel can.
+- ``writes`` (labelers): those that it also writes, such as a log. Its own folder and temporary folder need no word.
 - ``network`` (labelers): True where it opens sockets.
 - ``resolve(device)`` (labelers): a method that returns the labeler with its choices settled that depend on the
   machine (a precision "auto"), by the processor and never by a clock. The plan calls it; the spec holds the outcome.

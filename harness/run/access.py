@@ -18,7 +18,8 @@ def cell_access(labeler: Any, task: Task, catalog: Catalog) -> Access:
     """
     plugins = list(iter_plugins(labeler))
     return Access(
-        reads=tuple(dict.fromkeys([*_code_files(plugins, catalog), *_task_files(task), *_declared(plugins)])),
+        reads=tuple(dict.fromkeys([*_code_files(plugins, catalog), *_task_files(task), *_declared(plugins, "reads")])),
+        writes=tuple(_declared(plugins, "writes")),
         network=any(getattr(plugin, "network", False) for plugin in plugins),
     )
 
@@ -36,6 +37,6 @@ def _task_files(task: Task) -> Iterator[str]:
         yield from (neighbors.folder for neighbors in lists.values())
 
 
-def _declared(plugins: Iterable[Any]) -> Iterator[str]:
+def _declared(plugins: Iterable[Any], attribute: str) -> Iterator[str]:
     for plugin in plugins:
-        yield from (str(Path(path).expanduser().absolute()) for path in getattr(plugin, "reads", ()))
+        yield from (str(Path(path).expanduser().absolute()) for path in getattr(plugin, attribute, ()))

@@ -129,7 +129,9 @@ def zoo(tmp_path_factory):
     pids = f"PIDS = {str(folder / 'pids')!r}\n\n\n"
     bad = {name: body for name, (body, _) in BAD.items()}
     file = write_labelers(folder / "plugin.py", **GOOD, **bad)
-    file.write_text(file.read_text().replace("def uniform", f"{pids}def uniform", 1))
+    (folder / "pids").touch()
+    writes = "\n\nHangsWithChildrenLabeler.writes = (PIDS,)\n"  # else its worker may not
+    file.write_text(file.read_text().replace("def uniform", f"{pids}def uniform", 1) + writes)
     everyone = [*bad, *GOOD, {"knn": {"on": "embedding"}}]
     write_suite(folder, everyone, table(ROWS))
     limits = ("--timeout", LIMIT, "--memory", 0.5, "-j", 4)

@@ -161,7 +161,9 @@ def test_cells_that_do_not_fit_together_run_one_after_the_other(tmp_path, monkey
             log.write("end\\n")
         return uniform(task)
         """
+    log.touch()
     plugin = write_labelers(tmp_path / "plugin.py", slow=body)
+    plugin.write_text(plugin.read_text() + f"\n\nSlowLabeler.writes = ({str(log)!r},)\n")
     file = write_suite(tmp_path, [{"slow": {"grid": {"k": [1, 2, 3]}}}])
     monkeypatch.setattr(runner, "machine_memory", lambda: memory)
     catalog = discover((plugin,))
