@@ -29,6 +29,7 @@ class LabelArguments:
 
     out: Annotated[Path, typer.Option("--out", "-o", help="The parquet file to write; its card lies beside it.")]
     data: Annotated[Path | None, typer.Option(help="New rows to label; without it, those of the suite's data.")] = None
+    truth: Annotated[str | None, typer.Option(help="Column of these rows to score the labels against.")] = None
     labeler: Annotated[str, typer.Option("--with", help="A labeler of the suite, or best.")] = "best"
     coverage: Annotated[float, typer.Option(help="Share of rows whose set of labels holds the truth.")] = 0.9
     target_accuracy: Annotated[float | None, typer.Option(help="Accept rows as long as this accuracy is kept.")] = None
@@ -134,6 +135,11 @@ def _show_labels(reporter: "Reporter", account: "Account", out: Path) -> None:
                 reporter.line(
                     f"{prefix}accuracy over {threshold.bound:.4f} from confidence {threshold.confidence:.4f} on"
                 )
+    if (score := account.truth) is not None:
+        reporter.line(
+            f"against {printable(score.column)}, {score.rows:,} rows: accuracy {score.accuracy:.4f}, macro-F1 "
+            f"{score.macro_f1:.4f}, MAE {score.mae:.4f}"
+        )
     if account.growth is not None:
         reporter.line(summary_line(account.growth))
     reporter.line(f"labels: {out}; card: {out.with_suffix('.md')}")

@@ -90,9 +90,11 @@ class ColumnReader:
             raise self.fail(name, missing, "NaN", "give every row a time")
         return values
 
-    def labels(self, name: str, classes: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def labels(
+        self, name: str, classes: int, role: str = "target or raters"
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return (N,) labels and (N,) bool, False where the value is null."""
-        array = self.read(name, "target or raters")
+        array = self.read(name, role)
         is_labelled = _is_valid(array)
         if pa.types.is_null(array.type):
             return np.zeros(self.size, np.int64), is_labelled
@@ -109,7 +111,7 @@ class ColumnReader:
                 raise self.fail(name, missing, "NaN", "write null where there is no label")
             wrong = np.flatnonzero(values != np.floor(values))
             if len(wrong):
-                raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", allowed)
+                raise self.fail(name, wrong, f"the label {values[wrong[0]]}", allowed)
         wrong = np.flatnonzero(is_labelled & ((values < 0) | (values >= classes)))
         if len(wrong):
             advice = f"{allowed}; map them, or set data.classes"

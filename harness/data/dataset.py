@@ -179,6 +179,14 @@ def _number_groups(names: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]
     return distinct[order], place[number.reshape(-1)]
 
 
+def load_labels(table: DataTable, name: str, classes: int, role: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return (N,) labels of a column and (N,) bool, False where one is null.
+
+    Raises DataError.
+    """
+    return ColumnReader(table).labels(name, classes, role)
+
+
 def load_items(table: DataTable, text: str | None, id: str | None) -> Items:
     """Return every row of a table without a target, for embedders alone.
 

@@ -9,6 +9,7 @@ from harness.label import card_learning_curve
 from harness.label.learning_curve import Growth
 from harness.label.postprocess import Postprocessor
 from harness.label.quality import CalibrationErrors, Pool, Quality
+from harness.label.truth import TruthScore
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.markdown import escape, format_table
 from harness.statistics.intervals import Interval
@@ -64,6 +65,7 @@ class Account:
     pool: Pool
     shift: CardShift
     growth: Growth | None = None  # if an accuracy was given for it
+    truth: TruthScore | None = None  # if a column was given for it
 
 
 def to_json(account: Account) -> dict[str, Any]:
@@ -84,6 +86,8 @@ def to_json(account: Account) -> dict[str, Any]:
     }
     if account.growth is not None:
         values["growth"] = _json_values(account.growth)
+    if account.truth is not None:
+        values["truth"] = asdict(account.truth)
     return values
 
 
@@ -107,6 +111,7 @@ def render_card(account: Account) -> str:
         _method(account),
         _metric_table(account),
         _class_table(account),
+        *([] if account.truth is None else _truth(account.truth)),
         "## Which rows are accepted",
         _acceptance(account),
         "## The whole pool",
@@ -203,6 +208,17 @@ def _class_table(account: Account) -> str:
         format_table(header, rows, left_columns=("Class",))
         + "\n\nA set's coverage is promised over all rows, not for each class."
     )
+
+
+def _truth(score: TruthScore) -> Iterable[str]:
+    yield "## Against the truth of the file"
+    yield (
+        f"{score.rows:,} of the labelled rows have a truth in the column {escape(score.column)}. Nothing has learnt "
+        "from it, and nothing else on this page rests on it."
+    )
+    rows = [["Accuracy", score.accuracy], ["Macro-F1", score.macro_f1], ["MAE", score.mae]]
+    table = [[name, f"{value:.4f}"] for name, value in rows]
+    yield format_table(["Number", "On these rows"], table, left_columns=("Number",))
 
 
 def _acceptance(account: Account) -> str:

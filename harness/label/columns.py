@@ -21,7 +21,7 @@ from harness.label.training import (
     read_probabilities,
     unseen_classes,
 )
-from harness.plugin.block import Block
+from harness.plugin.block import Block, Rows
 from harness.run import blocks
 from harness.statistics.prediction_powered import Sample
 from harness.suite import spec
@@ -80,6 +80,7 @@ def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
         _estimate_pool(label_run, proba, answers),
         _shift(label_run, support),
         None if labels_for is None else measure_growth(label_run, proba, labels_for),
+        None if job.truth is None else job.truth.score(_source_rows(job), answers.label, dataset.n_classes),
     )
     # A gold row is accepted by its own label: where rows are selected, if it is good.
     accepted = dataset.y >= options.good if options.selects else np.ones(len(dataset.y), np.bool_)
@@ -92,11 +93,16 @@ def open_blocks(label_run: LabelRun) -> list[Block]:
     return [blocks.open_block(run.recipes[name], run.cache) for name in run.cells[0].blocks]
 
 
+def _source_rows(job: LabelJob) -> Rows:
+    """Return (m,) the row of the source that each unlabelled row is."""
+    return np.asarray(job.label_run.dataset.items.rows[job.label_run.unlabelled] - job.source_start)
+
+
 def _columns(job: LabelJob, answers: LabelledRows, gold: LabelledRows, support: Support, run_id: str) -> pa.Table:
     label_run, dataset = job.label_run, job.label_run.dataset
-    rows = dataset.items.rows - job.source_start
-    in_source = rows[dataset.labelled] >= 0
-    gold_rows, unlabelled_rows = rows[dataset.labelled][in_source], rows[label_run.unlabelled]
+    rows = dataset.items.rows[dataset.labelled] - job.source_start
+    in_source = rows >= 0
+    gold_rows, unlabelled_rows = rows[in_source], _source_rows(job)
     return label_file.make_columns(
         pq.read_metadata(job.source.path).num_rows,
         [(unlabelled_rows, answers), (gold_rows, gold.of(in_source))],

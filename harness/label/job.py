@@ -8,6 +8,7 @@ from harness.errors import HarnessError, did_you_mean
 from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, training
 from harness.label.postprocess import PostprocessOptions
 from harness.label.training import LabelRun
+from harness.label.truth import TruthColumn, read_truth
 from harness.run.runner import Run
 from harness.statistics.calibration import METHODS
 
@@ -18,6 +19,7 @@ class LabelOptions:
 
     out: Path  # the parquet file to write
     data: Path | None = None  # new rows to label; None: those of the suite's data
+    truth: str | None = None  # column of the rows to label that they are scored against
     labeler: str = "best"  # of the suite, or "best"
     coverage: float = 0.9  # of the conformal sets
     calibration: str = "auto"
@@ -74,6 +76,7 @@ class LabelJob:
     source: DataTable  # whose rows are written
     source_start: int  # rows of the run's data that stand before those of the source
     choice: str  # how the labeler was chosen
+    truth: TruthColumn | None = None  # to score the labels against
 
     @property
     def run(self) -> Run:
@@ -115,4 +118,8 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
             f"{table.display_name}: no labelled row is of class {', '.join(map(str, unseen))}, so no row can be "
             "labelled so; label some, correct data.classes, or go on with --unseen-classes"
         )
-    return LabelJob(label_run, options, postprocessing, source, source_start, choice)
+    truth = None
+    if options.truth is not None:
+        rows = label_run.dataset.items.rows[label_run.unlabelled] - source_start
+        truth = read_truth(source, options.truth, label_run.dataset.n_classes, rows)
+    return LabelJob(label_run, options, postprocessing, source, source_start, choice, truth)

@@ -3,6 +3,7 @@
 So one embedder and one labeler read both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from harness.data.dataset import Data
 from harness.data.table import DataTable, batches
 from harness.errors import DataError, did_you_mean, first_few
 from harness.suite.suite import Suite
@@ -34,34 +34,34 @@ class JoinedTable:
 def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> JoinedTable:
     """Join the labelled rows of `old` and every row of `new`.
 
-    The table has the columns that the suite reads. Raises DataError where the new file lacks one of them, has another
-    type or other dimensions, or shares an id.
+    The table has the columns that the suite reads. Labels that new rows have are left out: they are not of the suite's
+    data. Raises DataError where the new file lacks a column, has another type or other dimensions, or shares an id.
     """
     data = suite.data
     needed = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
     names = [name for name in old.columns if name in needed]
     schema = pa.schema([pq.read_schema(old.path).field(name) for name in names])
-    _check_types(schema, old, new, data)
+    _check_types(schema, old, new, (*data.hidden, *data.raters))
     target = pq.read_table(old.path, columns=list(data.hidden))
     labelled = np.logical_and.reduce([column.is_valid().to_numpy() for column in target.columns])
     if data.id is not None:
         _check_ids_apart(old, new, data.id, labelled)
-    sha256 = digest("joined", old.sha256, new.sha256, names)
+    sha256 = digest("joined, new rows without labels", old.sha256, new.sha256, names)
     file = cache / "joined" / f"{sha256}.parquet"
     with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
             with replacing(file) as scratch:
-                _write(scratch, schema, old, new, labelled)
+                _write(scratch, schema, old, new, labelled, (*data.hidden, *data.raters))
     name = f"{new.display_name} with the labelled rows of {old.display_name}"
     return JoinedTable(DataTable(file.absolute(), name, sha256, old.simulated or new.simulated), int(labelled.sum()))
 
 
-def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, data: Data) -> None:
+def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, labels: Sequence[str]) -> None:
     new_schema = pq.read_schema(new.path)
     for field in schema:
+        if field.name in labels:
+            continue  # those of new rows are not read
         if field.name not in new_schema.names:
-            if field.name in (*data.hidden, *data.raters):
-                continue  # new rows have no labels
             raise DataError(
                 f"{new.display_name}: no column {field.name!r}, which the suite reads"
                 f"{did_you_mean(field.name, new_schema.names)}"
@@ -127,7 +127,9 @@ def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Mask) 
         )
 
 
-def _write(target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Mask) -> None:
+def _write(
+    target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Mask, labels: Sequence[str]
+) -> None:
     plain = pa.schema([pa.field(field.name, _storage_type(field.type)) for field in schema])
     with pq.ParquetWriter(target, plain) as out:
         first = 0
@@ -135,7 +137,7 @@ def _write(target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labe
             labelled_rows = batch.filter(pa.array(labelled[first : first + len(batch)]))
             out.write_batch(_cast(labelled_rows, plain, new.display_name))
             first += len(batch)
-        new_names = pq.read_schema(new.path).names
+        new_names = set(pq.read_schema(new.path).names).difference(labels)
         for batch in batches(new.path, [name for name in plain.names if name in new_names]):
             out.write_batch(_cast(batch, plain, new.display_name))
 

@@ -101,7 +101,8 @@ class Postprocessor:
         Nothing may have been fitted on these rows.
         """
         calibrated = self.calibrate(calibration.scale(proba, self.temperature))
-        label, low_high = proba.argmax(axis=1), conformal.label_ranges(calibrated, self.max_score)
+        label = proba.argmax(axis=1)
+        low_high = conformal.label_ranges(calibrated, self.max_score, label)
         return self._accept(LabelledRows(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
 
     def transferred(self, proba: Numbers, reference: Numbers) -> "Postprocessor":
@@ -130,7 +131,9 @@ class Postprocessor:
                 threshold = replace(threshold, confidence=level)
             thresholds.append(threshold)
         max_score = recalibration.match_bound(
-            conformal.conformal_scores(calibrated), conformal.conformal_scores(calibrated_reference), self.max_score
+            conformal.conformal_scores(calibrated, label),
+            conformal.conformal_scores(calibrated_reference, reference_label),
+            self.max_score,
         )
         return replace(self, max_score=max_score, thresholds=tuple(thresholds), temperature=temperature)
 
@@ -160,7 +163,7 @@ def fit_postprocessor(
         calibrated = calibration.cross_fit_calibration(method, proba, y, fold)
     label = proba.argmax(axis=1)
     confidence = _of_label(calibrated, label)
-    true_class_scores = conformal.conformal_scores(calibrated)[np.arange(len(y)), y]
+    true_class_scores = conformal.conformal_scores(calibrated, label)[np.arange(len(y)), y]
     postprocessor = Postprocessor(
         options,
         method,
@@ -168,7 +171,7 @@ def fit_postprocessor(
         conformal.score_threshold(true_class_scores, options.coverage),
         _fit_thresholds(confidence, label, label == y, proba.shape[1], unit, options),
     )
-    low, high = conformal.cross_fit_ranges(calibrated, y, fold, options.coverage)
+    low, high = conformal.cross_fit_ranges(calibrated, y, fold, options.coverage, label)
     return postprocessor, postprocessor._accept(LabelledRows(label, calibrated, confidence, low, high, label >= 0))
 
 

@@ -1,8 +1,8 @@
 """Sets of neighbouring classes with a stated coverage of the true class.
 
 Split conformal prediction (Vovk, Gammerman and Shafer 2005) with the ordinal score of Lu, Angelopoulos and Pomerantz
-2022: a set grows from the likeliest class, each time by the likelier of its two neighbours, and the score of a class is
-the probability gathered before it enters. The set of a row is every class whose score is at most a threshold, a
+2022: a set grows from the label, each time by the likelier of its two neighbours, and the score of a class is the
+probability gathered before it enters. The set of a row is every class whose score is at most a threshold, a
 quantile of the scores that the true classes of calibration rows have; so it has no holes, and is never empty.
 
 For one labeler and exchangeable rows the coverage is at least the stated one, on average over all rows; there is no
@@ -15,15 +15,16 @@ import numpy as np
 from harness.statistics.metrics import Numbers
 
 
-def conformal_scores(proba: Numbers) -> Numbers:
+def conformal_scores(proba: Numbers, label: Numbers | None = None) -> Numbers:
     """Return the (n, C) ordinal conformal scores of the classes.
 
-    The score is the probability gathered before a class enters its row's set: 0 for the likeliest.
+    The score is the probability gathered before a class enters its row's set: 0 for the first, which is `label` (n,),
+    without it the likeliest. So the set of a row always holds its label, whatever a calibration has made of it.
     """
     n, n_classes = proba.shape
     p = np.concatenate([np.full((n, 1), -1.0), proba.astype(np.float64), np.full((n, 1), -1.0)], axis=1)  # walls
     rows = np.arange(n)
-    low = high = proba.argmax(axis=1) + 1
+    low = high = (proba.argmax(axis=1) if label is None else label) + 1
     mass = p[rows, low].copy()
     scores = np.zeros((n, n_classes))
     for _ in range(n_classes - 1):
@@ -45,20 +46,23 @@ def score_threshold(of_truth: Numbers, coverage: float) -> float:
     return float(np.sort(of_truth)[rank - 1]) if rank <= len(of_truth) else np.inf
 
 
-def label_ranges(proba: Numbers, at_most: float) -> tuple[Numbers, Numbers]:
+def label_ranges(proba: Numbers, at_most: float, label: Numbers | None = None) -> tuple[Numbers, Numbers]:
     """Return (m,) lowest and (m,) highest class of each row's set."""
-    inside = conformal_scores(proba) <= at_most
+    inside = conformal_scores(proba, label) <= at_most
     return inside.argmax(axis=1), proba.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
 
 
-def cross_fit_ranges(proba: Numbers, y: Numbers, fold: Numbers, coverage: float) -> tuple[Numbers, Numbers]:
+def cross_fit_ranges(
+    proba: Numbers, y: Numbers, fold: Numbers, coverage: float, label: Numbers | None = None
+) -> tuple[Numbers, Numbers]:
     """Return the sets (n,), (n,) of labelled rows, each fold by the others.
 
     The threshold of a fold is a quantile of the scores of all other folds.
     """
-    of_truth = conformal_scores(proba)[np.arange(len(y)), y]
+    label = proba.argmax(axis=1) if label is None else label
+    of_truth = conformal_scores(proba, label)[np.arange(len(y)), y]
     low, high = np.empty(len(y), np.int64), np.empty(len(y), np.int64)
     for number in np.unique(fold):
         held = fold == number
-        low[held], high[held] = label_ranges(proba[held], score_threshold(of_truth[~held], coverage))
+        low[held], high[held] = label_ranges(proba[held], score_threshold(of_truth[~held], coverage), label[held])
     return low, high

@@ -276,6 +276,39 @@ def test_new_rows_are_labelled_by_the_labels_of_the_suites_data(folder):
     assert (summary["gold"], summary["labelled"]) == (N - UNLABELLED, 40)
 
 
+def test_labels_of_new_rows_are_scored_against_and_never_learnt_from(folder, capsys):
+    suite(folder)
+    assert harness("run", "suite.yaml", "--threads", 1, cwd=folder).returncode == 0
+    rows, score = new_rows()
+    wrong = pa.array((score + 1) % 6, mask=np.arange(40) % 2 == 1)  # labels of another annotator, of every second row
+    for name, table_ in (("blind", rows), ("seen", rows.append_column("score", wrong))):
+        pq.write_table(table_, f"{name}.parquet")
+        again(data=Path(f"{name}.parquet"), out=Path(f"{name}_labels.parquet"))
+    blind, seen = (pq.read_table(f"{name}_labels.parquet") for name in ("blind", "seen"))
+    same = [name for name in COLUMN_NAMES if name != "run_id"]
+    assert seen.select(same).equals(blind.select(same))
+    assert seen["score"].combine_chunks().equals(wrong)
+    cards = [json.loads(Path(f"{name}_labels.json").read_text()) for name in ("blind", "seen")]
+    assert cards[0]["quality"] == cards[1]["quality"]
+    assert cards[0]["rows"] == cards[1]["rows"]
+    assert "truth" not in cards[1]
+    again(data=Path("seen.parquet"), out=Path("seen_labels.parquet"), truth="score")
+    scored = json.loads(Path("seen_labels.json").read_text())["truth"]
+    label, true = seen["proxy_label"].to_numpy()[::2].astype(int), (score[::2] + 1) % 6
+    assert (scored["column"], scored["rows"]) == ("score", 20)
+    assert scored["accuracy"] == pytest.approx((label == true).mean())
+    assert scored["mae"] == pytest.approx(np.abs(label - true).mean())
+    assert f"against score, 20 rows: accuracy {scored['accuracy']:.4f}" in capsys.readouterr().out
+    assert "## Against the truth of the file" in Path("seen_labels.md").read_text()
+    for name, words in (
+        ("scores", "no column 'scores' for --truth"),
+        ("extra", "column 'extra': the label 1.5 in"),
+        ("messages", "labels must be whole numbers"),
+    ):
+        message = refused(data=Path("seen.parquet"), out=Path("seen_labels.parquet"), truth=name)
+        assert words in message
+
+
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
@@ -299,6 +332,7 @@ def test_new_rows_that_do_not_fit_are_refused(labelled, tmp_path, monkeypatch, c
     ("options", "words"),
     [
         ({"labeler": "kn"}, "--with kn: no labeler of suite.yaml is called so"),
+        ({"truth": "score"}, "--truth score: none of the rows to label has a value there"),
         ({"coverage": 1.5}, "--coverage 1.5: must be between 0 and 1"),
         ({"top": 0.1, "at_least": 4}, "give one of them"),
         ({"keep": 0.1}, "need --target-accuracy"),

@@ -1,0 +1,49 @@
+"""The score of the labels against a truth that the file itself has.
+
+Nothing has learnt from it: it is read to be scored against, when it is asked for.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.data.dataset import load_labels
+from harness.data.table import DataTable
+from harness.errors import DataError
+from harness.plugin.block import Rows
+from harness.statistics.intervals import Numbers
+from harness.statistics.metrics import accuracy, count_confusion, macro_f1, mae
+
+
+@dataclass(frozen=True)
+class TruthScore:
+    """Metrics of the labels on the rows whose truth a column has."""
+
+    column: str
+    rows: int
+    accuracy: float
+    macro_f1: float
+    mae: float
+
+
+@dataclass(frozen=True, eq=False)
+class TruthColumn:
+    """The truth of the rows of a file, where it is there."""
+
+    name: str
+    y: Numbers  # (N,) class of every row
+    present: Numbers  # (N,) bool: False where it is null
+
+    def score(self, rows: Rows, label: Numbers, n_classes: int) -> TruthScore:
+        """Score the labels (m,) of `rows` (m,) that have a truth."""
+        scored = self.present[rows]
+        confusion = count_confusion(self.y[rows[scored]], label[scored], n_classes)
+        return TruthScore(self.name, int(scored.sum()), accuracy(confusion), macro_f1(confusion), mae(confusion))
+
+
+def read_truth(table: DataTable, name: str, n_classes: int, rows: Rows) -> TruthColumn:
+    """Read a column of labels; raise DataError if none of `rows` has one."""
+    y, present = load_labels(table, name, n_classes, "--truth")
+    if not np.any(present[rows]):
+        raise DataError(f"{table.display_name}: --truth {name}: none of the rows to label has a value there")
+    return TruthColumn(name, y, present)
