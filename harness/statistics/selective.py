@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.intervals import ALPHA, lower_bound
+from harness.statistics.intervals import ALPHA, binomial_lower_bound, lower_bound
 from harness.statistics.metrics import CALIBRATION_BINS, Numbers
 
 COVERAGE_STEPS = 20  # coverages of a curve, and of the thresholds that are tried: 5 %, 10 %, ... 100 %
@@ -20,7 +20,7 @@ class Threshold:
     """The least confidence that is accepted, and the rows at or above it."""
 
     confidence: float | None  # None where no threshold keeps the target
-    bound: float  # lower bound (95 %) of the accuracy of the accepted rows; the best one where confidence is None
+    bound: float  # lower bound (95 %) of the accuracy of the accepted rows; of the strictest where none keeps it
     coverage: float = 0.0  # their share
     accuracy: float | None = None
 
@@ -63,20 +63,33 @@ def find_threshold(
     """Find the lowest confidence that keeps an accuracy of at least `target`.
 
     `confidence` and `hit` (n,) are of rows whose truth is known and that nothing was fitted on; rows of one `unit`
-    (n,), a group, are not independent. Each of COVERAGE_STEPS thresholds is tested by its lower bound at its share of
-    `alpha`, so that the bound holds although the threshold is chosen by it (Bonferroni; Geifman and El-Yaniv 2017).
+    (n,), a group, are not independent. The thresholds are a fixed sequence: from the strictest on, each tested by its
+    lower bound at `alpha`, and no more after the first that fails. So a threshold whose accuracy is too low is taken
+    with a chance of `alpha` at most, however many there are (Angelopoulos, Bates, Candès, Jordan and Lei 2021). The
+    strictest has as many rows, or groups, as it takes to show the target where the accuracy is half-way from it to 1.
     """
     order = np.sort(confidence)[::-1]
     sizes = np.unique(np.ceil(np.arange(1, COVERAGE_STEPS + 1) / COVERAGE_STEPS * len(order)).astype(np.int64))
-    levels = np.unique(order[sizes - 1]) if len(order) else np.empty(0)  # lowest first
-    best = 0.0
+    levels = np.unique(order[sizes - 1])[::-1] if len(order) else np.empty(0)  # highest first
+    needed, found = rows_to_show((1 + target) / 2, target, alpha), Threshold(None, 0.0)
     for level in levels:
         accepted = confidence >= level
-        bound = lower_bound(hit[accepted], None if unit is None else unit[accepted], alpha / COVERAGE_STEPS)
-        if bound >= target:
-            return Threshold(float(level), bound, float(accepted.mean()), float(hit[accepted].mean()))
-        best = max(best, bound)
-    return Threshold(None, best)
+        inside = None if unit is None else unit[accepted]
+        if (accepted.sum() if inside is None else len(np.unique(inside))) < needed and level > levels[-1]:
+            continue
+        bound = lower_bound(hit[accepted], inside, alpha)
+        if bound < target:
+            return found if found.confidence is not None else Threshold(None, bound)
+        found = Threshold(float(level), bound, float(accepted.mean()), float(hit[accepted].mean()))
+    return found
+
+
+def rows_to_show(accuracy: float, target: float, alpha: float) -> int:
+    """Return the number of rows of an `accuracy` whose bound is the target."""
+    rows = 1
+    while binomial_lower_bound(accuracy * rows, rows, alpha) < target:
+        rows = int(np.ceil(rows * 1.02))
+    return rows
 
 
 def find_class_thresholds(

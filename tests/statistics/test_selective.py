@@ -16,6 +16,7 @@ from harness.statistics.selective import (
     find_class_thresholds,
     find_threshold,
     reliability_bins,
+    rows_to_show,
     top_probability,
     top_share,
 )
@@ -67,15 +68,16 @@ def test_accuracies_are_those_of_the_surest():
     )
 
 
-def test_the_largest_coverage_that_reaches_the_target_by_its_bound():
+def test_the_last_coverage_before_the_first_whose_bound_is_too_low():
     sure, hit = sample(5000)
     threshold = find_threshold(sure, hit, 0.8)
     order = np.argsort(-sure)
     best = 0
     for k in range(5000 // COVERAGE_STEPS, 5001, 5000 // COVERAGE_STEPS):
         right = int(hit[order[:k]].sum())
-        if beta.ppf(0.05 / COVERAGE_STEPS, right, k - right + 1) >= 0.8:
-            best = k
+        if beta.ppf(0.05, right, k - right + 1) < 0.8:
+            break
+        best = k
     assert threshold.coverage == best / 5000
     assert threshold.accuracy == hit[order[:best]].mean()
     assert threshold.bound >= 0.8
@@ -105,6 +107,16 @@ def test_the_bound_holds_although_the_coverage_was_chosen_by_it():
         )  # the confidence is noise: 70 % of any share are right
         broken += threshold.coverage > 0 and threshold.bound > 0.7
     assert broken <= 200 * 0.05
+
+
+def test_a_share_too_small_to_show_anything_is_not_the_first():
+    """Let 5 % of 200 rows be ten: were all of them right, 0.74 would be the most that they show."""
+    sure, hit = np.linspace(1, 0, 200), np.arange(200) < 120
+    threshold = find_threshold(sure, hit, 0.8)
+    assert threshold.coverage > 0.5
+    needed = rows_to_show(0.9, 0.8, 0.05)
+    assert beta.ppf(0.05, 0.9 * needed, 0.1 * needed + 1) >= 0.8
+    assert beta.ppf(0.05, 0.9 * (needed - 3), 0.1 * (needed - 3) + 1) < 0.8
 
 
 def test_the_bins_add_up_to_the_calibration_error():
