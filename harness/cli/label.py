@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import (
+    EXIT_GATE,
     RUN_OPTIONS,
     SharedOptions,
     SuiteFile,
@@ -19,7 +20,7 @@ from harness.errors import HarnessError, printable
 
 if TYPE_CHECKING:
     from harness.cli.console import Reporter
-    from harness.label.card import Account
+    from harness.label.account import Account
     from harness.label.suggestion_file import Suggestion
 
 
@@ -48,6 +49,9 @@ class LabelArguments:
         bool, typer.Option("--unseen-classes", help="Go on where a class has no labelled row.")
     ] = False
     licence: Annotated[str, typer.Option(help="Licence of the source, for the card.")] = "unknown"
+    fail_if: Annotated[str | None, typer.Option("--fail-if", metavar="shift", help="Exit code 3 where it is seen.")] = (
+        None
+    )
     push: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Put file and card on the hub, private.")] = (
         None
     )
@@ -85,14 +89,19 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
     job = prepare_labels(open_run(reporter, collection.suites[0], plugins, shared.to_run_options()), options)
     with hold_lock(job.run.store.folder / "lock", wait=False):
         run_with_progress(reporter, job.run, "trainings")
+    shifted = False
     if options.suggest is None:
-        _show_labels(reporter, write_labels(job), options.out)
+        account = write_labels(job)
+        shifted = account.shift.shifted
+        _show_labels(reporter, account, options.out)
         files = {options.out.name: options.out, "README.md": job.card}
     else:
         _show_suggestion(reporter, write_suggestion(job, options.suggest), options.out)
         files = {options.out.name: options.out}
     if options.push is not None:
         reporter.line(f"pushed: {publish(files, options.push)}")
+    if shifted and options.fail_if is not None:
+        raise typer.Exit(EXIT_GATE)
 
 
 def _show_suggestion(reporter: "Reporter", suggestion: "Suggestion", out: Path) -> None:
@@ -112,13 +121,16 @@ def _show_suggestion(reporter: "Reporter", suggestion: "Suggestion", out: Path) 
 
 def _show_labels(reporter: "Reporter", account: "Account", out: Path) -> None:
     """Print how good the labels are, and which are accepted."""
-    from harness.label.card import to_json
+    from harness.label.account import to_json
+    from harness.label.card import warnings_of
     from harness.label.card_learning_curve import summary_line
 
     if reporter.as_json:
         reporter.event("labels", file=str(out), **to_json(account))
         return
     quality, options = account.quality, account.postprocessor.options
+    for line in warnings_of(account):
+        reporter.line(line.replace("**", ""))
     reporter.line(f"{account.labelled:,} rows labelled by {account.provenance.labeler}; {account.accepted:,} accepted")
     for name, interval in (("accuracy", quality.accuracy), ("macro-F1", quality.macro_f1), ("MAE", quality.mae)):
         reporter.line(f"{name} {interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})")
@@ -128,12 +140,12 @@ def _show_labels(reporter: "Reporter", account: "Account", out: Path) -> None:
             prefix = f"label {c}: " if options.by_class else ""
             if threshold.confidence is None:
                 reporter.line(
-                    f"{prefix}accuracy {options.target:g} cannot be reached: at most {threshold.bound:.4f} can be "
-                    "promised"
+                    f"{prefix}accuracy {options.target:g} cannot be reached: for the surest {threshold.bound:.4f} "
+                    "can be promised"
                 )
             else:
                 reporter.line(
-                    f"{prefix}accuracy over {threshold.bound:.4f} from confidence {threshold.confidence:.4f} on"
+                    f"{prefix}accuracy {options.target:g} is kept from confidence {threshold.confidence:.4f} on"
                 )
     if (score := account.truth) is not None:
         reporter.line(

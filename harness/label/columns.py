@@ -7,12 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness import __version__
-from harness.label import label_file, out_of_distribution, postprocess, quality, refit
-from harness.label.card import Account, CardShift, Provenance
+from harness.label import label_file, out_of_distribution, postprocess, quality, refit, shift
+from harness.label.account import Account, Provenance
+from harness.label.card_shift import CardShift
 from harness.label.job import LabelJob
 from harness.label.out_of_distribution import FAR_SHARE, Support
 from harness.label.postprocess import LabelledRows, Postprocessor
 from harness.label.quality import Pool
+from harness.label.shift import ShiftTests
 from harness.label.training import (
     LabelRun,
     Probabilities,
@@ -63,8 +65,9 @@ def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
         fitted.refit,
         quality.measure_by_fold(fitted.gold, dataset.y, dataset.n_classes, label_run.fold, options),
         len(dataset.labelled) / len(label_run.unlabelled),
-    )
-    support = out_of_distribution.find_unsupported(dataset, label_run.unlabelled, open_blocks(label_run))
+    ).without_luck(job.choice.luck)
+    opened = open_blocks(label_run)
+    support = out_of_distribution.find_unsupported(dataset, label_run.unlabelled, opened)
     run_id = digest([cell.key for cell in label_run.cells], asdict(options))[:16]
     labels_for = job.options.labels_for
     account = Account(
@@ -78,7 +81,7 @@ def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
             proba.held_out, fitted.gold, dataset.y, label_run.labelled_groups, fitted.refit, transfers, answers
         ),
         _estimate_pool(label_run, proba, answers),
-        _shift(label_run, support),
+        _shift(label_run, support, shift.compare_with_pool(label_run, proba, support, opened)),
         None if labels_for is None else measure_growth(label_run, proba, labels_for),
         None if job.truth is None else job.truth.score(_source_rows(job), answers.label, dataset.n_classes),
     )
@@ -129,7 +132,7 @@ def _provenance(job: LabelJob, run_id: str) -> Provenance:
         str(run.suite.file),
         candidate.title,
         spec.to_spec(candidate.labeler),
-        job.choice,
+        job.choice.reason,
         run.dataset.table.display_name,
         job.source.sha256,
         " + ".join(run.suite.data.hidden),
@@ -141,7 +144,7 @@ def _provenance(job: LabelJob, run_id: str) -> Provenance:
     )
 
 
-def _shift(label_run: LabelRun, support: Support) -> CardShift:
+def _shift(label_run: LabelRun, support: Support, found: ShiftTests) -> CardShift:
     dataset = label_run.dataset
     return CardShift(
         support.measured,
@@ -151,4 +154,7 @@ def _shift(label_run: LabelRun, support: Support) -> CardShift:
         {name: asdict(rows) for name, rows in support.by_source.items()},
         count_in_labelled_groups(dataset, label_run.unlabelled),
         tuple(unseen_classes(dataset)),
+        found.tests,
+        found.shifted,
+        found.corrected,
     )

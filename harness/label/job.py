@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.data.table import DataTable, open_table
 from harness.errors import HarnessError, did_you_mean
 from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, training
+from harness.label.choice import Choice, choose_labeler
 from harness.label.postprocess import PostprocessOptions
 from harness.label.training import LabelRun
 from harness.label.truth import TruthColumn, read_truth
@@ -34,6 +35,7 @@ class LabelOptions:
     folds: int = 5
     unseen_classes: bool = False  # whether a class may have no labelled row
     licence: str = "unknown"  # of the source
+    fail_if: str | None = None  # "shift": an exit code of its own where one is seen
     push: str | None = None  # OWNER/NAME of a data set on the hub
 
     def check(self) -> None:
@@ -41,6 +43,10 @@ class LabelOptions:
         methods = ("auto", *METHODS)
         if self.calibration not in methods:
             raise HarnessError(f"--calibration {self.calibration}: unknown{did_you_mean(self.calibration, methods)}")
+        if self.fail_if not in (None, "shift"):
+            raise HarnessError(f"--fail-if {self.fail_if}: must be shift")
+        if self.fail_if is not None and self.suggest is not None:
+            raise HarnessError("--fail-if is about labels; --suggest writes none")
         if self.labels_for is not None:
             learning_curve.check_target(self.labels_for)
             if self.suggest is not None:
@@ -75,7 +81,7 @@ class LabelJob:
     postprocessing: PostprocessOptions
     source: DataTable  # whose rows are written
     source_start: int  # rows of the run's data that stand before those of the source
-    choice: str  # how the labeler was chosen
+    choice: Choice
     truth: TruthColumn | None = None  # to score the labels against
 
     @property
@@ -104,13 +110,10 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
         table, source_start = joined.table, joined.before
     columns = label_file.COLUMN_NAMES if options.suggest is None else suggestion_file.COLUMN_NAMES
     label_file.check_target(source.path, source.display_name, options.out, source.sha256, columns)
-    if options.labeler == "best":
-        candidate, choice = training.best_labeler(run)
-    else:
-        candidate, choice = training.find_labeler(run.suite, options.labeler), "by its name"
+    choice = choose_labeler(run, options.labeler)
     with_curve = options.labels_for is not None
     label_run = training.plan_label_run(
-        run.suite, candidate, table, run.catalog, run.options, options.folds, with_curve
+        run.suite, choice.candidate, table, run.catalog, run.options, options.folds, with_curve
     )
     unseen = training.unseen_classes(label_run.dataset)
     if unseen and not options.unseen_classes:

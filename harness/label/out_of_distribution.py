@@ -40,6 +40,7 @@ class Support:
     strange: Numbers  # (m,) bool: of a source with fewer than ten labelled rows
     measured: bool  # False: too few labelled rows, or no blocks
     by_source: Mapping[str, SourceSupport]
+    calibrated: int = 0  # labelled rows, or groups of them, that set how far is far
 
     @property
     def outside(self) -> Numbers:
@@ -64,7 +65,14 @@ def find_unsupported(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]
         with threadpool_limits(1):  # a second thread does not help products so small
             for rows, X in parts(blocks, dataset.labelled, unlabelled, PRODUCT_ROWS):
                 far[rows] = _far(normalize(X), reference, min_cosine)
-    return Support(far, strange, measured, _by_source(dataset, unlabelled, far | strange))
+    return Support(
+        far, strange, measured, _by_source(dataset, unlabelled, far | strange), count_units(dataset, calibration_rows)
+    )
+
+
+def count_units(dataset: Dataset, rows: Rows) -> int:
+    """Return the number of rows, or of their groups where they have such."""
+    return len(rows) if dataset.groups is None else len(np.unique(dataset.groups[rows]))
 
 
 def _split_labelled(dataset: Dataset) -> tuple[Rows, Rows]:

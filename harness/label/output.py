@@ -3,7 +3,8 @@
 import json
 
 from harness.label import label_file, suggestion_file
-from harness.label.card import Account, render_card, to_json
+from harness.label.account import Account, to_json
+from harness.label.card import render_card
 from harness.label.columns import build_columns
 from harness.label.job import LabelJob
 from harness.label.suggestion_file import Suggestion

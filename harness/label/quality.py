@@ -12,9 +12,10 @@ import numpy as np
 
 from harness.label.label_metrics import Measurements, measure_labels
 from harness.label.postprocess import LabelledRows, PostprocessOptions, Postprocessor
-from harness.label.refit import Transfers
+from harness.label.refit import FEW_LABELS, Transfers
+from harness.statistics.bootstrap import table_interval
 from harness.statistics.intervals import Interval, Numbers, bootstrap_interval
-from harness.statistics.metrics import confidence_error, macro_f1
+from harness.statistics.metrics import absolute_errors, confidence_error, f1_by_class
 from harness.statistics.prediction_powered import PoolEstimate, Sample, estimate_mean
 
 TWO_SIDED_ALPHA = 0.1  # the upper end of an interval that misses in 10 % is exceeded in 5 %
@@ -52,6 +53,7 @@ class Quality:
     accepted_right: Interval | None  # share of the accepted rows that are right, or where rows are selected, good
     out_of_fold: Mapping[str, float | None]  # the same metrics as measured, of the folds' labelers
     unexplained: float  # part of the variance between trainings that the shared pool does not show
+    luck: Mapping[str, float]  # of the choice of the labeler, which is taken off
     shared_rows: int  # of the shared pool that the refit labeler was compared on; 0 where it was not compared
 
 
@@ -79,11 +81,7 @@ def measure_quality(
     """
     label, n_classes = answers.label, raw.shape[1]
     hit, inside = label == y, (answers.low <= y) & (y <= answers.high)
-    confusion = y * n_classes + label
     rows, transfer = np.arange(len(y)), transfers.by_metric
-
-    def f1(count: Numbers) -> float:
-        return macro_f1(np.bincount(confusion, count, n_classes**2).reshape(n_classes, n_classes))
 
     def share(name: str, values: Numbers, mask: Numbers) -> Interval | None:
         return transfer[name].share(values[mask], None if unit is None else unit[mask])
@@ -111,12 +109,16 @@ def measure_quality(
 
     classes = range(n_classes)
     right = y >= postprocessor.options.good if postprocessor.options.selects else hit
+    if len(y) < FEW_LABELS:
+        mae = transfer["mae"].widen(table_interval(y, label, n_classes, absolute_errors, unit))
+    else:
+        mae = transfer["mae"].mean(np.abs(label - y), unit)
     measured = measure_labels(answers, np.eye(n_classes)[y], postprocessor.options)
     return Quality(
         len(y),
         _present(transfer["accuracy"].share(hit, unit)),
-        transfer["macro_f1"].widen(bootstrap_interval(f1, len(y), unit)),
-        transfer["mae"].mean(np.abs(label - y), unit),
+        _within(transfer["macro_f1"].widen(table_interval(y, label, n_classes, _macro_f1, unit)), 0, 1),
+        _within(mae, 0, n_classes - 1),
         {c: share_of_class(f"recall {c}", hit, c, labels.label == c) for c in classes},
         {c: share_of_given(f"precision {c}", hit, label == c, labels.label == c) for c in classes},
         _calibration_errors(raw[rows, label], answers.confidence, hit, unit),
@@ -129,6 +131,7 @@ def measure_quality(
         share_of_given("accepted_right", right, answers.accepted, labels.accepted),
         {name: metric.value if metric.rows else None for name, metric in measured.items()},
         transfers.unexplained,
+        transfers.luck,
         transfers.rows,
     )
 
@@ -168,6 +171,16 @@ def _calibration_errors(before: Numbers, after: Numbers, hit: Numbers, unit: Num
     interval = bootstrap_interval(lambda count: confidence_error(after, hit, count), len(hit), unit, TWO_SIDED_ALPHA)
     before_error = confidence_error(before.astype(np.float64), hit)
     return CalibrationErrors(before_error, interval.value, max(interval.high, interval.value))
+
+
+def _macro_f1(tables: Numbers) -> Numbers:
+    return np.asarray(f1_by_class(tables).mean(axis=-1))
+
+
+def _within(interval: Interval, least: float, most: float) -> Interval:
+    """Return the interval cut to what the number can be."""
+    value, low, high = np.clip([interval.value, interval.low, interval.high], least, most)
+    return Interval(float(value), float(low), float(high), interval.n)
 
 
 def _present(interval: Interval | None) -> Interval:

@@ -14,7 +14,7 @@ of these rows, is the part of tau^2 that is left for the refit labeler: a moment
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from harness.label.postprocess import MIN_SHARED_ROWS, LabelledRows, Postprocess
 from harness.statistics.intervals import Numbers
 from harness.statistics.random_effects import Transfer
 
+FEW_LABELS = 300  # with fewer the probabilities that stand for the truth are too rough: shifts by them add bias
+
 
 @dataclass(frozen=True)
 class Transfers:
@@ -30,7 +32,17 @@ class Transfers:
 
     by_metric: Mapping[str, Transfer]
     unexplained: float  # part of tau^2 that the shifts leave
-    rows: int  # of the shared pool; 0 where it is too small
+    rows: int  # of the shared pool; 0 where nothing is shifted
+    luck: Mapping[str, float] = field(default_factory=dict)  # metric -> expected excess, which is taken off
+
+    def without_luck(self, luck: Mapping[str, float]) -> "Transfers":
+        """Return transfers that take the luck of the choice off a metric.
+
+        The confidence has no luck, so the overconfidence has that of the accuracy.
+        """
+        excess = {**luck, "overconfidence": -luck.get("accuracy", 0.0)}
+        by_metric = {name: replace(transfer, luck=excess.get(name, 0.0)) for name, transfer in self.by_metric.items()}
+        return replace(self, by_metric=by_metric, luck=luck)
 
 
 def estimate_transfers(
@@ -45,13 +57,18 @@ def estimate_transfers(
 
     `refit` (q, C) and `folds` (K, q, C) are probabilities, NaN for rows that a fold does not answer for. The answers of
     the folds go through `postprocessor`, those of the refit labeler through `transferred`. `held_out` (K) are the
-    metrics of each fold's held-out rows; `ratio` is n / m, labelled to unlabelled rows.
+    metrics of each fold's held-out rows; `ratio` is n / m, labelled to unlabelled rows. With fewer than FEW_LABELS
+    labelled rows no metric is shifted: what the folds differ by widens its interval instead.
     """
-    no_shift = Transfer(spread=1 + ratio)
+    labels = sum(metrics["accuracy"].rows for metrics in held_out)
+    few = labels < FEW_LABELS
+    # Folds with the shares of all labelled rows let a labeler learn the shares that it is tested on.
+    spread = 1 + ratio + (folds.shape[-1] / labels if few else 0.0)
+    no_shift = Transfer(spread=spread)
     if len(refit) < MIN_SHARED_ROWS:
         return Transfers(dict.fromkeys(held_out[0], no_shift), 1.0, 0)
     by_refit, by_folds = _measure_both(refit, folds, postprocessor, transferred)
-    unexplained = _unexplained_share(by_refit.by_fold, by_folds.by_fold, held_out)
+    unexplained = 1.0 if few else _unexplained_share(by_refit.by_fold, by_folds.by_fold, held_out)
     transfers = {}
     for name in held_out[0]:
         margin = 0.5 / max(sum(metrics[name].rows for metrics in held_out), 1.0)  # half a labelled row
@@ -63,8 +80,8 @@ def estimate_transfers(
             continue
         shift = _scaled(name, by_refit.pooled[name].value, margin) - _scaled(name, by_folds.pooled[name].value, margin)
         variance = unexplained * float(np.var(differences, ddof=1)) * (1 + 1 / len(differences))
-        transfers[name] = Transfer(float(shift), variance, len(differences), 1 + ratio)
-    return Transfers(transfers, unexplained, len(refit))
+        transfers[name] = Transfer(0.0 if few else float(shift), variance, len(differences), spread)
+    return Transfers(transfers, unexplained, 0 if few else len(refit))
 
 
 @dataclass(frozen=True)

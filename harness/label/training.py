@@ -13,7 +13,7 @@ import numpy as np
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.population import Population
 from harness.data.table import DataTable
-from harness.errors import DataError, HarnessError, did_you_mean
+from harness.errors import DataError
 from harness.label import folds as label_folds
 from harness.label import learning_curve
 from harness.label.folds import NO_ROWS
@@ -23,7 +23,6 @@ from harness.run import blocks
 from harness.run.plan import Cell, EvaluationSplit, plan
 from harness.run.runner import Options, Run, cache_of
 from harness.run.store import Store
-from harness.scoring.score_run import leaderboards_of, score_cells
 from harness.statistics.intervals import Numbers
 from harness.suite.catalog import Catalog
 from harness.suite.suite import Candidate, Suite
@@ -78,39 +77,6 @@ class Probabilities:
     held_out: Numbers  # (n, C) of the labelled rows, out of fold
     pool: Numbers  # (p, C) of the pool, by the labelers of the folds
     shared_pool: Numbers  # (K, q, C) of the shared pool by each fold's labeler, NaN where it does not answer
-
-
-def best_labeler(run: Run) -> tuple[Candidate, str]:
-    """Return the labeler that ranks first with the most labels.
-
-    Also returns how it was chosen, for the card.
-    """
-    leaderboards = [
-        leaderboard
-        for leaderboard in leaderboards_of(run, list(score_cells(run)))
-        if any(row.rank for row in leaderboard.rows)
-    ]
-    if not leaderboards:
-        earlier = run.store.cells.exists() and any(run.store.cells.iterdir())
-        why = (
-            "the data, the labelers or the splits have changed since the last run" if earlier else "nothing is run yet"
-        )
-        advice = f"run it with the same options: harness run {run.suite.file}; or name a labeler with --with"
-        raise DataError(f"{run.suite.name}: no labeler has a rank, for {why}; {advice}")
-    leaderboard = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
-    first = next(row for row in leaderboard.rows if row.rank)
-    ranked = sum(bool(row.rank) for row in leaderboard.rows)
-    metric = run.suite.metrics.primary
-    choice = f"first of {ranked} by {metric} ({first.values[metric].mean:.4f}) in {leaderboard.title}"
-    return find_labeler(run.suite, first.title), choice
-
-
-def find_labeler(suite: Suite, name: str) -> Candidate:
-    """Return a labeler of the suite by its name on the leaderboard."""
-    titles = {candidate.title: candidate for candidate in suite.labelers}
-    if name not in titles:
-        raise HarnessError(f"--with {name}: no labeler of {suite.file} is called so{did_you_mean(name, titles)}")
-    return titles[name]
 
 
 def plan_label_run(

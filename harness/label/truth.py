@@ -3,6 +3,7 @@
 Nothing has learnt from it: it is read to be scored against, when it is asked for.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from harness.data.dataset import load_labels
 from harness.data.table import DataTable
 from harness.errors import DataError
 from harness.plugin.block import Rows
+from harness.report.markdown import escape, format_table
 from harness.statistics.intervals import Numbers
 from harness.statistics.metrics import accuracy, count_confusion, macro_f1, mae
 
@@ -24,6 +26,17 @@ class TruthScore:
     accuracy: float
     macro_f1: float
     mae: float
+
+    def section(self) -> Iterable[str]:
+        """Yield the paragraphs of the card's section, Markdown."""
+        yield "## Against the truth of the file"
+        yield (
+            f"{self.rows:,} of the labelled rows have a truth in the column {escape(self.column)}. Nothing has learnt "
+            "from it, and nothing else on this page rests on it."
+        )
+        values = {"Accuracy": self.accuracy, "Macro-F1": self.macro_f1, "MAE": self.mae}
+        rows = [[name, f"{value:.4f}"] for name, value in values.items()]
+        yield format_table(["Number", "On these rows"], rows, left_columns=("Number",))
 
 
 @dataclass(frozen=True, eq=False)

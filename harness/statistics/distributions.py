@@ -42,3 +42,25 @@ def mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts - 1) / 2)[group], np.float64)
+
+
+def chi_square_tail(x: Any, df: Any) -> Any:
+    """Return P(X > x) of chi-square with df degrees of freedom."""
+    from scipy.special import chdtrc
+
+    return chdtrc(df, x)
+
+
+def rank_tail(k: int, rank: int, n: int, m: int) -> float:
+    """Return P(k or more of m values are under the rank-th least of n).
+
+    All n + m are drawn alike, so of the k + rank - 1 smallest fewer than `rank` are then of the n: hypergeometric.
+    """
+    from scipy.special import gammaln
+
+    def log_choose(a: Any, b: Any) -> Any:
+        return gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)
+
+    drawn = k + rank - 1
+    of_n = np.arange(max(0, drawn - m), min(rank - 1, n, drawn) + 1)
+    return float(np.exp(log_choose(n, of_n) + log_choose(m, drawn - of_n) - log_choose(n + m, drawn)).sum())

@@ -98,6 +98,13 @@ def quadratic_kappas(tables: Numbers) -> NDArray[np.float64]:
     return np.asarray(1 - np.divide(observed, expected, out=np.full(np.shape(expected), np.nan), where=expected > 0))
 
 
+def absolute_errors(tables: Numbers) -> NDArray[np.float64]:
+    """Return (...) mean absolute errors of tables (..., C, C) of weights."""
+    classes = np.arange(tables.shape[-1])
+    total = (tables * np.abs(classes[:, None] - classes)).sum(axis=(-2, -1))
+    return np.asarray(total / tables.sum(axis=(-2, -1)))
+
+
 LABEL_METRICS = {"accuracy": accuracy, "macro_f1": macro_f1, "mae": mae, "qwk": qwk}
 
 

@@ -33,12 +33,13 @@ class Transfer:
     variance: float = 0.0  # tau^2 (1 + 1 / K), the part of it that the shift does not explain
     learners: int = 2  # K
     spread: float = 1.0  # 1 + n / m
+    luck: float = 0.0  # expected excess of the measured number: taken off first
 
     def share(self, hits: Numbers, unit: Numbers | None = None) -> Interval | None:
         """Transfer the share of True in `hits` (n,); None of no rows."""
         if len(hits) == 0:
             return None
-        value, rows = float(np.mean(hits)), effective_sample_size(hits, unit)
+        value, rows = float(np.clip(np.mean(hits) - self.luck, 0, 1)), effective_sample_size(hits, unit)
         smoothed = (value * rows + 0.5) / (rows + 1)  # a share of 0 or 1 has a variance, too
         row_variance = 1 / (smoothed * (1 - smoothed))  # variance of the log odds that one row has
         sampling = self.spread * row_variance / rows
@@ -52,7 +53,7 @@ class Transfer:
 
     def mean(self, values: Numbers, unit: Numbers | None = None) -> Interval:
         """Transfer the mean of `values` (n,)."""
-        value, (variance, units) = float(np.mean(values)) + self.shift, variance_of_mean(values, unit)
+        value, (variance, units) = float(np.mean(values)) - self.luck + self.shift, variance_of_mean(values, unit)
         if units < 2:
             return Interval(value, -np.inf, np.inf, len(values))
         sampling = variance * self.spread
@@ -64,7 +65,10 @@ class Transfer:
 
         Each side grows as the standard error does.
         """
-        value, error = interval.value + self.shift, (interval.high - interval.low) / (2 * _normal_quantile())
+        value, error = (
+            interval.value - self.luck + self.shift,
+            (interval.high - interval.low) / (2 * _normal_quantile()),
+        )
         sampling = error**2 * self.spread
         reach = self._reach(sampling, np.inf) * float(np.sqrt(sampling + self.variance))
         down, up = interval.value - interval.low, interval.high - interval.value

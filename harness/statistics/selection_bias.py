@@ -58,6 +58,19 @@ def _seed_variance(measured: Measurements, members: NDArray[np.intp]) -> float:
     return max(float(s2 - (np.trace(own) - own.sum() / g) / (g - 1)), 0.0) / measured.seeds
 
 
+def winners_luck(values: Floats, covariance: Floats, lower_is_better: bool) -> float:
+    """Return how much better the best of values (m,) seems than it is.
+
+    `covariance` (m, m) is that of their errors. It is the bootstrap's estimate of the bias: errors are drawn anew
+    around the values, and the mean error of whichever is then the best is the luck of the choice (Efron and Tibshirani
+    1993, chapter 10). It has the sign of an excess: what was measured less the luck is expected.
+    """
+    sign = -1.0 if lower_is_better else 1.0
+    errors = np.random.default_rng(SEED).standard_normal((RANDOM_HALVES, len(values))) @ _square_root(covariance).T
+    best = (sign * values + errors).argmax(axis=1)
+    return sign * max(float(errors[np.arange(RANDOM_HALVES), best].mean()), 0.0)
+
+
 def _square_root(covariance: Floats) -> Floats:
     """Return R with R R' = covariance, which may be singular."""
     scales, axes = np.linalg.eigh(covariance)

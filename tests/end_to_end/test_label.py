@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 from harness.cli.label import label as command
 from harness.errors import HarnessError
@@ -165,7 +166,8 @@ def test_the_card_has_what_was_measured(labelled):
     for number in ("accuracy", "macro_f1", "mae", "coverage"):
         interval = quality[number]
         assert f"{interval['value']:.4f} ({interval['low']:.4f} to {interval['high']:.4f})" in card
-    assert f"by what it differs from them on {quality['panel']:,} rows" in card
+    assert "With fewer than 300 labels no number is shifted" in card
+    assert "Chosen on the same labels" in card
     assert f"{N - UNLABELLED} of them have a label" in card
     assert "first of 2 by accuracy" in card
     assert summary["provenance"]["sha256"] in card
@@ -426,6 +428,41 @@ def test_groups_stay_together_in_the_folds(tmp_path):
             shares.append(np.load(cell / "rows.npz")["met"].mean())
     assert shares == [0.0] * 5
     assert "are of a group that has labelled rows" in (tmp_path / "labels.md").read_text()
+
+
+def test_a_pool_unlike_the_labelled_rows_is_said_first(folder, capsys):
+    """Hide the labels of one half of the classes alone: the pool is of these."""
+    rows = table(N)
+    high = rows["score"].to_numpy() >= 3
+    score = pa.array(rows["score"].to_numpy(), pa.int8(), mask=high & (np.arange(N) % 10 > 0))
+    suite(folder, rows.set_column(rows.schema.get_field_index("score"), "score", score))
+    options = {"labeler": "knn(on=embedding)", "out": Path("moved.parquet")}
+    with pytest.raises(typer.Exit) as end:
+        again(**options, fail_if="shift")
+    assert end.value.exit_code == 3
+    assert capsys.readouterr().out.startswith("Shift: the labelled rows are no random sample of the pool (")
+    card, summary = Path("moved.md").read_text(), json.loads(Path("moved.json").read_text())
+    body = card.split("---", 2)[2].strip().splitlines()
+    assert [line for line in body if line][1].startswith("**Shift: ")
+    assert "| Number | For rows like the labelled ones (95 % interval) |" in card
+    assert "The estimates above do not hold" in card
+    assert summary["shift"]["shifted"]
+    assert summary["shift"]["tests"]["labels"]["p"] < 1e-6
+    again(**options)  # without the option it is said all the same, and the exit code is 0
+    assert "--fail-if labels: must be shift" in refused(fail_if="labels")
+
+
+def test_random_labels_show_no_shift_and_few_are_said_first(labelled, tmp_path):
+    assert not account(labelled[0])["shift"]["shifted"]
+    assert "Of these labels (95 % interval)" in (labelled[0] / "labels.md").read_text()
+    rows = table(N)
+    score = pa.array(rows["score"].to_numpy(), pa.int8(), mask=np.random.default_rng(0).permutation(N) >= 60)
+    suite(tmp_path, rows.set_column(rows.schema.get_field_index("score"), "score", score))
+    done = label(tmp_path, "--with", "knn(on=embedding)", "--fail-if", "shift", "--unseen-classes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Fewer than 100 labels: 60 rows measure everything here")
+    assert "**Fewer than 100 labels: 60 rows" in (tmp_path / "labels.md").read_text()
+    assert account(tmp_path)["quality"]["panel"] == 0  # nothing is carried over
 
 
 def test_events_for_programs(folder, capsys):

@@ -13,6 +13,7 @@ from harness.statistics.distributions import (
     beta_quantile,
     mean_ranks,
     normal_quantile,
+    rank_tail,
     student_quantile,
     student_tail,
 )
@@ -47,3 +48,10 @@ def test_a_board_needs_no_scipy_stats():
         "assert 'scipy.stats' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_tail_of_a_rank_is_that_of_the_beta_binomial():
+    for k, rank, n, m in ((8, 1, 125, 150), (1, 1, 99, 3), (30, 10, 1000, 2000), (3, 2, 200, 3)):
+        expected = stats.betabinom.sf(k - 1, m, rank, n + 1 - rank)
+        assert rank_tail(k, rank, n, m) == pytest.approx(expected, rel=1e-8)
+    assert rank_tail(0, 1, 99, 50) == pytest.approx(1)

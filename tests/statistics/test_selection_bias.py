@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.statistics.selection_bias import selection_effect
+from harness.statistics.selection_bias import selection_effect, winners_luck
 from harness.statistics.significance import Measurements
 
 ROWS = 500
@@ -80,3 +80,18 @@ def test_it_is_the_same_every_time():
     assert selection_effect(measured, everyone(measured), False) == selection_effect(
         measured, everyone(measured), False
     )
+
+
+def test_the_luck_of_the_winner_is_what_it_seems_better_by():
+    """Measure labelers of equal merit, and of clear merits, on 30 rows again and again."""
+    rng = np.random.default_rng(4)
+    for truth, excess in (([0.5] * 6, True), ([0.9, 0.3, 0.3], False)):
+        luck, true = [], []
+        for _ in range(400):
+            hits = (rng.random((len(truth), 30)) < np.asarray(truth)[:, None]).astype(float)
+            values = hits.mean(axis=1)
+            luck.append(winners_luck(values, np.cov(hits) / 30, False))
+            true.append(values.max() - truth[values.argmax()])
+        assert np.mean(luck) == pytest.approx(np.mean(true), abs=0.04)
+        assert (np.mean(luck) > 0.06) == excess
+    assert winners_luck(-values, np.cov(hits) / 30, True) == pytest.approx(-luck[-1])

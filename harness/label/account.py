@@ -1,0 +1,77 @@
+"""The account of a labelling: origin, quality, and limits of its labels."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.label.card_shift import CardShift
+from harness.label.learning_curve import Growth
+from harness.label.postprocess import Postprocessor
+from harness.label.quality import Pool, Quality
+from harness.label.truth import TruthScore
+
+JSON_KEYS = {"shared_rows": "panel", "full": "whole"}  # attribute -> its older name, which the JSON file keeps
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The origin of the labels."""
+
+    file: str
+    suite: str
+    labeler: str
+    spec: Mapping[str, Any]
+    chosen: str  # how the labeler was chosen
+    data: str
+    sha256: str
+    target: str
+    run_id: str
+    folds: int
+    licence: str
+    version: str
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class Account:
+    """The origin, quality and limits of a file of labels."""
+
+    provenance: Provenance
+    rows: int
+    gold: int
+    labelled: int  # by the labeler
+    accepted: int  # of these
+    postprocessor: Postprocessor
+    quality: Quality
+    pool: Pool
+    shift: CardShift
+    growth: Growth | None = None  # if an accuracy was given for it
+    truth: TruthScore | None = None  # if a column was given for it
+
+
+def to_json(account: Account) -> dict[str, Any]:
+    """Return the account as JSON values, for programs."""
+    postprocessor = account.postprocessor
+    values: dict[str, Any] = {
+        "provenance": asdict(account.provenance),
+        "rows": {key: getattr(account, key) for key in ("rows", "gold", "labelled", "accepted")},
+        "rules": {
+            "wish": asdict(postprocessor.options),
+            "calibration": postprocessor.method,
+            "temperature": postprocessor.temperature,
+            "thresholds": [asdict(threshold) for threshold in postprocessor.thresholds],
+        },
+        "quality": _json_values(account.quality),
+        "pool": asdict(account.pool),
+        "shift": asdict(account.shift),
+    }
+    if account.growth is not None:
+        values["growth"] = _json_values(account.growth)
+    if account.truth is not None:
+        values["truth"] = asdict(account.truth)
+    return values
+
+
+def _json_values(part: Quality | Growth) -> dict[str, Any]:
+    """Return a part of the account by the keys of the JSON file."""
+    return asdict(part, dict_factory=lambda items: {JSON_KEYS.get(name, name): value for name, value in items})
