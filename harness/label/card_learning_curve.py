@@ -12,16 +12,19 @@ def summary_line(growth: Growth) -> str:
 
     >>> summary_line(Growth(0.6, 1851, needed=5214.3, low=4080.0, high=9020.0))
     'accuracy 0.6: about 5,200 labels (4,100 to 9,000); there are 1,851'
+    >>> summary_line(Growth(0.7, 1851, at_least=2040.0))
+    'accuracy 0.7: at least 2,000 labels, how many the curve cannot tell; there are 1,851'
     >>> summary_line(Growth(0.9, 1851, why="beyond the fitted asymptote"))
-    'accuracy 0.9: beyond the fitted asymptote'
+    'accuracy 0.9: the curve cannot tell (beyond the fitted asymptote)'
     """
-    if growth.needed is None:
-        return f"accuracy {growth.target:g}: {growth.why}"
-    interval = ""
-    if growth.low is not None:
-        high = "out of reach" if growth.high is None else _rough(growth.high)
-        interval = f" ({_rough(growth.low)} to {high})"
-    return f"accuracy {growth.target:g}: about {_rough(growth.needed)} labels{interval}; there are {growth.labels:,}"
+    there = f"there are {growth.labels:,}"
+    if growth.at_least is not None:
+        least = f"at least {_rough(growth.at_least)} labels, how many the curve cannot tell"
+        return f"accuracy {growth.target:g}: {least}; {there}"
+    if growth.needed is None or growth.low is None or growth.high is None:
+        return f"accuracy {growth.target:g}: the curve cannot tell ({growth.why})"
+    interval = f"{_rough(growth.low)} to {_rough(growth.high)}"
+    return f"accuracy {growth.target:g}: about {_rough(growth.needed)} labels ({interval}); {there}"
 
 
 def card_section(growth: Growth) -> Iterable[str]:

@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 from harness.scoring.leaderboard import MeanStd
 from harness.statistics import learning_curve
 from harness.statistics.intervals import Interval, Numbers, bootstrap_interval, mean_interval
-from harness.statistics.learning_curve import Refusal
+from harness.statistics.learning_curve import LabelsNeeded, Refusal
 
 TRAIN_SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the train rows of a fold; all of them are the fourth size
 
@@ -59,10 +59,11 @@ class Growth:
     labels: int  # labelled rows of the data
     points: tuple[SizePoint, ...] = ()
     law: Mapping[str, float] | None = None
-    needed: float | None = None  # labels that bring the accuracy to the target
-    low: float | None = None  # of its interval; None where there is none
-    high: float | None = None  # None beside a `low`: the target may be out of reach
-    why: str = ""  # reason where `needed` is None
+    needed: float | None = None  # labels that bring the accuracy to the target; None where their interval is open
+    low: float | None = None  # of its interval
+    high: float | None = None
+    at_least: float | None = None  # labels that it takes at least, where `needed` is None and the curve shows so much
+    why: str = ""  # reason where neither is known
     by_class: Mapping[int, ClassGrowth] = field(default_factory=dict)
     by_source: Mapping[str, SourceGrowth] = field(default_factory=dict)
 
@@ -130,10 +131,16 @@ def fit_growth(
         by_class={c: _class_growth(c, y, label, unit) for c in range(n_classes)},
         by_source={} if sources is None else _growth_by_source(hit, unit, *sources),
     )
-    if isinstance(needed, Refusal):
-        return replace(growth, why=needed.reason)
-    high = None if needed.high is None or np.isinf(needed.high) else needed.high
-    return replace(growth, needed=needed.n, low=needed.low, high=high)
+    if isinstance(fit, Refusal):
+        return replace(growth, why=fit.reason)
+    if isinstance(needed, LabelsNeeded) and needed.low is not None and needed.high is not None:
+        closed = fit.smallest <= needed.low and np.isfinite(needed.high)
+        if closed:
+            return replace(growth, needed=needed.n, low=needed.low, high=needed.high)
+    at_least = learning_curve.least_labels(fit, 1 - target)
+    if at_least is not None:
+        return replace(growth, at_least=at_least)
+    return replace(growth, why=needed.reason if isinstance(needed, Refusal) else "the accuracies differ too much")
 
 
 def _class_growth(c: int, y: Numbers, label: Numbers, unit: Numbers | None) -> ClassGrowth:

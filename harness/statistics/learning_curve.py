@@ -104,6 +104,18 @@ def labels_needed(fit: PowerLawFit, error: float) -> LabelsNeeded | Refusal:
     return LabelsNeeded(n, low, high)
 
 
+def least_labels(fit: PowerLawFit, error: float) -> float | None:
+    """Return the labels that `error` takes at least, at CONFIDENCE.
+
+    None where nothing can be said: without a spread, or where the curves that it allows reach the error with fewer
+    labels than the smallest train set, about which nothing was measured.
+    """
+    if fit.draws is None:
+        return None
+    least = np.quantile([_invert(a, b, c, error) for a, b, c in fit.draws], 1 - CONFIDENCE, method="lower")
+    return float(min(least, MAX_EXTRAPOLATION * fit.largest)) if least >= fit.smallest else None
+
+
 def _invert(a: float, b: float, c: float, error: float) -> float:
     if error <= c:
         return np.inf
