@@ -9,6 +9,7 @@ docs/labelling.md from these.
 import csv
 import json
 import re
+import runpy
 import subprocess
 import sys
 from collections import defaultdict
@@ -346,6 +347,12 @@ def with_tables(page: str, root: Path) -> str:
         "replay": (replays, REPLAY),
         "draws": (drawn, DRAWS),
     }
+
+    for name, script, function, source in (
+        ("cards", "cards", "cards", "cards.csv"),
+        ("needed", "labels_needed", "needed", "labels_needed.csv"),
+    ):
+        made[name] = runpy.run_path(str(Path(__file__).with_name(f"{script}.py")))[function], DRAWS.with_name(source)
 
     def table(match: re.Match[str]) -> str:
         show, source = made[match["name"]]

@@ -71,20 +71,20 @@ def compare_with_pool(
     if dataset.sources is not None:
         sources = dataset.sources
         tests["sources"] = compare_shares(sources[dataset.labelled], sources[rest], *units(dataset.labelled, rest))
-    X, other_X, sample = None, None, np.arange(len(dataset.labelled))
-    if blocks:
-        rng = np.random.default_rng(3)
-        sample = np.sort(rng.permutation(sample)[:MAX_COMPARED_ROWS])
-        others = np.sort(rng.permutation(rest)[:MAX_COMPARED_ROWS])
-        X, other_X = fuse(blocks, dataset.labelled, dataset.labelled[sample], others)
-        tests["vectors"] = compare_means(X, other_X, *units(dataset.labelled[sample], others))
+    rng = np.random.default_rng(3)
+    sample = np.sort(rng.permutation(len(dataset.labelled))[:MAX_COMPARED_ROWS])
+    others = np.sort(rng.permutation(rest)[:MAX_COMPARED_ROWS])
+    vectors = fuse(blocks, dataset.labelled, dataset.labelled[sample], others) if blocks else None
+    if vectors is not None:
+        tests["vectors"] = compare_means(*vectors, *units(dataset.labelled[sample], others))
     results = {name: _judge(test) for name, test in tests.items() if test is not None}
     if support.measured and len(support.far):
         results["far rows"] = judge_far(float(support.far.mean()), support.calibrated, count_units(dataset, rest))
     found, corrected = ShiftTests(results, None), None
-    if found.shifted and dataset.groups is None and len(pool_category) and X is not None and other_X is not None:
+    more = {"sources", "far rows"}.intersection(found.reasons)  # than the mix of the classes has changed
+    if found.shifted and not more and vectors is not None and dataset.groups is None and len(pool_category):
         y = dataset.y[sample]
-        corrected = correct_shares(y, category[sample], pool_category, dataset.n_classes, X, other_X)
+        corrected = correct_shares(y, category[sample], pool_category, dataset.n_classes, *vectors)
     return replace(found, corrected=corrected)
 
 
