@@ -63,6 +63,10 @@ def _best_labeler(run: Run) -> Choice:
     ranked = sum(bool(row.rank) for row in leaderboard.rows)
     metric = run.suite.metrics.primary
     reason = f"first of {ranked} by {metric} ({first.values[metric].mean:.4f}) in {leaderboard.title}"
+    if first.standing is not None and (chosen := first.standing.chosen) is not None:
+        reason += (
+            f"; the best of {chosen.settings} settings of its method: {chosen.value:.4f} when chosen on other rows"
+        )
     candidate = _find_labeler(run.suite, first.title, first.title)
     return Choice(candidate, reason, _luck(run, leaderboard, cell_results))
 
