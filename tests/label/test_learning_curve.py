@@ -311,5 +311,5 @@ def test_killed_on_the_way_it_goes_on_and_a_failure_costs_the_curve_alone(tmp_pa
     assert len(finished(tmp_path)) == 3 + 2
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("accuracy 0.6: ")]
     assert line.startswith("accuracy 0.6: the curve cannot tell (fewer labels, 0.125 of them, seed 0, fold 1 (")
-    assert line.endswith(" failed: ValueError: too few")
+    assert line.endswith(" failed: ValueError: too few)")
     assert "Nothing can be said." in (tmp_path / "labels.md").read_text()
