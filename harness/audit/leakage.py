@@ -25,7 +25,7 @@ MIN_GAIN = 0.5  # share of the majority's errors that a leak takes away
 KIND_FACTOR = 2.0  # times the gain of the usual column of its block, which a leak has
 ALONE_GAIN = 0.75  # that it has where no labeler is there to compare with
 BOARD_MARGIN = 0.02  # that the best labeler may be better than a leak
-BIT_GAIN, BIT_DEVIATIONS = 0.03, 6.0  # of low bits, in which honest vectors hold nothing
+BIT_GAIN, BIT_DEVIATIONS = 0.03, 6.0  # of low bits, beyond what the number itself predicts
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,8 @@ def _judged(score: ColumnScore, sample: LabelledSample, usual: float | None, bes
 
 
 def _block_leaks(name: str, block: Block, sample: LabelledSample, best: float | None) -> Iterator[ColumnScore]:
-    scores, bits = list[ColumnScore](), list[ColumnScore]()
+    scores = list[ColumnScore]()
+    deviation = np.sqrt(sample.majority * (1 - sample.majority) / len(sample.y))
     width = block.array.shape[1]
     for start in range(0, width, COLUMNS_PER_BATCH):
         X = np.ascontiguousarray(block.array[sample.rows, start : start + COLUMNS_PER_BATCH].T)  # (columns, n)
@@ -157,16 +158,15 @@ def _block_leaks(name: str, block: Block, sample: LabelledSample, best: float | 
             if distinct > len(values) / 2:
                 words = values.view(np.uint32)
                 accuracy = max(sample.accuracy((words & mask).astype(np.int64)) for mask in (15, 255))
-                bits.append(ColumnScore(name, f"the lowest bits of {title}", accuracy))
+                # Rounded numbers have lower bits that go by their size: what the number itself predicts is no leak.
+                above = accuracy - max(sample.majority, scores[-1].accuracy)
+                hidden = above > max(BIT_DEVIATIONS * deviation, BIT_GAIN)
+                reason = "better than the number itself" if hidden else ""
+                yield ColumnScore(name, f"the lowest bits of {title}", accuracy, reason)
     accuracies = np.array([score.accuracy for score in scores])
     for number, score in enumerate(scores):
         usual = float(np.quantile(np.delete(accuracies, number), 0.75)) if len(scores) > 1 else None
         yield _judged(score, sample, usual, best)
-    deviation = np.sqrt(sample.majority * (1 - sample.majority) / len(sample.y))
-    for score in bits:
-        above = score.accuracy - sample.majority
-        hidden = above > max(BIT_DEVIATIONS * deviation, BIT_GAIN)
-        yield ColumnScore(name, score.name, score.accuracy, "where honest numbers hold nothing" if hidden else "")
     for variable, members in _one_hot_variables(block):
         if len(members) > 1:
             codes = np.asarray(block.array[sample.rows][:, members].argmax(axis=1))

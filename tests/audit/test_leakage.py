@@ -125,4 +125,13 @@ def test_the_lowest_bits_of_a_vector_are_read(table_of):
     bits[:] = (bits & ~np.uint32(7)) | y.astype(np.uint32)
     X[:, 5] = bits.view(np.float32)
     (sentence,) = leaks(dataset, {"e": Block(X, "embedding")})
-    assert sentence.startswith("the lowest bits of column 5 of block e predicts the label where honest numbers")
+    assert sentence.startswith(
+        "the lowest bits of column 5 of block e predicts the label better than the number itself"
+    )
+
+
+def test_numbers_that_were_written_with_few_digits_hide_nothing_in_their_bits(table_of):
+    dataset, _, y = honest(table_of)
+    size = np.random.default_rng(2).normal(80 + 16 * y, 6)
+    X = np.where(size < 100, size.round(2), size.round(1)).astype(np.float32)[:, None]  # as in a measured table
+    assert leaks(dataset, {"e": Block(X)}) == []
