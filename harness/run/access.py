@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ def cell_access(labeler: Any, task: Task, catalog: Catalog) -> Access:
     """
     plugins = list(iter_plugins(labeler))
     return Access(
-        reads=tuple(dict.fromkeys([*_code_files(plugins, catalog), *_task_files(task), *_declared(plugins, "reads")])),
+        reads=tuple(
+            dict.fromkeys(
+                [
+                    *_code_files(plugins, catalog),
+                    *_task_files(task),
+                    *_paths(plugins),
+                    *_declared(plugins, "reads"),
+                ]
+            )
+        ),
         writes=tuple(_declared(plugins, "writes")),
         network=any(getattr(plugin, "network", False) for plugin in plugins),
     )
@@ -35,6 +45,15 @@ def _task_files(task: Task) -> Iterator[str]:
     yield from (block.path for block in task.blocks.values() if block.path is not None)
     for lists in (task.precomputed, task.precomputed_graphs):
         yield from (neighbors.folder for neighbors in lists.values())
+
+
+def _paths(plugins: Iterable[Any]) -> Iterator[str]:
+    """Yield the files and folders among the parameters."""
+    for plugin in plugins:
+        for field in fields(plugin):
+            value = getattr(plugin, field.name)
+            values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+            yield from (str(part.absolute()) for part in values if isinstance(part, Path))
 
 
 def _declared(plugins: Iterable[Any], attribute: str) -> Iterator[str]:
