@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MAX_LINE = 2_000  # letters of a line that comes from a plugin or a file
+
 
 class HarnessError(Exception):
     """A mistake of the user in a suite, the data or the choice of plugins.
@@ -56,6 +58,15 @@ def printable(text: str) -> str:
     'a\\\\x1b[31m'
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def clean_lines(text: str, limit: int = MAX_LINE) -> str:
+    """Escape control characters in every line, and cut long ones.
+
+    For text that a plugin or a file has chosen.
+    """
+    cut = (line if len(line) <= limit else f"{line[:limit]}... ({len(line):,} letters)" for line in text.split("\n"))
+    return "\n".join(map(printable, cut))
 
 
 def first_few(rows: Iterable[object], limit: int = 3) -> str:

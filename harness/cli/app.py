@@ -5,7 +5,6 @@ A mistake of a person is one clear line on stderr.
 
 import inspect
 import os
-import signal
 import sys
 from typing import Annotated
 
@@ -13,8 +12,9 @@ import typer
 
 from harness import __version__
 from harness.cli import audit, compare, diagnose, doctor, embed, label, leaderboard, new, plugins, report, run, why
-from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_OK
-from harness.errors import HarnessError, InUse
+from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_OK
+from harness.cli.streams import catch_interrupts, prepare_streams, was_interrupted
+from harness.errors import HarnessError, InUse, clean_lines
 
 COMMANDS = (
     *(run.run, run.plan, run.validate, run.status, leaderboard.leaderboard),
@@ -60,15 +60,15 @@ def _top(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # Interrupt by SIGTERM too: a shell makes what it starts in the background ignore SIGINT.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_streams()
+    catch_interrupts()
     try:
         app()
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {clean_lines(str(error))}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except InUse as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {clean_lines(str(error))}", file=sys.stderr)
         sys.exit(EXIT_IN_USE)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,3 +76,7 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error.filename or 'cannot go on'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+    except Exception:
+        if was_interrupted():  # while C code was importing, say, which made another error of it
+            sys.exit(EXIT_INTERRUPTED)
+        raise

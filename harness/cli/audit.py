@@ -15,6 +15,7 @@ from harness.cli.options import (
     open_runs,
     with_options,
 )
+from harness.errors import clean_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -115,6 +116,8 @@ def _show(reporter: "Reporter", result: "Audit", page: Path) -> None:
         reporter.line(f"{remark.kind}: {remark.text}")
     table = Table("Audit", "Labeler", "Why", box=None)
     for verdict in result.verdicts:
-        table.add_row(verdict.judgement, Text(verdict.title), Text("; ".join(verdict.reasons)))
+        table.add_row(
+            verdict.judgement, Text(clean_lines(verdict.title)), Text(clean_lines("; ".join(verdict.reasons)))
+        )
     reporter.console.print(table)
     reporter.line(f"{suite}: {summary(result)} Page: {page}")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from harness.errors import clean_lines
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.terminal import print_leaderboards
 from harness.run.estimates import CostEstimate
@@ -41,13 +42,13 @@ class Reporter:
     def line(self, text: str) -> None:
         """Print one unwrapped line for people."""
         if not self.as_json:
-            print(text, flush=True)
+            print(clean_lines(text), flush=True)
 
     def notice(self, text: str) -> None:
         """Print a notice on stderr, once: several suites may give the same."""
         if text not in self.notices:
             self.notices.add(text)
-            self.stderr.print(text, style="bold yellow", markup=False)
+            self.stderr.print(clean_lines(text), style="bold yellow", markup=False)
 
     def show_simulated_note(self) -> None:
         """Print the note on simulated data, if they are."""
@@ -107,7 +108,8 @@ class Reporter:
         for leaderboard in leaderboards:
             for row in leaderboard.rows:
                 for reason in row.failures:
-                    self.stderr.print(f"failed: {row.title} ({leaderboard.title}): {reason}", markup=False)
+                    line = f"failed: {row.title} ({leaderboard.title}): {reason}"
+                    self.stderr.print(clean_lines(line), markup=False)
         duration = "" if seconds is None else f" in {seconds:.1f} s"
         self.line(f"{format_counts(counts)}{duration}; leaderboard: {page}")
 

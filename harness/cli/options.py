@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # commands import what they use when they are called: --help 
 
 Command = Callable[..., None]
 
-EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_GATE, EXIT_IN_USE = 0, 1, 2, 3, 4
+EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT, EXIT_GATE, EXIT_IN_USE, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 SuiteFile = Annotated[
     Path,
     typer.Argument(metavar="SUITE", help="A suite file, such as suites/quickstart.yaml, or a run: runs/quickstart."),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import EXIT_SOME_FAILED, Json, Plugin
-from harness.errors import PluginError, did_you_mean
+from harness.errors import PluginError, clean_lines, did_you_mean
 from harness.suite import catalog
 
 ENTRY_FIELDS = ("name", "kind", "distribution", "version", "help")  # under --json
@@ -37,7 +37,7 @@ def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
         table.add_row(entry.name, catalog.singular(entry.kind), distribution, entry.help)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     for name, reason in sorted(discovered.broken.items()):
-        print(f"broken: {name}: {reason}")
+        print(clean_lines(f"broken: {name}: {reason}"))
 
 
 def check(

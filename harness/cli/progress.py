@@ -7,6 +7,7 @@ from datetime import timedelta
 from rich.progress import Progress, TaskID
 
 from harness.cli.console import Reporter
+from harness.errors import clean_lines
 from harness.run.blocks import Recipe
 from harness.run.executor import Outcome, execute
 from harness.run.runner import Run
@@ -147,7 +148,7 @@ class CellProgress:
         elif self.bar.disable:
             reason = f": {outcome.reason}" if outcome.reason else ""
             state = f"[{self.finished}/{self.total}] {outcome.status:<6} {outcome.seconds:8.2f} s"
-            self.reporter.stderr.print(f"{state}  {outcome.cell}{reason}", markup=False)
+            self.reporter.stderr.print(clean_lines(f"{state}  {outcome.cell}{reason}"), markup=False)
 
     def _description(self) -> str:
         return f"cells ({self.failed} failed, {self.reused} reused)"

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from harness.errors import clean_lines
 from harness.report.headings import headings
 from harness.report.leaderboard_page import warnings
 from harness.report.leaderboard_tables import board_table
@@ -36,7 +37,7 @@ def to_rich(table: Table, title: str, left_columns: Container[str], no_wrap: boo
     for name in table.names:
         drawn.add_column(Text(name), justify="left" if name in left_columns else "right", no_wrap=no_wrap)
     for row in table.texts():
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*(Text(clean_lines(text)) for text in row))
     return drawn
 
 

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from harness.errors import clean_lines
 from harness.plugin.facts import find_table_error
 from harness.plugin.task import Predictions, find_error
 from harness.run.worker import ANSWER_FILE
@@ -21,7 +22,9 @@ def read_answer(folder: Path) -> dict[str, Any] | None:
         answer = json.loads((folder / ANSWER_FILE).read_text())
     except (OSError, ValueError):
         return None
-    return answer if isinstance(answer, dict) and {"status", "reason"} <= answer.keys() else None
+    if not isinstance(answer, dict) or not {"status", "reason"} <= answer.keys():
+        return None
+    return answer | {"reason": clean_lines(str(answer["reason"]).partition("\n")[0])}
 
 
 def find_answer_error(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
