@@ -1,6 +1,7 @@
 """`harness plugins` and `check`: list the plugins, test one of them."""
 
 import dataclasses
+import inspect
 import json
 import sys
 from collections.abc import Mapping
@@ -12,16 +13,31 @@ from harness.cli.options import EXIT_SOME_FAILED, Json, Plugin
 from harness.errors import PluginError, clean_lines, did_you_mean
 from harness.suite import catalog
 
+DECLARATIONS = (
+    "reads",
+    "writes",
+    "network",
+    "transductive",
+    "requires",
+    "extra",
+)  # what `NAME` shows beside parameters
 ENTRY_FIELDS = ("name", "kind", "distribution", "version", "help")  # under --json
 
 Parameters = Mapping[str, object]
 
 
-def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
+def plugins(
+    name: Annotated[str | None, typer.Argument(help="Show this plugin: its parameters and what it declares.")] = None,
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
     """List the plugins: name, kind, distribution, version and what each
-    is; broken ones with the reason.
+    is; broken ones with the reason. Or show one of them.
     """
     discovered = catalog.discover(tuple(plugin or ()))
+    if name is not None:
+        _show_plugin(name, discovered, as_json)
+        return
     if as_json:
         for entry in discovered.entries:
             print(json.dumps({name: getattr(entry, name) for name in ENTRY_FIELDS}))
@@ -38,6 +54,40 @@ def plugins(plugin: Plugin = None, as_json: Json = False) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     for name, reason in sorted(discovered.broken.items()):
         print(clean_lines(f"broken: {name}: {reason}"))
+
+
+def _show_plugin(name: str, discovered: catalog.Catalog, as_json: bool) -> None:
+    """Print the docstring, parameters and declarations of a plugin."""
+    entries = [entry for entry in discovered.entries if entry.name == name]
+    if not entries:
+        raise PluginError(f"no plugin is called {name!r}{did_you_mean(name, {e.name for e in discovered.entries})}")
+    for entry in entries:
+        parameters = [_describe_field(field) for field in dataclasses.fields(entry.cls)]
+        declared = {key: value for key in DECLARATIONS if (value := getattr(entry.cls, key, None))}
+        if as_json:
+            facts = {key: getattr(entry, key) for key in ENTRY_FIELDS} | {"parameters": parameters, **declared}
+            print(json.dumps(facts, default=str))
+            continue
+        print(f"{entry.name} ({catalog.singular(entry.kind)} of {f'{entry.distribution} {entry.version}'.strip()})")
+        print(f"\n{inspect.cleandoc(entry.cls.__doc__ or '')}\n")
+        for parameter in parameters:
+            default = "required" if parameter["default"] is None else f"default {parameter['default']}"
+            print(f"  {parameter['name']}: {parameter['type']}, {default}")
+        for key, value in declared.items():
+            print(f"  declares {key} = {value!r}")
+
+
+def _describe_field(field: "dataclasses.Field[object]") -> dict[str, str | None]:
+    """Return name, type and default of a parameter; None: it has no default."""
+    missing = dataclasses.MISSING
+    default = field.default if field.default is not missing else None
+    if field.default_factory is not missing:
+        default = field.default_factory()
+    is_required = field.default is missing and field.default_factory is missing
+    annotation = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
+    if not isinstance(field.type, type):
+        annotation = str(field.type).replace("typing.", "").replace("harness.plugin.", "")
+    return {"name": field.name, "type": annotation, "default": None if is_required else repr(default)}
 
 
 def check(
