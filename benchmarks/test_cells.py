@@ -40,7 +40,7 @@ from harness.suite.suite import load_suite
 found = catalog.discover()
 ready = prepare_run(load_suite(Path("bench.yaml"), found), found, Options(threads=1), lambda text: None)
 began = time.perf_counter()
-finished = ready.store.finished(cell.key for cell in ready.cells)
+finished = ready.store.finished_keys(cell.key for cell in ready.cells)
 print(json.dumps([len(ready.cells), len(finished), time.perf_counter() - began]))
 """
 
