@@ -18,7 +18,14 @@ class SuiteError(HarnessError):
 
 
 class DataError(HarnessError):
-    """The data cannot be used: file, column, first rows, and the remedy."""
+    """The data cannot be used: file, column, first rows, and the remedy.
+
+    `place` has the keys of the suite that it is about, such as ("data", "id"); who has the suite adds file and line.
+    """
+
+    def __init__(self, message: str, place: tuple[str | int, ...] | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class PluginError(HarnessError):

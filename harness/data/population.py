@@ -6,9 +6,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.limits import ROW_BYTES, check_memory
 from harness.data.raters import Labels, Mask
 from harness.errors import DataError, did_you_mean
 from harness.plugin.block import Rows
+
+MAX_PER_CLASS = 10_000_000  # rows of one class in an oversampled population
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,12 @@ class Population:
                 raise ValueError(f"take: {self.take} has no use for {name!r}")
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.per_class is not None and self.per_class > MAX_PER_CLASS:
+            raise ValueError(f"per_class must be at most {MAX_PER_CLASS:,}, got {self.per_class:,}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, got {self.seed}")
+        if self.seed >= 2**63:
+            raise ValueError(f"seed must be below 2^63, got {self.seed}")
 
     def __str__(self) -> str:
         size = {"first": self.n, "random": self.n, "stratified": self.n, "source": self.source}.get(self.take)
@@ -82,23 +89,26 @@ def select(
             _check_count(population.per_class, len(rows), f"rows of class {c}", file)
         return np.sort(np.concatenate([rows[: population.per_class] for rows in by_class]))
     counts = np.where(sizes > 0, population.per_class or sizes.max(), 0)  # oversampled
+    check_memory(int(counts.sum()), ROW_BYTES, f"{file}: the population", ("population",))
     return np.sort(np.concatenate([np.resize(rows, n) for rows, n in zip(by_class, counts, strict=True)]))
 
 
 def _check_count(requested: int | None, available: int, noun: str, file: str) -> int:
     assert requested is not None
     if requested > available:
-        raise DataError(f"{file}: the population wants {requested:,} {noun}, there are {available:,}")
+        raise DataError(f"{file}: the population wants {requested:,} {noun}, there are {available:,}", ("population",))
     return requested
 
 
 def _rows_of_source(source: str | None, sources: NDArray[Any] | None, file: str) -> Rows:
     if sources is None:
-        raise DataError(f"{file}: 'take: source' needs the column of the sources; name it under data, as 'source: ...'")
+        advice = "'take: source' needs the column of the sources; name it under data, as 'source: ...'"
+        raise DataError(f"{file}: {advice}", ("population",))
     rows = np.flatnonzero(sources.astype(np.dtypes.StringDType()) == source)
     if len(rows) == 0:
         raise DataError(
-            f"{file}: no row of source {source!r}{did_you_mean(str(source), set(map(str, sources.tolist())))}"
+            f"{file}: no row of source {source!r}{did_you_mean(str(source), set(map(str, sources.tolist())))}",
+            ("population", "source"),
         )
     return rows
 

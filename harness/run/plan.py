@@ -9,6 +9,7 @@ from typing import Any
 from harness.data.dataset import Dataset
 from harness.data.splits import make_splits
 from harness.data.tasks import make_task
+from harness.errors import DataError
 from harness.plugin.protocols import Split, block_names, iter_plugins, resolve_labeler
 from harness.plugin.task import Task
 from harness.run.blocks import Recipe
@@ -16,7 +17,7 @@ from harness.run.hardware import Hardware, processor_kernels
 from harness.run.store import RESULT_SCHEMA
 from harness.suite import spec
 from harness.suite.catalog import Catalog, Entry
-from harness.suite.suite import Candidate, SplitterEntry, Suite
+from harness.suite.suite import Candidate, Suite, comparison_title
 from harness.utils.hashing import digest, hash_array, hash_code, library_versions
 
 MET_RATIO = 0.1  # of the rows that a ratio asks for: how far a train set may be from it
@@ -68,11 +69,15 @@ def evaluation_splits(suite: Suite, dataset: Dataset) -> tuple[list[EvaluationSp
     where a splitter fails or returns anything but splits.
     """
     labelled, evaluations, remarks = dataset.for_splitters(), list[EvaluationSplit](), dict[str, list[str]]()
-    for splits in suite.splits:
+    for i, splits in enumerate(suite.splits):
         for seed in splits.seeds:
             earlier: dict[str, str] = {}
-            for split in make_splits(splits.splitter, labelled, seed):
-                name = _comparison_name(splits, split)
+            try:
+                answer = make_splits(splits.splitter, labelled, seed)
+            except DataError as error:
+                raise DataError(str(error), ("splits", i)) from error
+            for split in answer:
+                name = comparison_title(splits.splitter, split.ratio)
                 content = digest(hash_array(split.train), hash_array(split.test))
                 if split.fold is None and content in earlier:
                     line = f"seed {seed} has the train set of {earlier[content]}, and is left out"
@@ -163,11 +168,6 @@ def _key_parts(environment: list[Any], identity: list[Any], content: list[Any]) 
         },
         "task": dict(zip(names, content, strict=True)),
     }
-
-
-def _comparison_name(splits: SplitterEntry, split: Split) -> str:
-    splitter = spec.display_name(splits.splitter, without=("ratios",))
-    return splitter if split.ratio is None else f"{splitter}, {split.ratio * 100:.4g} % labelled"
 
 
 def count_cells(cells: list[Cell]) -> Iterator[tuple[EvaluationSplit, int]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.errors import SuiteError, did_you_mean
 from harness.suite import spec
 from harness.suite.catalog import Catalog
-from harness.suite.suite import SUITE_NAME, Suite, load_suite
+from harness.suite.suite import Suite, check_name, load_suite
 from harness.utils.yaml_file import Document, load
 
 COLLECTION_KEYS = ("version", "name", "suites")
@@ -60,8 +60,7 @@ def _read(document: Document, catalog: Catalog, file: Path) -> tuple[str, list[P
     if top.get("version") != 1 or isinstance(top.get("version"), bool):
         reader.add_problem(("version",), f"must be 1, got {top.get('version')!r}")
     name = reader.read(str, top.get("name"), ("name",))
-    if isinstance(name, str) and not SUITE_NAME.fullmatch(name):
-        reader.add_problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    check_name(name, reader)
     paths = reader.read(tuple[str, ...], top["suites"], ("suites",))
     if paths == ():
         reader.add_problem(("suites",), "must list at least one suite file")

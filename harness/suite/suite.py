@@ -5,7 +5,7 @@ Every mistake is reported at once.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -18,12 +18,15 @@ from harness.plugin.protocols import block_names, iter_plugins
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.suite.reference import Reference
+from harness.suite.size import check_size
 from harness.utils.yaml_file import Document, Place, load
 
 SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
 BLOCK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MAX_CELLS = 20_000
+MAX_SEED = 2**63 - 1  # tables hold seeds as 64-bit integers
+RESERVED_NAME = re.compile(r"cache|.*\.(md|csv|parquet|json|html|svg|npy|yaml|yml|lock|part|partial)", re.IGNORECASE)
 SPLITS_KEYS = ("seeds", "labelers")  # of an entry of the splits, beside its splitter
 SECTIONS = (
     *("version", "name", "data", "population", "blocks", "splits", "labelers", "metrics", "protocol"),
@@ -79,6 +82,11 @@ class Suite:
     metrics: Metrics
     protocol: Literal["honest", "record"]
     reference: Reference | None = None
+    document: Document | None = field(default=None, compare=False, repr=False)
+
+    def at(self, place: Place) -> str:
+        """Return 'file:line: data.path' for a place of the suite."""
+        return (self.document or Document(str(self.file), None, {})).at(place)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -104,9 +112,18 @@ def load_suite(file: Path, catalog: Catalog) -> Suite:
     if not isinstance(document.value, dict):
         reader.add_problem((), "a suite is a mapping with version, name, data, blocks, splits and labelers")
         reader.finish()
+    check_size(document.value, reader, MAX_CELLS)
     suite = _read(document.value, reader, file)
     reader.finish()
-    return suite
+    return replace(suite, document=document)
+
+
+def check_name(name: object, reader: spec.Reader) -> None:
+    """Add a problem if a name cannot be that of folders beside other files."""
+    if isinstance(name, str) and not SUITE_NAME.fullmatch(name):
+        reader.add_problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    elif isinstance(name, str) and RESERVED_NAME.fullmatch(name):
+        reader.add_problem(("name",), f"{name!r} is the name of a file or folder of the harness; choose another")
 
 
 def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
@@ -119,8 +136,8 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
     if top.get("version", 1) != 1 or isinstance(top.get("version"), bool):
         reader.add_problem(("version",), f"must be 1, got {top['version']!r}")
     name = reader.read(str, top.get("name", "?"), ("name",))
-    if isinstance(name, str) and "name" in top and not SUITE_NAME.fullmatch(name):
-        reader.add_problem(("name",), f"must be letters, digits, '.', '_' or '-', got {name!r}")
+    if "name" in top:
+        check_name(name, reader)
     data = reader.read_record(Data, top["data"], ("data",)) if "data" in top else spec.INVALID
     metrics = reader.read_record(Metrics, top.get("metrics"), ("metrics",))
     blocks = _blocks(top.get("blocks"), reader)
@@ -163,10 +180,20 @@ def _blocks(section: Any, reader: spec.Reader) -> dict[str, Any]:
     return blocks
 
 
+def comparison_title(splitter: Any, ratio: float | None) -> str:
+    """Return the title of the comparison that a split belongs to.
+
+    For example "prefix, 10 % labelled"; `ratio` is None where a splitter has none.
+    """
+    title = spec.display_name(splitter, without=("ratios",))
+    return title if ratio is None else f"{title}, {ratio * 100:.4g} % labelled"
+
+
 def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader) -> Iterator[SplitterEntry]:
     if not isinstance(section, list) or not section:
         reader.add_problem(("splits",), f"must be {LISTS['splits']}")
         return
+    owners: dict[Any, Any] = {}
     for i, value in enumerate(section):
         place: Place = ("splits", i)
         if not isinstance(value, dict) or "splitter" not in value:
@@ -176,11 +203,36 @@ def _splits(section: Any, titles: list[str], baseline: str, reader: spec.Reader)
         seeds = reader.read(tuple[int, ...], value.get("seeds", [0]), (*place, "seeds"))
         if seeds is not spec.INVALID and (not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0):
             reader.add_problem((*place, "seeds"), f"must be different whole numbers from 0 on, got {list(seeds)}")
+        elif seeds is not spec.INVALID and max(seeds) > MAX_SEED:
+            reader.add_problem((*place, "seeds"), f"must be below 2^63, got {max(seeds)}")
         labelers = reader.read(tuple[str, ...] | None, value.get("labelers"), (*place, "labelers"))
-        for unknown in [title for title in labelers or () if labelers is not spec.INVALID and title not in titles]:
-            reader.add_problem((*place, "labelers"), f"no labeler is called {unknown!r}{did_you_mean(unknown, titles)}")
+        if labelers is not spec.INVALID:
+            for unknown in [title for title in labelers or () if title not in titles]:
+                suggestion = did_you_mean(unknown, titles)
+                reader.add_problem((*place, "labelers"), f"no labeler is called {unknown!r}{suggestion}")
         if all(part is not spec.INVALID for part in (splitter, seeds, labelers)):
-            yield SplitterEntry(splitter, seeds, None if labelers is None else (*labelers, baseline))
+            entry = SplitterEntry(splitter, seeds, None if labelers is None else (*labelers, baseline))
+            _refuse_repeated(entry, i, owners, reader)
+            yield entry
+
+
+def _refuse_repeated(entry: SplitterEntry, index: int, owners: dict[Any, Any], reader: spec.Reader) -> None:
+    """Add a problem if splits have the title and seed of earlier ones.
+
+    They would count as further seeds. `owners` has the entry and ratio of each (title, seed).
+    """
+    ratios = getattr(entry.splitter, "ratios", None)
+    ratios = ratios if isinstance(ratios, tuple) else (None,)
+    for ratio in ratios:
+        title = comparison_title(entry.splitter, ratio)
+        for seed in entry.seeds:
+            earlier, other = owners.setdefault((title, seed), (index, ratio))
+            if (earlier, other) == (index, ratio):
+                continue
+            place: Place = ("splits", index, "ratios") if earlier == index else ("splits", index)
+            of = f"{other} and {ratio} share the title" if earlier == index else f"splits[{earlier}] has"
+            reader.add_problem(place, f"{of} {title!r}, seed {seed}: the same splits would count twice")
+            return
 
 
 def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:

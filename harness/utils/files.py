@@ -1,6 +1,7 @@
 """Replace files atomically: a reader gets the old content or the new."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,3 +33,18 @@ def replace_bytes(file: Path, content: bytes) -> None:
 def replace_text(file: Path, text: str) -> None:
     """Replace the content of `file` atomically by `text` in UTF-8."""
     replace_bytes(file, text.encode())
+
+
+SPECIAL_FILES = {
+    **{stat.S_IFIFO: "a pipe (FIFO)", stat.S_IFSOCK: "a socket"},
+    **{stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"},
+}
+
+
+def describe_special(path: Path) -> str | None:
+    """Return what a path is that is no regular file, as "is a socket".
+
+    None for a regular file. To open any other may wait for ever, or never end.
+    """
+    kind = SPECIAL_FILES.get(stat.S_IFMT(path.stat().st_mode))
+    return None if kind is None else f"is {kind}, not a file"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from errno import EINVAL
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.utils.files import replace_text
+from harness.utils.files import describe_special, replace_text
 
 NUMERIC = (  # libraries that can change a number
     *("numpy", "scipy", "torch", "numba", "faiss-cpu"),
@@ -52,6 +53,8 @@ def hash_file(path: Path, memo: Path | None = None) -> str:
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.is_file())
         return digest([[p.relative_to(path).as_posix(), hash_file(p, memo)] for p in inside])
+    if fault := describe_special(path):
+        raise OSError(EINVAL, fault, str(path))
     stat = path.stat()
     state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
     entry = memo / f"{digest(str(path.resolve()))[:32]}.json" if memo is not None else None

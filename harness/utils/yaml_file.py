@@ -12,13 +12,14 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from harness.errors import SuiteError
+from harness.utils.files import describe_special
 
 Place = tuple[str | int, ...]
 """The keys that lead to a value: ("labelers", 3, "knn", "tau")."""
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
-MAX_EVENTS = 20_000  # one per value, two per list or mapping: about a second of parsing
+MAX_EVENTS = 5_000  # one per value, two per list or mapping: a quarter of a second of parsing
 DATA_SUFFIXES = (".parquet", ".jsonl", ".ndjson")  # data files that are given by mistake
 YAML_TAG = "tag:yaml.org,2002:"
 
@@ -50,6 +51,8 @@ def load(path: Path) -> Document:
     """
     if path.suffix in DATA_SUFFIXES:
         raise SuiteError(f"{path}: is a file of data; what is asked for is a suite, a YAML file that names it")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SuiteError(f"{path}: {describe_special(path)}; a suite is a YAML file")  # to open it could take for ever
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -157,7 +160,7 @@ def _scalar(node: Node, where: str) -> Any:
             except ValueError:
                 raise SuiteError(f"{where}: {text} is not a whole number") from None
         case "float":
-            number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
+            number = float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
             if number - number != 0:
                 raise SuiteError(f"{where}: {text} is not a finite number")
             return number

@@ -1,6 +1,7 @@
 """Suite files: every mistake is one line with place, value and advice."""
 
 import json
+import os
 import time
 from dataclasses import replace
 
@@ -450,6 +451,84 @@ def test_the_largest_grid_allowed_is_made_quickly(read):
     suite = read(changed(("k: 5", f"grid: {{k: {list(range(1, 201))}, tau: {list(range(1, 101))}}}")))
     assert time.process_time() - start < 10
     assert len(suite.labelers) == MAX_CELLS + 3
+
+
+def test_cells_are_counted_over_the_suite_before_any_is_made(problems):
+    values = list(range(1, 142))
+    text = changed(("k: 5", f"grid: {{k: {values}, tau: {values}}}"), ("seeds: [1, 2]", f"seeds: {list(range(3000))}"))
+    start = time.process_time()
+    (line,) = problems(text)
+    assert time.process_time() - start < 1
+    splits, labelers = 2 + 3000, 141 * 141 + 3
+    assert line.startswith(f"16: labelers: {splits * labelers:,} cells ({labelers:,} labelers on {splits:,} splits)")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("seeds: [3]", "seeds: [3, 9223372036854775808]", "14: splits[0].seeds: must be below 2^63, got 9223372036"),
+        (
+            "seeds: [3]",
+            "seeds: [18446744073709551616]",
+            "14: splits[0].seeds: must be below 2^63, got 1844674407370955",
+        ),
+        ("seeds: [3]", "seeds: [3], labelers: majority", "14: splits[0].labelers: must be a list (each a string) or"),
+        ("first, n: 100", "random, n: 9, seed: 9223372036854775808", "9: population: seed must be below 2^63"),
+        ("first, n: 100", "oversampled, per_class: 2000000000", "9: population: per_class must be at most 10,000,000"),
+        ("take: first, n: 100", "take: first, n: .NaN", "9: .NaN is not a finite number"),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused_with_their_line(problems, old, new, line):
+    assert any(problem.startswith(line) for problem in problems(changed((old, new))))
+
+
+def test_the_largest_seed_is_sound(read):
+    suite = read(changed(("seeds: [3]", f"seeds: [{2**63 - 1}]")))
+    assert suite.splits[0].seeds == (2**63 - 1,)
+
+
+@pytest.mark.parametrize(
+    ("splits", "line"),
+    [
+        (
+            "  - {splitter: prefix, ratios: [0.5, 0.2], seeds: [4, 3]}",
+            "16: splits[2]: splits[0] has 'prefix, 50 % labelled', seed 3: the same splits would count twice",
+        ),
+        (
+            "  - {splitter: prefix, ratios: [0.2, 0.2000001], seeds: [4]}",
+            "16: splits[2].ratios: 0.2 and 0.2000001 share the title 'prefix, 20 % labelled', seed 4: the same splits",
+        ),
+        ("  - {splitter: kfold, folds: 3, seeds: [1]}\n" * 2, "17: splits[3]: splits[2] has 'kfold(folds=3)', seed 1:"),
+    ],
+    ids=["equal", "title", "folds"],
+)
+def test_splits_that_would_count_twice_are_refused(problems, splits, line):
+    (problem,) = problems(changed(("labelers:", f"{splits.rstrip()}\nlabelers:")))
+    assert problem.startswith(line)
+
+
+def test_splits_of_other_seeds_or_ratios_are_no_repetition(read):
+    splits = "  - {splitter: prefix, ratios: [0.5], seeds: [4]}\n  - {splitter: prefix, ratios: [0.3], seeds: [3]}"
+    assert len(read(changed(("labelers:", f"{splits}\nlabelers:"))).splits) == 4
+
+
+@pytest.mark.parametrize("name", ["README.md", "cache", "Cache", "readme.MD", "scores.parquet", "a.lock"])
+def test_names_of_files_are_reserved(problems, name):
+    (problem,) = problems(changed(("name: small", f"name: {name}")))
+    assert problem == f"2: name: {name!r} is the name of a file or folder of the harness; choose another"
+
+
+def test_a_suite_of_19_000_values_is_refused_in_half_a_second(problems):
+    start = time.process_time()
+    (problem,) = problems(changed(("seeds: [1, 2]", f"seeds: {list(range(19_000))}")))
+    assert time.process_time() - start < 0.5
+    assert "too many values" in problem
+
+
+def test_a_pipe_is_no_suite(tmp_path, plugins):
+    os.mkfifo(tmp_path / "s.yaml")
+    with pytest.raises(SuiteError, match=r"s.yaml: is a pipe \(FIFO\), not a file; a suite is a YAML file"):
+        load_suite(tmp_path / "s.yaml", plugins)
 
 
 def test_hostile_text_reaches_no_terminal(problems):

@@ -87,13 +87,16 @@ def test_a_place_without_a_line_takes_that_of_what_is_around_it():
     assert document.at(("nowhere",)) == "s.yaml:1: nowhere"
 
 
+NOT_FINITE = (".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "-.inf", "-.Inf", "-.INF", "+.Inf")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
         ("a: 1\nb: 2\na: 3", 3, "'a' is given twice, first in line 1"),
         ("x:\n  - b: 1\n    c: 2\n    b: 3", 4, "'b' is given twice, first in line 2"),
         ("a: 1\n'a': 2", 2, "given twice"),
-        ("a: 1\nb: .nan", 2, ".nan is not a finite number"),
+        *[(f"a: 1\nb: {word}", 2, f"{word} is not a finite number") for word in NOT_FINITE],
         ("a: -.inf", 1, "not a finite number"),
         ("a: 1e999", 1, "not a finite number"),
         ("a: " + "9" * 5_000, 1, "too long"),
