@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.data.table import DataTable
-from harness.errors import DataError, did_you_mean, first_few, printable
+from harness.errors import DataError, did_you_mean, printable
 from harness.plugin.block import Rows
 
 
@@ -29,8 +29,9 @@ class ColumnReader:
 
     def read(self, name: str, role: str) -> pa.Array:
         self.require(name, role)
+        self.table.check_column(name)
         try:
-            with pq.ParquetFile(self.table.path) as file:
+            with pq.ParquetFile(self.table.path, page_checksum_verification=True) as file:
                 column = file.read([name]).column(0)
             array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
             array.validate(full=True)
@@ -41,10 +42,9 @@ class ColumnReader:
         return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
     def fail(self, name: str, rows: NDArray[np.intp], fault: str, advice: str) -> DataError:
-        count = f"{len(rows):,} row{'s' if len(rows) > 1 else ''}"
-        return DataError(
-            f"{self.table.display_name}: column {name!r}: {fault} in {count} (row {first_few(rows)}); {advice}"
-        )
+        file, places, number = self.table.locate(rows)
+        count = f"{number:,} row{'s' if number > 1 else ''}"
+        return DataError(f"{file}: column {name!r}: {fault} in {count} ({places}); {advice}")
 
     def ids(self, name: str) -> NDArray[Any]:
         array = self.read(name, "id")

@@ -21,6 +21,8 @@ from harness.plugin.items import Items
 from harness.plugin.protocols import Labelled
 from harness.utils.hashing import digest, hash_array
 
+TEXT_PATHS = ("", "[]", "[].role", "[].content")  # of a column of conversations: what is read of it
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -138,6 +140,7 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     readable = tuple(name for name in table.columns if name not in names)
     if data.text is not None:
         columns.require(data.text, "text")
+        table.check_column(data.text, TEXT_PATHS)
     items = Items(
         str(table.path),
         rows,
@@ -195,6 +198,7 @@ def load_items(table: DataTable, text: str | None, id: str | None) -> Items:
     columns = ColumnReader(table)
     if text is not None:
         columns.require(text, "text")
+        table.check_column(text, TEXT_PATHS)
     rows = np.arange(columns.size)
     ids = columns.ids(id) if id is not None else rows
     identity = digest(table.sha256, hash_array(rows), hash_array(ids), text, ())

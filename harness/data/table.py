@@ -1,26 +1,29 @@
 """Open data as one parquet file.
 
-Accepted are parquet files, JSON lines, which are converted once, data sets of the hub and the simulated twin.
+Accepted are parquet files; JSON and CSV files, which are converted once; data sets of the hub; the simulated twin.
 """
 
-import json
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data import hub, twin
+from harness.data.conversion import JSON_SUFFIXES, convert, is_convertible
+from harness.data.formats import describe_format
+from harness.data.json_columns import Fault
+from harness.data.origin import Origin, locate
 from harness.errors import DataError
+from harness.utils.files import describe_special
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 from harness.utils.yaml_file import suggest_sibling
 
-LINES_PER_PIECE = 4_096  # JSON lines converted at a time
+NOT_PARQUET = "is not a readable parquet or .jsonl file"
+PATH = ("data", "path")  # the place in a suite
 TWIN_PATH = "twin:tulu_300k"
 STREAMED_ROWS = 4_096  # rows at a time
 READ_BYTES = 2**20  # bytes of a column read at a time
@@ -34,10 +37,29 @@ class DataTable:
     display_name: str  # as the user named it
     sha256: str
     simulated: bool
+    origins: tuple[Origin, ...] = field(default=(), compare=False)  # the files that its rows are from; (): itself
+    faults: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)  # of columns that no type fits
 
     @property
     def columns(self) -> list[str]:
         return list(pq.read_schema(self.path).names)
+
+    def locate(self, rows: Iterable[int]) -> tuple[str, str, int]:
+        """Return (file, "row 0, 2, ...", count) of rows, by the given files."""
+        return locate(self.origins or (Origin(self.display_name),), rows)
+
+    def check_column(self, name: str, paths: Container[str] | None = None) -> None:
+        """Raise DataError if a JSON column has values of several types.
+
+        Of a column of objects only the places `paths` count; None: all.
+        """
+        for fault in self.faults.get(name, ()):
+            if paths is None or fault.path in paths:
+                where = f"column {name!r}" + (f" ({fault.path.lstrip('.')})" if fault.path else "")
+                raise DataError(
+                    f"{self.display_name}:{fault.line}: {where}: {fault.words}; a column that the suite reads "
+                    "must be of one type"
+                )
 
 
 def open_table(
@@ -61,8 +83,8 @@ def open_table(
         _check_readable(fetched.file)
         return DataTable(fetched.file, fetched.display_name, fetched.sha256, simulated=False)
     if path.startswith("twin:"):
-        accepted = f"files (parquet, jsonl), hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
-        raise DataError(f"{path}: cannot be read; known are {accepted}")
+        accepted = f"files (parquet, jsonl, json, csv, tsv), hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
+        raise DataError(f"{path}: cannot be read; known are {accepted}", PATH)
     candidates = [folder / path for folder in folders]
     file = next((c for c in candidates if c.exists()), None)
     if file is None and when_missing == "twin":
@@ -70,10 +92,14 @@ def open_table(
     if file is None:
         places = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
         suggestion = next(filter(None, map(suggest_sibling, candidates)), "")
-        raise DataError(f"{path}: no such file (looked in {places}){suggestion}")
+        raise DataError(f"{path}: no such file (looked in {places}){suggestion}", PATH)
+    if (fault := describe_special(file)) is not None:
+        raise DataError(f"{path}: {NOT_PARQUET}: {fault}", PATH)
     sha256 = hash_file(file, cache / "digests")
-    if file.suffix in (".jsonl", ".ndjson", ".json"):
-        return DataTable(_cached_conversion(file, sha256, cache), path, sha256, simulated=False)
+    if is_convertible(file):
+        converted, faults = convert(file, sha256, cache)
+        records = file if file.suffix in JSON_SUFFIXES else None
+        return DataTable(converted, path, sha256, False, (Origin(path, records=records),), faults)
     _check_readable(file)
     return DataTable(file.absolute(), path, sha256, simulated=False)
 
@@ -97,8 +123,9 @@ def _check_readable(file: Path) -> None:
     try:
         schema = pq.read_schema(file)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file}: is not a readable parquet or .jsonl file: {_first_line(error)}") from None
-    if b"pandas" not in (schema.metadata or {}) and len(schema.names) != len(set(schema.names)):
+        reason = describe_format(file) or f"{NOT_PARQUET}: {_first_line(error)}"
+        raise DataError(f"{file}: {reason}") from None
+    if len(schema.names) != len(set(schema.names)):
         raise DataError(f"{file}: two columns have the same name")
 
 
@@ -114,80 +141,6 @@ def _open_twin(cache: Path, rows: int, skywork: bool) -> DataTable:
     return DataTable(file.absolute(), f"{TWIN_PATH} ({rows:,} rows)", sha256, simulated=True)
 
 
-def _cached_conversion(file: Path, sha256: str, cache: Path) -> Path:
-    target = cache / "jsonl" / f"{sha256}.parquet"
-    with hold_lock(target.with_suffix(".lock")):
-        if not target.exists():
-            scratch = target.with_suffix(".partial")
-            try:
-                _convert(file, scratch, target.with_suffix(".pieces"))
-            except pa.ArrowException as error:
-                raise DataError(
-                    f"{file}: its lines do not have the same columns and types: {_first_line(error)}"
-                ) from None
-            scratch.replace(target)
-    return target.absolute()
-
-
-def _convert(file: Path, target: Path, pieces: Path) -> None:
-    """Convert JSON lines to parquet, piece by piece.
-
-    First each piece by itself, to the file `pieces`; then all under one schema.
-    """
-    schemas, offsets = [], []
-    with pa.OSFile(str(pieces), "wb") as sink:
-        for piece in _read_pieces(file):
-            offsets.append(sink.tell())
-            schemas.append(piece.schema)
-            with pa.ipc.new_stream(sink, piece.schema) as writer:
-                writer.write_table(piece)
-    if not schemas:
-        raise DataError(f"{file}: has no rows")
-    schema = pa.unify_schemas(schemas, promote_options="permissive")
-    with pa.memory_map(str(pieces)) as source, pq.ParquetWriter(target, schema) as out:
-        for offset in offsets:
-            source.seek(offset)
-            out.write_table(_cast(pa.ipc.open_stream(source).read_all(), schema))
-    pieces.unlink()
-
-
-def _read_pieces(file: Path) -> Iterator[pa.Table]:
-    with file.open("rb") as lines:
-        numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-        while batch := list(islice(numbered, LINES_PER_PIECE)):
-            records = [_record(line, f"{file}:{number}") for number, line in batch]
-            yield _table_of(records, f"{file}:{batch[0][0]}-{batch[-1][0]}")
-
-
-def _record(line: bytes, place: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: is not JSON: {_first_line(error)}") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{place}: must be an object {{...}}, is {type(record).__name__}")
-    return record
-
-
-def _table_of(records: list[dict[str, Any]], place: str) -> pa.Table:
-    """Make columns of the names in all records, not in the first alone."""
-    columns = {}
-    for name in dict.fromkeys(name for record in records for name in record):
-        try:
-            columns[name] = pa.array([record.get(name) for record in records])
-        except (pa.ArrowException, ValueError, OverflowError) as error:
-            raise DataError(f"{place}: column {name!r} cannot be of one type: {_first_line(error)}") from None
-    return pa.table(columns)
-
-
-def _cast(piece: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        piece[field.name].cast(field.type) if field.name in piece.column_names else pa.nulls(len(piece), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
@@ -197,6 +150,6 @@ def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Rec
 
     They are read one row group after another: of all of them at once Arrow reads ahead without a bound.
     """
-    with pq.ParquetFile(file, buffer_size=READ_BYTES, pre_buffer=False) as opened:
+    with pq.ParquetFile(file, buffer_size=READ_BYTES, pre_buffer=False, page_checksum_verification=True) as opened:
         for group in range(opened.num_row_groups):
             yield from opened.iter_batches(STREAMED_ROWS, row_groups=[group], columns=columns)

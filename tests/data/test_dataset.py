@@ -1,6 +1,9 @@
 """A fault of a data file is one line; sound data are read exactly."""
 
+import gzip
 import json
+import os
+import shlex
 import subprocess
 import sys
 import tracemalloc
@@ -11,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data import table as tables
+from harness.data import conversion, json_records
 from harness.data.dataset import Data, Fused, load_dataset
 from harness.data.population import Population
 from harness.data.table import open_table
@@ -393,11 +396,6 @@ def test_json_lines_are_read_as_a_table(lines):
         (("null",), "data.jsonl:1: must be an object {...}, is NoneType"),
         ((b'{"y": 1, "s": "caf\xe9"}',), "data.jsonl:1: is not JSON: 'utf-8' codec can't decode"),
         (('{"y": ' + "[" * 100_000,), "data.jsonl:1: is not JSON: "),
-        (({"y": 1}, {"y": "a"}), "data.jsonl:1-2: column 'y' cannot be of one type"),
-        (({"y": 1}, {"y": True}), "data.jsonl:1-2: column 'y' cannot be of one type"),
-        (({"y": 1, "i": 2**53 + 1}, {"i": 0.5}), "data.jsonl:1-2: column 'i' cannot be of one type"),
-        (({"y": 1, "i": 2**70},), "data.jsonl:1-1: column 'i' cannot be of one type"),
-        (('{"s": "\\ud800"}',), "data.jsonl:1-1: column 's' cannot be of one type"),
         ((), "data.jsonl: has no rows"),
         (("", "  "), "data.jsonl: has no rows"),
     ],
@@ -410,7 +408,7 @@ def test_faults_of_json_lines_name_the_line(lines, records, words):
 
 
 def test_columns_may_widen_from_piece_to_piece(lines, monkeypatch):
-    monkeypatch.setattr(tables, "LINES_PER_PIECE", 2)
+    monkeypatch.setattr(conversion, "RECORDS_PER_PIECE", 2)
     table = lines({"a": None}, {"m": []}, {"a": 3}, {"m": [{"r": "x"}]}, {"a": 0.5}, {"m": [{"r": "y", "n": 1}]})
     assert pq.read_table(table.path).to_pylist() == [
         {"a": None, "m": None},
@@ -422,19 +420,174 @@ def test_columns_may_widen_from_piece_to_piece(lines, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("wrong", ["x", True, [1]])
-def test_columns_of_another_type_in_a_later_piece_are_refused(lines, monkeypatch, wrong):
-    monkeypatch.setattr(tables, "LINES_PER_PIECE", 2)
-    with pytest.raises(
-        DataError, match=r"its lines do not have the same columns and types: .*Field a has incompatible"
-    ):
-        lines({"a": 1}, {"a": 2}, {"a": wrong})
+MIXED = [
+    (({"y": 1}, {"y": 2}, {"y": "x"}), 3, "text, after int"),
+    (({"y": 1}, "", {"y": True}), 3, "bool, after int"),
+    (({"y": 1}, {"y": [1]}, {"y": {}}), 2, "list, after int"),
+    (({"y": 2**53 + 1}, {"y": 2}, {"y": 0.5}), 3, "float, after long and int"),
+    (({"y": 2**70},), 1, "an integer beyond 64 bits"),
+    (('{"y": "\\ud800"}',), 1, "text that is not Unicode"),
+]
 
 
-def test_large_integers_do_not_become_fractions_in_a_later_piece(lines, monkeypatch):
-    monkeypatch.setattr(tables, "LINES_PER_PIECE", 2)
-    with pytest.raises(DataError, match="Integer value 9007199254740993 not in range"):
-        lines({"a": 2**53 + 1}, {"a": 2}, {"a": 0.5})
+@pytest.mark.parametrize(("records", "line", "words"), MIXED, ids=[words for _, _, words in MIXED])
+@pytest.mark.parametrize("size", [2, 4_096])
+def test_a_column_of_several_types_is_refused_only_where_it_is_read(lines, monkeypatch, records, line, words, size):
+    monkeypatch.setattr(conversion, "RECORDS_PER_PIECE", size)
+    given = [json.loads(record) if isinstance(record, str) else record for record in records if record]
+    texts = [record if isinstance(record, str) else json.dumps(record | {"z": 1}) for record in records]
+    table = lines(*texts)
+    assert [json.loads(row["y"]) for row in pq.read_table(table.path).to_pylist()] == [row["y"] for row in given]
+    with pytest.raises(DataError, match=f"^data.jsonl:{line}: column 'y': {words}; a column that the suite reads"):
+        load_dataset(Data("data.jsonl", "y", 6), Population(), table)
+    if len(given) > 1:
+        assert load_dataset(Data("data.jsonl", "z", 6), Population(), table).y.tolist() == [1] * len(given)
+
+
+def test_tool_calls_of_two_types_leave_the_conversation_readable(lines):
+    def row(arguments, metadata):
+        turns = [
+            {"role": "user", "content": "2 + 2?"},
+            {"role": "assistant", "content": "4", "tool_calls": [{"name": "sum", "arguments": arguments}]},
+        ]
+        return {"y": 1, "m": turns, "metadata": metadata}
+
+    table = lines(row({"a": 2}, {}), row({"a": "two"}, {}), row('{"a": 2}', {}))
+    dataset = load_dataset(Data("data.jsonl", "y", 6, text="m"), Population(), table)
+    assert list(dataset.items.conversations()) == [[("user", "2 + 2?"), ("assistant", "4")]] * 3
+    rows = pq.read_table(table.path).to_pylist()
+    assert [json.loads(row["m"][1]["tool_calls"][0]["arguments"]) for row in rows] == [
+        {"a": 2},
+        {"a": "two"},
+        '{"a": 2}',
+    ]
+    assert [row["metadata"] for row in rows] == ["{}"] * 3
+
+
+def test_content_of_two_types_is_refused_with_its_line(lines):
+    turns = [{"role": "user", "content": "hi"}], [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    table = lines({"y": 1, "m": turns[0]}, {"y": 1, "m": turns[1]})
+    words = r"^data.jsonl:2: column 'm' \(\[\].content\): list, after text"
+    with pytest.raises(DataError, match=words):
+        load_dataset(Data("data.jsonl", "y", 6, text="m"), Population(), table)
+
+
+def test_a_fault_of_json_data_names_the_line_of_the_file(lines):
+    table = lines({"y": 1}, "", {"y": 2}, {"y": 7}, "", {"y": 9})
+    with pytest.raises(DataError, match=r"^data.jsonl: column 'y': the label 7 in 2 rows \(line 4, 6\); labels are"):
+        load_dataset(Data("data.jsonl", "y", 6), Population(), table)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a data file and opens it as a table."""
+
+    def write_and_open(name, content):
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return open_table(name, (tmp_path,), tmp_path / "cache", "error", None)
+
+    return write_and_open
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("characters", [1, 7, 2**20])
+def test_a_json_array_is_its_objects(written, monkeypatch, indent, characters):
+    monkeypatch.setattr(json_records, "READ_CHARACTERS", characters)
+    rows = [{"y": i, "t": f'w"[{i}], é\n', "n": [{"a": 1.5}]} for i in range(5)] + [{"y": 7, "t": "", "n": []}]
+    table = written("data.json", "\ufeff \n" + json.dumps(rows, indent=indent, ensure_ascii=False) + "\n")
+    assert pq.read_table(table.path).to_pylist() == rows
+    line = (
+        2
+        if indent is None
+        else [i for i, text in enumerate(json.dumps(rows, indent=1).split("\n"), 2) if text == " {"][5]
+    )
+    with pytest.raises(DataError, match=rf"^data.json: column 'y': the label 7 in 1 row \(line {line}\)"):
+        load_dataset(Data("data.json", "y", 6), Population(), table)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[]", "data.json: has no rows"),
+        ("[ ]", "data.json: has no rows"),
+        ('[{"y": 1},\n', "data.json:2: is not JSON: Expecting value"),
+        ('[{"y": 1}\n{"y": 2}]', "data.json:2: is not JSON: Expecting"),
+        ('[\n{"y": 1},\n{"y" 2}]', "data.json:3: is not JSON: Expecting ':' delimiter"),
+        ('[{"y": 1},\n 3]', "data.json:2: must be an object {...}, is int"),
+        ('[{"y": 1, "y": 2}]', "data.json: the key 'y' is given twice"),
+        ("[" * 100_000, "data.json: is not JSON: "),
+        ('{\n"rows": []}', "data.json:1: is a single object over several lines"),
+        ("[{}]", "data.json: its objects have no keys"),
+    ],
+)
+def test_faults_of_a_json_array(written, text, words):
+    with pytest.raises(DataError) as caught:
+        written("data.json", text)
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(("name", "mark"), [("data.csv", ","), ("data.tsv", "\t")])
+def test_tables_of_text_are_read(written, name, mark):
+    lines = [["y", "text", "w"], ["1", '"two\nlines, ""quoted"""', "0.5"], ["", "N/A", ""], ["2", "é\u2028", "3"]]
+    table = written(name, "\ufeff" + "\r\n".join(mark.join(line) for line in lines) + "\r\n")
+    assert pq.read_table(table.path).to_pylist() == [
+        {"y": 1, "text": 'two\nlines, "quoted"', "w": 0.5},
+        {"y": None, "text": "N/A", "w": None},
+        {"y": 2, "text": "é\u2028", "w": 3.0},
+    ]
+    assert load_dataset(Data(name, "y", 6, text="text"), Population(), table).labelled.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("y,t\n1,a\n2,b,c\n", "cannot be read as a table with commas between its columns: CSV parse error: Row #3"),
+        ("y,y\n1,2\n", "data.csv:1: the header names a column twice: y"),
+        ("", "cannot be read as a table with commas between its columns: Empty CSV file"),
+        ("y,t\n", "data.csv: has no rows"),
+    ],
+)
+def test_faults_of_a_table_of_text(written, text, words):
+    def load():
+        load_dataset(Data("data.csv", "y", 6), Population(), written("data.csv", text))
+
+    with pytest.raises(DataError) as caught:
+        load()
+    assert words in str(caught.value)
+
+
+def test_a_file_of_another_format_comes_with_the_command_that_converts_it(written, tmp_path):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, pa.schema({"y": pa.int64()})) as writer:
+        writer.write_table(pa.table({"y": Y}))
+    with pytest.raises(DataError, match=r"is an Arrow \(Feather\) file, not parquet; convert it: ") as caught:
+        written("data.arrow", sink.getvalue().to_pybytes())
+    command = str(caught.value).partition("convert it: ")[2]
+    subprocess.run(shlex.split(command.replace("python", shlex.quote(sys.executable), 1)), check=True)
+    assert pq.read_table(tmp_path / "data.parquet")["y"].to_pylist() == Y
+    with pytest.raises(DataError, match=r"is compressed by gzip, not parquet; convert it: gunzip .*data.parquet"):
+        written("data.parquet", gzip.compress(b"y\n1\n"))
+
+
+@pytest.mark.parametrize("name", ["data.parquet", "data.jsonl"])
+def test_a_pipe_is_refused_unopened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=rf"^{name}: is not a readable parquet or .jsonl file: is a pipe \(FIFO\), not"):
+        open_table(name, (tmp_path,), tmp_path / "cache", "error", None)
+
+
+def test_a_damaged_page_with_a_checksum_is_refused_and_never_read(read, tmp_path):
+    y = np.arange(600) % 6
+    table = pa.table({"y": y, "s": [f"name {i % 5}" for i in y]})
+    options = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}
+    assert read(table, options=options).y.tolist() == y.tolist()
+    good = (tmp_path / "data.parquet").read_bytes()
+    at = good.index(np.arange(6, dtype=np.int64).tobytes())
+    (tmp_path / "data.parquet").write_bytes(good[:at] + b"\x01" + good[at + 1 :])
+    again = open_table("data.parquet", (tmp_path,), tmp_path / "cache", "error", None)
+    with pytest.raises(DataError, match=r"data.parquet: column 'y' cannot be read: .*CRC checksum"):
+        load_dataset(Data("data.parquet", "y", 6), Population(), again)
 
 
 def test_a_conversion_is_reused_until_the_file_changes(lines):
@@ -450,7 +603,7 @@ def test_a_conversion_is_reused_until_the_file_changes(lines):
 
 
 def test_memory_for_a_conversion_does_not_grow_with_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "LINES_PER_PIECE", 200)
+    monkeypatch.setattr(conversion, "RECORDS_PER_PIECE", 200)
 
     def peak(rows):
         file = tmp_path / f"{rows}.jsonl"
