@@ -76,6 +76,35 @@ def clean_lines(text: str, limit: int = MAX_LINE) -> str:
     return "\n".join(map(printable, cut))
 
 
+MAX_REASON = 1_000  # characters of a reason that is stored and shown
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a message, cut, as valid Unicode.
+
+    >>> first_line("  one\\ntwo")
+    'one'
+    """
+    line = next(iter(text[: 10 * MAX_REASON].strip().splitlines()), "")
+    line = line.encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= MAX_REASON else f"{line[: MAX_REASON - 4]} ..."
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception's type and the first line of its message.
+
+    An exception that cannot be printed is described too.
+
+    >>> describe_error(ValueError("one\\ntwo"))
+    'ValueError: one'
+    """
+    try:
+        message = first_line(str(error)) or "no message"
+    except Exception:
+        message = "a message that cannot be printed"
+    return first_line(f"{type(error).__name__}: {message}")
+
+
 def first_few(rows: Iterable[object], limit: int = 3) -> str:
     """Join the first few values with commas.
 

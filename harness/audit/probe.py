@@ -7,7 +7,6 @@ are sparse files, in which only the rows of the question are written.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import sys
@@ -25,11 +24,13 @@ from harness.audit.places import exchange_places
 from harness.audit.probe_answer import ProbeAnswer
 from harness.data.dataset import Dataset
 from harness.data.tasks import make_task
+from harness.errors import describe_error
 from harness.plugin.block import Block, Rows
 from harness.plugin.protocols import Split, iter_plugins
 from harness.plugin.task import Task
 from harness.run import worker
 from harness.run.access import cell_access
+from harness.run.answers import is_regular, read_answer
 from harness.run.block_writer import ARRAY_FILE
 from harness.suite import spec
 from harness.suite.catalog import Catalog
@@ -213,10 +214,14 @@ def _start(bench: ProbeBench, probe: ProbeQuestion, catalog: Catalog, processes:
 
 def _read(child: Child, stopped: str | None) -> ProbeAnswer:
     try:
-        answer = json.loads((child.folder / worker.ANSWER_FILE).read_text())
-        if stopped or answer["status"] != "ok":
-            return ProbeAnswer("failed" if stopped else answer["status"], stopped or answer["reason"])
+        answer = None if stopped else read_answer(child.folder)
+        if answer is None:
+            return ProbeAnswer("failed", stopped or child.describe_exit())
+        if answer["status"] != "ok":
+            return ProbeAnswer(answer["status"], answer["reason"])
         content = hashlib.sha256()
+        if not all(is_regular(child.folder / name) for name in answer["files"]):
+            return ProbeAnswer("failed", "left an unreadable answer: its arrays are no files")
         for name in sorted(answer["files"]):
             # The arrays alone: an archive also holds the time at which it was written.
             loaded = np.load(child.folder / name, allow_pickle=False)
@@ -226,8 +231,8 @@ def _read(child: Child, stopped: str | None) -> ProbeAnswer:
         leftovers = tuple(sorted(path.name for path in child.folder.iterdir() if path.name not in own))
         proba = np.load(child.folder / "proba.npy", allow_pickle=False)
         return ProbeAnswer("ok", "", proba, content.hexdigest(), leftovers)
-    except (OSError, ValueError, KeyError, TypeError):
-        return ProbeAnswer("failed", stopped or child.describe_exit())
+    except Exception as error:  # whatever NumPy and zipfile raise on damaged files
+        return ProbeAnswer("failed", f"left an unreadable answer: {describe_error(error)}")
 
 
 def _permute_labels(dataset: Dataset, train: Rows) -> Dataset:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from harness.errors import PluginError
+from harness.errors import PluginError, describe_error
 
 Among = Literal["labelled", "all"]
 
@@ -36,3 +36,7 @@ def needs(labeler: Any) -> list[NeighborRequest]:
     except (TypeError, ValueError) as error:
         form = "[(on, k), ...], or (on, k, 'all') for those of graph"
         raise PluginError(f"labeler {labeler.name!r}: needs() must return {form}: {error}") from error
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise PluginError(f"labeler {labeler.name!r}: needs() failed: {describe_error(error)}") from error

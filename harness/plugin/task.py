@@ -15,6 +15,10 @@ from harness.errors import did_you_mean
 from harness.plugin.block import Block, Floats, Rows, fuse, parts
 from harness.plugin.precomputed import PrecomputedNeighbors
 
+MAX_NAME = 200  # characters of the name of a checkpoint, of an array by row or of a fact
+MAX_DEPTH = 20  # of facts in facts: a wrapper nests those of the labelers it holds
+MAX_NAMES = 10_000  # checkpoints, and arrays by row
+
 On = str | tuple[str, ...]
 """The name of one block, or the names of several to be put side by side."""
 
@@ -126,6 +130,15 @@ def find_error(result: object, m: int, n_classes: int) -> str | None:
 
 
 def _find_error_in_extras(predictions: Predictions, m: int, n_classes: int) -> str | None:
+    mappings: dict[str, object] = {name: getattr(predictions, name) for name in ("checkpoints", "rows", "facts")}
+    for kind, extras in mappings.items():
+        if not isinstance(extras, Mapping):
+            return f"{kind} must be a mapping from names, got {type(extras).__name__}"
+        if len(extras) > MAX_NAMES:
+            return f"{kind} must be at most {MAX_NAMES:,}, got {len(extras):,}"
+        error = next(filter(None, map(find_name_error, extras)), None)
+        if error is not None:
+            return f"{kind} must have names that {error}"
     for name, labels in predictions.checkpoints.items():
         if not isinstance(labels, np.ndarray) or labels.shape != (m,) or labels.dtype != np.uint8:
             return f"checkpoint {name!r} must be a ({m},) uint8 array of labels"
@@ -134,4 +147,39 @@ def _find_error_in_extras(predictions: Predictions, m: int, n_classes: int) -> s
     for name, values in predictions.rows.items():
         if not isinstance(values, np.ndarray) or values.shape != (m,) or values.dtype.kind not in "biuf":
             return f"rows {name!r} must be a ({m},) array of numbers or a mask"
-    return None
+    return _find_fact_error(predictions.facts, MAX_DEPTH)
+
+
+def find_name_error(name: object) -> str | None:
+    """Return what is wrong with the name of a checkpoint, row array or fact.
+
+    Names stand in tables, files and terminals.
+
+    >>> find_name_error(3)
+    'are strings, got 3'
+    """
+    if not isinstance(name, str):
+        return f"are strings, got {name!r:.80}"
+    if not name.strip() or not name.isprintable():
+        return f"can be printed, got {name[:80]!r}"
+    return f"have at most {MAX_NAME} characters, got {len(name):,}" if len(name) > MAX_NAME else None
+
+
+def _find_fact_error(value: Any, depth: int) -> str | None:
+    """Return the first error in facts that JSON can hold and pages cannot."""
+    if depth == 0:
+        return f"facts must be nested at most {MAX_DEPTH} deep"
+    if isinstance(value, Mapping):
+        error = next(filter(None, map(find_name_error, value)), None)
+        if error is not None:
+            return f"facts must have names that {error}"
+    elif isinstance(value, str) and not value.isascii() and not _is_unicode(value):
+        return f"facts must be valid Unicode, got {value[:80]!a}"
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        return "facts must hold whole numbers of less than 64 bits"
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next(filter(None, (_find_fact_error(part, depth - 1) for part in parts)), None)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any(0xD800 <= ord(character) < 0xE000 for character in text)

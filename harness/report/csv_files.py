@@ -139,7 +139,9 @@ def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
         )
     for cell_result in cell_results:
         scores, on = cell_result.scores, "+".join(cell_result.cell.blocks)
-        cost = _cost_columns(cell_result.timing) | {"parameters": scores and scores.facts.get("parameters")}
+        parameters = scores.facts.get("parameters") if scores else None
+        is_number = isinstance(parameters, int | float) and not isinstance(parameters, bool)
+        cost = _cost_columns(cell_result.timing) | {"parameters": parameters if is_number else None}
         cost |= _search_columns(cell_result.timing.get("searches", []))
         yield {"kind": "cell", "on": on} | _cell_record(cell_result) | {"status": cell_result.status} | cost
 

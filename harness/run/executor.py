@@ -3,14 +3,14 @@
 Every cell has a process of its own, which is given a spec and a Task and never a hidden label.
 """
 
-import shutil
+import errno
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.data.tasks import make_task
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PluginError, describe_error, first_line
 from harness.plugin.block import Block
 from harness.plugin.needs import Among, needs
 from harness.plugin.precomputed import PrecomputedNeighbors
@@ -31,9 +31,11 @@ from harness.run.worker import References, label_in_worker
 from harness.suite import spec
 from harness.suite.suite import Candidate, Suite
 from harness.utils.confinement import landlock_version
+from harness.utils.files import remove_folder
 from harness.utils.processes import LOG_FILE, Child, Processes, wait_any
 
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}  # these stop a run: no cell can be kept
 Blocks = Mapping[str, Block]
 NeighborLists = dict[EvaluationSplit, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
 
@@ -147,10 +149,18 @@ def _run_cells(
             while len(running) < options.jobs and (
                 cell := budget.take(waiting, [cell for cell, _ in running.values()])
             ):
-                child = _start(cell, run, blocks, lists, processes)
-                running[id(child)] = cell, child
+                try:
+                    child = _start(cell, run, blocks, lists, processes)
+                except Exception as error:
+                    on_cell(_fail_in_parent(cell, run, error, "could not be started"))
+                else:
+                    running[id(child)] = cell, child
             for cell, child, limit in ended:  # while others run: a commit waits for the disk
-                on_cell(_commit_or_fail(cell, child, limit, run, blocks))
+                try:
+                    outcome = _commit_or_fail(cell, child, limit, run, blocks)
+                except Exception as error:
+                    outcome = _fail_in_parent(cell, run, error, "could not be stored", child.seconds)
+                on_cell(outcome)
             stopped = wait_any([child for _, child in running.values()], options.limits, timeout=0.05)
             ended = [(*running.pop(id(child)), limit) for child, limit in stopped]
     finally:
@@ -160,12 +170,16 @@ def _run_cells(
 
 def _start(cell: Cell, run: Run, blocks: Blocks, lists: NeighborLists, processes: Processes) -> Child:
     folder = run.store.scratch / cell.key
+    remove_folder(folder)
     folder.mkdir()
     labeler = cell.candidate.labeler
     references: References = {plugin.name: run.catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
     task = make_task(run.dataset, cell.evaluation.split, {name: blocks[name] for name in cell.blocks})
     on_disk = lists.get(cell.evaluation, {})
     declared = {(need.on, need.among) for need in needs(labeler)}
+    unnamed = sorted({name for on, _ in declared for name in on} - set(cell.blocks))
+    if unnamed:
+        raise PluginError(f"needs() speaks of block {unnamed[0]!r}, which no field `on` names")
     neighbors, graphs = (
         {on: on_disk[on, among] for on, among in declared & on_disk.keys() if among == kind}
         for kind in ("labelled", "all")
@@ -190,9 +204,7 @@ def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, block
     if status != "ok" or answer is None:
         if log.exists():
             log.rename(run.store.failed / f"{cell.key}.log")
-        shutil.rmtree(child.folder, ignore_errors=True)
-        run.store.fail(cell.key, {"status": status, "reason": reason, "seconds": child.seconds})
-        return Outcome(cell, status, reason, child.seconds)
+        return _fail(cell, run, status, reason, child.seconds)
     record = {
         "spec": spec.to_spec(cell.candidate.labeler),
         "split": [cell.evaluation.comparison, split.seed, split.ratio, split.fold],
@@ -213,7 +225,28 @@ def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, block
     return Outcome(cell, "ok", "", child.seconds)
 
 
+def _fail(cell: Cell, run: Run, status: str, reason: str, seconds: float) -> Outcome:
+    """Record why a cell has no result; remove its worker's folder."""
+    remove_folder(run.store.scratch / cell.key)
+    run.store.fail(cell.key, {"status": status, "reason": reason, "seconds": seconds})
+    return Outcome(cell, status, reason, seconds)
+
+
+def _fail_in_parent(cell: Cell, run: Run, error: Exception, step: str, seconds: float = 0.0) -> Outcome:
+    """Turn an exception about one cell into its failure; no other stops.
+
+    A full or broken disk is no fault of a cell: that exception is raised again.
+    """
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        raise error
+    reason = str(error) if isinstance(error, HarnessError) else f"{step}: {describe_error(error)}"
+    return _fail(cell, run, "failed", first_line(reason), seconds)
+
+
 def _shorten(log: Path) -> None:
+    """Cut a log to its end; remove what a labeler put in its place."""
+    if log.is_symlink() or (log.exists() and not log.is_file()):
+        remove_folder(log) if log.is_dir() and not log.is_symlink() else log.unlink()
     if log.exists() and log.stat().st_size > MAX_KEPT_LOG:
         with log.open("r+b") as file:
             file.seek(-MAX_KEPT_LOG, 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.errors import PluginError
 from harness.plugin.block import Block, Rows
 from harness.plugin.needs import Among, NeighborRequest, needs
 from harness.plugin.precomputed import RECORD_FILE, PrecomputedNeighbors, fingerprint
@@ -69,7 +70,7 @@ class SharedSearch:
         users = {id(request.evaluation): 0 for request in self.lists}
         for cell in cells:
             if id(cell.evaluation) in users:
-                declared = [(need.on, need.among) for need in needs(cell.candidate.labeler)]
+                declared = [(need.on, need.among) for need in _declared(cell)]
                 users[id(cell.evaluation)] += (self.on, self.among) in declared
         pairs = 0
         for request in self.lists:
@@ -122,13 +123,24 @@ def requested_lists(cells: list[Cell]) -> list[ListRequest]:
     """Return the lists that cells need, each with the largest k requested."""
     longest: dict[tuple[int, tuple[str, ...], Among], ListRequest] = {}
     for cell in cells:
-        for need in needs(cell.candidate.labeler):
+        for need in _declared(cell):
             if need.among == "labelled":
                 need = replace(need, k=min(need.k, len(cell.evaluation.split.train)))
             previous = longest.get((id(cell.evaluation), need.on, need.among))
             if previous is None or previous.neighbors.k < need.k:
                 longest[id(cell.evaluation), need.on, need.among] = ListRequest(cell.evaluation, need)
     return list(longest.values())
+
+
+def _declared(cell: Cell) -> list[NeighborRequest]:
+    """Return the neighbours that a cell's labeler declares.
+
+    None where `needs()` fails: no list is made for it, and the cell's failure has the reason.
+    """
+    try:
+        return needs(cell.candidate.labeler)
+    except PluginError:
+        return []
 
 
 def _extends(previous: ListRequest, request: ListRequest) -> bool:

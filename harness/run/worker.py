@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import NotApplicable, printable
+from harness.errors import NotApplicable, describe_error, first_line, printable
 from harness.plugin.task import Predictions, Task, find_error
 from harness.search.engine import Engine, use_engine
 from harness.suite import spec
@@ -49,14 +49,16 @@ def label_in_worker(
             cost = {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
             answer = _save_predictions(predictions) | {"status": "ok", "reason": "", **cost}
     except NotApplicable as error:
-        answer = {"status": "not applicable", "reason": str(error)}
+        answer = {"status": "not applicable", "reason": first_line(str(error))}
     except MemoryError:
         answer["reason"] = "MemoryError: out of memory"
     except PermissionError as error:
         answer["reason"] = describe_denial(error)
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of a Rust library is no Exception
         traceback.print_exc()
-        answer["reason"] = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
+        answer["reason"] = describe_error(error)
     replace_text(Path(ANSWER_FILE), canonical_json(answer))
 
 

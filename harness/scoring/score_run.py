@@ -3,6 +3,11 @@
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import numpy as np
+
+from harness.errors import describe_error
+from harness.plugin.facts import find_table_error
+from harness.plugin.task import Predictions, find_error
 from harness.run.runner import Run
 from harness.run.store import Result
 from harness.scoring import audit_verdicts
@@ -22,14 +27,33 @@ def score_cells(run: Run) -> Iterator[CellResult]:
     verdicts = audit_verdicts.read_verdicts(run.store.folder)
     for cell in run.cells:
         if run.store.has(cell.key):
-            result = run.store.read(cell.key)
-            scores = score_result(result, truth(cell.evaluation), run.dataset.n_classes, run.suite.metrics.primary)
+            try:
+                result = run.store.read(cell.key)
+                _check_stored(result)
+                scores = score_result(result, truth(cell.evaluation), run.dataset.n_classes, run.suite.metrics.primary)
+            except Exception as error:  # of one cell: the board shows the others
+                yield CellResult(cell, "failed", f"cannot be scored: {describe_error(error)}")
+                continue
             leak = audit_verdicts.leak_reason(verdicts, cell.key)
             yield CellResult(cell, "ok" if leak is None else "leak", leak or "", scores, result.timing)
         else:
             failure = run.store.failure(cell.key) or _unfinished(run, cell.key)
             yield CellResult(cell, failure["status"], failure["reason"])
     run.store.save_fingerprints()
+
+
+def _check_stored(result: Result) -> None:
+    """Raise ValueError where an answer cannot stand on a board.
+
+    An earlier version may have stored it.
+    """
+    m, n_classes = result.proba.shape
+    error = find_error(
+        Predictions(result.proba.view(np.ndarray), result.facts, result.checkpoints, result.rows), m, n_classes
+    )
+    error = error or find_table_error(result.facts)
+    if error is not None:
+        raise ValueError(error)
 
 
 def _unfinished(run: Run, key: str) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Replace files atomically: a reader gets the old content or the new."""
 
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,3 +50,18 @@ def describe_special(path: Path) -> str | None:
     """
     kind = SPECIAL_FILES.get(stat.S_IFMT(path.stat().st_mode))
     return None if kind is None else f"is {kind}, not a file"
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, however deep, and whatever rights its folders have.
+
+    What cannot be removed stays.
+    """
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        if folder.exists():
+            for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+                subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)

@@ -30,6 +30,7 @@ GOOD = {
         os.mkfifo("pipe")
         return uniform(task)
         """,
+    "states_odd_parameters": "return Predictions(uniform(task), {'parameters': ['many'], 'epochs': {'seed': 2**62}})",
     "leaves_a_process": """
         import subprocess
         child = subprocess.Popen(["sleep", "600"])
@@ -115,6 +116,50 @@ BAD = {
         "return Predictions(uniform(task), checkpoints={'epoch 1': np.full(120, 6, np.uint8)})",
         "checkpoint 'epoch 1' holds label 6, but there are 6 classes",
     ),
+    "numbered_checkpoints": (
+        "return Predictions(uniform(task), checkpoints={epoch: np.zeros(120, np.uint8) for epoch in range(3)})",
+        "checkpoints must have names that are strings, got 0",
+    ),
+    "paired_checkpoints": (
+        "return Predictions(uniform(task), checkpoints={('epoch', 1): np.zeros(120, np.uint8)})",
+        "checkpoints must have names that are strings, got ('epoch', 1)",
+    ),
+    "coloured_rows": (
+        "return Predictions(uniform(task), rows={'\\x1b[31m': np.zeros(120, bool)})",
+        "rows must have names that can be printed, got '\\x1b[31m'",
+    ),
+    "long_fact": (
+        "return Predictions(uniform(task), {'base': {'x' * 201: 1}})",
+        "facts must have names that have at most 200 characters, got 201",
+    ),
+    "odd_bytes": (
+        "return Predictions(uniform(task), {'text': '\\ud800'})",
+        r"facts must be valid Unicode, got '\ud800'",
+    ),
+    "reason_of_a_megabyte": ("raise ValueError('x' * 1_000_000)", f"ValueError: {'x' * 984} ..."),
+    "panics": ("raise type('PanicException', (BaseException,), {})('of Rust')", "PanicException: of Rust"),
+    "answers_nothing": ("Path('answer.json').write_text('{}'); os._exit(0)", "left an answer that has no status"),
+    "answers_half": (
+        """Path('answer.json').write_text('{"status": "ok", "reason": ""}'); os._exit(0)""",
+        "left an answer that names other files than checkpoints.npy, proba.npy, rows.npz",
+    ),
+    "answers_a_list_as_reason": (
+        """Path('answer.json').write_text('{"status": "failed", "reason": [1]}'); os._exit(0)""",
+        "left an answer that has no reason",
+    ),
+    "answers_by_a_pipe": ("os.mkfifo('answer.json'); os._exit(0)", "ended without an answer (exit code 0)"),
+    "answers_deeply": (
+        "Path('answer.json').write_text('[' * 100_000); os._exit(0)",
+        "left an unreadable answer: RecursionError: ",
+    ),
+    "links_its_log": (
+        """
+        Path("log.txt").unlink()
+        Path("log.txt").symlink_to(LOG_OF_ANOTHER)
+        raise ValueError("see another log")
+        """,
+        "ValueError: see another log",
+    ),
     "odd_rows": (
         "return Predictions(uniform(task), rows={'sure': np.zeros(120, object)})",
         "rows 'sure' must be a (120,) array of numbers or a mask",
@@ -126,7 +171,8 @@ BAD = {
 def zoo(tmp_path_factory):
     """The folders of a run with bad labelers, and of one without them."""
     folder = tmp_path_factory.mktemp("zoo")
-    pids = f"PIDS = {str(folder / 'pids')!r}\n\n\n"
+    pids = f"PIDS = {str(folder / 'pids')!r}\nLOG_OF_ANOTHER = {str(folder / 'other.txt')!r}\n\n\n"
+    (folder / "other.txt").write_text("x" * 200_000)
     bad = {name: body for name, (body, _) in BAD.items()}
     file = write_labelers(folder / "plugin.py", **GOOD, **bad)
     (folder / "pids").touch()
@@ -188,6 +234,10 @@ def test_logs_are_kept_short(zoo):
     error = (run / "failed" / f"{cells_by_labeler(folder / 'with')['raises']['cell']}.log").read_text()
     assert "Traceback" in error
     assert "at all" in error
+
+
+def test_a_link_in_place_of_a_log_is_not_followed(zoo):
+    assert (zoo[0] / "other.txt").stat().st_size == 200_000
 
 
 def test_nothing_is_left_in_scratch(zoo):

@@ -265,6 +265,18 @@ def changed(row, values):
             Predictions(GOOD, rows={"sure": np.array(list("abc"))}),
             "rows 'sure' must be a (3,) array of numbers or a mask",
         ),
+        (
+            Predictions(GOOD, checkpoints={7: np.zeros(3, np.uint8)}),
+            "checkpoints must have names that are strings, got 7",
+        ),
+        (Predictions(GOOD, rows={" ": np.zeros(3)}), "rows must have names that can be printed, got ' '"),
+        (
+            Predictions(GOOD, {"base": [{"a\nb": 1}]}),
+            "facts must have names that can be printed, got 'a\\nb'",
+        ),
+        (Predictions(GOOD, {3: "three"}), "facts must have names that are strings, got 3"),
+        (Predictions(GOOD, {"seed": 2**63}), "facts must hold whole numbers of less than 64 bits"),
+        (Predictions(GOOD, ["a"]), "facts must be a mapping from names, got list"),
     ],
 )
 def test_an_invalid_result_is_refused_with_its_first_error(result, problem):
@@ -290,3 +302,9 @@ def test_a_valid_result_has_no_error(result):
 
 def test_no_rows_to_label_is_no_error():
     assert find_error(np.empty((0, 2)), 0, 2) is None
+
+
+def test_facts_that_hold_themselves_are_refused():
+    facts = {}
+    facts["base"] = facts
+    assert find_error(Predictions(GOOD, facts), 3, 2) == "facts must be nested at most 20 deep"
