@@ -88,7 +88,7 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
         raise HarnessError(f"{suite}: is a list of suites; name one of them")
     job = prepare_labels(open_run(reporter, collection.suites[0], plugins, shared.to_run_options()), options)
     with hold_lock(job.run.store.folder / "lock", wait=False):
-        run_with_progress(reporter, job.run, "trainings")
+        run_with_progress(reporter, job.run, "trainings", job.run.cells[0].blocks)
     shifted = False
     if options.suggest is None:
         account = write_labels(job)

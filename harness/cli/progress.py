@@ -1,6 +1,7 @@
 """Report the progress of blocks, neighbour lists and cells."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,10 +16,13 @@ from harness.run.runner import Run
 REPORT_SECONDS = 15.0  # seconds between lines on a block's rows where there is no terminal
 
 
-def run_with_progress(reporter: Reporter, run: Run, noun: str = "cells") -> "CellProgress":
+def run_with_progress(
+    reporter: Reporter, run: Run, noun: str = "cells", blocks: Collection[str] = ()
+) -> "CellProgress":
     """Run the unfinished cells of a run; return their progress.
 
-    The caller holds the run's lock. `noun` names the cells where the run is interrupted.
+    The caller holds the run's lock. `noun` names the cells where the run is interrupted. The `blocks` of these names
+    are on disk afterwards.
     """
     finished = run.store.finished_keys(cell.key for cell in run.cells)
     reused = sum(cell.key in finished for cell in run.cells)
@@ -26,7 +30,7 @@ def run_with_progress(reporter: Reporter, run: Run, noun: str = "cells") -> "Cel
     with reporter.bar() as bar:
         progress = CellProgress(reporter, bar, len(run.cells), reused)
         try:
-            execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors)
+            execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors, blocks)
         except KeyboardInterrupt:
             reporter.notice(
                 f"interrupted: {progress.finished} {noun} are finished; the same command goes on from there"

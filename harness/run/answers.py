@@ -16,6 +16,7 @@ import numpy as np
 from harness.errors import describe_error, first_line, printable
 from harness.plugin.facts import find_table_error
 from harness.plugin.task import Predictions, find_error
+from harness.run.timing import is_search
 from harness.run.worker import ANSWER_FILE
 from harness.utils.files import remove_folder
 from harness.utils.processes import LOG_FILE
@@ -133,20 +134,10 @@ def _find_form_error(answer: object) -> str | None:
         return "has no facts"
     if not all(_is_size(answer.get(name)) for name in ("seconds", "memory")):
         return "has no seconds and memory"
-    if not isinstance(searches, list) or not all(map(_is_search, searches)):
+    if not isinstance(searches, list) or not all(map(is_search, searches)):
         return "has no list of searches"
     return None
 
 
 def _is_size(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value < 2**63
-
-
-def _is_search(record: object) -> bool:
-    """Return True for the record of a search, with what tables show of it."""
-    return (
-        isinstance(record, dict)
-        and _is_size(record.get("seconds"))
-        and isinstance(record.get("engine"), str)
-        and isinstance(record.get("shared"), bool)
-    )

@@ -17,9 +17,10 @@ from harness.errors import DataError
 from harness.plugin.items import Items
 from harness.run import timing
 from harness.run.block_writer import ARRAY_FILE, OUTCOME_FILE, count_rows, write_block, write_header
-from harness.run.blocks import Recipe, is_made
+from harness.run.blocks import Recipe, is_made, sealed_block
 from harness.run.shards import Shard, can_be_sharded, is_rowwise
 from harness.suite import spec
+from harness.utils.files import remove_folder, replace_text, sync
 from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
@@ -131,7 +132,8 @@ def _run_shards(
                 _, gpu, rows_before = running.pop(id(child))
                 outcome = _read_outcome(recipe, child, limit)
                 _record_cost(recipe, child, rows_before)
-                (child.folder / SHARD_FILE).write_text(canonical_json(outcome))
+                sync(child.folder / ARRAY_FILE)
+                replace_text(child.folder / SHARD_FILE, canonical_json(outcome))
                 free.append(gpu)
             report()
     finally:
@@ -194,7 +196,7 @@ def _join_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> None:
     else:
         _concatenate(parts, len(items), widths.pop(), joined / ARRAY_FILE)
     timing.write_timing(joined, **_total_cost(parts))
-    _commit_block(joined, cache / "blocks" / recipe.key, json.loads((parts[0] / SHARD_FILE).read_text()))
+    _commit_block(recipe, cache, joined, _read_shard(parts[0]) or {})
     for shard in shards:
         shutil.rmtree(_shard_folder(shard, recipe, cache), ignore_errors=True)
     if not any(_block_folder(recipe, cache).iterdir()):
@@ -212,11 +214,14 @@ def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None
                 shutil.copyfileobj(source, out, 2**24)
 
 
-def _commit_block(joined: Path, folder: Path, outcome: Mapping[str, Any]) -> None:
+def _commit_block(recipe: Recipe, cache: Path, joined: Path, outcome: Mapping[str, Any]) -> None:
     """Turn the folder of a complete array into that of a finished block."""
-    (joined / "block.json").write_text(canonical_json(outcome))
-    shutil.rmtree(folder, ignore_errors=True)
-    joined.rename(folder)
+    folder = sealed_block(recipe, cache)
+    sealed_block(recipe, cache, joined).seal(outcome)
+    remove_folder(folder.path)
+    joined.rename(folder.path)
+    sync(folder.path.parent)
+    folder.mark_as_verified()
 
 
 def _total_cost(parts: list[Path]) -> dict[str, Any]:
@@ -243,7 +248,16 @@ def _shard_folder(shard: Shard, recipe: Recipe, cache: Path) -> Path:
 def _is_finished(shard: Shard, recipe: Recipe, size: int, cache: Path) -> bool:
     start, stop = shard.span(size)
     folder = _shard_folder(shard, recipe, cache)
-    return start == stop or ((folder / SHARD_FILE).exists() and count_rows(folder / ARRAY_FILE) == stop - start)
+    return start == stop or (_read_shard(folder) is not None and count_rows(folder / ARRAY_FILE) == stop - start)
+
+
+def _read_shard(folder: Path) -> dict[str, Any] | None:
+    """Return the record of a finished shard; None where it is damaged."""
+    try:
+        record = json.loads((folder / SHARD_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and {"kind", "names"} <= record.keys() else None
 
 
 def _started_count(recipe: Recipe, cache: Path) -> int | None:

@@ -13,13 +13,15 @@ from harness.data.dataset import Dataset
 from harness.errors import DataError
 from harness.plugin.block import Block
 from harness.plugin.items import Items
-from harness.run.block_writer import ARRAY_FILE, count_rows
+from harness.run.block_writer import ARRAY_FILE
+from harness.run.checksums import SealedFolder
 from harness.suite import spec
 from harness.suite.catalog import Catalog
 from harness.utils.files import replace_text
 from harness.utils.hashing import canonical_json, digest, library_versions
 
 BLOCK_SCHEMA = 1
+RECORD_FILE = "block.json"
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,15 @@ def _hash_texts(items: Items, memo: Path) -> str:
     return state.hexdigest()
 
 
+def sealed_block(recipe: Recipe, cache: Path, path: Path | None = None) -> SealedFolder:
+    """Return the folder of a block; `path` is where it is being made."""
+    path = path or cache / "blocks" / recipe.key
+    return SealedFolder(path, RECORD_FILE, (ARRAY_FILE,), cache, f"block {recipe.name!r}")
+
+
 def is_made(recipe: Recipe, cache: Path) -> bool:
-    """Return True if the block is on disk."""
-    folder = cache / "blocks" / recipe.key
-    return (folder / "block.json").exists() and count_rows(folder / ARRAY_FILE) > 0
+    """Return True if the block is on disk, as it was written."""
+    return sealed_block(recipe, cache).is_intact()
 
 
 def array_file(recipe: Recipe, cache: Path) -> Path:
@@ -103,7 +110,9 @@ def array_file(recipe: Recipe, cache: Path) -> Path:
 
 
 def open_block(recipe: Recipe, cache: Path) -> Block:
-    """Map a block that is on disk."""
-    folder = cache / "blocks" / recipe.key
-    record = json.loads((folder / "block.json").read_text())
-    return Block.open(str(folder.absolute() / ARRAY_FILE), record["kind"], tuple(record["names"]), recipe.key)
+    """Map a block that is on disk. Raises DataError where it is not."""
+    folder = sealed_block(recipe, cache)
+    record = folder.read() if folder.is_intact() else None
+    if record is None:
+        raise DataError(f"block {recipe.name!r} is not on disk, or damaged: harness run or harness embed makes it")
+    return Block.open(str(array_file(recipe, cache).absolute()), record["kind"], tuple(record["names"]), recipe.key)

@@ -47,8 +47,8 @@ class CostHistory:
     def __init__(self, records: Iterator[Record]) -> None:
         self._records: dict[tuple[str, ...], list[Record]] = {}
         for record in records:
-            if {"names", "spec", "n", "m", "d", "threads", "wall"} <= record.keys():
-                self._records.setdefault(tuple(record["names"]), []).append(record)
+            if {"names", "spec", "n", "m", "d", "threads", "wall"} <= record.keys() and record["n"] + record["m"]:
+                self._records.setdefault(tuple(map(str, record["names"])), []).append(record)
 
     def estimate(self, cell: Cell, widths: Mapping[str, int], threads: int) -> CostEstimate:
         """Estimate a cell from the nearest records.
@@ -106,7 +106,7 @@ def estimate_block(maker: Any, rows: int, cache: Path) -> CostEstimate:
     maker_spec = spec.to_spec(maker)
     name = next(iter(maker_spec))
     costs = [cost for folder in _subfolders(cache / "blocks") if (cost := timing.read_timing(folder)).get("rows")]
-    costs = [cost for cost in costs if name in cost["spec"]]
+    costs = [cost for cost in costs if name in cost.get("spec", ())]
     if not costs:
         return CostEstimate()
     costs = [cost for cost in costs if cost["spec"] == maker_spec] or costs
@@ -117,6 +117,7 @@ def estimate_block(maker: Any, rows: int, cache: Path) -> CostEstimate:
 def estimate_list(work: float, threads: int, cache: Path) -> CostEstimate:
     """Estimate a search of `work` multiplications from the lists on disk."""
     costs = [cost for folder in _subfolders(cache / "lists") if (cost := timing.read_timing(folder)).get("work")]
+    costs = [cost for cost in costs if "threads" in cost]
     if not costs:
         return CostEstimate()
     nearest = min(costs, key=lambda cost: abs(log(cost["work"] / work)))

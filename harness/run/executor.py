@@ -4,7 +4,7 @@ Every cell has a process of its own, which is given a spec and a Task and never 
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,31 +70,36 @@ def execute(
     on_block: Callable[[Recipe, int, int], None],
     on_cell: Callable[[Outcome], None],
     on_list: Callable[[str, int, int], None] = lambda name, rows, total: None,
+    blocks: Collection[str] = (),
 ) -> None:
     """Build the missing blocks and neighbour lists; run the unfinished cells.
 
+    The `blocks` of these names are built even if no cell is left to run.
     The functions are called with the progress: finished rows and all rows, or how a cell ended. The caller holds the
     run's lock.
     """
     run.store.open()
     write_suite_record(run.store, run.suite.file, run.options.identity | {"kernels": processor_kernels()})
     todo = [cell for cell in run.cells if not run.store.has(cell.key)]
-    if not todo:
+    missing = run.missing_blocks(blocks)
+    if not todo and not missing:
         return
     try:
         processes = _make_processes([cell.candidate for cell in todo], run.options)
-        _build_blocks(run, processes, on_block)
+        _build_blocks(run, missing, processes, on_block)
         names = {name for cell in todo for name in cell.blocks}
-        blocks = {name: open_block(run.recipes[name], run.cache) for name in names}
-        lists = _find_lists(run, todo, blocks, processes, on_list)
-        _run_cells(run, todo, blocks, lists, processes, on_cell)
+        opened = {name: open_block(run.recipes[name], run.cache) for name in names}
+        lists = _find_lists(run, todo, opened, processes, on_list)
+        _run_cells(run, todo, opened, lists, processes, on_cell)
     finally:
         run.store.save_fingerprints()
 
 
-def _build_blocks(run: Run, processes: Processes, on_block: Callable[[Recipe, int, int], None]) -> None:
+def _build_blocks(
+    run: Run, missing: list[Recipe], processes: Processes, on_block: Callable[[Recipe, int, int], None]
+) -> None:
     n_rows, cores = len(run.dataset), run.options.jobs * run.options.hardware.threads
-    for recipe in run.missing_blocks():
+    for recipe in missing:
         on_block(recipe, 0, n_rows)
 
         def progress(rows: int, recipe: Recipe = recipe) -> None:

@@ -18,6 +18,7 @@ from harness.search.deduplicate import has_large_groups, unique_rows
 from harness.search.engine import Engine, current_engine, use_engine
 from harness.search.exact import Level, search
 from harness.search.neighbors import nearest, normalize
+from harness.utils.files import remove_folder, sync
 from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import Limits, Processes
@@ -42,7 +43,7 @@ def find_lists(
     folders = shared.folders(cache)
     last = folders[-1]
     with hold_lock(last.with_suffix(".lock")):
-        if all((folder / RECORD_FILE).exists() for folder in folders):
+        if all(folder.is_intact() for folder in shared.sealed_folders(cache)):
             return
         partial = last.with_suffix(".partial").absolute()
         shutil.rmtree(partial, ignore_errors=True)
@@ -60,8 +61,12 @@ def find_lists(
         share = {"seconds": child.seconds / len(lists), "work": shared.cost / len(lists), "threads": threads}
         for name in lists:
             timing.write_timing(partial / name, **share, memory=child.peak)
-            shutil.rmtree(last.with_name(name), ignore_errors=True)
+            made = shared.sealed(partial / name, cache)
+            made.seal(made.read() or {})
+            remove_folder(last.with_name(name))
             (partial / name).rename(last.with_name(name))
+            shared.sealed(last.with_name(name), cache).mark_as_verified()
+        sync(last.parent)
         shutil.rmtree(partial)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from harness.errors import PluginError
 from harness.plugin.block import Block, Rows
 from harness.plugin.needs import Among, NeighborRequest, needs
-from harness.plugin.precomputed import RECORD_FILE, PrecomputedNeighbors, fingerprint
+from harness.plugin.precomputed import INDEX_FILE, RECORD_FILE, SIMILARITY_FILE, PrecomputedNeighbors, fingerprint
+from harness.run.checksums import SealedFolder
 from harness.run.hardware import processor_kernels
 from harness.run.plan import Cell, EvaluationSplit, core_code
 from harness.search.neighbors import graph_rows
@@ -90,9 +91,19 @@ class SharedSearch:
     def open_lists(self, cache: Path) -> list[PrecomputedNeighbors | None]:
         """Open the lists; None for each that is not on disk."""
         return [
-            _open_list(request, self.blocks, folder) if (folder / RECORD_FILE).exists() else None
-            for request, folder in zip(self.lists, self.folders(cache), strict=True)
+            _open_list(request, self.blocks, folder.path) if folder.is_intact() else None
+            for request, folder in zip(self.lists, self.sealed_folders(cache), strict=True)
         ]
+
+    def sealed_folders(self, cache: Path) -> list[SealedFolder]:
+        """Return the folder of each list, with its checksums."""
+        return [self.sealed(folder, cache) for folder in self.folders(cache)]
+
+    def sealed(self, path: Path, cache: Path) -> SealedFolder:
+        """Return a folder with a list, which may still be in the making."""
+        return SealedFolder(
+            path, RECORD_FILE, (SIMILARITY_FILE, INDEX_FILE), cache, f"neighbours on {'+'.join(self.on)}"
+        )
 
 
 def plan_searches(cells: list[Cell], blocks: Mapping[str, Block]) -> list[SharedSearch]:

@@ -100,9 +100,12 @@ class Run:
     def cache(self) -> Path:
         return cache_of(self.options)
 
-    def missing_blocks(self) -> list[block_files.Recipe]:
-        """Return the blocks that unfinished cells need and that are not on disk."""
-        names = {name for cell in self.cells if not self.store.has(cell.key) for name in cell.blocks}
+    def missing_blocks(self, others: Iterable[str] = ()) -> list[block_files.Recipe]:
+        """Return the blocks that unfinished cells need and that are not on disk.
+
+        Those called `others` are needed in any case.
+        """
+        names = {name for cell in self.cells if not self.store.has(cell.key) for name in cell.blocks} | set(others)
         return [recipe for name, recipe in self.recipes.items() if name in names and not self.is_made(name)]
 
     def is_made(self, name: str) -> bool:
@@ -171,7 +174,7 @@ def block_widths(run: Run) -> dict[str, int]:
     for name, recipe in run.recipes.items():
         if run.is_made(name):
             widths[name] = int(np.load(block_files.array_file(recipe, run.cache), mmap_mode="r").shape[1])
-        elif names := getattr(recipe.maker, "names", ()):
+        elif isinstance(names := getattr(recipe.maker, "names", ()), tuple | list) and names:
             widths[name] = len(names)
     return widths
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from harness.run.fingerprints import FingerprintCache, fingerprint_of
 from harness.run.timing import TIMING_FILE as TIMING
 from harness.run.timing import read_timing
-from harness.utils.files import replace_text
+from harness.utils.files import replace_text, sync
 from harness.utils.hashing import canonical_json, digest
 
 RESULT_SCHEMA = 1
@@ -102,13 +102,13 @@ class Store:
         (folder / TIMING).write_text(canonical_json(timing))
         content = {"schema": RESULT_SCHEMA, "key": key, "files": files, **record}
         (folder / CELL_FILE).write_text(canonical_json(content | {"sha256": digest(content)}))
-        list(self._pool.map(_sync, folder.iterdir()))
-        _sync(folder)
+        list(self._pool.map(sync, folder.iterdir()))
+        sync(folder)
         target = self.cells / key
         if target.exists():  # damaged
             shutil.rmtree(target)
         folder.rename(target)
-        _sync(self.cells)
+        sync(self.cells)
         self._complete.add(key)
         fingerprint = fingerprint_of(target, FINGERPRINTED_SUFFIXES)
         if fingerprint is not None:
@@ -123,13 +123,13 @@ class Store:
         shutil.copytree(other.cells / key, scratch, copy_function=_link)
         shutil.rmtree(self.cells / key, ignore_errors=True)  # damaged, if it is there
         scratch.rename(self.cells / key)
-        _sync(self.cells)
+        sync(self.cells)
 
     def fail(self, key: str, record: Mapping[str, Any]) -> None:
         """Record why a cell has no result, until it has one."""
         scratch = self.scratch / f"{key}.json"
         scratch.write_text(canonical_json(record))
-        _sync(scratch)
+        sync(scratch)
         scratch.rename(self.failed / f"{key}.json")
 
     def failure(self, key: str) -> Mapping[str, Any] | None:
@@ -218,11 +218,3 @@ def _link(source: str, target: str) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -52,6 +52,22 @@ def describe_special(path: Path) -> str | None:
     return None if kind is None else f"is {kind}, not a file"
 
 
+def sync(path: Path) -> None:
+    """Write a file or a folder's entries to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Write a folder's files to the disk, then its entries."""
+    for path in folder.iterdir():
+        sync(path)
+    sync(folder)
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder, however deep, and whatever rights its folders have.
 

@@ -258,3 +258,24 @@ def test_a_moved_folder_of_runs_keeps_its_lists(monkeypatch, tmp_path):
     searches = [search for cell in moved.cells for search in moved.store.read(cell.key).timing["searches"]]
     assert searches
     assert all(search["shared"] for search in searches)
+
+
+def test_damaged_lists_are_made_again(ready, monkeypatch, tmp_path):
+    first, _ = run(ready, monkeypatch, 0)
+    damaged = sorted((tmp_path / "runs/cache/lists").glob("*/list.json"))
+    content = {file.parent: (file.parent / "similarity.npy").read_bytes() for file in damaged}
+    for number, file in enumerate(damaged):
+        if number % 2:
+            similarity = np.load(file.with_name("similarity.npy"))
+            similarity[::40] *= -1
+            np.save(file.with_name("similarity.npy"), similarity)
+        else:
+            file.write_text("")
+    shutil.rmtree(ready.store.cells)
+    again = prepare_run(ready.suite, ready.catalog, ready.options, lambda text: None)
+    answers, lists = run(again, monkeypatch, 0)
+    assert lists
+    assert {folder: (folder / "similarity.npy").read_bytes() for folder in content} == content
+    for key, (labels, proba) in first.items():
+        np.testing.assert_array_equal(labels, answers[key][0])
+        np.testing.assert_array_equal(proba, answers[key][1])
