@@ -114,7 +114,7 @@ def test_a_commit_that_is_cut_short_leaves_nothing(store, monkeypatch):
     class PowerCut(BaseException):
         pass
 
-    original, syncs_left = run_store._sync, 0
+    original, syncs_left = run_store.sync, 0
 
     def sync(path):
         nonlocal syncs_left
@@ -123,7 +123,7 @@ def test_a_commit_that_is_cut_short_leaves_nothing(store, monkeypatch):
             raise PowerCut
         original(path)
 
-    monkeypatch.setattr(run_store, "_sync", sync)
+    monkeypatch.setattr(run_store, "sync", sync)
     cuts = 0
     while True:
         syncs_left = cuts
