@@ -1,5 +1,6 @@
 """The files that the worker of one cell may read."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -8,6 +9,7 @@ from typing import Any
 
 from harness.plugin.protocols import iter_plugins
 from harness.plugin.task import Task
+from harness.run import compiled_loops
 from harness.suite.catalog import Catalog
 from harness.utils.confinement import Access
 
@@ -24,6 +26,7 @@ def cell_access(labeler: Any, task: Task, catalog: Catalog) -> Access:
                 [
                     *_code_files(plugins, catalog),
                     *_task_files(task),
+                    *filter(None, [os.environ.get(compiled_loops.VARIABLE)]),
                     *_paths(plugins),
                     *_declared(plugins, "reads"),
                 ]

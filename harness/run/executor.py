@@ -19,12 +19,13 @@ from harness.run.access import cell_access
 from harness.run.answers import find_answer_error, read_answer
 from harness.run.block_builder import build_block, default_slots
 from harness.run.blocks import Recipe, open_block
+from harness.run.compiled_loops import choose_cache, compile_once
 from harness.run.estimates import CostHistory, cost_features, read_cell_costs
 from harness.run.hardware import processor_kernels
 from harness.run.neighbor_lists import find_lists
 from harness.run.neighbor_plan import plan_searches
 from harness.run.plan import Cell, EvaluationSplit
-from harness.run.runner import Options, Run, block_widths, preload_modules
+from harness.run.runner import Options, Run, block_widths, cache_of, preload_modules
 from harness.run.scheduler import MemoryBudget, start_order
 from harness.run.store import Store, write_suite_record
 from harness.run.worker import References, label_in_worker
@@ -62,6 +63,10 @@ def warm_up(suites: Iterable[Suite], options: Options) -> None:
 
 def _make_processes(candidates: Iterable[Candidate], options: Options) -> Processes:
     modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(candidates))
+    loops = cache_of(options) / "numba"
+    choose_cache(loops)
+    if "harness.search.kernels" in modules:
+        compile_once(loops)
     return Processes(modules, options.hardware.threads, options.hardware.device, options.jobs)
 
 

@@ -14,6 +14,7 @@ from harness.errors import DataError, HarnessError
 from harness.plugin.protocols import iter_plugins
 from harness.run import blocks as block_files
 from harness.run import timing
+from harness.run.compiled_loops import choose_cache
 from harness.run.hardware import Hardware, processor_kernels
 from harness.run.key_diff import differences
 from harness.run.neighbor_plan import plan_searches
@@ -124,6 +125,7 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
     """
     check_engine(options.engine, options.hardware.device)
     cache = cache_of(options)
+    choose_cache(cache / "numba")
     when_missing = "error" if options.require_real else suite.data.when_missing
     path = suite.data.path
     if is_twin(path):

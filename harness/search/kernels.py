@@ -6,8 +6,10 @@ NumPy would need several passes over memory for each of them.
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.cpython.unsafe.numbers import trailing_zeros
+
+from harness.search.compilation import njit
 
 SCANNED_PRODUCTS = 256  # products compared with a threshold at a time
 LOWEST_BIT: Any = trailing_zeros  # position of the lowest bit that is set in an integer

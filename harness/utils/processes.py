@@ -248,22 +248,31 @@ def _confine(access: Access, folder: str) -> None:
     tempfile.tempdir = None
     importlib.machinery.PathFinder.find_spec("_no_such_module")  # lists the folders of modules, which it cannot later
     if "numba" in sys.modules:
-        _keep_compiled_loops_in_memory()
+        _keep_compiled_loops_in_memory(temporary)
     confine(replace(access, writes=(*access.writes, folder)))
 
 
-def _keep_compiled_loops_in_memory() -> None:
-    """Let numba go on where a loop that it compiled cannot be kept on disk."""
+def _keep_compiled_loops_in_memory(temporary: str) -> None:
+    """Let numba go on where compiled loops cannot be read or kept on disk.
+
+    Those of modules that are imported from here on go to the temporary folder.
+    """
+    import numba
     from numba.core import caching
 
+    numba.config.CACHE_DIR = temporary  # type: ignore[attr-defined]
     cache: Any = caching.Cache
-    save = cache.save_overload
+    save, load = cache.save_overload, cache.load_overload
 
     def save_if_allowed(self: Any, signature: Any, data: Any) -> None:
         with contextlib.suppress(OSError):
             save(self, signature, data)
 
-    cache.save_overload = save_if_allowed
+    def load_if_allowed(self: Any, signature: Any, target: Any) -> Any:
+        with contextlib.suppress(OSError):
+            return load(self, signature, target)
+
+    cache.save_overload, cache.load_overload = save_if_allowed, load_if_allowed
 
 
 def _die_with_parent(alive: Connection) -> None:
