@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import DataError
+from harness.errors import DataError, describe_error, first_line
 from harness.plugin.block import Rows
 from harness.plugin.protocols import Labelled, Split, Splitter
 
+MAX_SPLITS = 10_000  # of one seed
 SIDES = ("train", "test", "spare")
 
 
@@ -22,9 +24,10 @@ def make_splits(splitter: Splitter, labelled: Labelled, seed: int) -> list[Split
         return check_splits(splitter.splits(labelled, seed), labelled)
     except DataError:
         raise
-    except Exception as error:
-        message = (str(error).strip() or "no message").splitlines()[0]
-        reason = message if isinstance(error, ValueError) else f"{type(error).__name__}: {message}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = first_line(str(error)) if isinstance(error, ValueError) and str(error) else describe_error(error)
         raise DataError(f"splitter {splitter.name!r}, seed {seed}: {reason}") from error
 
 
@@ -36,7 +39,9 @@ def check_splits(answer: object, labelled: Labelled) -> list[Split]:
     if not isinstance(answer, Iterable):
         raise ValueError(f"must give an iterable of Split, gave {type(answer).__name__}")
     groups = None if labelled.groups is None else np.unique(labelled.groups, return_inverse=True)[1].reshape(-1)
-    splits = [_check_split(split, labelled, groups) for split in answer]
+    splits = [_check_split(split, labelled, groups) for split in islice(answer, MAX_SPLITS + 1)]
+    if len(splits) > MAX_SPLITS:
+        raise ValueError(f"gave more than {MAX_SPLITS:,} splits")
     if not splits:
         raise ValueError("gave no split")
     return splits

@@ -33,7 +33,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import PluginError
+from harness.errors import PluginError, describe_error
 from harness.plugin.block import Rows
 from harness.plugin.items import Items
 from harness.plugin.task import Predictions, Task, readonly_copy
@@ -166,6 +166,12 @@ def resolve_labeler(labeler: Any, device: str) -> Any:
     if not hasattr(labeler, "resolve"):
         return labeler
     try:
-        return labeler.resolve(device)
-    except Exception as error:
-        raise PluginError(f"labeler {labeler.name!r}: resolve() failed: {type(error).__name__}: {error}") from error
+        settled_labeler = labeler.resolve(device)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"labeler {labeler.name!r}: resolve() failed: {describe_error(error)}") from error
+    if type(settled_labeler) is not type(labeler):
+        form = f"must return a {type(labeler).__name__}, returned {type(settled_labeler).__name__}"
+        raise PluginError(f"labeler {labeler.name!r}: resolve() {form}")
+    return settled_labeler

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.dataset import Dataset
-from harness.errors import DataError
+from harness.errors import DataError, describe_error
 from harness.plugin.block import Block
 from harness.plugin.items import Items
 from harness.run.block_writer import ARRAY_FILE
@@ -56,8 +56,12 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
         rows = _hash_texts(items, memo) if getattr(maker, "text_only", False) else items.identity
     except DataError as error:
         raise DataError(f"block {name!r}: {error}") from None
-    except OSError as error:
-        raise DataError(f"block {name!r}: {error.filename}: {error.strerror}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        is_file_error = isinstance(error, OSError) and error.filename is not None
+        reason = f"{error.filename}: {error.strerror}" if is_file_error else describe_error(error)  # type: ignore[attr-defined]
+        raise DataError(f"block {name!r}: {reason}") from None
     libraries = library_versions() | _module_versions(getattr(maker, "requires", ()))
     key = digest(BLOCK_SCHEMA, rows, maker_identity, entry.identity(), libraries)
     code = {"distribution": f"{entry.distribution} {entry.version}".strip(), "files": entry.code()}

@@ -17,8 +17,9 @@ from typing import Any
 
 import pluggy
 
-from harness.errors import PluginError, did_you_mean
+from harness.errors import PluginError, describe_error, did_you_mean, first_line, printable
 from harness.plugin import hookspecs
+from harness.suite.plugin_import import ImportTimeout, guard_import
 from harness.utils.hashing import hash_code
 
 KINDS = {"embedders": "embed", "features": "features", "splitters": "splits", "labelers": "label"}
@@ -96,7 +97,7 @@ class Catalog:
     @staticmethod
     def _check_requirements(entry: Entry) -> None:
         for module in getattr(entry.cls, "requires", ()):
-            if importlib.util.find_spec(module) is None:
+            if not _is_installed(module):
                 extra = getattr(entry.cls, "extra", None)
                 advice = f"; pip install '{entry.distribution}[{extra}]'" if extra else ""
                 raise PluginError(f"{entry.name!r} needs the package {module!r}, which is not installed{advice}")
@@ -113,15 +114,21 @@ def discover(files: tuple[Path, ...] = ()) -> Catalog:
     for point in sorted(points, key=lambda p: (origins[p.dist][0] if p.dist else "", p.name)):
         distribution, version = origins[point.dist] if point.dist else ("?", "?")
         try:
-            classes = list(_iter_offered(manager, point.load(), f"{distribution}:{point.name}"))
-        except (Exception, SystemExit) as error:
+            with guard_import():
+                classes = list(_iter_offered(manager, point.load(), f"{distribution}:{point.name}"))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             catalog.broken[f"{point.name} ({distribution} {version})"] = _reason(error)
         else:
             catalog.entries += [Entry(kind, cls.name, cls, distribution, version) for kind, cls in classes]
     for file in files:
         try:
-            classes = list(_iter_offered(manager, load_file(file), str(file)))
-        except (Exception, SystemExit) as error:
+            with guard_import():
+                classes = list(_iter_offered(manager, load_file(file), str(file)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PluginError(f"{file}: {_reason(error)}") from None
         catalog.entries += [Entry(kind, cls.name, cls, file.name, "", str(file.resolve())) for kind, cls in classes]
     manager.check_pending()
@@ -202,10 +209,26 @@ def _check_class(kind: str, cls: Any) -> None:
     if not callable(getattr(cls, method, None)):
         raise PluginError(f"{class_name} has no method {method!r}, which all {kind} must have")
 
+    if cls.__module__ not in sys.modules:
+        raise PluginError(f"{class_name}.__module__ must be the module that defines it, is {cls.__module__!r}")
+    for attribute in ("requires", "preload"):
+        value = getattr(cls, attribute, ())
+        if not isinstance(value, tuple | list) or not all(isinstance(module, str) and module for module in value):
+            raise PluginError(f"{class_name}.{attribute} must be a tuple of names of modules, is {value!r:.80}")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # of a package that is not installed; of a module that imports itself
+        return False
+
 
 def _reason(error: BaseException) -> str:
-    text = (str(error).strip() or repr(error)).splitlines()[0]
-    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, PluginError | ImportTimeout):
+        return printable(first_line(str(error)))
+    text = describe_error(error)
+    return printable(text.replace(": no message", f": {error!r}") if text.endswith(": no message") else text)
 
 
 def singular(kind: str) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from harness.errors import PluginError, SuiteError, did_you_mean, printable
-from harness.plugin.protocols import Labeler
-from harness.utils.hashing import hash_file
+from harness.errors import PluginError, SuiteError, describe_error, did_you_mean, first_line, printable
+from harness.plugin.protocols import Labeler, block_names
+from harness.utils.hashing import canonical_json, hash_file
 from harness.utils.yaml_file import Document, Place
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class Reader:
             return self.add_problem(place, f"must be a mapping, got {value!r}")  # type: ignore[no-any-return]
         try:
             hints = get_type_hints(cls)
-        except (NameError, TypeError) as error:
+        except Exception as error:
             return self.add_problem(place, f"a field of {cls.__name__} has a type that cannot be read: {error}")  # type: ignore[no-any-return]
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         given: dict[str, Any] = {}
@@ -111,7 +111,11 @@ class Reader:
         try:
             return cls(**given)
         except ValueError as error:
-            return self.add_problem(place, str(error))  # type: ignore[no-any-return]
+            return self.add_problem(place, first_line(str(error)) or describe_error(error))  # type: ignore[no-any-return]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin checks its parameters by whatever it likes
+            return self.add_problem(place, describe_error(error))  # type: ignore[no-any-return]
 
     def read_plugin(self, kind: str, value: Any, place: Place, without: tuple[str, ...] = ()) -> Any:
         """Build a plugin from ``name`` or ``{name: parameters}``."""
@@ -128,9 +132,11 @@ class Reader:
         if not isinstance(name, str):
             return self.add_problem(place, f"must be the name of one of the {kind}, got {name!r}")
         try:
-            return self.read_record(self.find(kind, name), parameters, place, without)
+            plugin = self.read_record(self.find(kind, name), parameters, place, without)
         except PluginError as error:
             return self.add_problem(place, str(error))
+        plugin_error = None if plugin is INVALID else find_plugin_error(plugin)
+        return plugin if plugin_error is None else self.add_problem(place, plugin_error)
 
     def resolve_path(self, value: str) -> Path:
         """Return the absolute path in the first folder that has it.
@@ -152,6 +158,24 @@ class Reader:
         self.problems += first
         accepted = " or ".join(_describe(hint) for hint in hints)
         return INVALID if first else self.add_problem(place, f"must be {accepted}, got {value!r}")
+
+
+def find_plugin_error(plugin: Any) -> str | None:
+    """Return why a plugin cannot be named or given its blocks, or None.
+
+    Its default values, `__eq__` and `__repr__` are its own.
+    """
+    try:
+        canonical_json(to_spec(plugin))
+        display_name(plugin)
+        names = block_names(plugin)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"its parameters cannot be written in a suite: {describe_error(error)}"
+    return (
+        None if all(isinstance(name, str) for name in names) else f"its field `on` must name blocks, has {names!r:.80}"
+    )
 
 
 def _is_text(value: str, path: Path) -> bool:

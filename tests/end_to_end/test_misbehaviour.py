@@ -160,6 +160,9 @@ BAD = {
         """,
         "ValueError: see another log",
     ),
+    "needs_a_ghost": ("return uniform(task)", "needs() speaks of block 'ghost', which no field `on` names"),
+    "needs_raises": ("return uniform(task)", "labeler 'needs_raises': needs() failed: RuntimeError: at once"),
+    "reads_a_number": ("return uniform(task)", "could not be started: TypeError: "),
     "odd_rows": (
         "return Predictions(uniform(task), rows={'sure': np.zeros(120, object)})",
         "rows 'sure' must be a (120,) array of numbers or a mask",
@@ -178,6 +181,15 @@ def zoo(tmp_path_factory):
     (folder / "pids").touch()
     writes = "\n\nHangsWithChildrenLabeler.writes = (PIDS,)\n"  # else its worker may not
     file.write_text(file.read_text().replace("def uniform", f"{pids}def uniform", 1) + writes)
+    needs = """
+def raise_at_once(self):
+    raise RuntimeError("at once")
+
+NeedsAGhostLabeler.needs = lambda self: [("ghost", 3)]
+NeedsRaisesLabeler.needs = raise_at_once
+ReadsANumberLabeler.reads = (1,)
+"""
+    file.write_text(file.read_text() + needs)
     everyone = [*bad, *GOOD, {"knn": {"on": "embedding"}}]
     write_suite(folder, everyone, table(ROWS))
     limits = ("--timeout", LIMIT, "--memory", 0.5, "-j", 4)

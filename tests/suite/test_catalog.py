@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,21 @@ BROKEN = {
     "syntax": ("def f(:\n", "SyntaxError: invalid syntax"),
     "leaves": ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
     "leaves_mute": ("raise SystemExit\n", "SystemExit: SystemExit()"),
+    "ends_the_program": ("import os\nos._exit(0)\n", "calls os._exit(0) when it is imported"),
+    "panics": ("class Panic(BaseException): ...\nraise Panic('of Rust')\n", "Panic: of Rust"),
+    "cannot_be_printed": (
+        "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute\n",
+        "Mute: a message that cannot be printed",
+    ),
+    "colours": ("raise ValueError('\\x1b[2J')\n", r"ValueError: \x1b[2J"),
+    "needs_a_number": (
+        GOOD.replace('= "flat"\n', '= "flat"\n    requires: ClassVar = (1,)\n'),
+        "Flat.requires must be a tuple of names of modules, is (1,)",
+    ),
+    "preloads_letters": (
+        GOOD.replace('= "flat"\n', '= "flat"\n    preload: ClassVar = "torch"\n'),
+        "Flat.preload must be a tuple of names of modules, is 'torch'",
+    ),
     "two_lines": ("raise RuntimeError('first\\nsecond')\n", "RuntimeError: first"),
     "empty": ("", "offers no hook; is '@hookimpl' missing"),
     "no_hookimpl": (GOOD.replace("@hookimpl\n", ""), "offers no hook; is '@hookimpl' missing"),
@@ -275,3 +291,32 @@ def test_a_missing_requirement_is_named_when_the_plugin_is_used(tmp_path):
 def test_an_unknown_name_is_called_by_its_kind(catalog, kind, words):
     with pytest.raises(PluginError, match=f"{words} is called 'zzz'; known: "):
         catalog.find(kind, "zzz")
+
+
+@pytest.mark.parametrize("hang", ["time.sleep(600)", "while True: pass"])
+def test_an_import_that_hangs_is_stopped(tmp_path, monkeypatch, hang):
+    """Even where the plugin catches every Exception."""
+    monkeypatch.setenv("HARNESS_IMPORT_SECONDS", "0.2")
+    handler, had_timer = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    file = tmp_path / "one_off_slow.py"
+    file.write_text(f"import time\ntry:\n    {hang}\nexcept Exception:\n    pass\n")
+    with pytest.raises(PluginError, match=r"one_off_slow\.py: not imported after 0\.2 s; HARNESS_IMPORT_SECONDS sets"):
+        discover((file,))
+    assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == had_timer
+    assert signal.getsignal(signal.SIGALRM) is handler
+
+
+def test_an_import_leaves_the_working_directory_and_the_way_out_alone(tmp_path):
+    folder, leave = Path.cwd(), os._exit
+    file = tmp_path / "one_off_mover.py"
+    file.write_text("import os\nos.chdir('/')\n" + GOOD.replace('"flat"', '"mover"'))
+    discover((file,))
+    assert Path.cwd() == folder
+    assert os._exit is leave
+
+
+def test_a_requirement_inside_a_missing_package_is_named(tmp_path):
+    file = tmp_path / "one_off_deep.py"
+    file.write_text(GOOD.replace('= "flat"\n', '= "flat"\n    requires: ClassVar = ["no_such_pkg.part"]\n'))
+    with pytest.raises(PluginError, match=r"needs the package 'no_such_pkg\.part'"):
+        discover((file,)).find("labelers", "flat")
