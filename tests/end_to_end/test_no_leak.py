@@ -20,7 +20,7 @@ PARAMETERS = {
     "source_prior": {"on": "origin"},
     "table_prior": {"on": "origin"},
     "knn": {"on": "embedding", "k": 7},
-    "linear": {"on": "embedding", "epochs": 3},
+    "linear": {"on": "embedding"},
     "rescaled": {"on": "embedding", "how": "whiten", "dims": 4, "base": {"knn": {"on": "embedding"}}},
     "mlp": {"on": ["embedding", "text"], "epochs": 3, "hidden": 8, "validation": 0.0},
     "resnet": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1, "loss": "focal", "class_weight": True},

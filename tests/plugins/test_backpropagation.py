@@ -79,7 +79,7 @@ RECIPES = [
 
 
 @pytest.mark.parametrize("dropout", [0, 0.3])
-@pytest.mark.parametrize("labeler", [Linear("x"), MLP("x", hidden=16)], ids=["linear", "mlp"])
+@pytest.mark.parametrize("labeler", [Linear("x", recipe="record"), MLP("x", hidden=16)], ids=["linear", "mlp"])
 @pytest.mark.parametrize("recipe", RECIPES, ids=repr)
 @pytest.mark.parametrize(("name", "tolerance"), [("float32", 1e-5), ("bfloat16", 3e-2)])
 def test_slopes_equal_those_of_autograd(recipe, labeler, dropout, name, tolerance):
@@ -104,7 +104,7 @@ def test_slopes_equal_those_of_autograd(recipe, labeler, dropout, name, toleranc
 def test_inputs_stay_as_they_are():
     X = torch.randn(8, 5)
     before = X.clone()
-    network = passes(Linear("x", dropout=0.5).network(5, 3), torch.float32, 0)
+    network = passes(Linear("x", dropout=0.5, recipe="record").network(5, 3), torch.float32, 0)
     network.differentiate(Recipe("x").objective(torch.arange(8) % 3, 3, 0), X, torch.arange(8) % 3)
     assert torch.equal(X, before)
     assert (network.seen[0] == 0).any()
@@ -113,7 +113,7 @@ def test_inputs_stay_as_they_are():
 @pytest.mark.parametrize(
     ("network", "rates"),
     [
-        (Linear("x", dropout=0.2).network(5, 3), [0.2]),
+        (Linear("x", dropout=0.2, recipe="record").network(5, 3), [0.2]),
         (MLP("x", dropout=0.3).network(5, 3), [0, 0.3, 0.3]),
         (Sequential(torch.nn.Linear(5, 3), ReLU(), torch.nn.Linear(3, 2)), [0, 0]),
         (Sequential(Dropout(0.999), torch.nn.Linear(5, 3)), [255 / 256]),
@@ -137,7 +137,9 @@ def test_which_networks_are_perceptrons(network, rates):
         assert [checkpoint.rectified for checkpoint in checkpoints] == [False] + [True] * (len(checkpoints) - 1)
 
 
-@pytest.mark.parametrize("labeler", [Linear("x"), MLP("x"), ResNet("x", hidden=32), Ordinal("x", hidden=32)])
+@pytest.mark.parametrize(
+    "labeler", [Linear("x", recipe="record"), MLP("x"), ResNet("x", hidden=32), Ordinal("x", hidden=32)]
+)
 @pytest.mark.parametrize(("name", "tolerance"), [("float32", 1e-6), ("bfloat16", 2e-2)])
 def test_outputs_are_those_of_the_network_without_dropout(labeler, name, tolerance):
     torch.manual_seed(0)
@@ -165,7 +167,7 @@ def test_the_written_and_the_recorded_passes_train_alike():
 
 def kept(rate, name, steps=200, rows=64, d=50, seed=1):
     """What of the inputs (steps, rows, d) a linear network keeps, step by step."""
-    network = passes(Linear("x", dropout=rate).network(d, 3), PRECISIONS[name], seed)
+    network = passes(Linear("x", dropout=rate, recipe="record").network(d, 3), PRECISIONS[name], seed)
     objective, y = Recipe("x").objective(torch.arange(rows) % 3, 3, 0), torch.arange(rows) % 3
     seen = []
     for _ in range(steps):
@@ -218,7 +220,7 @@ def test_the_dropout_of_residual_networks(rate, name):
 
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_dropout_keeps_the_expected_output(name):
-    network = passes(Linear("x", dropout=0.4).network(50, 3), PRECISIONS[name], 0)
+    network = passes(Linear("x", dropout=0.4, recipe="record").network(50, 3), PRECISIONS[name], 0)
     X = torch.rand(1, 50).repeat(20_000, 1).to(PRECISIONS[name])
     seen = []
 
@@ -259,7 +261,7 @@ def test_auto_is_bfloat16_where_the_processor_has_instructions_and_may_use_them(
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", most)
     assert precision("auto", "cpu") == expected
     assert [precision(name, "cpu") for name in PRECISIONS] == list(PRECISIONS)
-    inner = Ensemble(members=(MLP("x"), Linear("x", precision="float32")))
+    inner = Ensemble(members=(MLP("x"), Linear("x", precision="float32", recipe="record")))
     settled = resolve_labeler(inner, "cpu")
     assert [member.precision for member in settled.members] == [expected, "float32"]
     assert resolve_labeler(settled, "cpu") == settled
@@ -268,8 +270,10 @@ def test_auto_is_bfloat16_where_the_processor_has_instructions_and_may_use_them(
 @pytest.mark.parametrize("network", [Linear, MLP, ResNet, Ordinal])
 def test_the_precision_is_among_the_facts_and_auto_is_one_of_the_two(network):
     task, _ = task_of(60, n=50)
+    more = {"recipe": "record"} if network is Linear else {}
     by_name = {
-        name: network("x", epochs=2, validation=0.2, precision=name).label(task) for name in ("auto", *PRECISIONS)
+        name: network("x", **more, epochs=2, validation=0.2, precision=name).label(task)
+        for name in ("auto", *PRECISIONS)
     }
     assert [by_name[name].facts["precision"] for name in PRECISIONS] == list(PRECISIONS)
     chosen = by_name[by_name["auto"].facts["precision"]]
@@ -309,7 +313,9 @@ def test_steps_too_small_for_bfloat16_add_up(name):
     assert 5e-3 < float(moved.mean()) < 2e-2  # 300 steps of 1e-4 under a cosine: 1.5e-2
 
 
-@pytest.mark.parametrize("labeler", [Linear("x"), MLP("x", hidden=64), ResNet("x", hidden=32), Ordinal("x", hidden=32)])
+@pytest.mark.parametrize(
+    "labeler", [Linear("x", recipe="record"), MLP("x", hidden=64), ResNet("x", hidden=32), Ordinal("x", hidden=32)]
+)
 def test_bfloat16_is_as_accurate_within_the_noise_of_seeds(labeler):
     task, truth = task_of(3400, n=400)
     small = replace(labeler, epochs=15, batch=64, lr=3e-3)

@@ -73,7 +73,7 @@ def test_a_class_of_no_rows_is_refused(per_class):
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(
     "labeler",
-    [Balanced(KNN(on="embedding")), Balanced(Linear(on="text", epochs=2), per_class=8)],
+    [Balanced(KNN(on="embedding")), Balanced(Linear(on="text", epochs=2, recipe="record"), per_class=8)],
     ids=lambda labeler: labeler.base.name,
 )
 def test_keeps_the_promises_of_a_labeler(labeler, check):

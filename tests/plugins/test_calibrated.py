@@ -177,6 +177,8 @@ def test_fewer_than_two_folds_are_refused(folds):
 
 
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("base", [KNN(on="embedding"), Linear(on="text", epochs=2)], ids=lambda base: base.name)
+@pytest.mark.parametrize(
+    "base", [KNN(on="embedding"), Linear(on="text", epochs=2, recipe="record")], ids=lambda base: base.name
+)
 def test_keeps_the_promises_of_a_labeler(base, check):
     check(Calibrated(base, folds=3))

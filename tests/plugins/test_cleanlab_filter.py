@@ -16,7 +16,7 @@ from harness_plugins.labelers.knn import KNN
 from harness_plugins.networks.plugins import Linear
 from harness_plugins.wrappers.cleanlab_filter import Cleanlab, FilterBy, among, class_keepers, issues
 
-BASES = [KNN(on="embedding", k=5), Linear(on="text", epochs=2)]
+BASES = [KNN(on="embedding", k=5), Linear(on="text", epochs=2, recipe="record")]
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_keeps_the_promises_of_a_labeler(base, check):
 
 
 @pytest.mark.parametrize(
-    "base", [KNN(on="text", k=9), Linear(on="text", epochs=30, lr=0.1)], ids=lambda base: base.name
+    "base", [KNN(on="text", k=9), Linear(on="text", epochs=30, lr=0.1, recipe="record")], ids=lambda base: base.name
 )
 @pytest.mark.parametrize("filter_by", get_args(FilterBy))
 def test_flags_what_a_direct_call_flags(base, filter_by):

@@ -78,7 +78,7 @@ def test_by_hand():
     assert answer.rows["members agree"].dtype == np.bool_
 
 
-MEMBERS = (KNN(on="embedding", k=5), Linear(on="text", epochs=2), Prior())
+MEMBERS = (KNN(on="embedding", k=5), Linear(on="text", epochs=2, recipe="record"), Prior())
 
 
 @pytest.mark.parametrize("weights", [None, (2.0, 1.0, 0.0), (0.0, 30.0, 10.0)])
@@ -206,7 +206,7 @@ def test_without_a_row_to_hold_out_the_middle_is_taken():
 
 
 def test_wrappers_nest():
-    task, base = example_task(), Linear(on="text", epochs=2)
+    task, base = example_task(), Linear(on="text", epochs=2, recipe="record")
     members = (Oversample(base), KNN(on="embedding"))
     answer = Ensemble(members, (1.0, 3.0)).label(task)
     expected = 0.25 * members[0].label(task).proba + 0.75 * members[1].label(task).proba
@@ -236,4 +236,4 @@ def test_parameters_out_of_range_are_refused(parameters, words):
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("choose", ["fixed", "validation"])
 def test_keeps_the_promises_of_a_labeler(choose, check):
-    check(Ensemble((KNN(on="embedding"), Linear(on="text", epochs=2)), choose=choose))
+    check(Ensemble((KNN(on="embedding"), Linear(on="text", epochs=2, recipe="record")), choose=choose))

@@ -105,7 +105,10 @@ def test_the_record_s_consensus(scores):
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(
     "labeler",
-    [LabelFusion(KNN(on="embedding"), "consensus"), LabelFusion(Linear(on="text", epochs=2), "median")],
+    [
+        LabelFusion(KNN(on="embedding"), "consensus"),
+        LabelFusion(Linear(on="text", epochs=2, recipe="record"), "median"),
+    ],
     ids=lambda labeler: labeler.base.name,
 )
 def test_keeps_the_promises_of_a_labeler(labeler, check):

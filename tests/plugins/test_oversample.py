@@ -99,7 +99,9 @@ def test_the_prior_becomes_even_over_the_classes_that_are_there():
 
 
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("base", [KNN(on="embedding"), Linear(on="text", epochs=2)], ids=lambda base: base.name)
+@pytest.mark.parametrize(
+    "base", [KNN(on="embedding"), Linear(on="text", epochs=2, recipe="record")], ids=lambda base: base.name
+)
 def test_keeps_the_promises_of_a_labeler(base, check):
     assert isinstance(Oversample(base), Labeler)
     check(Oversample(base))

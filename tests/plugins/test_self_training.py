@@ -14,7 +14,7 @@ from harness_plugins.labelers.knn import KNN
 from harness_plugins.networks.plugins import Linear
 from harness_plugins.wrappers.self_training import SelfTraining
 
-BASES = [KNN(on="embedding", k=5), Linear(on="text", epochs=2)]
+BASES = [KNN(on="embedding", k=5), Linear(on="text", epochs=2, recipe="record")]
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,8 @@ def test_keeps_the_promises_of_a_labeler(base, check):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("base", "threshold", "minority"), [(KNN(on="text", k=9), 0.9, 0.7), (Linear(on="text", epochs=4), 0.34, 0.3)]
+    ("base", "threshold", "minority"),
+    [(KNN(on="text", k=9), 0.9, 0.7), (Linear(on="text", epochs=4, recipe="record"), 0.34, 0.3)],
 )
 def test_agrees_with_a_plain_loop(base, threshold, minority, seed):
     task = example_task(n=60, m=80, seed=seed)

@@ -12,7 +12,7 @@ from tests.command_line import BLOCKS, harness, write_suite
 
 NESTED = [
     {"self_training": {"base": {"oversample": {"base": {"mlp": {"on": "embedding", "epochs": 2}}}}, "rounds": 1}},
-    {"ensemble": {"members": [{"knn": {"on": "embedding", "k": 7}}, {"linear": {"on": "embedding", "epochs": 2}}]}},
+    {"ensemble": {"members": [{"knn": {"on": "embedding", "k": 7}}, {"linear": {"on": "embedding"}}]}},
     {"calibrated": {"base": {"cleanlab": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 2}}, "folds": 2}},
 ]
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 KNN = {"knn": {"on": "embedding"}, "as": "neighbours"}
 WIDE = {"knn": {"on": "embedding", "k": 20}, "as": "neighbours"}  # another labeler of the same name
-LINEAR = {"linear": {"on": "embedding", "epochs": 2}}
+LINEAR = {"linear": {"on": "embedding", "penalty": 2}}
 
 
 def suites(folder, **labelers):
@@ -87,7 +87,11 @@ def test_labelers_of_several_suites_are_ranked_over_the_same_rows(tmp_path):
     (joint,) = leaderboards
     assert [run.suite.name for run in joint.runs] == ["one", "two"]
     titles = [row.title for row in joint.leaderboard.rows]
-    assert sorted(titles) == ["linear(on=embedding, epochs=2)", "majority", "neighbours"]  # the shared cell counts once
+    assert sorted(titles) == [
+        "linear(on=embedding, penalty=2.0)",
+        "majority",
+        "neighbours",
+    ]  # the shared cell counts once
     assert all(row.ok == row.total == 1 for row in joint.leaderboard.rows)
 
 

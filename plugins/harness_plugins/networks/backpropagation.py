@@ -18,8 +18,8 @@ class Passes(Protocol):
 
     parameters: list[Parameter]  # what the optimiser updates, float32
 
-    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
-        """Set the gradients for a batch of inputs (rows, d) and y (rows,)."""
+    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> Tensor:
+        """Set the gradients of inputs (rows, d), y (rows,); return the loss."""
 
     def outputs(self, X: Tensor) -> Tensor:
         """Return float32 outputs (rows, outputs) for X (rows, d).
@@ -46,11 +46,13 @@ class Recorded:
         self.network, self.dtype = network, dtype
         self.parameters = list(network.parameters())
 
-    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
+    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> Tensor:
         self.network.train()
         for parameter in self.parameters:
             parameter.grad = None
-        objective(self._forward, inputs, y).backward()
+        loss = objective(self._forward, inputs, y)
+        loss.backward()
+        return loss.detach()
 
     def outputs(self, X: Tensor) -> Tensor:
         self.network.eval()

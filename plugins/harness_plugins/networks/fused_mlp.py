@@ -74,7 +74,7 @@ class Perceptron:
         self.chance = random.Random(seed)
         self.seen: list[Tensor] = []  # the inputs of every linear layer in the last training pass
 
-    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> None:
+    def differentiate(self, objective: Objective, inputs: Tensor, y: Tensor) -> Tensor:
         self._take_over(training=True)
         outputs: list[Tensor] = []
 
@@ -84,6 +84,7 @@ class Perceptron:
 
         loss = objective(forward, inputs, y)
         self._backward(*torch.autograd.grad(loss, outputs))
+        return loss.detach()
 
     @torch.no_grad()
     def outputs(self, X: Tensor) -> Tensor:

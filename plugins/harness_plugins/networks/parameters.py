@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
+EPOCHS = 100  # where a recipe leaves them open
+MIN_STEPS = 500  # of the optimiser, then: on few rows 100 epochs of a step or two train nothing
+
 Objective = Callable[["Module", "Tensor", "Tensor"], "Tensor"]
 """(network, inputs (rows, d), y (rows,)) -> the loss of the batch, a scalar to minimise."""
 
@@ -29,19 +32,19 @@ class Training:
 
     on: On
     dropout: float = 0.1
-    epochs: int = 100
+    epochs: int = 0  # 0 = 100, or as many more as make MIN_STEPS steps
     batch: int = 512  # rows per step
     lr: float = 1e-3  # of the first epoch; a cosine takes it to 0
     weight_decay: float = 1e-4
     validation: float = 0.1  # share of the labelled rows held out to choose the epoch; 0 = none, the last epoch answers
-    patience: int = 0  # stop after so many epochs without a better validation accuracy; 0 = train all epochs
+    patience: int = 0  # stop after so many epochs, none of them better on the share; 0 = train all epochs
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 where it has instructions
 
     def __post_init__(self) -> None:
         demand(
             self,
             ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
-            ("epochs", self.epochs >= 1, "at least 1"),
+            ("epochs", self.epochs >= 0, "0 or more"),
             ("batch", self.batch >= 1, "at least 1"),
             ("lr", 0 < self.lr < inf, "positive"),
             ("weight_decay", 0 <= self.weight_decay < inf, "0 or more"),
@@ -49,6 +52,10 @@ class Training:
             ("patience", self.patience >= 0, "0 or more"),
             ("patience", self.patience == 0 or self.validation > 0, "0 where validation is 0"),
         )
+
+    def epochs_for(self, rows: int) -> int:
+        """Return the number of epochs for `rows` rows to train on."""
+        return self.epochs or max(EPOCHS, -(-MIN_STEPS // -(-rows // self.batch)))
 
     def resolve(self, device: str) -> Self:
         """Return the same network with its precision settled for `device`."""

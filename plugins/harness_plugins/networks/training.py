@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness import Predictions, Task, holdout
-from harness_plugins.networks.parameters import Objective, Training
+from harness_plugins.networks.parameters import MIN_STEPS, Objective, Training
 from harness_plugins.networks.precision import precision
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from harness_plugins.networks.backpropagation import Passes
 
 PREDICTED_ROWS = 8_192  # rows answered at a time
+MIN_PROBABILITY = 1e-6  # of a class, in a log loss
+SETTLED_FALL = 0.01  # share of a loss that it may still fall by in the last tenth of a training
+NEGLIGIBLE_LOSS = 0.1  # share of the first loss: below, a fall counts against this
+MIN_JUDGED_EPOCHS = 10  # a course of fewer epochs has no last tenth; it has not settled
 PRELOAD = (
     "torch",
     "torch.optim.adamw",
@@ -31,7 +35,8 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     Beside the parameters the recipe has two methods: ``objective(y, C, seed)`` says what to minimise, given the classes
     y (n',) trained on, and ``probabilities(outputs)`` turns what the network puts out into probabilities (rows, C).
 
-    With validation the first epoch of the best validation accuracy answers. Without it, or where nothing can be held
+    With validation the epoch of the best validation accuracy answers, of several the one of the lowest log loss: few
+    held rows are all right soon, long before the network is trained. Without it, or where nothing can be held
     out, the last epoch answers and the labels after every epoch are checkpoints, where the task wants any. Training,
     validation and checkpoints have the precision of the recipe; the answer is computed in float32 and is the last
     checkpoint. The caller's random state and thread count stay as they are.
@@ -52,7 +57,9 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     if watched:  # what every epoch answers for
         X_seen = X[held] if validated else resident(task, recipe, task.to_label, device, dtype)
     seed = task.seed % 2**63  # torch takes 64 bits
-    best_epoch, best_accuracy, best_weights, checkpoints = None, -1.0, None, {}
+    best_epoch, best_accuracy, best_loss, best_weights, checkpoints = None, -1.0, np.inf, None, {}
+    epochs = recipe.epochs_for(len(rows))
+    course_losses: list[float] = []  # after every epoch: of the held rows, or else of the batches trained on
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every accelerator
         if device.type == "cuda":
@@ -60,16 +67,20 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
         network = build(X.shape[1], task.n_classes).to(device)
         objective = recipe.objective(y[rows], task.n_classes, seed)
         course = passes(network, dtype, seed)
-        for epoch in train(course, X, y, rows, recipe, objective, seed):
-            if not watched or (not validated and epoch == recipe.epochs):
+        for epoch, loss in train(course, X, y, rows, recipe, objective, seed):
+            if not validated:
+                course_losses.append(loss)
+            if not watched or (not validated and epoch == epochs):
                 continue
-            labels = recipe.probabilities(course.outputs(X_seen)).argmax(dim=1).cpu().numpy()
+            proba_seen = recipe.probabilities(course.outputs(X_seen))
+            labels = proba_seen.argmax(dim=1).cpu().numpy()
             if not validated:
                 checkpoints[f"epoch {epoch}"] = labels.astype(np.uint8)
                 continue
+            course_losses.append(log_loss(proba_seen, y[held]))
             accuracy = float((labels == y_held).mean())
-            if accuracy > best_accuracy:
-                best_epoch, best_accuracy = epoch, accuracy
+            if (accuracy, -course_losses[-1]) > (best_accuracy, -best_loss):
+                best_epoch, best_accuracy, best_loss = epoch, accuracy, course_losses[-1]
                 best_weights = {key: value.clone() for key, value in network.state_dict().items()}
             elif recipe.patience and epoch - best_epoch >= recipe.patience:
                 break
@@ -84,16 +95,17 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
         "best_epoch": best_epoch,
         "validation_accuracy": best_accuracy if validated else None,
         "precision": str(dtype).removeprefix("torch."),
+        **settling(course_losses, epochs, epochs * -(-len(rows) // recipe.batch)),
     }
     return Predictions(proba, facts, checkpoints)
 
 
 def train(
     course: "Passes", X: "Tensor", y: "Tensor", rows: "Tensor", recipe: Training, objective: Objective, seed: int
-) -> Iterator[int]:
-    """Train on `rows` (n',) of X (n, d), y (n,); yield each epoch.
+) -> Iterator[tuple[int, float]]:
+    """Train on `rows` (n',) of X (n, d), y (n,); yield epoch and loss.
 
-    Epochs are numbered from 1.
+    Epochs are numbered from 1; the loss is the mean over the batches of the epoch.
 
     AdamW on the objective of shuffled batches; the learning rate follows a cosine, one step an epoch.
     """
@@ -103,12 +115,42 @@ def train(
 
     optimizer = AdamW(course.parameters, recipe.weight_decay)
     shuffle = torch.Generator().manual_seed(seed)  # its own: every network meets the rows in the same order
-    for epoch, lr in enumerate(cosine(recipe.lr, recipe.epochs), start=1):
+    for epoch, lr in enumerate(cosine(recipe.lr, recipe.epochs_for(len(rows))), start=1):
         order = torch.randperm(len(rows), generator=shuffle).to(rows.device)
+        batch_losses = []
         for batch in rows[order].split(recipe.batch):
-            course.differentiate(objective, X.index_select(0, batch), y[batch])  # ten times as fast as X[batch]
+            # index_select is ten times as fast as X[batch]
+            batch_losses.append(course.differentiate(objective, X.index_select(0, batch), y[batch]))
             optimizer.step(lr)
-        yield epoch
+        yield epoch, float(torch.stack(batch_losses).mean())
+
+
+def log_loss(proba: "Tensor", y: "Tensor") -> float:
+    """Return the mean log loss of probabilities (rows, C) for y (rows,)."""
+    p_true = proba.gather(1, y[:, None])
+    return float(-p_true.clamp(min=MIN_PROBABILITY).log().mean())
+
+
+def settling(losses: list[float], epochs: int, steps: int) -> dict[str, object]:
+    """Return the facts on whether a loss had settled when training ended.
+
+    `losses` has one number an epoch. A learning rate that goes to 0 lets any loss come to rest: a tenth of the training
+    is the last epochs that make a tenth of the sum of all learning rates. Settled means that the loss fell by at most 1
+    % in it, or that training stopped before its `epochs`, or that the loss is next to nothing. With fewer `steps` than
+    MIN_STEPS it must not have fallen at all: a loss falls slowly at first, too.
+    """
+    from harness_plugins.networks.optimizer import cosine
+
+    rates = np.fromiter(cosine(1.0, epochs), float)
+    begin = int(np.searchsorted(np.cumsum(rates), 0.9 * rates.sum()))
+    if len(losses) < epochs or epochs < MIN_JUDGED_EPOCHS:
+        return {"settled": len(losses) < epochs}
+    width = max(1, epochs // 50)  # epochs that are averaged: batches and few held rows are noisy
+    before = float(np.mean(losses[max(0, begin - width) : begin + 1]))
+    after = float(np.mean(losses[-width:]))
+    fall = before - after
+    settled = fall <= (SETTLED_FALL if steps >= MIN_STEPS else 0) * max(after, NEGLIGIBLE_LOSS * losses[0])
+    return {"settled": settled, "losses": [round(before, 6), round(after, 6)]}
 
 
 def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.device", dtype: "torch.dtype") -> "Tensor":
