@@ -130,7 +130,7 @@ def _code_folders() -> Iterator[str]:
     for path in map(Path, filter(None, sys.path)):
         if any(path.is_relative_to(prefix) for prefix in (*prefixes, *SYSTEM_FOLDERS)):
             continue
-        if path.is_file():  # a zip file
+        if path.is_file() or any(path.glob("*.dist-info")):  # a zip file, or a folder that pip has filled
             yield str(path)
         elif path.is_dir():
             entries = list(path.iterdir())
