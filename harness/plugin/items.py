@@ -17,6 +17,18 @@ from harness.plugin.block import Rows
 Conversation = list[tuple[str, str]]
 """(role, content) of each turn."""
 
+ROLES = {
+    "user": ("user", "human", "prompter"),
+    "assistant": ("assistant", "gpt", "chatgpt", "model", "bot", "chatbot", "ai"),
+    "system": ("system", "instruction", "instructions", "developer"),
+    "tool": ("tool", "function", "function_response", "observation", "ipython"),
+}
+"""The roles that are read, and the names that mean them, in any case."""
+
+_ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
+
+TURN_FIELDS = (("role", "content"), ("from", "value"))  # names of the fields of a turn, in any case
+
 DECODED_ROWS = 1_024  # rows decoded at a time: 4 MB of 1,024 float32 values, which a core's cache holds
 READ_BYTES = 2**20  # bytes read at a time; else Arrow holds a whole row group, and many files are a single one
 
@@ -81,7 +93,7 @@ class Items:
     def conversations(self, start: int = 0) -> Iterator[Conversation]:
         """Yield the turns of each row from row `start` on.
 
-        A text is one assistant turn, a null no turn.
+        A text is one assistant turn, a null no turn. Names of ROLES become the role that they mean; others stay.
         """
         if self.loaded is not None:
             yield from self.loaded[start:]
@@ -129,15 +141,35 @@ def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
         return [[] if text is None else [("assistant", text)] for text in batch.to_pylist()]
     if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
         turn = dtype.value_type
-        fields = {field.name: field.type for field in turn} if pa.types.is_struct(turn) else {}
-        if all(name in fields and _is_text(fields[name]) for name in ("role", "content")):
+        if (names := turn_fields(turn)) is not None:
             turns = batch.flatten()
-            roles = pc.fill_null(pc.struct_field(turns, "role"), "").to_pylist()
-            contents = pc.fill_null(pc.struct_field(turns, "content"), "").to_pylist()
+            roles = _decode_roles(pc.fill_null(pc.struct_field(turns, names[0]), ""))
+            contents = pc.fill_null(pc.struct_field(turns, names[1]), "").to_pylist()
             pairs = iter(zip(roles, contents, strict=True))
             lengths = pc.fill_null(batch.value_lengths(), 0).to_pylist()
             return [list(islice(pairs, length)) for length in lengths]
-    raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {dtype}")
+    raise DataError(f"{where} must hold lists of {{role, content}} or {{from, value}}, or strings, holds {dtype}")
+
+
+def turn_fields(turn: pa.DataType) -> tuple[str, str] | None:
+    """Return the names of a turn's fields of role and content, or None."""
+    texts = {field.name.lower(): field.name for field in turn if _is_text(field.type)} if _is_struct(turn) else {}
+    return next(((texts[role], texts[text]) for role, text in TURN_FIELDS if {role, text} <= texts.keys()), None)
+
+
+def read_role(name: str) -> str:
+    """Return the role that a name means; the name where it means none."""
+    return _ROLE_OF.get(name.strip().lower(), name)
+
+
+def _decode_roles(names: pa.Array) -> list[str]:
+    coded = names.dictionary_encode()
+    roles = [read_role(name) for name in coded.dictionary.to_pylist()]
+    return [roles[code] for code in coded.indices.to_pylist()]
+
+
+def _is_struct(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_struct(dtype))
 
 
 def _is_text(dtype: pa.DataType) -> bool:
