@@ -7,6 +7,7 @@ Source: Deerwester et al. 1990, Indexing by latent semantic analysis; Halko, Mar
 randomised SVD.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 PROJECTED_ROWS = 8_192  # rows at a time
+# Scripts that write no blanks between words: Thai and Lao, Tibetan, Burmese, Khmer, kana and Han.
+UNSPACED = (
+    "\u0e01-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u0f40-\u0fbc\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
+    "\u3005-\u3007\u3041-\u309f\u30a1-\u30ff\u3105-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
+)
+TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|<empty>"  # a word, or a single character of these scripts
 MIN_LENGTH = 1e-6  # a projection shorter than this, of a text of length 1, is rounding error in float32
 
 
@@ -27,7 +35,8 @@ MIN_LENGTH = 1e-6  # a projection shorter than this, of a text of length 1, is r
 class HashingSVD:
     """Unit vectors of `dim` columns from hashed word n-grams.
 
-    A text without a word counts as the one token <empty>.
+    Of scripts that write no blanks between words (Chinese, Japanese, Thai) each character counts as a word. A text
+    without a word counts as the one token <empty>.
     """
 
     name: ClassVar[str] = "hashing_svd"
@@ -47,6 +56,10 @@ class HashingSVD:
             raise ValueError(f"dim must be at most n_features, got {self.dim} and {self.n_features}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be in 0..2**32-1, got {self.seed}")
+
+    def tokens(self, text: str) -> set[str]:
+        """Return the distinct words of a text."""
+        return set(re.findall(TOKEN, text.lower()))
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
         """Yield (rows, dim) float32 arrays.
@@ -83,7 +96,7 @@ class HashingSVD:
         vectoriser = HashingVectorizer(
             n_features=self.n_features,
             ngram_range=(1, self.ngram_max),
-            token_pattern=r"\w+|<empty>",
+            token_pattern=TOKEN,
             alternate_sign=False,
             norm=None,
             dtype=np.float32,
