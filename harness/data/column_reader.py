@@ -1,5 +1,6 @@
 """Read single columns of a table, and check them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,13 @@ from numpy.typing import NDArray
 from harness.data.table import DataTable
 from harness.errors import DataError, did_you_mean, printable
 from harness.plugin.block import Rows
+
+MAX_CLASSES = 256
+SUBTRACT = (
+    'python -c "import pyarrow.parquet as q, pyarrow.compute as c; t = q.read_table({file!r}); '
+    "i = t.column_names.index({column!r}); q.write_table(t.set_column(i, {column!r}, c.subtract(t[i], 1)), "
+    "'from0.parquet')\""
+)
 
 
 class ColumnReader:
@@ -114,9 +122,21 @@ class ColumnReader:
                 raise self.fail(name, wrong, f"the label {values[wrong[0]]}", allowed)
         wrong = np.flatnonzero(is_labelled & ((values < 0) | (values >= classes)))
         if len(wrong):
-            advice = f"{allowed}; map them, or set data.classes"
+            advice = self._advice(name, values[is_labelled], classes, allowed)
             raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", advice)
         return values.astype(np.int64), is_labelled
+
+    def _advice(self, name: str, labels: NDArray[Any], classes: int, allowed: str) -> str:
+        """Return what to do about labels (n,) that are out of range."""
+        low, high = int(labels.min()), int(labels.max())
+        if low == 1 and high <= classes:
+            advice = f"{allowed}; these are from 1 to {high}: subtract 1 and leave 'classes: {classes}'"
+            if self.table.path.name == Path(self.table.display_name).name:  # the user's file, and Parquet
+                advice += f": {SUBTRACT.format(file=str(self.table.path), column=name)}"
+            return advice
+        if low == 0 and high < MAX_CLASSES:
+            return f"{allowed}; set 'classes: {high + 1}' if {high} is a class, or map them"
+        return f"{allowed}; map them"
 
     def rater(self, name: str, rows: Rows, ids: NDArray[Any], classes: int) -> NDArray[np.int64]:
         values, is_labelled = self.labels(name, classes)
