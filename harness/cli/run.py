@@ -61,6 +61,7 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
     from harness.cli.progress import run_with_progress
     from harness.report import index, leaderboard_folder
     from harness.run import runner
+    from harness.run.block_checks import block_remarks
     from harness.run.store import Store
     from harness.scoring import score_run
     from harness.utils.locks import hold_lock
@@ -78,6 +79,8 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
         run = replace(run, store=Store(run.store.folder))
         cell_results = list(score_run.score_cells(run))
         leaderboards = score_run.leaderboards_of(run, cell_results)
+        for line in block_remarks(run):
+            reporter.notice(line)
         page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards)
         index.write_index(run.options.output / "leaderboards")
     reporter.show_leaderboards(run, leaderboards, page, count_by_status(cell_results), progress.seconds)
@@ -85,8 +88,12 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
 
 
 def remark_lines(run: "Run") -> list[str]:
-    """Return a line for each split that is not what was asked for."""
-    return [f"{comparison}: {remark}" for comparison, remarks in run.remarks.items() for remark in remarks]
+    """Return a line for whatever in the data is not what it seems.
+
+    First labels and texts, then splits.
+    """
+    of_splits = [f"{comparison}: {remark}" for comparison, remarks in run.remarks.items() for remark in remarks]
+    return [*run.data_remarks, *of_splits]
 
 
 @with_options(*RUN_OPTIONS)
@@ -107,6 +114,7 @@ def plan(suite: SuiteFile, options: SharedOptions) -> None:
 def _show_plan(reporter: "Reporter", run: "Run") -> None:
     from rich.table import Table
 
+    from harness.run.block_checks import block_remarks
     from harness.run.forecast import forecast
     from harness.run.plan import count_cells
 
@@ -119,6 +127,8 @@ def _show_plan(reporter: "Reporter", run: "Run") -> None:
         reporter.line(line)
     for name, recipe in run.recipes.items():
         reporter.line(f"block {name}: {recipe.maker.name}, {'on disk' if run.is_made(name) else 'to be made'}")
+    for line in block_remarks(run):
+        reporter.line(line)
     reused = Counter(cell.evaluation for cell in run.cells if cell.key in finished)
     table = Table("Split", "Train", "Test", "Cells", "Finished", box=None)
     for evaluation, count in count_cells(run.cells):

@@ -22,6 +22,7 @@ from harness.plugin.protocols import Labelled
 from harness.utils.hashing import digest, hash_array
 
 TEXT_PATHS = ("", "[]", "[].role", "[].content")  # of a column of conversations: what is read of it
+MAX_NAMED_CLASSES = 5  # the others are left out
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,20 @@ class Dataset:
             None if self.sources is None else self.sources[self.labelled],
             None if self.times is None else self.times[self.labelled],
         )
+
+    def unused_classes_remark(self) -> str | None:
+        """Return a line on the classes that no labelled row has, or None."""
+        unused = np.flatnonzero(np.bincount(self.y, minlength=self.n_classes) == 0)
+        if not len(unused):
+            return None
+        named = ", ".join(map(str, unused[:MAX_NAMED_CLASSES])) + (", ..." if len(unused) > MAX_NAMED_CLASSES else "")
+        subject = f"class {named} has" if len(unused) == 1 else f"the classes {named} have"
+        advice = ""
+        if unused.tolist() == [0]:
+            advice = (
+                f"; for a scale that begins at 1, subtract 1 from the labels and set 'classes: {self.n_classes - 1}'"
+            )
+        return f"{subject} no labelled row, and still counts in macro-F1 and RPS{advice}"
 
     def identity(self) -> str:
         """Return the hash of the population and of every label in it."""

@@ -17,8 +17,10 @@ from harness.report.labeler_tables import labeler_tables
 from harness.report.leaderboard_tables import board_table, source_table
 from harness.report.learning_curves import refusal_reason
 from harness.report.markdown import escape, sentence, span
+from harness.report.settling import settling_claim
 from harness.report.tables import Table, to_markdown
 from harness.report.tuning import headline
+from harness.run.block_checks import block_remarks
 from harness.run.runner import Run
 from harness.scoring.leaderboard import CellResult, Leaderboard, LeaderboardRow
 from harness.statistics.metrics import DISPLAY_NAMES
@@ -56,13 +58,18 @@ def markdown(
     words = f"[{GLOSSARY}]({link})" if (link := glossary_link(run)) else GLOSSARY
     parts = [f"# {run.suite.name}", *(f"> **{warning}**" for warning in warnings(run))]
     facts = [*about(run), *_workers(cell_results)]
+    parts += [f"> {remark[0].upper()}{sentence(remark[1:])}." for remark in (*run.data_remarks, *block_remarks(run))]
     parts.append("\n".join([*(f"- {name}: {escape(value)}" for name, value in facts), f"- Words: {words}"]))
     tables, titles = labeler_tables(cell_results), headings(run)
+    settling = {
+        leaderboard.title: settling_claim(r for r in cell_results if r.cell.evaluation.comparison == leaderboard.title)
+        for leaderboard in leaderboards
+    }
     for leaderboard in leaderboards:
         parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
         parts += [
             to_markdown(board_table(run, leaderboard)),
-            *_notes(leaderboard, run.remarks.get(leaderboard.title, [])),
+            *_notes(leaderboard, run.remarks.get(leaderboard.title, []), settling.get(leaderboard.title)),
         ]
         if (settings := tuning.get(leaderboard.title)) is not None:
             parts.append(f"<details>\n<summary>{headline(settings)}</summary>")
@@ -180,9 +187,11 @@ def _pictures(links: list[tuple[str, str]]) -> list[str]:
     return [f"![{escape(title)}]({file})" for title, file in links]
 
 
-def _notes(leaderboard: Leaderboard, remarks: list[str]) -> Iterator[str]:
+def _notes(leaderboard: Leaderboard, remarks: list[str], settling: str | None) -> Iterator[str]:
     """Yield the notes below the ranks, and why a labeler has none."""
     notes = [*(f"{remark[0].upper()}{remark[1:]}." for remark in remarks), *rank_claims(leaderboard)]
+    if settling:
+        notes.append(settling)
     if any("=" in row.rank for row in leaderboard.rows):
         notes.append("`=` marks ties: equal to the printed precision.")
     if any(min(counts) < MIN_UNITS for counts in leaderboard.support.values()):

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.data import twin
 from harness.data.dataset import Dataset, load_dataset
+from harness.data.roles import unknown_roles_remark
 from harness.data.table import is_twin, open_table, twin_size
 from harness.errors import DataError, HarnessError
 from harness.plugin.protocols import iter_plugins
@@ -92,6 +93,7 @@ class Run:
     remarks: Mapping[str, list[str]] = field(
         default_factory=dict
     )  # on splits that are not what they say, by comparison
+    data_remarks: tuple[str, ...] = ()  # on labels and texts that do not mean what they seem to
 
     @property
     def simulated(self) -> bool:
@@ -143,7 +145,9 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
     evaluations, remarks = evaluation_splits(suite, dataset)
     cells = plan(suite, dataset, evaluations, recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / suite.name)
-    return Run(suite, catalog, options, dataset, recipes, cells, store, remarks)
+    unknown_roles = unknown_roles_remark(str(table.path), suite.data.text)
+    data_remarks = [line for line in (dataset.unused_classes_remark(), unknown_roles) if line is not None]
+    return Run(suite, catalog, options, dataset, recipes, cells, store, remarks, tuple(data_remarks))
 
 
 def reuse_cells(run: Run, others: Iterable[Store]) -> None:

@@ -87,7 +87,7 @@ def test_one_step_by_hand():
     task = angles([0, 10, 30], [0, 1], [2, 0], [2])
     answer = GraphPropagation(on="x", neighbors=2, alpha=0.5, iterations=1).label(task)
     np.testing.assert_allclose(answer.proba, [[1, 0, 0]])
-    assert answer.facts == {"iterations": 1, "converged": False, "cut_off": 0}
+    assert answer.facts == {"iterations": 1, "settled": False, "cut_off": 0}
 
 
 def test_a_row_cut_off_from_every_label_takes_the_class_shares():
@@ -117,9 +117,9 @@ def test_repeated_rows_count_once():
 
 def test_it_takes_as_many_steps_as_it_may_and_says_so():
     facts = GraphPropagation(on="embedding", iterations=4, tolerance=0.0).label(example_task()).facts
-    assert (facts["iterations"], facts["converged"]) == (4, False)
+    assert (facts["iterations"], facts["settled"]) == (4, False)
     facts = GraphPropagation(on="embedding", tolerance=1e-3).label(example_task()).facts
-    assert facts["converged"]
+    assert facts["settled"]
     assert facts["iterations"] < 30
 
 

@@ -46,7 +46,7 @@ def test_agrees_with_scikit_learn_on_the_columns_as_they_are(neighbors, alpha):
     expected, model = by_hand(task, np.concatenate(task.matrix("text")), n_neighbors=neighbors, alpha=alpha)
     answer = LabelSpreading(on="text", pca=0, neighbors=neighbors, alpha=alpha).label(task)
     np.testing.assert_allclose(answer.proba, expected, atol=1e-12)
-    assert answer.facts == {"components": None, "iterations": model.n_iter_, "converged": True, "cut_off": 0}
+    assert answer.facts == {"components": None, "iterations": model.n_iter_, "settled": True, "cut_off": 0}
 
 
 @pytest.mark.parametrize(("pca", "components"), [(5, 5), (256, 12)])
@@ -82,7 +82,7 @@ def test_a_row_cut_off_from_every_label_takes_the_class_shares():
 
 def test_slow_spreading_is_a_fact_and_no_warning():
     facts = LabelSpreading(on="text", alpha=0.99).label(example_task()).facts
-    assert (facts["iterations"], facts["converged"]) == (30, False)
+    assert (facts["iterations"], facts["settled"]) == (30, False)
 
 
 def test_repeated_rows_count_once_with_their_commonest_label():

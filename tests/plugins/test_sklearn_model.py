@@ -68,7 +68,7 @@ def matrices(task):
 def test_the_answer_is_that_of_the_model(task, model, parameters, by_hand):
     X, X_pool = matrices(task)
     expected = by_hand.fit(X, task.y).predict_proba(X_pool)
-    answer = SklearnModel("x", model, parameters).label(task)
+    answer = SklearnModel("x", model, parameters).label(task).proba
     np.testing.assert_allclose(answer, expected, atol=1e-6)
 
 
@@ -76,38 +76,38 @@ def test_the_answer_is_that_of_the_model(task, model, parameters, by_hand):
 def test_columns_are_those_of_the_classes_also_where_train_lacks_some(task, model):
     labeler = SklearnModel("x", model, {} if model in (LOGISTIC, BAYES) else {"n_estimators": 5})
     spread = replace(task, y=np.array([1, 4, 6])[task.y], n_classes=8)
-    answer = labeler.label(spread)
-    np.testing.assert_array_equal(answer[:, [1, 4, 6]], labeler.label(task))
+    answer = labeler.label(spread).proba
+    np.testing.assert_array_equal(answer[:, [1, 4, 6]], labeler.label(task).proba)
     assert not answer[:, [0, 2, 3, 5, 7]].any()
 
 
 @pytest.mark.parametrize("model", [LOGISTIC, BAYES])
 def test_a_single_class_answers_alone(task, model):
-    answer = SklearnModel("x", model).label(replace(task, y=np.full(150, 2), n_classes=4))
+    answer = SklearnModel("x", model).label(replace(task, y=np.full(150, 2), n_classes=4)).proba
     np.testing.assert_array_equal(answer, np.tile([0.0, 0.0, 1.0, 0.0], (50, 1)))
 
 
 def test_the_seed_of_the_task_is_that_of_the_model_unless_one_is_given(task):
     free, fixed = (SklearnModel("x", FOREST, {"n_estimators": 5} | more) for more in ({}, {"random_state": 1}))
     other = replace(task, seed=6)
-    assert (free.label(task) != free.label(other)).any()
-    np.testing.assert_array_equal(free.label(task), free.label(task))
-    np.testing.assert_array_equal(fixed.label(task), fixed.label(other))
+    assert (free.label(task).proba != free.label(other).proba).any()
+    np.testing.assert_array_equal(free.label(task).proba, free.label(task).proba)
+    np.testing.assert_array_equal(fixed.label(task).proba, fixed.label(other).proba)
     wide = replace(task, seed=2**64 + 3)
-    np.testing.assert_array_equal(free.label(wide), free.label(replace(task, seed=3)))
+    np.testing.assert_array_equal(free.label(wide).proba, free.label(replace(task, seed=3)).proba)
 
 
 def test_rows_answered_in_several_parts(task, monkeypatch):
-    whole = SklearnModel("x", LOGISTIC).label(task)
+    whole = SklearnModel("x", LOGISTIC).label(task).proba
     monkeypatch.setattr(sklearn_model, "PREDICTED_ROWS", 7)
-    np.testing.assert_allclose(SklearnModel("x", LOGISTIC).label(task), whole, atol=1e-6)
+    np.testing.assert_allclose(SklearnModel("x", LOGISTIC).label(task).proba, whole, atol=1e-6)
 
 
 def test_features_are_scaled_by_the_labelled_rows(task):
     far = replace(task, blocks={"x": Block(task.blocks["x"].array * 1000 + 5000)})
     X, X_pool = far.matrix("x")
     expected = LogisticRegression().fit(X, task.y).predict_proba(X_pool)
-    np.testing.assert_allclose(SklearnModel("x", LOGISTIC).label(far), expected, atol=1e-6)
+    np.testing.assert_allclose(SklearnModel("x", LOGISTIC).label(far).proba, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("model", ["xgboost.XGBClassifier", "catboost.CatBoostClassifier"])
@@ -116,8 +116,8 @@ def test_packages_that_a_user_may_add(task, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     labeler = SklearnModel("x", model, {"n_estimators": 30})
     spread = replace(task, y=np.array([1, 4, 6])[task.y], n_classes=8)
-    answer = labeler.label(spread)
-    np.testing.assert_array_equal(answer, labeler.label(spread))
+    answer = labeler.label(spread).proba
+    np.testing.assert_array_equal(answer, labeler.label(spread).proba)
     assert not answer[:, [0, 2, 3, 5, 7]].any()
     assert list(tmp_path.iterdir()) == []  # CatBoost left to itself writes a folder
     with pytest.raises(ValueError, match="did you mean 'n_estimators'"):
@@ -231,7 +231,7 @@ def test_unknown_and_unfit_parameters_are_refused(model, parameters, words):
 
 def test_parameters_may_give_a_model_its_probabilities(task):
     labeler = SklearnModel("x", "sklearn.linear_model.SGDClassifier", {"loss": "log_loss", "max_iter": 2000})
-    assert labeler.label(task).shape == (50, 3)
+    assert labeler.label(task).proba.shape == (50, 3)
 
 
 # ---- in a suite ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_ROUNDS = 50  # rounds from one checkpoint to the next
 PREDICTED_ROWS = 16_384  # rows answered at a time
+SETTLED_FALL = 0.01  # share of the validation loss that the last tenth of the rounds may still take off
 FAST_PRESET = {"bagging_fraction": 0.5, "feature_fraction": 0.2, "max_bin": 63}  # 255 bins else
 SHOWN_FEATURES = 20  # features on a page; the facts have all
 
@@ -83,6 +84,7 @@ class GBM:
             "rounds": course[-1][1] if course else best,  # stopped early, the booster keeps the best alone
             "best_round": best if course else None,
             "validation_log_loss": loss,
+            "settled": self._settled(course),
             "tables": {"Importances": _importances(gain / gain.sum(), _names(task, self.on))},
         }
         if course:
@@ -112,6 +114,19 @@ class GBM:
         if self.early_stopping:
             callbacks.append(lightgbm.early_stopping(self.early_stopping, verbose=False))
         return lightgbm.train(parameters, train, self.rounds, [validation], callbacks=callbacks), course
+
+    def _settled(self, course: list[tuple[float, int]]) -> bool | None:
+        """Return False if the loss still fell by 1 % over the last tenth.
+
+        Of a course of the validation loss; None without one.
+        """
+        if not course:
+            return None
+        if len(course) < self.rounds:  # stopped early
+            return True
+        losses = [loss for loss, _ in course]
+        last = len(losses) // 10 or 1
+        return bool(min(losses[-last:]) >= (1 - SETTLED_FALL) * min(losses[:-last], default=np.inf))
 
     def _parameters(self, task: Task) -> dict[str, Any]:
         return {
@@ -153,7 +168,7 @@ def _predict_shares(task: Task, reason: str) -> Predictions:
     That is what a tree without a split predicts.
     """
     share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)  # (C,)
-    facts = {"rounds": 0, "best_round": None, "validation_log_loss": None}
+    facts = {"rounds": 0, "best_round": None, "validation_log_loss": None, "settled": True}
     return Predictions(np.tile(share, (len(task.to_label), 1)), facts | {"fallback": f"class shares: {reason}"})
 
 

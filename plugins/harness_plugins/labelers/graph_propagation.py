@@ -48,13 +48,13 @@ class GraphPropagation:
         S = weights(graph(unique, self.on, self.neighbors - 1))  # (N', N'), the labelled rows first
         labels = np.zeros((S.shape[0], task.n_classes))
         labels[np.arange(len(unique.y)), unique.y] = 1
-        mass, converged, steps = labels, False, 0
-        while steps < self.iterations and not converged:
+        mass, settled, steps = labels, False, 0
+        while steps < self.iterations and not settled:
             before, steps = mass, steps + 1
             mass = self.alpha * (S @ before) + (1 - self.alpha) * labels  # a label is never wholly washed away
-            converged = bool(np.abs(mass - before).sum() < self.tolerance)
+            settled = bool(np.abs(mass - before).sum() < self.tolerance)
         proba, cut_off = read_answers(task, unique, mass)
-        return Predictions(proba, {"iterations": steps, "converged": converged, "cut_off": cut_off})
+        return Predictions(proba, {"iterations": steps, "settled": settled, "cut_off": cut_off})
 
 
 def weights(similarity: "csr_matrix") -> "csr_matrix":

@@ -59,7 +59,7 @@ class LabelSpreading:
         facts = {
             "components": components if components > 0 else None,
             "iterations": int(model.n_iter_),
-            "converged": bool(model.n_iter_ < model.max_iter),
+            "settled": bool(model.n_iter_ < model.max_iter),
             "cut_off": cut_off,
         }
         return Predictions(proba, facts)

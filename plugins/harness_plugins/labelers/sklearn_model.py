@@ -7,6 +7,7 @@ must turn out to be a classifier.
 import inspect
 import os
 import pkgutil
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness import On, Task, hookimpl
+from harness import On, Predictions, Task, hookimpl
 
 PACKAGES = ("sklearn", "lightgbm", "xgboost", "catboost")
 HIDDEN_MODULES = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
@@ -53,19 +54,24 @@ class SklearnModel:
     def __post_init__(self) -> None:
         _make(self.model, self.parameters)  # a wrong name or parameter is a problem of the suite, not of its cells
 
-    def label(self, task: Task) -> np.ndarray:
+    def label(self, task: Task) -> Predictions:
+        from sklearn.exceptions import ConvergenceWarning
+
         proba = np.zeros((len(task.to_label), task.n_classes))
         seen, y = np.unique(task.y, return_inverse=True)  # 0..k-1: XGBoost takes no gaps
         if len(seen) == 1:
             proba[:, seen] = 1.0
-            return proba
+            return Predictions(proba, {"settled": True})
         model = _make(self.model, self.parameters)
         if "random_state" in _parameters(model) and "random_state" not in self.parameters:
             model.set_params(random_state=task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
-        model.fit(*task.matrix(self.on, task.labelled), y)  # (n, d), (n,)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            model.fit(*task.matrix(self.on, task.labelled), y)  # (n, d), (n,)
+        settled = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
         for place, part in task.parts(self.on, task.to_label, PREDICTED_ROWS):
             proba[place, seen[model.classes_]] = model.predict_proba(part)
-        return proba
+        return Predictions(proba, {"settled": settled})
 
 
 def _make(path: str, parameters: dict[str, Value]) -> Any:

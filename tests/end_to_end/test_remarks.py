@@ -1,0 +1,72 @@
+"""What a board says of data, blocks and trainings that count for nothing."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.command_line import board, harness, table, write_labelers, write_suite
+
+
+def test_a_board_names_what_counts_for_nothing(tmp_path):
+    rows = table()
+    roles = [
+        [{"role": "narrator", "content": turn["content"]} for turn in talk] for talk in rows["messages"].to_pylist()
+    ]
+    rows = rows.set_column(rows.column_names.index("messages"), "messages", pa.array(roles, rows["messages"].type))
+    rows = rows.set_column(rows.column_names.index("score"), "score", pa.array(np.maximum(rows["score"].to_numpy(), 1)))
+    plugin = write_labelers(
+        tmp_path / "restless.py", restless='return Predictions(uniform(task), {"base": [{"settled": False}]})'
+    )
+    suite = write_suite(
+        tmp_path, [{"knn": {"on": "t"}}, "restless", "majority"], rows, blocks={"t": {"features": "text_v1"}}
+    )
+    before = harness("plan", suite, "--plugin", plugin, cwd=tmp_path)
+    assert "1 role is not known: narrator" in before.stdout
+    run = harness("run", suite, "--plugin", plugin, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    page = board(tmp_path)["README.md"].decode()
+    for line in (
+        "> Class 0 has no labelled row, and still counts",
+        "1 role is not known: narrator (480 turns)",
+        "> Block 't': none of its 35 columns varies",
+        "- Training had not settled: restless. ",
+    ):
+        assert line in page, page[:1500]
+    assert "block 't'" in harness("plan", suite, "--plugin", plugin, cwd=tmp_path).stdout
+    # the page stays as it is when the blocks are gone
+    for file in (tmp_path / "runs" / "cache" / "blocks").rglob("*.npy"):
+        file.unlink()
+    assert harness("leaderboard", suite, "--plugin", plugin, cwd=tmp_path).returncode == 0
+    assert board(tmp_path)["README.md"].decode() == page
+
+
+def test_the_advice_on_a_scale_from_one_works(tmp_path):
+    rows = pa.table(
+        {
+            "row_id": range(60),
+            "score": [i % 3 + 1 for i in range(60)],
+            "embeddings": [[float(i)] * 2 for i in range(60)],
+        }
+    )
+    data = {"path": "data.parquet", "target": "score", "classes": 3}
+    suite = write_suite(tmp_path, ["majority"], rows, data=data)
+    refused = harness("plan", suite, cwd=tmp_path)
+    assert refused.returncode == 2
+    message = " ".join(refused.stderr.split())
+    assert "subtract 1" in message
+    assert "classes: 4" not in message
+    code = message.partition('python -c "')[2].partition('"')[0]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert pq.read_table(tmp_path / "from0.parquet")["score"].to_pylist() == [i % 3 for i in range(60)]
+    suite = write_suite(tmp_path, ["majority"], rows, data=data | {"path": "from0.parquet"})
+    assert harness("plan", suite, cwd=tmp_path).returncode == 0
+
+
+def test_a_class_beyond_the_last_may_be_one_more(tmp_path):
+    suite = write_suite(tmp_path, ["majority"], data={"path": "data.parquet", "target": "score", "classes": 5})
+    assert "set 'classes: 6' if 5 is a class, or map them" in " ".join(
+        harness("plan", suite, cwd=tmp_path).stderr.split()
+    )
