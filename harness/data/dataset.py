@@ -21,7 +21,7 @@ from harness.plugin.items import Items
 from harness.plugin.protocols import Labelled
 from harness.utils.hashing import digest, hash_array
 
-TEXT_PATHS = ("", "[]", "[].role", "[].content")  # of a column of conversations: what is read of it
+TEXT_PATHS = ("", "[]", "[].role", "[].content", "[].from", "[].value")  # of a column of conversations: what is read of it
 MAX_NAMED_CLASSES = 5  # the others are left out
 
 
