@@ -3,8 +3,12 @@
 import dataclasses
 import json
 
+import pytest
+
 from harness_plugins.labelers.knn import KNN
 from tests.command_line import harness
+
+pytestmark = pytest.mark.slow
 
 
 def test_one_plugin_is_shown_with_every_parameter(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.command_line import harness, table, write_labelers, write_suite
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "\\x1b[2J\\x1b]0;owned\\x07\\u202e\\x9b31m"
 
 

@@ -7,7 +7,10 @@ import pytest
 from harness.utils.confinement import can_forbid_sockets, landlock_version
 from tests.command_line import harness, table, write_labelers, write_suite
 
-pytestmark = pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock"),
+]
 
 PARENT = "open(f'/proc/{os.getppid()}/mem', 'rb').read(1)"
 FORBIDDEN = {

@@ -287,6 +287,7 @@ WORLDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize("n", [6_000, 150_000])
 @pytest.mark.parametrize("world", WORLDS)
