@@ -130,6 +130,7 @@ def audited(tmp_path_factory):
     return events(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cheat", SUITE, ids=lambda cheat: cheat.name)
 def test_what_needs_processes_of_its_own(cheat, audited):
     if cheat in SUITE_LABELERS:
