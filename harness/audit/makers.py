@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from harness.audit.places import exchange_places
 from harness.data.dataset import Dataset
+from harness.data.row_copy import RowCopy, check_rows
 from harness.plugin.block import Floats
 from harness.plugin.items import Items
 from harness.run.block_writer import ARRAY_FILE, OUTCOME_FILE, write_block
@@ -98,7 +99,7 @@ def write_copies(dataset: Dataset, folder: Path) -> dict[str, Items]:
     chosen = _choose(dataset)
     order = _order(dataset)
     items = dataset.items
-    table = _read_rows(Path(items.path), items.rows[chosen])
+    table = _read_rows(check_rows(Path(items.path), dataset.table.display_name), items.rows[chosen])
     permuted = table
     for name in items.hidden:
         permuted = permuted.set_column(table.column_names.index(name), name, table[name].take(pa.array(order)))
@@ -123,14 +124,13 @@ def _order(dataset: Dataset) -> NDArray[np.int64]:
     return exchange_places(dataset.y[dataset.positions(_choose(dataset))])
 
 
-def _read_rows(path: Path, rows: NDArray[np.int64]) -> pa.Table:
+def _read_rows(copy: RowCopy, rows: NDArray[np.int64]) -> pa.Table:
     """Return some rows of a file with all of its columns."""
     parts, start = [], 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(1_024):
-            inside = rows[(rows >= start) & (rows < start + len(batch))] - start
-            parts.append(pa.Table.from_batches([batch]).take(pa.array(inside)))
-            start += len(batch)
+    for batch in copy.batches():
+        inside = rows[(rows >= start) & (rows < start + len(batch))] - start
+        parts.append(pa.Table.from_batches([batch]).take(pa.array(inside)))
+        start += len(batch)
     return pa.concat_tables(parts).combine_chunks()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.row_copy import RowCopy, check_rows
 from harness.data.table import DataTable, open_table
 from harness.errors import HarnessError, did_you_mean
 from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, training
@@ -80,6 +81,7 @@ class LabelJob:
     options: LabelOptions
     postprocessing: PostprocessOptions
     source: DataTable  # whose rows are written
+    rows: RowCopy  # these rows, with all of their columns
     source_start: int  # rows of the run's data that stand before those of the source
     choice: Choice
     truth: TruthColumn | None = None  # to score the labels against
@@ -125,4 +127,5 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     if options.truth is not None:
         rows = label_run.dataset.items.rows[label_run.unlabelled] - source_start
         truth = read_truth(source, options.truth, label_run.dataset.n_classes, rows)
-    return LabelJob(label_run, options, postprocessing, source, source_start, choice, truth)
+    rows_to_copy = check_rows(source.path, source.display_name)
+    return LabelJob(label_run, options, postprocessing, source, rows_to_copy, source_start, choice, truth)

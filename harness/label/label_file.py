@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.data.table import batches
+from harness.data.row_copy import RowCopy
 from harness.errors import DataError
 from harness.label.postprocess import LabelledRows
 from harness.plugin.block import Rows
@@ -103,26 +103,26 @@ def file_state(source: Path) -> list[int]:
 
 
 def write_with_columns(
-    source: Path, target: Path, columns: pa.Table, metadata: Mapping[str, Any], state: list[int]
+    rows: RowCopy, target: Path, columns: pa.Table, metadata: Mapping[str, Any], state: list[int]
 ) -> None:
-    """Write the rows of `source` with new `columns` to `target`, at once.
+    """Write the rows of a file with new `columns` to `target`, at once.
 
     A few thousand rows are in memory at a time. `state` is the `file_state` of the source when it was read; raises
     DataError if it is another now.
     """
     scratch = _scratch(target)
-    old = pq.read_schema(source)
+    old = rows.schema
     schema = pa.schema([*old, *columns.schema], _file_metadata(old.metadata, metadata))
     with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **_encoding(schema)) as out:
         first = 0
-        for batch in batches(source):
+        for batch in rows.batches():
             piece = columns.slice(first, len(batch)).combine_chunks()
             arrays = [column.chunk(0) for column in piece.columns]
             out.write_batch(pa.record_batch([*batch.columns, *arrays], schema=schema))
             first += len(batch)
-    if file_state(source) != state:
+    if file_state(rows.path) != state:
         scratch.unlink()
-        raise DataError(f"{source}: has changed while it was labelled; give the command again")
+        raise DataError(f"{rows.path}: has changed while it was labelled; give the command again")
     _replace_durably(scratch, target)
 
 

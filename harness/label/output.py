@@ -26,7 +26,7 @@ def write_labels(job: LabelJob) -> Account:
         "labeler": origin.labeler,
         "simulated": origin.simulated,
     }
-    label_file.write_with_columns(source, out, columns, metadata, state)
+    label_file.write_with_columns(job.rows, out, columns, metadata, state)
     label_file.write_text(render_card(account), job.card)
     label_file.write_text(json.dumps(to_json(account), indent=1) + "\n", out.with_suffix(".json"))
     return account
@@ -44,5 +44,5 @@ def write_suggestion(job: LabelJob, k: int) -> Suggestion:
         "suggested": len(suggestion.rows),
         "simulated": job.run.simulated,
     }
-    suggestion_file.write_rows(job.source.path, job.options.out, suggestion, metadata)
+    suggestion_file.write_rows(job.rows, job.options.out, suggestion, metadata)
     return suggestion

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from harness.data.table import batches
+from harness.data.row_copy import RowCopy
 from harness.label import label_file
 from harness.statistics.intervals import Numbers
 
@@ -27,16 +26,16 @@ class Suggestion:
     by_source: Mapping[str, int]  # source -> rows
 
 
-def write_rows(source: Path, target: Path, suggestion: Suggestion, metadata: Mapping[str, Any]) -> None:
+def write_rows(source: RowCopy, target: Path, suggestion: Suggestion, metadata: Mapping[str, Any]) -> None:
     """Write the suggested rows of `source` with their columns, at once."""
     increasing = np.sort(suggestion.rows)
     parts, first = [], 0
-    for batch in batches(source):
+    for batch in source.batches():
         low, high = np.searchsorted(increasing, (first, first + len(batch)))
         parts.append(batch.take(pa.array(increasing[low:high] - first)))
         first += len(batch)
     order = np.argsort(np.argsort(suggestion.rows, kind="stable"), kind="stable")
-    rows = pa.Table.from_batches(parts, pq.read_schema(source)).take(order)
+    rows = pa.Table.from_batches(parts, source.schema).take(order)
     for name in COLUMN_NAMES:
         rows = rows.append_column(name, suggestion.columns[name])
     label_file.write_table(rows, target, metadata)
