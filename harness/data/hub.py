@@ -268,7 +268,9 @@ def _join_files(files: Sequence[Path], display_name: str, target: Path) -> Path:
                 schema = pa.unify_schemas(schemas, promote_options="permissive")
                 with pq.ParquetWriter(scratch, schema) as out:
                     for file in files:
-                        with pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES) as source:
+                        with pq.ParquetFile(
+                            file, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True
+                        ) as source:
                             for batch in source.iter_batches(JOINED_ROWS):
                                 out.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
             except pa.ArrowException as error:

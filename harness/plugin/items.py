@@ -73,7 +73,8 @@ class Items:
 
         Row groups without such a row are passed over, and nothing is read after the last one.
         """
-        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=READ_BYTES) as file:
+        options = {"pre_buffer": False, "buffer_size": READ_BYTES, "page_checksum_verification": True}
+        with pq.ParquetFile(self.path, **options) as file:
             first = 0
             for group in range(file.num_row_groups):
                 after = first + file.metadata.row_group(group).num_rows
