@@ -73,6 +73,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_OK)
+    except MemoryError:
+        print("error: out of memory; take fewer rows or columns, or a machine with more", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error.filename or 'cannot go on'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)

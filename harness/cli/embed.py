@@ -14,11 +14,12 @@ from harness.suite import catalog
 
 if TYPE_CHECKING:
     from harness.cli.console import Reporter
+    from harness.data.table import DataTable
     from harness.plugin.items import Items
     from harness.run.blocks import Recipe
     from harness.run.shards import Shard
 
-    Job = tuple[Recipe, Items, Path]  # a block to make: its recipe, its items and the folder of the cache
+    Job = tuple[Recipe, Items, Path, DataTable]  # a block to make, the folder of the cache, and the data
 
 
 @with_options("require_real", "twin_rows", "plugin", "as_json")
@@ -85,7 +86,7 @@ def _suite_jobs(reporter: "Reporter", file: Path, options: SharedOptions, names:
     for run in runs:
         for name, recipe in run.recipes.items():
             if name in names if names else recipe.kind == "embedding":
-                jobs[recipe.key] = recipe, run.dataset.items, run.cache
+                jobs[recipe.key] = recipe, run.dataset.items, run.cache, run.dataset.table
     return list(jobs.values())
 
 
@@ -96,6 +97,7 @@ def _data_job(
     from harness.data.dataset import load_items
     from harness.data.table import open_table
     from harness.run.blocks import recipe
+    from harness.run.locations import naming_user_files
     from harness.run.runner import cache_of
     from harness.suite.spec import Reader
     from harness.utils import yaml_file
@@ -114,7 +116,8 @@ def _data_job(
     if text is None and getattr(maker, "text_only", False):
         raise HarnessError(f"--text is missing: the column of {target} to embed, one of {', '.join(table.columns)}")
     items = load_items(table, text, id)
-    return recipe("embedding", maker, items, plugins, cache / "digests"), items, cache
+    with naming_user_files(table, items):
+        return recipe("embedding", maker, items, plugins, cache / "digests"), items, cache, table
 
 
 def _make(reporter: "Reporter", jobs: "list[Job]", options: SharedOptions, part: "Shard | None", workers: int) -> None:
@@ -122,12 +125,13 @@ def _make(reporter: "Reporter", jobs: "list[Job]", options: SharedOptions, part:
     from harness.cli.progress import BlockProgress
     from harness.run import block_builder
     from harness.run.blocks import is_made
+    from harness.run.locations import naming_user_files
     from harness.run.shards import can_be_sharded, gpu_slots
     from harness.utils.processes import Processes
 
     run_options = options.to_run_options()
     hardware, limits = run_options.hardware, run_options.limits  # raises DataError without the device
-    for recipe, _, _ in jobs:
+    for recipe, *_ in jobs:
         if part is not None and not can_be_sharded(recipe):
             raise HarnessError(
                 f"--shard: block {recipe.name!r} cannot be made in shards, {recipe.maker.name!r} must see all rows; "
@@ -135,10 +139,10 @@ def _make(reporter: "Reporter", jobs: "list[Job]", options: SharedOptions, part:
             )
     slots = gpu_slots(workers, hardware.device, single=part is not None)
     processes = Processes(("harness.run.block_writer",), hardware.threads, hardware.device, len(slots))
-    for recipe, items, cache in jobs:
+    for recipe, items, cache, table in jobs:
         if not is_made(recipe, cache):
             start, stop = (0, len(items)) if part is None else part.span(len(items))
-            with reporter.bar() as bar:
+            with reporter.bar() as bar, naming_user_files(table, items):
                 progress = partial(BlockProgress(reporter, bar).block, recipe, total=stop - start)
                 progress(0)
                 try:
@@ -149,7 +153,7 @@ def _make(reporter: "Reporter", jobs: "list[Job]", options: SharedOptions, part:
                 except KeyboardInterrupt:
                     reporter.notice("interrupted: the same command goes on from the rows that are there")
                     raise
-        _report(reporter, (recipe, items, cache), part)
+        _report(reporter, (recipe, items, cache, table), part)
 
 
 def _report(reporter: "Reporter", job: "Job", part: "Shard | None") -> None:
@@ -157,7 +161,7 @@ def _report(reporter: "Reporter", job: "Job", part: "Shard | None") -> None:
     from harness.run.block_builder import missing_shards
     from harness.run.blocks import is_made, open_block
 
-    recipe, items, cache = job
+    recipe, items, cache, _ = job
     subject = {"block": recipe.name, "maker": recipe.maker.name}
     if part is None or is_made(recipe, cache):
         rows, columns = open_block(recipe, cache).array.shape
@@ -182,7 +186,7 @@ def _write(reporter: "Reporter", job: "Job", file: Path) -> None:
     from harness.run.blocks import array_file, is_made
     from harness.utils.files import replacing
 
-    recipe, items, cache = job
+    recipe, items, cache, _ = job
     if not is_made(recipe, cache):
         return
     ids_file = file.with_name(f"{file.stem}_ids.npy")

@@ -11,6 +11,7 @@ from harness.cli.console import Reporter
 from harness.errors import clean_lines
 from harness.run.blocks import Recipe
 from harness.run.executor import Outcome, execute
+from harness.run.locations import naming_user_files
 from harness.run.runner import Run
 
 REPORT_SECONDS = 15.0  # seconds between lines on a block's rows where there is no terminal
@@ -30,7 +31,8 @@ def run_with_progress(
     with reporter.bar() as bar:
         progress = CellProgress(reporter, bar, len(run.cells), reused)
         try:
-            execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors, blocks)
+            with naming_user_files(run.dataset.table, run.dataset.items):
+                execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors, blocks)
         except KeyboardInterrupt:
             reporter.notice(
                 f"interrupted: {progress.finished} {noun} are finished; the same command goes on from there"

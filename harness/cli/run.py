@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from harness.run.runner import Run
     from harness.run.store import Store
     from harness.scoring.leaderboard import CellResult
+    from harness.suite.catalog import Catalog
+    from harness.suite.suite import Suite
 
 
 @with_options(*RUN_OPTIONS, "engine")
@@ -144,11 +147,35 @@ def _show_plan(reporter: "Reporter", run: "Run") -> None:
 
 
 def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
-    """Check a suite file without touching its data. Every mistake is shown
-    at once.
+    """Check a suite file, and its data where they are there. Every mistake
+    of the file is shown at once.
+
+    Nothing is fetched, simulated or kept. The columns of data that are not there cannot be checked, and a line says so.
     """
-    for checked in load_suites(suite, plugin)[0].suites:
-        print(f"{checked.file}: ok ({len(checked.labelers)} labelers, {len(checked.blocks)} blocks)")
+    collection, plugins = load_suites(suite, plugin)
+    for checked in collection.suites:
+        unchecked = _validate_data(checked, plugins)
+        print(f"{checked.file}: ok ({len(checked.labelers)} labelers, {len(checked.blocks)} blocks){unchecked}")
+
+
+def _validate_data(suite: "Suite", plugins: "Catalog") -> str:
+    """Check the data of a suite; return the words on what was not checked."""
+    from tempfile import TemporaryDirectory
+
+    from harness.errors import DataError
+    from harness.run.runner import Options, load_data, with_line
+
+    path = suite.data.path
+    if path.startswith(("hub:", "twin:")):
+        return "" if path.startswith("twin:") else f"; {path} was not fetched, so its columns were not checked"
+    if not any((folder / path).exists() for folder in suite.folders):
+        return f"; {path} is not there, so its columns were not checked"
+    with TemporaryDirectory() as folder:
+        try:
+            load_data(suite, plugins, Path(folder), Options(Path(folder)), lambda line: None)
+        except DataError as error:
+            raise with_line(error, suite) from error
+    return ""
 
 
 @with_options(*SUITE_OPTIONS)

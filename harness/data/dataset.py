@@ -3,6 +3,7 @@
 Splitters and the scorer read a Dataset; labelers and embedders never do.
 """
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
@@ -21,8 +22,16 @@ from harness.plugin.items import Items
 from harness.plugin.protocols import Labelled
 from harness.utils.hashing import digest, hash_array
 
-TEXT_PATHS = ("", "[]", "[].role", "[].content", "[].from", "[].value")  # of a column of conversations: what is read of it
+TEXT_PATHS = (
+    "",
+    "[]",
+    "[].role",
+    "[].content",
+    "[].from",
+    "[].value",
+)  # what is read of conversations
 MAX_NAMED_CLASSES = 5  # the others are left out
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,11 @@ class Data:
     source: str | None = None
     group: str | None = None
     time: str | None = None
+    sha256: str | None = None  # of the file
 
     def __post_init__(self) -> None:
+        if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 must be 64 digits from 0 to f, got {self.sha256!r}")
         if not 2 <= self.classes <= 256:
             raise ValueError(f"classes must be from 2 to 256, got {self.classes}")
         if is_hub(self.path) and self.when_missing == "twin":
@@ -146,7 +158,8 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     if isinstance(data.target, Fused) and data.target.fuse == "consensus":
         rows = rows[~is_labelled[rows] | consensus(rater_labels[rows])]
     if not is_labelled[rows].any():
-        raise DataError(f"{table.display_name}: column {' + '.join(names)}: no row of the population has a label")
+        fault = f"{table.display_name}: column {' + '.join(names)}: no row of the population has a label"
+        raise DataError(fault, ("data", "target"))
 
     labelled = np.flatnonzero(is_labelled[rows])
     groups = group_names = None

@@ -13,8 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from harness.data.dataset import TEXT_PATHS
+from harness.data.origin import Origin
 from harness.data.table import DataTable, batches
 from harness.errors import DataError, did_you_mean, first_few
+from harness.plugin.block import Rows
 from harness.suite.suite import Suite
 from harness.utils.files import replacing
 from harness.utils.hashing import digest
@@ -40,9 +43,12 @@ def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Join
     data = suite.data
     needed = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
     names = [name for name in old.columns if name in needed]
+    for table in (old, new):
+        for column in names if table is old else set(names).difference((*data.hidden, *data.raters)):
+            table.check_column(column, TEXT_PATHS if column == data.text else None)
     schema = pa.schema([pq.read_schema(old.path).field(name) for name in names])
     _check_types(schema, old, new, (*data.hidden, *data.raters))
-    target = pq.read_table(old.path, columns=list(data.hidden))
+    target = pq.read_table(old.path, columns=list(data.hidden), page_checksum_verification=True)
     labelled = np.logical_and.reduce([column.is_valid().to_numpy() for column in target.columns])
     if data.id is not None:
         _check_ids_apart(old, new, data.id, labelled)
@@ -53,7 +59,15 @@ def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Join
             with replacing(file) as scratch:
                 _write(scratch, schema, old, new, labelled, (*data.hidden, *data.raters))
     name = f"{new.display_name} with the labelled rows of {old.display_name}"
-    return JoinedTable(DataTable(file.absolute(), name, sha256, old.simulated or new.simulated), int(labelled.sum()))
+    before = np.flatnonzero(labelled)
+    origins = (_origin(old, before), _origin(new, None))
+    table = DataTable(file.absolute(), name, sha256, old.simulated or new.simulated, origins)
+    return JoinedTable(table, len(before))
+
+
+def _origin(table: DataTable, rows: Rows | None) -> Origin:
+    records = table.origins[0].records if table.origins else None
+    return Origin(table.display_name, rows, records)
 
 
 def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, labels: Sequence[str]) -> None:
@@ -100,7 +114,7 @@ def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
     """Return the length of a column's first vector; None without vectors."""
     if _type_family(kind) != "list of number":
         return None
-    with pq.ParquetFile(table.path) as file:
+    with pq.ParquetFile(table.path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(64, columns=[name]):
             vectors = batch.column(0).drop_null()
             if len(vectors):
@@ -110,7 +124,9 @@ def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
 
 def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Mask) -> None:
     """Raise DataError if an id is repeated or that of a labelled row."""
-    old_ids, new_ids = (pq.read_table(table.path, columns=[name]).column(0) for table in (old, new))
+    old_ids, new_ids = (
+        pq.read_table(table.path, columns=[name], page_checksum_verification=True).column(0) for table in (old, new)
+    )
     new_ids = new_ids.cast(_storage_type(old_ids.type))
     counts = pc.value_counts(new_ids)
     repeated = pc.filter(counts.field(0), pc.greater(counts.field(1), 1))

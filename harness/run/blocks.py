@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from harness.data.dataset import Dataset
 from harness.errors import DataError, describe_error
 from harness.plugin.block import Block
@@ -55,13 +57,15 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
         maker_identity = spec.identity(maker, memo)
         rows = _hash_texts(items, memo) if getattr(maker, "text_only", False) else items.identity
     except DataError as error:
-        raise DataError(f"block {name!r}: {error}") from None
+        raise DataError(f"block {name!r}: {error}", ("blocks", name)) from None
     except KeyboardInterrupt:
         raise
+    except (OSError, pa.ArrowException) as error:
+        named = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else None
+        reason = named or f"{items.path}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+        raise DataError(f"block {name!r}: {reason}", ("blocks", name)) from None
     except BaseException as error:
-        is_file_error = isinstance(error, OSError) and error.filename is not None
-        reason = f"{error.filename}: {error.strerror}" if is_file_error else describe_error(error)  # type: ignore[attr-defined]
-        raise DataError(f"block {name!r}: {reason}") from None
+        raise DataError(f"block {name!r}: {describe_error(error)}", ("blocks", name)) from None
     libraries = library_versions() | _module_versions(getattr(maker, "requires", ()))
     key = digest(BLOCK_SCHEMA, rows, maker_identity, entry.identity(), libraries)
     code = {"distribution": f"{entry.distribution} {entry.version}".strip(), "files": entry.code()}

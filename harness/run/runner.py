@@ -18,8 +18,10 @@ from harness.run import timing
 from harness.run.compiled_loops import choose_cache
 from harness.run.hardware import Hardware, processor_kernels
 from harness.run.key_diff import differences
+from harness.run.locations import naming_user_files
 from harness.run.neighbor_plan import plan_searches
 from harness.run.plan import Cell, EvaluationSplit, evaluation_splits, plan
+from harness.run.preflight import check_blocks, check_table
 from harness.run.store import Store, last_run
 from harness.search.engine import Engine
 from harness.search.inner_products import check_engine
@@ -126,13 +128,32 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
     `notice` is called once if the data are simulated.
     """
     check_engine(options.engine, options.hardware.device)
+    store = Store(options.output / "runs" / suite.name)
+    check_owner(suite, store, options.output)
     cache = cache_of(options)
     choose_cache(cache / "numba")
+    try:
+        suite, dataset, evaluations, remarks, data_remarks = load_data(suite, catalog, cache, options, notice)
+        with naming_user_files(dataset.table, dataset.items):
+            recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
+    except DataError as error:
+        raise with_line(error, suite) from error
+    cells = plan(suite, dataset, evaluations, recipes, catalog, options.hardware, cache / "digests")
+    return Run(suite, catalog, options, dataset, recipes, cells, store, remarks, data_remarks)
+
+
+def load_data(
+    suite: Suite, catalog: Catalog, cache: Path, options: Options, notice: Callable[[str], None]
+) -> tuple[Suite, Dataset, list[EvaluationSplit], Mapping[str, list[str]], tuple[str, ...]]:
+    """Return the suite, its data, its splits, and remarks on both.
+
+    The population is scaled where the twin is. Raises DataError with its place in the suite.
+    """
     when_missing = "error" if options.require_real else suite.data.when_missing
     path = suite.data.path
     if is_twin(path):
         if options.require_real:
-            raise DataError(f"{suite.file}: data.path is {path}, which is simulated, and --require-real was given")
+            raise DataError(f"{path} is simulated, and --require-real was given", ("data", "path"))
         notice("SIMULATED DATA: this suite runs on the simulated twin")
     elif when_missing == "twin" and not any((folder / path).exists() for folder in suite.folders):
         notice(f"SIMULATED DATA: {path} is not there; running on the simulated twin instead")
@@ -140,14 +161,39 @@ def prepare_run(suite: Suite, catalog: Catalog, options: Options, notice: Callab
     if table.simulated and options.twin_rows:  # a smaller pool, and so a smaller population
         full_size = twin_size(path) if is_twin(path) else twin.POOL
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / full_size))
+    check_table(suite, table)
     dataset = load_dataset(suite.data, suite.population, table)
-    recipes = block_files.recipes(suite.blocks, dataset, catalog, cache / "digests")
+    check_blocks(suite.blocks, dataset, catalog)
     evaluations, remarks = evaluation_splits(suite, dataset)
-    cells = plan(suite, dataset, evaluations, recipes, catalog, options.hardware, cache / "digests")
-    store = Store(options.output / "runs" / suite.name)
     unknown_roles = unknown_roles_remark(str(table.path), suite.data.text)
     data_remarks = [line for line in (dataset.unused_classes_remark(), unknown_roles) if line is not None]
-    return Run(suite, catalog, options, dataset, recipes, cells, store, remarks, tuple(data_remarks))
+    return suite, dataset, evaluations, remarks, tuple(data_remarks)
+
+
+def with_line(error: DataError, suite: Suite) -> DataError:
+    """Return an error with the file and line of its place in the suite."""
+    return error if error.place is None else DataError(f"{suite.at(error.place)}: {error}")
+
+
+def check_owner(suite: Suite, store: Store, output: Path) -> None:
+    """Raise DataError if the folder has the run of another suite file.
+
+    One that is gone, or that has the same content, is no other; nor is that of a project of which this is a copy.
+    """
+    recorded = last_run(store.folder).get("file")
+    if not isinstance(recorded, str) or not (owner := Path(recorded)).is_file() or not suite.file.is_file():
+        return
+    file, folder = suite.file.resolve(), output.resolve()
+    if file.is_relative_to(folder):
+        inside = file.relative_to(folder)
+        copied_from = Path(*owner.parts[: -len(inside.parts)])
+        if owner == copied_from / inside and copied_from != folder:
+            return
+    if not owner.samefile(file) and owner.read_bytes() != file.read_bytes():
+        raise DataError(
+            f"{suite.at(('name',))}: {store.folder} has the run of another suite of this name, {owner}; give one of "
+            "the two another name, or its own --output"
+        )
 
 
 def reuse_cells(run: Run, others: Iterable[Store]) -> None:

@@ -192,7 +192,7 @@ def test_the_second_embedding_is_the_same_on_every_run(both, tmp_path):
     [
         ("{bge: {embedder: column, column: embeddings}}", 7),
         ("{sky: {embedder: column, column: embeddings_skywork}}", 8),
-        ("{who: {features: one_hot, columns: [source, embeddings_skywork]}}", 8),
+        ("{who: {features: one_hot, columns: [source]}}", 7),
     ],
 )
 def test_a_suite_has_the_second_embedding_where_a_block_names_it(catalog, tmp_path, blocks, columns):
