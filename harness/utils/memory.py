@@ -24,20 +24,34 @@ def memory_of(pid: int) -> int:
 
     It is 0 if the process has ended.
     """
-    family = _family(pid) if CHILDREN_FILE.exists() else (pid, *(process.pid for process in descendants(pid)))
-    return sum(map(_anonymous, family))
+    return sum(map(_anonymous, family_of(pid)))
 
 
-def _family(pid: int) -> Iterator[int]:
-    """Yield a process and its descendants, as Linux lists them.
+def family_of(pid: int) -> Iterator[int]:
+    """Yield a process and its descendants.
 
     One that starts meanwhile may be missing.
     """
-    yield pid
+    if not CHILDREN_FILE.exists():
+        yield from (pid, *(process.pid for process in descendants(pid)))
+        return
+    waiting = [pid]
+    while waiting:
+        yield waiting[-1]
+        waiting += children_of(waiting.pop())
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the children of a process, none if it has ended."""
+    if not CHILDREN_FILE.exists():
+        with contextlib.suppress(psutil.Error):
+            return [process.pid for process in psutil.Process(pid).children()]
+        return []
+    children: list[int] = []
     with contextlib.suppress(OSError):  # it is gone
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called four times a second
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
-                yield from _family(int(child))
+            children += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    return children
 
 
 def _anonymous(pid: int) -> int:

@@ -23,14 +23,18 @@ import psutil
 
 from harness.utils.confinement import Access, confine
 from harness.utils.memory import descendants, memory_of
+from harness.utils.orphans import adopt_orphans, kill_descendants
 from harness.utils.processor import AVX512, cores, cpu_flags
 
 LOG_FILE = "log.txt"
+PRELOAD_VARIABLE = "HARNESS_PRELOAD"  # names of modules for the server to import, with commas
 TEMPORARY_FOLDER = "tmp"  # of a confined child, in its own
 POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
 _preloaded: dict[str, None] = {}  # what this process's server of children imports, in that order
+_running: set[int] = set()  # children of the server that this process has started and not seen end
+_starting = threading.RLock()  # held while a child starts: nobody takes it for an orphan
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,10 @@ class Processes:
         process = self._context.Process(
             target=_run_child, args=(self._read_end, str(folder), target, args, access), daemon=False
         )
-        with _hide_main(), _defer_interrupts():
+        with _starting, _hide_main(), _defer_interrupts():
             process.start()
-        return Child(process, folder)
+            _running.add(process.pid or 0)
+        return Child(process, folder, server=_parent_of(process.pid or 0))
 
 
 @dataclass
@@ -87,6 +92,7 @@ class Child:
     started: float = field(default_factory=time.monotonic)
     peak: int = 0  # largest measured bytes of anonymous memory
     end_time: float | None = None
+    server: psutil.Process | None = None  # the process that it was forked from, and that adopts what it leaves behind
     _next_look: float = 0.05  # a child that ends earlier reports its memory itself
 
     @property
@@ -125,7 +131,10 @@ class Child:
         return None
 
     def kill(self) -> None:
-        """Kill the child and its descendants, those in other sessions too."""
+        """Kill the child and its descendants, those in other sessions too.
+
+        On Linux also those that were forked twice, or whose parent has ended: the server has adopted them.
+        """
         for process in [] if self.done() else descendants(self.process.pid):  # a child that has ended has none
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -134,6 +143,10 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
+        with _starting:
+            _running.discard(self.process.pid or 0)
+            if self.server is not None and self.server.is_running():  # no other process of its number
+                kill_descendants(self.server.pid, spare=_running)
         self.end_time = self.end_time or time.monotonic()
 
     def describe_exit(self) -> str:
@@ -170,7 +183,9 @@ def _preload(context: Any, modules: Iterable[str]) -> None:
     if not _preloaded.keys() >= set(modules):
         _preloaded.update(dict.fromkeys(modules))
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
-    context.set_forkserver_preload(list(_preloaded))
+    # Not by name: the server of multiprocessing ends where a module raises anything but ImportError.
+    os.environ[PRELOAD_VARIABLE] = ",".join(_preloaded)
+    context.set_forkserver_preload(["harness.utils.worker_server"])
 
 
 def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:
@@ -221,6 +236,8 @@ def _run_child(
     alive: Connection, folder: str, target: Callable[..., None], args: tuple[Any, ...], access: Access | None
 ) -> None:
     os.setsid()
+    adopt_orphans()
+    _forget_server()
     log = os.open(os.path.join(folder, LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # noqa: PTH118
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -237,6 +254,26 @@ def _run_child(
     for left_over in multiprocessing.active_children():  # Python would wait for them, such as for joblib's idle pool
         with contextlib.suppress(ProcessLookupError):
             os.kill(left_over.pid or 0, signal.SIGKILL)
+
+
+def _parent_of(pid: int) -> psutil.Process | None:
+    """Return the parent of a process if it is another than this one."""
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(pid).parent()
+        return parent if parent is not None and parent.pid not in (1, os.getpid()) else None
+    return None
+
+
+def _forget_server() -> None:
+    """Let a child that starts processes by a server start one of its own.
+
+    They would not be its descendants. It also lets go of the pipe by which the server sees that its user has ended.
+    """
+    server: Any = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        with contextlib.suppress(OSError):
+            os.close(server._forkserver_alive_fd)
+    server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
 
 
 def _confine(access: Access, folder: str) -> None:

@@ -1,5 +1,7 @@
 """Bad labelers: each has a one-line reason, and no other changes a byte."""
 
+import json
+
 import psutil
 import pytest
 
@@ -31,6 +33,22 @@ GOOD = {
         return uniform(task)
         """,
     "states_odd_parameters": "return Predictions(uniform(task), {'parameters': ['many'], 'epochs': {'seed': 2**62}})",
+    "leaves_a_session": """
+        import subprocess
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        return Predictions(uniform(task), {"pid": child.pid})
+        """,
+    "forks_twice": """
+        ends = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.write(ends[1], str(os.getpid()).encode())
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        return Predictions(uniform(task), {"pid": int(os.read(ends[0], 20))})
+        """,
     "leaves_a_process": """
         import subprocess
         child = subprocess.Popen(["sleep", "600"])
@@ -38,6 +56,7 @@ GOOD = {
         """,
 }
 
+LEAVING = ("leaves_a_process", "leaves_a_session", "forks_twice")
 BAD = {
     # name: (body of label, reason)
     "raises": ("raise KeyError('no such thing\\nat all')", "KeyError: 'no such thing\\nat all'"),
@@ -63,6 +82,21 @@ BAD = {
         time.sleep(600)
         """,
         f"timeout: not done after {LIMIT} s",
+    ),
+    "eats_memory_elsewhere": (
+        """
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                eaten = []
+                while True:
+                    eaten.append(np.ones(1_000_000))
+                    time.sleep(0.02)
+            os._exit(0)
+        os.wait()
+        time.sleep(600)
+        """,
+        "memory: used 0.",
     ),
     "eats_memory": (
         """
@@ -222,7 +256,7 @@ def test_a_good_labeler_is_unharmed(zoo, name):
     assert among["status"] == "ok", among["reason"]
     assert among["cell"] == alone["cell"]
     assert answer(folder / "with", among["cell"]) == answer(folder / "without", alone["cell"])
-    if name != "leaves_a_process":  # its facts hold the process's number
+    if name not in LEAVING:  # its facts hold the process's number
         records = [folder / out / "runs/small/cells" / alone["cell"] / "cell.json" for out in ("with", "without")]
         assert records[0].read_bytes() == records[1].read_bytes()
     assert ranks(folder / "with")[name] == ranks(folder / "without")[name] != "–"
@@ -233,6 +267,15 @@ def test_processes_go_with_their_labeler(zoo):
     pids = [int(pid) for pid in (folder / "pids").read_text().split()]
     assert len(pids) == 3
     until(lambda: not any(map(psutil.pid_exists, pids)), patience=60)  # they sleep ten times as long
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_processes_that_a_labeler_leaves_behind_end_with_its_cell(zoo, name):
+    folder, _ = zoo
+    for output in ("with", "without"):
+        key = cells_by_labeler(folder / output)[name]["cell"]
+        record = json.loads((folder / output / "runs/small/cells" / key / "cell.json").read_text())
+        assert not psutil.pid_exists(record["facts"]["pid"])
 
 
 def test_logs_are_kept_short(zoo):

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+from tests.command_line import until
 
 pytestmark = pytest.mark.slow
 
@@ -70,3 +73,48 @@ def test_a_child_has_what_this_and_earlier_processes_preload(tmp_path):
     (tmp_path / "script.py").write_text(TASKS)
     subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=120)
     assert (tmp_path / "log.txt").read_text().splitlines() == ["", "colorsys", "cmd colorsys"]
+
+
+FORK_TWICE = """
+import os, time
+from pathlib import Path
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        Path("pid.part").write_text(str(os.getpid()))
+        Path("pid.part").rename("pid")
+        time.sleep(100)
+    os._exit(0)
+time.sleep(100)
+"""
+KILLED = """
+import os, signal, time
+from pathlib import Path
+from harness.utils.processes import Processes
+
+def main():
+    Path("broken_module.py").write_text("raise ValueError('at once')")
+    code = Path("child.py").read_text()
+    processes = Processes(("broken_module",), 1)  # its children end with it
+    child = processes.start(exec, (code,), Path.cwd())
+    end = time.monotonic() + 60
+    while not Path("pid").exists() and time.monotonic() < end and not child.done():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has somebody to adopt orphans")
+def test_a_process_forked_twice_ends_when_the_program_is_killed(tmp_path):
+    """The server has met a module that raises, too."""
+    (tmp_path / "script.py").write_text(KILLED)
+    (tmp_path / "child.py").write_text(FORK_TWICE)
+    with (tmp_path / "output").open("w") as output:  # a pipe would be held open
+        command = [sys.executable, "script.py"]
+        ended = subprocess.run(command, cwd=tmp_path, timeout=90, check=False, stdout=output, stderr=output)
+    assert ended.returncode == -signal.SIGKILL, (tmp_path / "output").read_text()
+    orphan = int((tmp_path / "pid").read_text())
+    until(lambda: not psutil.pid_exists(orphan), patience=30)
