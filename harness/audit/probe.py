@@ -34,8 +34,9 @@ from harness.run.answers import is_regular, read_answer
 from harness.run.block_writer import ARRAY_FILE
 from harness.suite import spec
 from harness.suite.catalog import Catalog
+from harness.utils.confined_worker import TEMPORARY_FOLDER
 from harness.utils.hashing import digest
-from harness.utils.processes import LOG_FILE, TEMPORARY_FOLDER, Child, Limits, Processes, wait_any
+from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 MAX_TRAIN_ROWS, MAX_TEST_ROWS, MAX_SPARE_ROWS = 600, 1_000, 200  # of a question
 ROWS_PER_BATCH = 4_096  # rows of a block that are held in memory

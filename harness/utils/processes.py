@@ -3,16 +3,14 @@
 import contextlib
 import ctypes
 import faulthandler
-import importlib.machinery
 import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,14 +19,14 @@ from typing import Any
 
 import psutil
 
-from harness.utils.confinement import Access, confine
+from harness.utils.confined_worker import confine_worker
+from harness.utils.confinement import Access
 from harness.utils.memory import descendants, memory_of
 from harness.utils.orphans import adopt_orphans, kill_descendants
 from harness.utils.processor import AVX512, cores, cpu_flags
 
 LOG_FILE = "log.txt"
 PRELOAD_VARIABLE = "HARNESS_PRELOAD"  # names of modules for the server to import, with commas
-TEMPORARY_FOLDER = "tmp"  # of a confined child, in its own
 POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
@@ -248,7 +246,7 @@ def _run_child(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(folder)
     if access is not None:
-        _confine(access, folder)
+        confine_worker(access, folder)
     _die_with_parent(alive)  # it starts a thread; the kernel confines the thread that asks for it, and later ones
     target(*args)
     for left_over in multiprocessing.active_children():  # Python would wait for them, such as for joblib's idle pool
@@ -274,42 +272,6 @@ def _forget_server() -> None:
         with contextlib.suppress(OSError):
             os.close(server._forkserver_alive_fd)
     server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
-
-
-def _confine(access: Access, folder: str) -> None:
-    """Confine the child to `access` and its folder, with a temporary one."""
-    temporary = os.path.join(folder, TEMPORARY_FOLDER)  # noqa: PTH118
-    os.mkdir(temporary)  # noqa: PTH102
-    for name in ("TMPDIR", "JOBLIB_TEMP_FOLDER", "NUMBA_CACHE_DIR"):
-        os.environ[name] = temporary
-    tempfile.tempdir = None
-    importlib.machinery.PathFinder.find_spec("_no_such_module")  # lists the folders of modules, which it cannot later
-    if "numba" in sys.modules:
-        _keep_compiled_loops_in_memory(temporary)
-    confine(replace(access, writes=(*access.writes, folder)))
-
-
-def _keep_compiled_loops_in_memory(temporary: str) -> None:
-    """Let numba go on where compiled loops cannot be read or kept on disk.
-
-    Those of modules that are imported from here on go to the temporary folder.
-    """
-    import numba
-    from numba.core import caching
-
-    numba.config.CACHE_DIR = temporary  # type: ignore[attr-defined]
-    cache: Any = caching.Cache
-    save, load = cache.save_overload, cache.load_overload
-
-    def save_if_allowed(self: Any, signature: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):
-            save(self, signature, data)
-
-    def load_if_allowed(self: Any, signature: Any, target: Any) -> Any:
-        with contextlib.suppress(OSError):
-            return load(self, signature, target)
-
-    cache.save_overload, cache.load_overload = save_if_allowed, load_if_allowed
 
 
 def _die_with_parent(alive: Connection) -> None:
