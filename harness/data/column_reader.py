@@ -128,14 +128,14 @@ class ColumnReader:
 
     def _advice(self, name: str, labels: NDArray[Any], classes: int, allowed: str) -> str:
         """Return what to do about labels (n,) that are out of range."""
-        low, high = int(labels.min()), int(labels.max())
+        low, high = labels.min(), labels.max()  # may be infinite
         if low == 1 and high <= classes:
-            advice = f"{allowed}; these are from 1 to {high}: subtract 1 and leave 'classes: {classes}'"
+            advice = f"{allowed}; these are from 1 to {high:g}: subtract 1 and leave 'classes: {classes}'"
             if self.table.path.name == Path(self.table.display_name).name:  # the user's file, and Parquet
                 advice += f": {SUBTRACT.format(file=str(self.table.path), column=name)}"
             return advice
         if low == 0 and high < MAX_CLASSES:
-            return f"{allowed}; set 'classes: {high + 1}' if {high} is a class, or map them"
+            return f"{allowed}; set 'classes: {high + 1:g}' if {high:g} is a class, or map them"
         return f"{allowed}; map them"
 
     def rater(self, name: str, rows: Rows, ids: NDArray[Any], classes: int) -> NDArray[np.int64]:

@@ -149,7 +149,7 @@ def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
             pairs = iter(zip(roles, contents, strict=True))
             lengths = pc.fill_null(batch.value_lengths(), 0).to_pylist()
             return [list(islice(pairs, length)) for length in lengths]
-    raise DataError(f"{where} must hold lists of {{role, content}} or {{from, value}}, or strings, holds {dtype}")
+    raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {dtype}")
 
 
 def turn_fields(turn: pa.DataType) -> tuple[str, str] | None:

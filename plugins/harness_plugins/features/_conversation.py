@@ -1,8 +1,8 @@
 """Texts, words, sentences and characters of one conversation.
 
 - the assistant's turns are joined by a blank, and so are the user's; other roles count as turns only;
-- a word is what stands between whitespace; a sentence is a piece between runs of ``.!?`` that is not blank;
-  a paragraph is a piece between blank lines.
+- a word is what stands between whitespace (a Chinese or Japanese text is one long word);
+  a sentence is a piece between runs of ``.!?`` that is not blank; a paragraph is a piece between blank lines.
 
 Every step is linear in the length of the text, whatever it holds.
 """

@@ -4,8 +4,8 @@
 
 - the assistant's turns are joined by a blank, and so are the user's; other roles count as turns only;
 - all features are of the assistant's text, save those with "user" in the name and the counts of turns;
-- a word is what stands between whitespace; a sentence is a piece between runs of ``.!?`` that is not blank;
-  a paragraph is a piece between blank lines;
+- a word is what stands between whitespace (a Chinese or Japanese text is one long word);
+  a sentence is a piece between runs of ``.!?`` that is not blank; a paragraph is a piece between blank lines;
 - a ratio or a density divides by max(count, 1), so that all are finite on any text.
 
 The names are those of an experiment record that does not define all of them; the definitions are this project's.
