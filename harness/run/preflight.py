@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data.dataset import Data, Dataset
@@ -78,6 +79,10 @@ def check_blocks(blocks: Mapping[str, Any], dataset: Dataset, catalog: Catalog) 
         except DataError as error:
             message = in_user_words(str(error), dataset.table, dataset.items)
             raise DataError(f"block {name!r}: {message}", ("blocks", name)) from None
+        except (pa.ArrowException, OSError) as error:
+            reason = printable((str(error).strip() or type(error).__name__).splitlines()[0])
+            fault = f"block {name!r}: {dataset.table.display_name} cannot be read: {reason}"
+            raise DataError(f"{fault}; the file is damaged, write it again", ("blocks", name)) from None
 
 
 def _check_files(maker: Any) -> None:

@@ -135,6 +135,28 @@ def test_data_that_do_not_fit_are_refused_with_their_line(refused, old, new, lin
         assert problem.startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "block"),
+    [
+        ("text", b"word 41", "{embedder: hashing_svd, dim: 2}"),
+        ("text", b"word 41", "{features: text_v1}"),
+        ("emb", None, "{embedder: column, column: emb}"),
+    ],
+    ids=["svd", "text", "vectors"],
+)
+def test_a_damaged_page_is_one_line_with_the_file(refused, folder, column, value, block):
+    table = pq.read_table(folder / "data.parquet")
+    options = {"write_page_checksum": True, "compression": "none", "use_dictionary": False}
+    pq.write_table(table, folder / "data.parquet", **options)
+    good = (folder / "data.parquet").read_bytes()
+    at = good.index(np.float32(table["emb"][41][0].as_py()).tobytes() if value is None else value)
+    (folder / "data.parquet").write_bytes(good[:at] + b"\x01" + good[at + 1 :])
+    message = refused("{embedder: column, column: emb}", block)
+    assert message.startswith("suite.yaml:6: blocks.e: block 'e': data.parquet")
+    assert "CRC checksum" in message
+    assert message.isprintable()
+
+
 def test_a_file_that_has_changed_is_refused_with_both_hashes(refused, folder, catalog):
     sha256 = hashlib.sha256((folder / "data.parquet").read_bytes()).hexdigest()
     other = "0" * 64
