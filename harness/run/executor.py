@@ -4,6 +4,7 @@ Every cell has a process of its own, which is given a spec and a Task and never 
 """
 
 import errno
+import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -248,7 +249,9 @@ def _fail_in_parent(cell: Cell, run: Run, error: Exception, step: str, seconds: 
     A full or broken disk is no fault of a cell: that exception is raised again.
     """
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        raise error
+        place = run.store.folder
+        free = f"{shutil.disk_usage(place).free:,} bytes are free"
+        raise OSError(error.errno, f"{error.strerror}: {free}", error.filename or str(place / "cells")) from error
     reason = str(error) if isinstance(error, HarnessError) else f"{step}: {describe_error(error)}"
     return _fail(cell, run, "failed", first_line(reason), seconds)
 

@@ -1,34 +1,58 @@
 """Replace files atomically: a reader gets the old content or the new."""
 
+import errno
+import glob
 import os
 import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[Path]:
+def replacing(file: Path, size: int | None = None) -> Iterator[Path]:
     """Yield a temporary path to write to; it replaces `file` at the end.
 
     The path is beside `file`; missing folders are created. Its name holds the process id, so that two processes may
-    write the same file. It is removed if the block fails.
+    write the same file. It is removed if the block fails, or by the next writer if the process is killed. Where the
+    disk is full, the OSError names the file and the `size` in bytes that it needs.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(file)
     scratch = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         yield scratch
         scratch.replace(file)
-    except BaseException:
+    except BaseException as error:
+        written = scratch.stat().st_size if scratch.exists() else 0
         scratch.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            needed = f"{size:,} bytes are needed" if size is not None else f"more than {written:,} bytes are needed"
+            reason = f"{os.strerror(error.errno)}: {needed}, {shutil.disk_usage(file.parent).free:,} are free"
+            raise OSError(error.errno, reason, str(file)) from error
         raise
+
+
+def _remove_abandoned(file: Path) -> None:
+    """Remove what killed processes have left of their writes to `file`."""
+    for path in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
+        number = path.name.split(".")[-2]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            with suppress(OSError):
+                path.unlink()
+        except (ValueError, OverflowError, PermissionError):  # not ours, or somebody else's
+            continue
 
 
 def replace_bytes(file: Path, content: bytes) -> None:
     """Replace the content of `file` atomically."""
-    with replacing(file) as scratch:
+    with replacing(file, len(content)) as scratch:
         scratch.write_bytes(content)
 
 
