@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "data": "errors utils plugin",
     "suite": "errors utils plugin data",
     "run": "errors utils plugin search data suite",
-    "testing": "errors plugin data suite run",
+    "testing": "errors utils plugin data suite run",
     "scoring": "errors utils statistics plugin search data suite run",
     "report": "errors utils statistics plugin suite run scoring",
     "audit": BELOW_AUDIT,

@@ -47,7 +47,7 @@ def label_in_worker(
         else:
             predictions = result if isinstance(result, Predictions) else Predictions(result)
             cost = {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
-            answer = _save_predictions(predictions) | {"status": "ok", "reason": "", **cost}
+            answer = save_predictions(predictions) | {"status": "ok", "reason": "", **cost}
     except NotApplicable as error:
         answer = {"status": "not applicable", "reason": first_line(str(error))}
     except MemoryError:
@@ -73,7 +73,8 @@ def describe_denial(error: PermissionError) -> str:
     return f"PermissionError: {printable(str(error))}"
 
 
-def _save_predictions(predictions: Predictions) -> dict[str, Any]:
+def save_predictions(predictions: Predictions) -> dict[str, Any]:
+    """Save the arrays to the current folder; return what names them."""
     facts = json.loads(json.dumps(dict(predictions.facts), default=_to_json, allow_nan=False))
     np.save("proba.npy", predictions.proba.astype(np.float32), allow_pickle=False)
     files = ["proba.npy"]

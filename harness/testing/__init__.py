@@ -21,6 +21,7 @@ from harness.testing.blocks import embedder_checks, feature_checks
 from harness.testing.examples import example_items, example_labelled, example_task
 from harness.testing.finding import Check, Finding, run_check
 from harness.testing.labelers import labeler_checks
+from harness.testing.robustness import robustness_checks
 from harness.testing.splitters import splitter_checks
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "example_task",
     "feature_checks",
     "labeler_checks",
+    "robustness_checks",
     "splitter_checks",
 ]
 
@@ -41,7 +43,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "embedders": embedder_checks,
     "features": feature_checks,
     "splitters": splitter_checks,
-    "labelers": labeler_checks,
+    "labelers": (*labeler_checks, *robustness_checks),
 }
 """The checks of each kind of plugin, as `harness.suite.catalog.KINDS` names them."""
 
@@ -53,4 +55,4 @@ def check_plugin(kind: str, plugin: Any) -> list[Finding]:
 
 def check_labeler(labeler: Labeler) -> list[Finding]:
     """Run `labeler_checks` on `labeler`; return a finding for each."""
-    return check_plugin("labelers", labeler)
+    return [run_check(check, labeler) for check in labeler_checks]
