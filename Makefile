@@ -3,11 +3,12 @@
 # make quick  set up, run the fast tests: no whole commands, nothing that is marked slow
 # make check  format, lint and types
 # make bench  time what is claimed to be fast against what one would use instead; fills docs/performance.md
+# make soak   malformed suites and damaged files by the thousand; its last figures are in docs/reliability.md
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test quick check bench
+.PHONY: install demo test quick check bench soak
 
 install: $(STAMP)
 
@@ -37,3 +38,6 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks --benchmark-json=.benchmarks.json
 	$(BIN)/python docs/scripts/performance.py .benchmarks.json
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak.inputs

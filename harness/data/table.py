@@ -16,7 +16,7 @@ from harness.data.conversion import JSON_SUFFIXES, convert, is_convertible
 from harness.data.formats import describe_format
 from harness.data.json_columns import Fault
 from harness.data.origin import Origin, locate
-from harness.errors import DataError
+from harness.errors import DataError, printable
 from harness.utils.files import describe_special
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
@@ -142,7 +142,7 @@ def _open_twin(cache: Path, rows: int, skywork: bool) -> DataTable:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
