@@ -82,5 +82,7 @@ def test_a_suite_without_sources_is_one_clear_line(tmp_path):
     write_suite(tmp_path, ["majority"], table(60), splits=[{"splitter": "leave_source_out"}], blocks=None)
     result = harness("plan", "suite.yaml", cwd=tmp_path)
     assert result.returncode == 2
-    expected = "error: splitter 'leave_source_out' needs the column of the sources; name it as data.source\n"
-    assert result.stderr == expected
+    said = "splits[0]: splitter 'leave_source_out' needs the column of the sources; name it as data.source\n"
+    assert result.stderr.endswith(said)
+    assert result.stderr.startswith("error: suite.yaml:")
+    assert result.stderr.count("\n") == 1
