@@ -18,7 +18,7 @@ from harness.utils.hashing import canonical_json, digest, hash_array
 CHECK_FILE = "block_checks.json"  # in the folder of a run: boards stay the same when blocks are gone
 CHECK_VERSION = 1
 SAMPLED_ROWS = 2_000  # of the train rows, at most
-MIN_ROWS = 50  # fewer labelled rows show nothing about neighbours
+MIN_ROWS = 300  # fewer labelled rows show too little of neighbours
 ALPHA = 0.05  # of the test that neighbours are right more often than chance
 MAX_SHARE = 0.5  # of the rows that one vector, or no token in common, may be held by
 
