@@ -30,5 +30,8 @@ def test_every_cell_of_a_suite_ends_well(tmp_path, suite, least):
     if suite == "record":
         numbers = events("compare", ROOT / "suites" / "record.yaml", cwd=tmp_path)
         ours = [number for number in numbers if number.get("ours") is not None]
-        assert len(ours) > 590  # of the record's 611
+        assert len(ours) > 575  # of the record's 611
+        # A test set this small lacks the rarest class, and self-training ends before its last round.
+        reasons = {number["why"] for number in numbers if "section" in number and number.get("ours") is None}
+        assert all(why == "no test row measures it" or why.startswith("a cell has no ") for why in reasons), reasons
         assert {number["verdict"] for number in ours} == {"cannot be compared"}  # simulated data judge nothing
