@@ -130,4 +130,6 @@ def harness_splitters():
         result = harness(command, "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
         assert result.returncode == 2
         fault = "AttributeError: 'Labelled' object has no attribute 'no_such_attribute'"
-        assert result.stderr.splitlines()[-1] == f"error: splitter 'half', seed 1: {fault}"
+        last = result.stderr.splitlines()[-1]
+        assert last.startswith("error: suite.yaml:")
+        assert last.endswith(f"splits[0]: splitter 'half', seed 1: {fault}")

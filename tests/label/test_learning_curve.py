@@ -175,6 +175,14 @@ def folder(labelled, tmp_path, monkeypatch):
     return tmp_path / "copy"
 
 
+def label_again(folder, *options):
+    """Give the command again, with other options, to a process of its own."""
+    same = ("-o", "labels.parquet", "--with", "knn(on=embedding)", "--folds", FOLDS, "--threads", 1)
+    done = harness("label", "suite.yaml", *same, *options, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 @pytest.mark.slow
 def test_a_line_the_card_and_the_json_have_it(labelled):
     folder, done = labelled
@@ -210,22 +218,21 @@ def test_its_numbers_are_those_of_the_labels(labelled):
 
 
 @pytest.mark.slow
-def test_without_the_option_nothing_is_trained_for_it_and_the_labels_are_the_same(folder, capsys):
+def test_without_the_option_nothing_is_trained_for_it_and_the_labels_are_the_same(folder):
     before = (folder / "labels.parquet").read_bytes()
-    again(labels_for=None)
-    printed = capsys.readouterr()
-    assert f"{1 + FOLDS} cells, {1 + FOLDS} of them finished before" in printed.err
-    assert "accuracy 0.7:" not in printed.out
+    printed = label_again(folder)
+    assert f"{1 + FOLDS} cells, {1 + FOLDS} of them finished before" in printed.stderr
+    assert "accuracy 0.7:" not in printed.stdout
     assert (folder / "labels.parquet").read_bytes() == before
     assert "How many more" not in (folder / "labels.md").read_text()
     assert "growth" not in json.loads((folder / "labels.json").read_text())
 
 
 @pytest.mark.slow
-def test_with_it_three_trainings_more_a_fold_are_reused_for_any_target(folder, capsys):
+def test_with_it_three_trainings_more_a_fold_are_reused_for_any_target(folder):
     before = finished(folder)
-    again(labels_for=0.99, as_json=True)
-    first, *_, last = map(json.loads, capsys.readouterr().out.splitlines())
+    printed = label_again(folder, "--labels-for", 0.99, "--json")
+    first, *_, last = map(json.loads, printed.stdout.splitlines())
     assert (first["cells"], first["reused"]) == (1 + 4 * FOLDS, 1 + 4 * FOLDS)
     assert (last["event"], last["growth"]["target"], last["growth"]["needed"]) == ("labels", 0.99, None)
     assert last["growth"]["why"] or last["growth"]["at_least"]
