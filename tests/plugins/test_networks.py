@@ -172,7 +172,7 @@ def test_dropout_is_on_in_every_epoch_and_off_whenever_rows_are_answered(overfit
 
     learn(overfitted, Recipe("x", epochs=3, validation=0.2), Recording)
     held = int(holdout(overfitted, 0.2).sum())
-    assert seen == [(True, 200 - held), (False, held)] * 3 + [(False, 60)]
+    assert seen == [(True, 200 - held), (False, held), (False, 60)] * 3 + [(False, 60)]  # each epoch a checkpoint
 
 
 # ---- which epoch answers ------------------------------------------------------------------------------------------
@@ -249,8 +249,10 @@ def test_the_epoch_of_the_best_validation_accuracy_answers(overfitted):
     assert answer.facts["epochs"] == 40
     assert best - 1 in np.flatnonzero(accuracy == accuracy.max())
     assert answer.facts["validation_accuracy"] == accuracy.max()
-    assert answer.checkpoints == {}
     every = replace(LARGE, validation=0).label(without_held(overfitted, overfitted.to_label))
+    assert set(answer.checkpoints) == {f"epoch {e}" for e in (*range(4, 41, 4), best)}
+    for name, labels in answer.checkpoints.items():
+        np.testing.assert_array_equal(labels, every.checkpoints[name])
     np.testing.assert_array_equal(answer.proba.argmax(axis=1), every.checkpoints[f"epoch {best}"])
     assert (answer.proba.argmax(axis=1) != every.checkpoints["epoch 40"]).any()
 
@@ -258,7 +260,9 @@ def test_the_epoch_of_the_best_validation_accuracy_answers(overfitted):
 @pytest.mark.parametrize("patience", [1, 5])
 def test_patience_stops_early(overfitted, patience):
     accuracy = course(overfitted)
-    facts = replace(LARGE, patience=patience).label(overfitted).facts
+    answer = replace(LARGE, patience=patience).label(overfitted)
+    facts = answer.facts
+    assert set(answer.checkpoints) == {f"epoch {e}" for e in (*range(4, facts["epochs"] + 1, 4), facts["best_epoch"])}
     assert facts["epochs"] == facts["best_epoch"] + patience < 40
     assert facts["validation_accuracy"] == accuracy[: facts["epochs"]].max() == accuracy[facts["best_epoch"] - 1]
     assert facts["settled"]
@@ -278,9 +282,10 @@ def test_without_validation_every_epoch_is_a_checkpoint_and_the_last_answers(ove
     assert answer.facts["validation_accuracy"] is None
 
 
+@pytest.mark.parametrize("validation", [0, 0.2])
 @pytest.mark.parametrize("cls", [MLP, ResNet])
-def test_checkpoints_that_nobody_looks_at_are_left_out_and_change_nothing(overfitted, cls):
-    recipe = cls(on="x", epochs=6, validation=0, dropout=0.2)
+def test_checkpoints_that_nobody_looks_at_are_left_out_and_change_nothing(overfitted, cls, validation):
+    recipe = cls(on="x", epochs=6, validation=validation, dropout=0.2)
     whole, alone = recipe.label(overfitted), recipe.label(replace(overfitted, checkpoints=False))
     assert len(whole.checkpoints) == 6
     assert not alone.checkpoints
@@ -713,7 +718,7 @@ def test_odd_tasks_get_sound_answers(labelled, m, n_classes, constant, batch, va
         np.testing.assert_allclose(answer.proba.sum(axis=1), 1, atol=1e-6)
         validated = validation > 0 and len(set(labelled)) > 1
         assert (answer.facts["best_epoch"] is not None) == validated
-        assert len(answer.checkpoints) == (0 if validated else 2)
+        assert len(answer.checkpoints) == 2
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness_plugins.networks.backpropagation import Passes
 
 PREDICTED_ROWS = 8_192  # rows answered at a time
+CHECKPOINTS = 10  # epochs, evenly spaced, that are checkpoints beside the chosen one where validation chooses
 MIN_PROBABILITY = 1e-6  # of a class, in a log loss
 SETTLED_FALL = 0.01  # share of a loss that it may still fall by in the last tenth of a training
 NEGLIGIBLE_LOSS = 0.1  # share of the first loss: below, a fall counts against this
@@ -37,9 +38,10 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
 
     With validation the epoch of the best validation accuracy answers, of several the one of the lowest log loss: few
     held rows are all right soon, long before the network is trained. Without it, or where nothing can be held
-    out, the last epoch answers and the labels after every epoch are checkpoints, where the task wants any. Training,
-    validation and checkpoints have the precision of the recipe; the answer is computed in float32 and is the last
-    checkpoint. The caller's random state and thread count stay as they are.
+    out, the last epoch answers. Checkpoints, where the task wants any, are the labels after every epoch; with
+    validation those after every tenth of the epochs, for each costs as much as the answer. Training, validation and
+    checkpoints have the precision of the recipe; the answer is computed in float32 and is the checkpoint of its epoch.
+    The caller's random state and thread count stay as they are.
     """
     import torch
 
@@ -59,6 +61,7 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
     seed = task.seed % 2**63  # torch takes 64 bits
     best_epoch, best_accuracy, best_loss, best_weights, checkpoints = None, -1.0, np.inf, None, {}
     epochs = recipe.epochs_for(len(rows))
+    seen_epochs = {-(-epochs * part // CHECKPOINTS) for part in range(1, CHECKPOINTS + 1) if task.checkpoints}
     course_losses: list[float] = []  # after every epoch: of the held rows, or else of the batches trained on
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every accelerator
@@ -82,13 +85,15 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
             if (accuracy, -course_losses[-1]) > (best_accuracy, -best_loss):
                 best_epoch, best_accuracy, best_loss = epoch, accuracy, course_losses[-1]
                 best_weights = {key: value.clone() for key, value in network.state_dict().items()}
-            elif recipe.patience and epoch - best_epoch >= recipe.patience:
+            if epoch in seen_epochs:
+                checkpoints[f"epoch {epoch}"] = pool_labels(course, task, recipe, device, dtype)
+            if recipe.patience and epoch - best_epoch >= recipe.patience:
                 break
     if validated:
         network.load_state_dict(best_weights)
     proba = answer(network, task, recipe, device)
-    if watched and not validated:
-        checkpoints[f"epoch {epoch}"] = proba.argmax(axis=1).astype(np.uint8)
+    if task.checkpoints:
+        checkpoints[f"epoch {best_epoch or epoch}"] = proba.argmax(axis=1).astype(np.uint8)
     facts = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "epochs": epoch,
@@ -165,6 +170,22 @@ def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.devi
     for place, part in task.parts(recipe.on, rows, PREDICTED_ROWS):
         X[place] = torch.from_numpy(part)
     return X
+
+
+def pool_labels(
+    course: "Passes", task: Task, recipe: Training, device: "torch.device", dtype: "torch.dtype"
+) -> np.ndarray:
+    """Return the labels (m,) uint8 that a network in training would give.
+
+    The rows pass by part by part: the pool of a large task is never whole in memory.
+    """
+    import torch
+
+    labels = np.empty(len(task.to_label), np.uint8)
+    for place, part in task.parts(recipe.on, task.to_label, PREDICTED_ROWS):
+        outputs = course.outputs(torch.from_numpy(part).to(device, dtype))
+        labels[place] = recipe.probabilities(outputs).argmax(dim=1).cpu().numpy()
+    return labels
 
 
 def answer(network: "Module", task: Task, recipe: Training, device: "torch.device") -> np.ndarray:
