@@ -1,6 +1,5 @@
 """Read single columns of a table, and check them."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,6 @@ from numpy.typing import NDArray
 
 from harness.data.table import DataTable
 from harness.errors import DataError, did_you_mean, printable
-from harness.plugin.block import Rows
-
-MAX_CLASSES = 256
-SUBTRACT = (
-    'python -c "import pyarrow.parquet as q, pyarrow.compute as c; t = q.read_table({file!r}); '
-    "i = t.column_names.index({column!r}); q.write_table(t.set_column(i, {column!r}, c.subtract(t[i], 1)), "
-    "'from0.parquet')\""
-)
 
 
 class ColumnReader:
@@ -35,7 +26,18 @@ class ColumnReader:
                 f"{self.table.display_name}: no column {name!r} for {role}{did_you_mean(name, self.table.columns)}"
             )
 
+    def schema_of(self, name: str) -> tuple[pa.Field, dict[bytes, bytes]]:
+        """Return the field of a column, and the metadata of the file."""
+        schema = pq.read_schema(self.table.path)
+        return schema.field(name), schema.metadata or {}
+
     def read(self, name: str, role: str) -> pa.Array:
+        """Return a column (N,); that of a dictionary as its values."""
+        array = self.read_encoded(name, role)
+        return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+    def read_encoded(self, name: str, role: str) -> pa.Array:
+        """Return a column (N,) of the type that the file has."""
         self.require(name, role)
         self.table.check_column(name)
         try:
@@ -47,7 +49,7 @@ class ColumnReader:
             reason = printable(str(error).strip().partition("\n")[0])
             advice = "the file is damaged or its text is not UTF-8; write it again"
             raise DataError(f"{self.table.display_name}: column {name!r} cannot be read: {reason}; {advice}") from None
-        return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+        return array
 
     def fail(self, name: str, rows: NDArray[np.intp], fault: str, advice: str) -> DataError:
         file, places, number = self.table.locate(rows)
@@ -56,7 +58,7 @@ class ColumnReader:
 
     def ids(self, name: str) -> NDArray[Any]:
         array = self.read(name, "id")
-        if not (pa.types.is_integer(array.type) or _is_text(array.type)):
+        if not (pa.types.is_integer(array.type) or is_text(array.type)):
             raise DataError(
                 f"{self.table.display_name}: column {name!r}: ids must be integers or strings, are {array.type}"
             )
@@ -71,7 +73,7 @@ class ColumnReader:
 
     def names(self, name: str) -> NDArray[Any]:
         array = self.read(name, "source or group")
-        if not (pa.types.is_integer(array.type) or _is_text(array.type)):
+        if not (pa.types.is_integer(array.type) or is_text(array.type)):
             raise DataError(f"{self.table.display_name}: column {name!r}: must be strings or integers, is {array.type}")
         self._refuse_nulls(name, array, "give every row a value")
         return self._numpy(name, array)
@@ -85,86 +87,39 @@ class ColumnReader:
         if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
             wide = pa.int32() if array.type.bit_width == 32 else pa.int64()
             array = array.cast(wide)
-        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or _is_text(array.type)):
+        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or is_text(array.type)):
             raise DataError(
                 f"{self.table.display_name}: column {name!r}: times must be dates, numbers or text, are {array.type}"
             )
         self._refuse_nulls(name, array, "give every row a time")
         if not pa.types.is_floating(array.type):
             return self._numpy(name, array)
-        values = _numbers(array).astype(np.float64)
+        values = numbers_of(array).astype(np.float64)
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
             raise self.fail(name, missing, "NaN", "give every row a time")
         return values
 
-    def labels(
-        self, name: str, classes: int, role: str = "target or raters"
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return (N,) labels and (N,) bool, False where the value is null."""
-        array = self.read(name, role)
-        is_labelled = _is_valid(array)
-        if pa.types.is_null(array.type):
-            return np.zeros(self.size, np.int64), is_labelled
-        if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
-            raise DataError(
-                f"{self.table.display_name}: column {name!r}: labels must be whole numbers, are "
-                f"{array.type}; convert them"
-            )
-        values = np.where(is_labelled, _numbers(array), 0)
-        allowed = f"labels are whole numbers from 0 to {classes - 1}"
-        if values.dtype.kind == "f":
-            missing = np.flatnonzero(np.isnan(values))
-            if len(missing):
-                raise self.fail(name, missing, "NaN", "write null where there is no label")
-            wrong = np.flatnonzero(values != np.floor(values))
-            if len(wrong):
-                raise self.fail(name, wrong, f"the label {values[wrong[0]]}", allowed)
-        wrong = np.flatnonzero(is_labelled & ((values < 0) | (values >= classes)))
-        if len(wrong):
-            advice = self._advice(name, values[is_labelled], classes, allowed)
-            raise self.fail(name, wrong, f"the label {values[wrong[0]]:g}", advice)
-        return values.astype(np.int64), is_labelled
-
-    def _advice(self, name: str, labels: NDArray[Any], classes: int, allowed: str) -> str:
-        """Return what to do about labels (n,) that are out of range."""
-        low, high = labels.min(), labels.max()  # may be infinite
-        if low == 1 and high <= classes:
-            advice = f"{allowed}; these are from 1 to {high:g}: subtract 1 and leave 'classes: {classes}'"
-            if self.table.path.name == Path(self.table.display_name).name:  # the user's file, and Parquet
-                advice += f": {SUBTRACT.format(file=str(self.table.path), column=name)}"
-            return advice
-        if low == 0 and high < MAX_CLASSES:
-            return f"{allowed}; set 'classes: {high + 1:g}' if {high:g} is a class, or map them"
-        return f"{allowed}; map them"
-
-    def rater(self, name: str, rows: Rows, ids: NDArray[Any], classes: int) -> NDArray[np.int64]:
-        values, is_labelled = self.labels(name, classes)
-        missing = rows[~is_labelled[rows]]
-        if len(missing):
-            raise self.fail(name, missing, "no label of this rater", "leave the rater out, or unlabel the rows")
-        return values[rows]
-
     def _numpy(self, name: str, array: pa.Array) -> NDArray[Any]:
-        if _is_text(array.type):
+        if is_text(array.type):
             return np.array(array.to_pylist(), dtype=np.dtypes.StringDType())
         if pa.types.is_uint64(array.type):
-            large = np.flatnonzero(_numbers(array) > np.iinfo(np.int64).max)
+            large = np.flatnonzero(numbers_of(array) > np.iinfo(np.int64).max)
             if len(large):
                 raise self.fail(name, large, "an integer of 2^63 or more", "write such numbers as text")
-        return _numbers(array).astype(np.int64)
+        return numbers_of(array).astype(np.int64)
 
     def _refuse_nulls(self, name: str, array: pa.Array, advice: str) -> None:
-        missing = np.flatnonzero(~_is_valid(array))
+        missing = np.flatnonzero(~is_valid(array))
         if len(missing):
             raise self.fail(name, missing, "null", advice)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _numbers(array: pa.Array) -> NDArray[Any]:
+def numbers_of(array: pa.Array) -> NDArray[Any]:
     """Return the numbers of an array, with any value in place of nulls.
 
     Arrow's own conversions to NumPy import pandas first.
@@ -173,5 +128,5 @@ def _numbers(array: pa.Array) -> NDArray[Any]:
     return np.from_dlpack(values)
 
 
-def _is_valid(array: pa.Array) -> NDArray[np.bool_]:
-    return _numbers(array.is_valid().cast(pa.uint8())).view(np.bool_)
+def is_valid(array: pa.Array) -> NDArray[np.bool_]:
+    return numbers_of(array.is_valid().cast(pa.uint8())).view(np.bool_)

@@ -11,8 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.classes import MAX_CLASSES, Classes, Value, find_value_error
 from harness.data.column_reader import ColumnReader
 from harness.data.hub import is_hub
+from harness.data.label_reader import LabelReader, Labels, choose_classes
 from harness.data.population import Population, select
 from harness.data.raters import consensus, fuse_labels
 from harness.data.table import DataTable
@@ -52,7 +54,10 @@ class Data:
 
     path: str
     target: str | Fused
-    classes: int
+    classes: int | tuple[Value, ...] | None = None  # 0 to N - 1, or the values in their order; None: as the column is
+    ordered: bool | None = None  # None: a list and numbers are, names that are not listed are not
+    missing: Value | tuple[Value, ...] = ()  # of the target: no label, as null is
+    cut: tuple[float, ...] = ()  # thresholds of a continuous score, between its classes
     when_missing: Literal["error", "twin"] = "error"
     id: str | None = None
     text: str | None = None
@@ -65,10 +70,29 @@ class Data:
     def __post_init__(self) -> None:
         if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 must be 64 digits from 0 to f, got {self.sha256!r}")
-        if not 2 <= self.classes <= 256:
-            raise ValueError(f"classes must be from 2 to 256, got {self.classes}")
+        if isinstance(self.classes, int) and not 2 <= self.classes <= MAX_CLASSES:
+            raise ValueError(f"classes must be from 2 to {MAX_CLASSES}, got {self.classes}")
+        if isinstance(self.classes, tuple) and (fault := find_value_error(self.classes)):
+            raise ValueError(f"classes: {fault}")
+        if self.cut and self.classes is not None:
+            raise ValueError("'cut' makes the classes: leave 'classes' out")
+        if self.cut and (not np.isfinite(self.cut).all() or (np.diff(self.cut) <= 0).any()):
+            raise ValueError(f"cut must be increasing numbers, got {list(self.cut)}")
         if is_hub(self.path) and self.when_missing == "twin":
             raise ValueError("when_missing: twin is for files; what the hub has is fetched, or refused with the reason")
+
+    @property
+    def given_classes(self) -> Classes | None:
+        """The classes that the section names; None: the column's own."""
+        if self.cut:
+            return Classes.cut(self.cut)
+        if isinstance(self.classes, int):
+            return Classes.numbered(self.classes)
+        return None if self.classes is None else Classes(self.classes)
+
+    @property
+    def missing_values(self) -> tuple[Value, ...]:
+        return self.missing if isinstance(self.missing, tuple) else (self.missing,)
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -84,16 +108,29 @@ class Dataset:
     items: Items  # the label-free side, for embedders and feature sets
     labelled: Rows  # (n,) row numbers of the population, increasing
     y: NDArray[np.int64]  # (n,) their labels
-    n_classes: int
+    classes: Classes
     raters: NDArray[np.int64] | None = None  # (n, R)
     sources: NDArray[Any] | None = None  # (N,) names
     groups: NDArray[np.int64] | None = None  # (N,) numbers 0..G-1, in the order of the names' hashes
     group_names: NDArray[Any] | None = None  # (G,)
     oversampled: bool = False  # the population repeats rows
     times: NDArray[Any] | None = None  # (N,) numbers or text in the order of time
+    missing: tuple[Value, ...] = ()  # values of the target that mean "no label"
+    remarks: tuple[str, ...] = ()  # on labels that do not mean what they seem to
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    def read_labels(self, table: DataTable, name: str, role: str) -> Labels:
+        """Read a column of another table as this target is read.
+
+        Raises DataError.
+        """
+        return LabelReader(ColumnReader(table), self.classes, self.missing).labels(name, role)
 
     def positions(self, rows: Rows) -> NDArray[np.intp]:
         """Return the positions of labelled `rows` in ``labelled``."""
@@ -115,26 +152,12 @@ class Dataset:
             None if self.times is None else self.times[self.labelled],
         )
 
-    def unused_classes_remark(self) -> str | None:
-        """Return a line on the classes that no labelled row has, or None."""
-        unused = np.flatnonzero(np.bincount(self.y, minlength=self.n_classes) == 0)
-        if not len(unused):
-            return None
-        named = ", ".join(map(str, unused[:MAX_NAMED_CLASSES])) + (", ..." if len(unused) > MAX_NAMED_CLASSES else "")
-        subject = f"class {named} has" if len(unused) == 1 else f"the classes {named} have"
-        advice = ""
-        if unused.tolist() == [0]:
-            advice = (
-                f"; for a scale that begins at 1, subtract 1 from the labels and set 'classes: {self.n_classes - 1}'"
-            )
-        return f"{subject} no labelled row, and still counts in macro-F1 and RPS{advice}"
-
     def identity(self) -> str:
         """Return the hash of the population and of every label in it."""
         return digest(
             self.items.identity,
             [hash_array(a) for a in (self.labelled, self.y, self.raters, self.groups)],
-            self.n_classes,
+            self.n_classes if self.classes.ordered else [self.n_classes, "no order"],
         )
 
 
@@ -147,14 +170,16 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     size = columns.size
     ids = columns.ids(data.id) if data.id else np.arange(size)
     names = data.hidden
-    read = [columns.labels(name, data.classes) for name in names]
+    classes, remark = choose_classes(columns, names[0], data.given_classes, data.ordered)
+    reader = LabelReader(columns, classes, data.missing_values)
+    read = [reader.labels(name) for name in names]
     rater_labels = np.stack([labels for labels, _ in read], axis=1)  # (N, R)
     is_labelled = np.logical_and.reduce([mask for _, mask in read])  # (N,)
     target = rater_labels[:, 0] if isinstance(data.target, str) else fuse_labels(rater_labels, data.target.fuse)
     sources = columns.names(data.source) if data.source else None
     times = columns.times(data.time) if data.time else None
 
-    rows = select(population, target, is_labelled, sources, data.classes, table.display_name)
+    rows = select(population, target, is_labelled, sources, len(classes), table.display_name)
     if isinstance(data.target, Fused) and data.target.fuse == "consensus":
         rows = rows[~is_labelled[rows] | consensus(rater_labels[rows])]
     if not is_labelled[rows].any():
@@ -180,20 +205,38 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     )
     raters = None
     if data.raters:
-        raters = np.stack([columns.rater(name, rows[labelled], ids, data.classes) for name in data.raters], axis=1)
+        raters = np.stack([reader.rater(name, rows[labelled]) for name in data.raters], axis=1)
+    y = target[rows[labelled]]
     return Dataset(
         table,
         items,
         labelled,
-        target[rows[labelled]],
-        data.classes,
+        y,
+        classes,
         raters,
         None if sources is None else sources[rows],
         groups,
         group_names,
         population.take == "oversampled",
         None if times is None else times[rows],
+        data.missing_values,
+        tuple(filter(None, (remark, unused_classes_remark(y, classes)))),
     )
+
+
+def unused_classes_remark(y: NDArray[np.int64], classes: Classes) -> str | None:
+    """Return a line on the classes that no label y (n,) has, or None."""
+    unused = np.flatnonzero(np.bincount(y, minlength=len(classes)) == 0)
+    if not len(unused):
+        return None
+    named = ", ".join(classes.names[c] for c in unused[:MAX_NAMED_CLASSES])
+    named += ", ..." if len(unused) > MAX_NAMED_CLASSES else ""
+    subject = f"class {named} has" if len(unused) == 1 else f"the classes {named} have"
+    advice = ""
+    if classes.are_numbered and unused.tolist() == [0]:
+        listed = ", ".join(map(str, range(1, len(classes))))
+        advice = f"; for a scale that begins at 1, write 'classes: [{listed}]'"
+    return f"{subject} no labelled row, and still counts in macro-F1 and RPS{advice}"
 
 
 def _number_groups(names: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -208,14 +251,6 @@ def _number_groups(names: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return distinct[order], place[number.reshape(-1)]
-
-
-def load_labels(table: DataTable, name: str, classes: int, role: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return (N,) labels of a column and (N,) bool, False where one is null.
-
-    Raises DataError.
-    """
-    return ColumnReader(table).labels(name, classes, role)
 
 
 def load_items(table: DataTable, text: str | None, id: str | None) -> Items:

@@ -126,6 +126,6 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     truth = None
     if options.truth is not None:
         rows = label_run.dataset.items.rows[label_run.unlabelled] - source_start
-        truth = read_truth(source, options.truth, label_run.dataset.n_classes, rows)
+        truth = read_truth(source, options.truth, label_run.dataset, rows)
     rows_to_copy = check_rows(source.path, source.display_name)
     return LabelJob(label_run, options, postprocessing, source, rows_to_copy, source_start, choice, truth)

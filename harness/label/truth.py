@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.data.dataset import load_labels
+from harness.data.dataset import Dataset
 from harness.data.table import DataTable
 from harness.errors import DataError
 from harness.plugin.block import Rows
@@ -54,9 +54,9 @@ class TruthColumn:
         return TruthScore(self.name, int(scored.sum()), accuracy(confusion), macro_f1(confusion), mae(confusion))
 
 
-def read_truth(table: DataTable, name: str, n_classes: int, rows: Rows) -> TruthColumn:
+def read_truth(table: DataTable, name: str, dataset: Dataset, rows: Rows) -> TruthColumn:
     """Read a column of labels; raise DataError if none of `rows` has one."""
-    y, present = load_labels(table, name, n_classes, "--truth")
+    y, present = dataset.read_labels(table, name, "--truth")
     if not np.any(present[rows]):
         raise DataError(f"{table.display_name}: --truth {name}: none of the rows to label has a value there")
     return TruthColumn(name, y, present)

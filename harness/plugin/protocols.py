@@ -9,6 +9,8 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``extra``: the extra of its distribution that installs them, for that line.
 - ``preload`` (labelers): modules that a worker may import early, so that a cell does not pay for the import.
 - ``transductive`` (labelers): True where the rows to label influence each other's answers.
+- ``needs_order`` (labelers): True, perhaps by a property, where it uses the order of the classes; a suite whose
+  classes have none is refused.
 - ``needs()`` (labelers): a method that returns [(on, k), ...], the neighbours that it uses, (on, k, "all") for
   those of ``graph``: the harness finds them once for all cells.
 - ``reads`` (labelers): files and folders that it reads beside its task, such as a model. Workers are confined to their

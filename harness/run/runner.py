@@ -15,6 +15,7 @@ from harness.errors import DataError, HarnessError
 from harness.plugin.protocols import iter_plugins
 from harness.run import blocks as block_files
 from harness.run import timing
+from harness.run.class_order import check_order
 from harness.run.compiled_loops import choose_cache
 from harness.run.hardware import Hardware, processor_kernels
 from harness.run.key_diff import differences
@@ -163,11 +164,12 @@ def load_data(
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / full_size))
     check_table(suite, table)
     dataset = load_dataset(suite.data, suite.population, table)
+    check_order(suite, dataset.classes)
     check_blocks(suite.blocks, dataset, catalog)
     evaluations, remarks = evaluation_splits(suite, dataset)
     unknown_roles = unknown_roles_remark(str(table.path), suite.data.text)
-    data_remarks = [line for line in (dataset.unused_classes_remark(), unknown_roles) if line is not None]
-    return suite, dataset, evaluations, remarks, tuple(data_remarks)
+    data_remarks = dataset.remarks if unknown_roles is None else (*dataset.remarks, unknown_roles)
+    return suite, dataset, evaluations, remarks, data_remarks
 
 
 def with_line(error: DataError, suite: Suite) -> DataError:

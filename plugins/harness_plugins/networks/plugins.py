@@ -125,6 +125,7 @@ class Ordinal(Training):
     """
 
     name: ClassVar[str] = "ordinal"
+    needs_order: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = PRELOAD
 
     hidden: int = 256  # width of every layer

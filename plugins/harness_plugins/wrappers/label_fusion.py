@@ -22,6 +22,10 @@ class LabelFusion:
     base: Labeler
     how: Literal["majority", "median", "consensus"] = "majority"  # consensus: majority, on rows where two raters agree
 
+    @property
+    def needs_order(self) -> bool:
+        return self.how == "median"
+
     def label(self, task: Task) -> Predictions:
         if task.raters is None:
             raise NotApplicable("the labelled rows have no raters; name their columns under data, as 'raters: [...]'")
