@@ -1,4 +1,4 @@
-"""Convert JSON lines, JSON arrays and CSV to parquet, once by content."""
+"""Convert JSON, CSV and Arrow files to parquet, once by content."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,38 +10,36 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
+from harness.data.formats import Format, open_text
 from harness.data.json_columns import Fault, Shape, has_empty_object
 from harness.data.json_records import Record, read_records
-from harness.errors import DataError, first_few
+from harness.errors import DataError, first_few, printable
 from harness.utils.locks import hold_lock
 
-JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 RECORDS_PER_PIECE = 4_096  # JSON records converted at a time
+Faults = dict[str, tuple[Fault, ...]]
+"""The places of columns that no type fits, by column."""
 
 
-def is_convertible(file: Path) -> bool:
-    """Return True if a file is of a format that is converted to parquet."""
-    return file.suffix in JSON_SUFFIXES or file.suffix in DELIMITERS
-
-
-def convert(file: Path, sha256: str, cache: Path) -> tuple[Path, dict[str, tuple[Fault, ...]]]:
+def convert(file: Path, kind: Format, sha256: str, cache: Path) -> tuple[Path, Faults]:
     """Return the parquet file of a data file, and the faults of its columns.
 
     A column with a fault is kept as JSON text, all or in part. The result is found again by the content, `sha256`.
     """
-    folder = "jsonl" if file.suffix in JSON_SUFFIXES else file.suffix.removeprefix(".")
-    target = cache / folder / f"{sha256}.parquet"
+    target = cache / kind / f"{sha256}.parquet"
     note = target.with_suffix(".json")
     with hold_lock(target.with_suffix(".lock")):
         if not target.exists():
             scratch = target.with_suffix(".partial")
-            if folder == "jsonl":
+            if kind == "json":
                 faults = _convert_json(file, scratch, target.with_suffix(".pieces"))
                 if faults:
                     note.write_text(json.dumps(faults))
+            elif kind == "arrow":
+                _convert_arrow(file, scratch)
             else:
-                _convert_csv(file, scratch)
+                _convert_csv(file, scratch, DELIMITERS[kind])
             scratch.replace(target)
     noted = json.loads(note.read_text()) if note.exists() else {}
     return target.absolute(), {name: tuple(Fault(*fault) for fault in faults) for name, faults in noted.items()}
@@ -126,19 +124,37 @@ def _complete(piece: pa.Table, schema: pa.Schema, shapes: dict[str, Shape], reco
     return pa.table([column(field.name, field.type) for field in schema], schema=schema)
 
 
-def _convert_csv(file: Path, target: Path) -> None:
+def _convert_csv(file: Path, target: Path, delimiter: str) -> None:
     """Convert a table with a header line to parquet; empty numbers are null."""
-    parse = pc.ParseOptions(delimiter=DELIMITERS[file.suffix], newlines_in_values=True)
+    parse = pc.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     try:
-        table = pc.read_csv(file, pc.ReadOptions(use_threads=False), parse)  # one thread: it names the row of a fault
+        with open_text(file) as source:  # one thread: it names the row of a fault
+            table = pc.read_csv(source, pc.ReadOptions(use_threads=False), parse)
         repeated = {name for name in table.column_names if table.column_names.count(name) > 1}
         if repeated:
             raise DataError(f"{file}:1: the header names a column twice: {first_few(sorted(repeated))}")
         pq.write_table(table, target)
     except (pa.ArrowException, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{file}: cannot be read as a table with {_describe(file)}: {reason}") from None
+        marks = "tabs" if delimiter == "\t" else "commas"
+        raise DataError(
+            f"{file}: cannot be read as a table with {marks} between its columns: {_reason(error)}"
+        ) from None
 
 
-def _describe(file: Path) -> str:
-    return "tabs between its columns" if file.suffix == ".tsv" else "commas between its columns"
+def _convert_arrow(file: Path, target: Path) -> None:
+    """Convert an Arrow file or stream, such as Feather, to parquet."""
+    try:
+        with pa.memory_map(str(file)) as source:
+            is_file = source.read(6) == b"ARROW1"
+            source.seek(0)
+            reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+            batches = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
+            with pq.ParquetWriter(target, reader.schema) as out:
+                for batch in batches:
+                    out.write_batch(batch)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: is not a readable Arrow file or stream: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -21,6 +21,7 @@ class Fault(NamedTuple):
     path: str  # "" for the column, "[].content" for a field of its lists' objects
     line: int  # of the first value that does not fit
     words: str  # "text, after int"
+    file: str = ""  # of several that a table is joined from
 
 
 @dataclass

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from harness.data.formats import COMPRESSIONS, open_text
 from harness.errors import DataError
 
 READ_CHARACTERS = 2**20  # of an array at a time
@@ -21,17 +23,19 @@ def read_records(file: Path) -> Iterator[Record]:
     A file called .json that begins with a bracket is an array, any other has an object a line. Raises DataError with
     the line of what is no object.
     """
-    if file.suffix == ".json" and _begins_with(file, b"["):
+    with open_text(file) as source:
+        is_array = is_json(file) and _begins_with(source, b"[")
+    if is_array:
         yield from _read_array(file)
         return
-    with file.open("rb") as lines:
+    with open_text(file) as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
                     value = json.loads(line, object_pairs_hook=_object)
                 except (ValueError, RecursionError) as error:
                     reason = "is a single object over several lines, not an array of objects or an object a line"
-                    is_one = file.suffix == ".json" and line.strip() == b"{"
+                    is_one = is_json(file) and line.strip() == b"{"
                     raise DataError(f"{file}:{number}: {reason if is_one else _fault(error)}") from None
                 yield number, _check_object(value, f"{file}:{number}")
 
@@ -42,7 +46,7 @@ def _read_array(file: Path) -> Iterator[Record]:
     Only those that are being read are in memory.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_object)
-    with file.open(encoding="utf-8-sig") as source:
+    with open_text(file) as stream, TextIOWrapper(stream, encoding="utf-8-sig") as source:
         try:
             buffer, at, line, opening = source.read(READ_CHARACTERS), 0, 1, "["
             while True:
@@ -86,9 +90,13 @@ def _next_element(text: str, at: int, opening: str, decoder: json.JSONDecoder) -
     return start, value, end
 
 
-def _begins_with(file: Path, mark: bytes) -> bool:
-    with file.open("rb") as source:
-        return source.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(mark)
+def is_json(file: Path) -> bool:
+    """Return True for a file that may hold one array: data.json(.gz)."""
+    return Path(file.name.removesuffix(file.suffix if file.suffix in COMPRESSIONS else "")).suffix == ".json"
+
+
+def _begins_with(source: BinaryIO, mark: bytes) -> bool:
+    return source.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(mark)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Open data as one parquet file.
 
-Accepted are parquet files; JSON and CSV files, which are converted once; data sets of the hub; the simulated twin.
+Accepted are parquet files; JSON, CSV and Arrow files, which are converted once; folders and patterns of any one of
+these, whose rows are joined once; data sets of the hub; the simulated twin.
 """
 
+import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -12,17 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data import hub, twin
-from harness.data.conversion import JSON_SUFFIXES, convert, is_convertible
-from harness.data.formats import describe_format
+from harness.data.conversion import convert
+from harness.data.formats import ACCEPTED, describe_format, format_of
 from harness.data.json_columns import Fault
 from harness.data.origin import Origin, locate
+from harness.data.shards import find_files, join_files, origins_of
 from harness.errors import DataError, printable
 from harness.utils.files import describe_special
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 from harness.utils.yaml_file import suggest_sibling
 
-NOT_PARQUET = "is not a readable parquet or .jsonl file"
+NOT_PARQUET = "is not a readable parquet file"
 PATH = ("data", "path")  # the place in a suite
 TWIN_PATH = "twin:tulu_300k"
 STREAMED_ROWS = 4_096  # rows at a time
@@ -57,7 +60,7 @@ class DataTable:
             if paths is None or fault.path in paths:
                 where = f"column {name!r}" + (f" ({fault.path.lstrip('.')})" if fault.path else "")
                 raise DataError(
-                    f"{self.display_name}:{fault.line}: {where}: {fault.words}; a column that the suite reads "
+                    f"{fault.file or self.display_name}:{fault.line}: {where}: {fault.words}; a column that the suite reads "
                     "must be of one type"
                 )
 
@@ -83,25 +86,50 @@ def open_table(
         _check_readable(fetched.file)
         return DataTable(fetched.file, fetched.display_name, fetched.sha256, simulated=False)
     if path.startswith("twin:"):
-        accepted = f"files (parquet, jsonl, json, csv, tsv), hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
+        accepted = f"files ({ACCEPTED}), folders and patterns of them, hub:OWNER/NAME and {TWIN_PATH}, {TWIN_PATH}:ROWS"
         raise DataError(f"{path}: cannot be read; known are {accepted}", PATH)
-    candidates = [folder / path for folder in folders]
-    file = next((c for c in candidates if c.exists()), None)
-    if file is None and when_missing == "twin":
+    files = find_files(path, folders)
+    if not files and when_missing == "twin":
         return _open_twin(cache, twin_rows or twin.POOL, skywork)
-    if file is None:
+    if not files:
         places = " and ".join(str(folder.absolute()) for folder in dict.fromkeys(folders))
-        suggestion = next(filter(None, map(suggest_sibling, candidates)), "")
+        suggestion = next(filter(None, (suggest_sibling(folder / path) for folder in folders)), "")
         raise DataError(f"{path}: no such file (looked in {places}){suggestion}", PATH)
+    if len(files) == 1:
+        return _open_file(files[0], path, cache)
+    root = Path(os.path.commonpath([file.parent for file in files]))
+    opened = [_open_file(file, file.relative_to(root).as_posix(), cache) for file in files]
+    return _join(opened, files, path, cache)
+
+
+def _open_file(file: Path, name: str, cache: Path) -> DataTable:
+    """Open one file; `name` is that of the user."""
     if (fault := describe_special(file)) is not None:
-        raise DataError(f"{path}: {NOT_PARQUET}: {fault}", PATH)
+        raise DataError(f"{name}: {NOT_PARQUET}: {fault}", PATH)
     sha256 = hash_file(file, cache / "digests")
-    if is_convertible(file):
-        converted, faults = convert(file, sha256, cache)
-        records = file if file.suffix in JSON_SUFFIXES else None
-        return DataTable(converted, path, sha256, False, (Origin(path, records=records),), faults)
+    kind = format_of(file)
+    if kind is not None and kind != "parquet":
+        converted, faults = convert(file, kind, sha256, cache)
+        records = file if kind == "json" else None
+        return DataTable(converted, name, sha256, False, (Origin(name, records=records),), faults)
     _check_readable(file)
-    return DataTable(file.absolute(), path, sha256, simulated=False)
+    return DataTable(file.absolute(), name, sha256, simulated=False)
+
+
+def _join(tables: Sequence[DataTable], files: Sequence[Path], path: str, cache: Path) -> DataTable:
+    """Join the rows of several files into one table."""
+    faults: dict[str, tuple[Fault, ...]] = {}
+    for table in tables:
+        for column, of_column in table.faults.items():
+            named = (fault._replace(file=table.display_name) for fault in of_column)
+            faults[column] = (*faults.get(column, ()), *named)
+    names = [table.display_name for table in tables]
+    parts = [table.path for table in tables]
+    sha256 = digest([[table.display_name, table.sha256] for table in tables])
+    target = cache / "joined" / f"{sha256}.parquet"
+    join_files(parts, names, target)
+    records = [file if format_of(file) == "json" else None for file in files]
+    return DataTable(target.absolute(), path, sha256, False, origins_of(parts, names, records), faults)
 
 
 def is_twin(path: str) -> bool:

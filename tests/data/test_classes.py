@@ -160,5 +160,5 @@ def test_cuts_against_plain_comparisons(cuts, scores):
 
 
 def test_one_more_class_than_256_is_refused_with_its_row(read_column):
-    with pytest.raises(DataError, match="set data.classes"):
+    with pytest.raises(DataError, match=r"set data\.classes"):
         read_column([f"c{i}" for i in range(300)] * 3)
