@@ -1,4 +1,4 @@
-"""The classes of a target: their values in the data, their order, their names.
+"""The classes of a target: their values in the data, order and names.
 
 Labelers see numbers from 0 alone.
 """

@@ -31,7 +31,7 @@ SIGNATURES = {
 
 
 def format_of(file: Path) -> Format | None:
-    """Return the format that a file's name says; None for another name."""
+    """Return the format of a file by its name; None for another name."""
     suffixes = file.suffixes
     if suffixes and suffixes[-1] in COMPRESSIONS:
         of_text = SUFFIXES.get(suffixes[-2]) if len(suffixes) > 1 else None

@@ -6,8 +6,7 @@ from harness.data.classes import Classes
 from harness.data.dataset import Fused
 from harness.errors import SuiteError
 from harness.plugin.protocols import iter_plugins
-from harness.statistics.metrics import ORDER_METRICS
-from harness.suite.suite import Suite
+from harness.suite.suite import ORDER_METRICS, Suite
 from harness.utils.yaml_file import Place
 
 ADVICE = "set 'data.ordered: true' if their order means something"

@@ -19,7 +19,6 @@ CALIBRATION_BINS = 15  # of the calibration error, equally wide (Guo et al. 2017
 TOP_SHARES = (1, 3, 10)  # per cent
 
 LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error"})
-ORDER_METRICS = frozenset({"mae", "qwk", "rps", "spearman"})  # without a meaning for classes that have no order
 UNBOUNDED = float("inf")
 
 

@@ -201,6 +201,8 @@ def _describe(hint: Any) -> str:
     if get_origin(hint) is tuple:
         return f"a list (each {_describe(get_args(hint)[0])})"
     if get_origin(hint) in (Union, types.UnionType):
+        if set(get_args(hint)) == {bool, int, float, str}:
+            return "a number or text"
         return " or ".join(_describe(part) for part in get_args(hint))
     return "a mapping"
 

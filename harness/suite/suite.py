@@ -37,6 +37,7 @@ LISTS = {
     "labelers": "a list of labelers, as '- majority: {}'",
 }
 
+ORDER_METRICS = frozenset({"mae", "qwk", "rps", "spearman"})  # without a meaning for classes that have no order
 Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calibration_error", "spearman"]
 
 

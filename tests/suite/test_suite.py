@@ -387,7 +387,7 @@ def test_missing_fields_are_named(problems):
     lines = problems("version: 1\nname: a\ndata:\n  id: x\nsplits: [{splitter: prefix}]\nlabelers: [knn]\n")
     assert "3: data: 'path' is missing: a string" in lines
     assert "3: data: 'target' is missing: a string or a mapping" in lines
-    assert "3: data: 'classes' is missing: a whole number" in lines
+    assert "3: data: 'target' is missing: a string or a mapping" in lines
     assert "5: splits[0]: 'ratios' is missing: a list (each a number)" in lines
     assert "6: labelers[0].knn: 'on' is missing: a string or a list (each a string)" in lines
 
@@ -415,7 +415,7 @@ def test_all_mistakes_are_found_at_once(problems):
         "24: metrics.primary: must be 'accuracy' or 'macro_f1' or 'mae' or 'qwk' or 'log_loss' or 'rps' or "
         "'calibration_error' or 'spearman', got 'acuracy'; did you mean 'accuracy'?",
         "2: name: must be letters, digits, '.', '_' or '-', got 'a/b'",
-        "8: data.classes: must be a whole number, got 'six'",
+        "8: data.classes: must be a whole number or a list (each a number or text) or null, got 'six'",
     ]
 
 
