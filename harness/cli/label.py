@@ -37,8 +37,8 @@ class LabelArguments:
     by_class: Annotated[bool, typer.Option("--by-class", help="Keep the accuracy for the rows of each label.")] = False
     keep: Annotated[float, typer.Option(help="Accept this share of each label's rows in any case.")] = 0.0
     top: Annotated[float | None, typer.Option(help="Accept this share of rows, the highest scores.")] = None
-    at_least: Annotated[int | None, typer.Option(help="Accept labels from this one on.")] = None
-    good: Annotated[int | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None
+    at_least: Annotated[str | None, typer.Option(help="Accept labels from this one on.")] = None
+    good: Annotated[str | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None
     suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None
     labels_for: Annotated[
         float | None, typer.Option(help="How many labels would bring the accuracy there: 0.6 for 60 %.")
@@ -112,8 +112,8 @@ def _show_suggestion(reporter: "Reporter", suggestion: "Suggestion", out: Path) 
         needs = [round(float(n), 4) for n in need]
         reporter.event("suggested", file=str(out), rows=rows, need=needs, by_class=by_class, by_source=by_source)
         return
-    for c, count in by_class.items():
-        reporter.line(f"class {c}: {count:,} rows that look like it; 1 - F1 out of fold {need[c]:.4f}")
+    for (name, count), of_class in zip(by_class.items(), need, strict=True):
+        reporter.line(f"class {name}: {count:,} rows that look like it; 1 - F1 out of fold {of_class:.4f}")
     for name, count in by_source.items():
         reporter.line(f"source {printable(name)}: {count:,} rows")
     reporter.line(f"{rows:,} rows to label next: {out}")
@@ -132,12 +132,13 @@ def _show_labels(reporter: "Reporter", account: "Account", out: Path) -> None:
     for line in warnings_of(account):
         reporter.line(line.replace("**", ""))
     reporter.line(f"{account.labelled:,} rows labelled by {account.provenance.labeler}; {account.accepted:,} accepted")
-    for name, interval in (("accuracy", quality.accuracy), ("macro-F1", quality.macro_f1), ("MAE", quality.mae)):
+    intervals = {"accuracy": quality.accuracy, "macro-F1": quality.macro_f1}
+    for name, interval in (intervals | ({"MAE": quality.mae} if account.classes.ordered else {})).items():
         reporter.line(f"{name} {interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})")
     if options.target is not None:
         thresholds = account.postprocessor.thresholds
         for c, threshold in enumerate(thresholds if options.by_class else thresholds[:1]):
-            prefix = f"label {c}: " if options.by_class else ""
+            prefix = f"label {account.classes.names[c]}: " if options.by_class else ""
             if threshold.confidence is None:
                 reporter.line(
                     f"{prefix}accuracy {options.target:g} cannot be reached: for the surest {threshold.bound:.4f} "
@@ -148,9 +149,10 @@ def _show_labels(reporter: "Reporter", account: "Account", out: Path) -> None:
                     f"{prefix}accuracy {options.target:g} is kept from confidence {threshold.confidence:.4f} on"
                 )
     if (score := account.truth) is not None:
+        distance = "" if score.mae is None else f", MAE {score.mae:.4f}"
         reporter.line(
             f"against {printable(score.column)}, {score.rows:,} rows: accuracy {score.accuracy:.4f}, macro-F1 "
-            f"{score.macro_f1:.4f}, MAE {score.mae:.4f}"
+            f"{score.macro_f1:.4f}{distance}"
         )
     if account.growth is not None:
         reporter.line(summary_line(account.growth))

@@ -99,6 +99,14 @@ class Classes:
         places = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
         return np.asarray(codes[places])
 
+    def expect(self, proba: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the expected value (rows,) of probabilities (rows, C).
+
+        Of the values, where these are numbers, else of 0 to C - 1.
+        """
+        numbers = np.arange(len(self), dtype=np.float64) if self.numbers is None else self.numbers
+        return np.asarray(proba @ numbers)
+
     def decode(self, codes: NDArray[Any]) -> pa.Array:
         """Return the values (rows,) of class numbers, as they came in."""
         if self.are_numbered or self.stored == "numbers":

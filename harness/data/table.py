@@ -58,11 +58,9 @@ class DataTable:
         """
         for fault in self.faults.get(name, ()):
             if paths is None or fault.path in paths:
+                place = f"{fault.file or self.display_name}:{fault.line}"
                 where = f"column {name!r}" + (f" ({fault.path.lstrip('.')})" if fault.path else "")
-                raise DataError(
-                    f"{fault.file or self.display_name}:{fault.line}: {where}: {fault.words}; a column that the suite reads "
-                    "must be of one type"
-                )
+                raise DataError(f"{place}: {where}: {fault.words}; a column that the suite reads must be of one type")
 
 
 def open_table(

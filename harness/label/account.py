@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.data.classes import Classes
 from harness.label.card_shift import CardShift
 from harness.label.learning_curve import Growth
 from harness.label.postprocess import Postprocessor
@@ -37,6 +38,7 @@ class Account:
     """The origin, quality and limits of a file of labels."""
 
     provenance: Provenance
+    classes: Classes
     rows: int
     gold: int
     labelled: int  # by the labeler
@@ -65,6 +67,10 @@ def to_json(account: Account) -> dict[str, Any]:
         "pool": asdict(account.pool),
         "shift": asdict(account.shift),
     }
+    if not account.classes.are_numbered:
+        values["classes"] = {"values": list(account.classes.values), "ordered": account.classes.ordered}
+    if not account.classes.ordered:  # distances and sums of classes mean nothing
+        del values["quality"]["mae"], values["pool"]["at_least"], values["pool"]["score"]
     if account.growth is not None:
         values["growth"] = _json_values(account.growth)
     if account.truth is not None:

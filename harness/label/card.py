@@ -2,7 +2,7 @@
 
 import json
 
-from harness.label import card_learning_curve, card_quality, card_shift
+from harness.label import card_learning_curve, card_quality, card_shift, label_file
 from harness.label.account import Account, Provenance
 from harness.label.card_quality import interval_text
 from harness.report.leaderboard_page import SIMULATED_NOTE
@@ -31,9 +31,9 @@ def render_card(account: Account) -> str:
         _acceptance(account),
         "## The whole pool",
         _pool_table(account),
-        *card_shift.pool_note(account.shift),
-        *([] if account.growth is None else card_learning_curve.card_section(account.growth)),
-        *card_shift.section(account.shift, account.labelled),
+        *card_shift.pool_note(account.shift, account.classes.names),
+        *([] if account.growth is None else card_learning_curve.card_section(account.growth, account.classes.names)),
+        *card_shift.section(account.shift, account.labelled, account.classes.names),
         "## The columns",
         _column_table(account),
         "## Where it comes from",
@@ -76,23 +76,24 @@ def _introduction(account: Account) -> str:
 
 
 def _acceptance(account: Account) -> str:
-    options, q = account.postprocessor.options, account.quality
+    options, q, names = account.postprocessor.options, account.quality, account.classes.names
     share = account.accepted / account.labelled if account.labelled else 0.0
     count = f"{account.accepted:,} of the {account.labelled:,} labelled rows are accepted ({share:.2%})"
     right = interval_text(q.accepted_right) if q.accepted_right else "none was accepted out of fold"
     if options.selects:
         selection = (
-            f"labels from {options.at_least} on"
+            f"labels from {names[options.at_least or 0]} on"
             if options.top is None
             else f"the top {options.top:.4g} by `proxy_score`"
         )
-        return f"Selected: {selection}. {count}. Expected precision, a true score of {options.good} or more: {right}."
+        good = f"a true score of {names[options.good]} or more"
+        return f"Selected: {selection}. {count}. Expected precision, {good}: {right}."
     if options.target is None:
         return f"No accuracy was asked for, so every row is accepted. {count}."
     lines = [f"Accuracy asked for: {options.target:.4g}. {count}; expected accuracy of these: {right}."]
     thresholds = account.postprocessor.thresholds if options.by_class else account.postprocessor.thresholds[:1]
     for c, threshold in enumerate(thresholds):
-        rows = f"Label {c}" if options.by_class else "All labels"
+        rows = f"Label {names[c]}" if options.by_class else "All labels"
         if threshold.confidence is None:
             lines.append(f"- {rows}: **cannot be reached**; for the surest {threshold.bound:.4f} can be promised.")
         else:
@@ -109,10 +110,11 @@ def _pool_table(account: Account) -> str:
     def row(title: str, estimate: PoolEstimate) -> list[str]:
         return [title, interval_text(estimate.powered), interval_text(estimate.labelled), f"{estimate.naive:.4f}"]
 
-    pool = account.pool
-    rows = [row(f"Share of class {c}", estimate) for c, estimate in pool.shares.items()]
-    rows += [row(f"Share of {c} or more", estimate) for c, estimate in pool.at_least.items()]
-    rows.append(row("Mean score", pool.score))
+    pool, names = account.pool, account.classes.names
+    rows = [row(f"Share of class {escape(names[c])}", estimate) for c, estimate in pool.shares.items()]
+    if account.classes.ordered:
+        rows += [row(f"Share of {escape(names[c])} or more", estimate) for c, estimate in pool.at_least.items()]
+        rows.append(row("Mean score" if account.classes.are_numbered else "Mean class number, from 0", pool.score))
     header = ["Mean over the pool", "Labels and proxies", "Labels alone", "As if proxies were true"]
     note = (
         "Estimates from labels and proxy labels together (prediction-powered inference) take for granted that the "
@@ -127,18 +129,26 @@ def _column_table(account: Account) -> str:
     rows = [
         ("proxy_label", "the labeler's guess; on gold rows the out-of-fold one"),
         ("proxy_score", "expected class under proxy_probs"),
-        ("proxy_probs", "calibrated probability of each class"),
+        ("proxy_probs", _probabilities_meaning(account)),
         ("confidence", "calibrated probability that proxy_label is right"),
         (
             "label_low, label_high",
             f"the classes from the one to the other hold the truth in {options.coverage:.4g} of rows",
         ),
+        ("label_set", f"these classes hold the truth in {options.coverage:.4g} of rows"),
         ("accepted", "what to use; a gold row counts by its own label"),
         ("is_gold", f"the row has a label in {account.provenance.target}"),
         ("outside_support", "the row is unlike the labelled ones"),
         ("proxy_labeler, run_id", "the labeler that gave the label, and the run"),
     ]
+    present = label_file.column_names(account.classes)
+    rows = [row for row in rows if row[0].partition(",")[0] in present]
     return format_table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], ("Column", "Meaning"))
+
+
+def _probabilities_meaning(account: Account) -> str:
+    meaning = "calibrated probability of each class"
+    return meaning if account.classes.are_numbered else f"{meaning}: {', '.join(account.classes.names)}"
 
 
 def _provenance(origin: Provenance) -> str:

@@ -1,6 +1,6 @@
 """The learning curve in words: a line for the terminal, a card's section."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.label.learning_curve import Growth
 from harness.report.markdown import escape, format_table, mean_std, number
@@ -27,7 +27,7 @@ def summary_line(growth: Growth) -> str:
     return f"accuracy {growth.target:g}: about {_rough(growth.needed)} labels ({interval}); {there}"
 
 
-def card_section(growth: Growth) -> Iterable[str]:
+def card_section(growth: Growth, classes: Sequence[str]) -> Iterable[str]:
     """Yield the paragraphs of the card's section, Markdown."""
     yield "## How many more labels, and where"
     if not growth.points:
@@ -45,21 +45,22 @@ def card_section(growth: Growth) -> Iterable[str]:
         "their rows (Bengio and Grandvalet 2004), so an interval from them is a rough one."
     )
     half, full = (f"{point.labels:,}" for point in growth.points[-2:])
-    yield _class_table(growth, half, full)
+    yield _class_table(growth, classes, half, full)
     gaining = max(growth.by_class, key=lambda c: growth.by_class[c].gain.value)
     failing = max(growth.by_class, key=lambda c: growth.by_class[c].errors)
     gain, errors = growth.by_class[gaining].gain, growth.by_class[failing].errors
-    gained = f"class {gaining} has gained most ({gain.value:+.4f})" if gain.low > 0 else "no class has clearly gained"
-    yield f"By the last doubling of the labels {gained}; most errors are of rows of class {failing} ({errors:.2%})."
+    most, worst = escape(classes[gaining]), escape(classes[failing])
+    gained = f"class {most} has gained most ({gain.value:+.4f})" if gain.low > 0 else "no class has clearly gained"
+    yield f"By the last doubling of the labels {gained}; most errors are of rows of class {worst} ({errors:.2%})."
     if growth.by_source:
         yield _source_table(growth, half, full)
         yield f"{_source_in_need(growth)} This takes each source's unlabelled rows to be like its labelled ones."
 
 
-def _class_table(growth: Growth, half: str, full: str) -> str:
+def _class_table(growth: Growth, classes: Sequence[str], half: str, full: str) -> str:
     header = ["Class", "Gold rows", f"F1 at {half}", f"F1 at {full}", "Gain", "Share of the errors"]
     rows = [
-        [str(c), f"{g.labelled:,}", number(g.half), number(g.full), _gain(g.gain), f"{g.errors:.2%}"]
+        [escape(classes[c]), f"{g.labelled:,}", number(g.half), number(g.full), _gain(g.gain), f"{g.errors:.2%}"]
         for c, g in growth.by_class.items()
     ]
     return format_table(header, rows, left_columns=("Class",))

@@ -72,7 +72,7 @@ def _metric_table(account: Account) -> str:
     rows = [
         row("Accuracy", q.accuracy, "accuracy"),
         row("Macro-F1", q.macro_f1, "macro_f1"),
-        row("MAE", q.mae, "mae"),
+        *([row("MAE", q.mae, "mae")] if account.classes.ordered else []),
         [f"Calibration error ({account.postprocessor.method})", "", _calibration(q.calibration)],
         row("Mean confidence − accuracy", q.overconfidence, "overconfidence"),
         row(f"Sets of {options.coverage:.4g} coverage that hold the truth", q.coverage, "coverage"),
@@ -92,7 +92,7 @@ def _class_table(account: Account) -> str:
     header = ["Class", "Gold rows", "Recall", "Precision", "Calibration error", "Set holds it"]
     rows = [
         [
-            str(c),
+            escape(account.classes.names[c]),
             f"{recall.n if recall else 0:,}",
             interval_text(recall),
             interval_text(q.precision[c]),

@@ -1,6 +1,6 @@
 """How the labelled rows differ from the others: sections of the card."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.label.shift import ShiftTest
@@ -42,7 +42,7 @@ def first_line(shift: CardShift) -> str:
     )
 
 
-def section(shift: CardShift, m: int) -> Iterable[str]:
+def section(shift: CardShift, m: int, classes: Sequence[str]) -> Iterable[str]:
     """Yield the paragraphs of the section, of m unlabelled rows."""
     yield "## Where this may not hold"
     if shift.tests:
@@ -72,7 +72,8 @@ def section(shift: CardShift, m: int) -> Iterable[str]:
             "none was: for these the labels may be better than measured."
         )
     if shift.unseen_classes:
-        yield f"**No labelled row is of class {', '.join(map(str, shift.unseen_classes))}**: no row can be labelled so."
+        unseen = escape(", ".join(classes[c] for c in shift.unseen_classes))
+        yield f"**No labelled row is of class {unseen}**: no row can be labelled so."
     yield "Far rows and those of such a source are marked in `outside_support`."
     if shift.by_source:
         header = ["Source", "Labelled", "Unlabelled", "Outside"]
@@ -80,7 +81,7 @@ def section(shift: CardShift, m: int) -> Iterable[str]:
         yield format_table(header, by_source, left_columns=("Source",))
 
 
-def pool_note(shift: CardShift) -> Iterable[str]:
+def pool_note(shift: CardShift, classes: Sequence[str]) -> Iterable[str]:
     """Yield what a shift means for the shares of the pool."""
     if not shift.shifted:
         return
@@ -96,7 +97,7 @@ def pool_note(shift: CardShift) -> Iterable[str]:
         "of the unlabelled rows are (black box shift estimation, Lipton, Wang and Smola 2018):"
     )
     rows = [
-        [str(c), f"{share.value:.4f} ({share.low:.4f} to {share.high:.4f})"]
+        [escape(classes[c]), f"{share.value:.4f} ({share.low:.4f} to {share.high:.4f})"]
         for c, share in enumerate(shift.corrected.shares)
     ]
     yield format_table(["Class", "Share of the unlabelled rows (95 % interval)"], rows, left_columns=("Class",))

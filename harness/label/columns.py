@@ -72,6 +72,7 @@ def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
     labels_for = job.options.labels_for
     account = Account(
         _provenance(job, run_id),
+        dataset.classes,
         len(dataset),
         len(dataset.labelled),
         len(label_run.unlabelled),
@@ -83,7 +84,7 @@ def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
         _estimate_pool(label_run, proba, answers),
         _shift(label_run, support, shift.compare_with_pool(label_run, proba, support, opened)),
         None if labels_for is None else measure_growth(label_run, proba, labels_for),
-        None if job.truth is None else job.truth.score(_source_rows(job), answers.label, dataset.n_classes),
+        None if job.truth is None else job.truth.score(_source_rows(job), answers.label, dataset.classes),
     )
     # A gold row is accepted by its own label: where rows are selected, if it is good.
     accepted = dataset.y >= options.good if options.selects else np.ones(len(dataset.y), np.bool_)
@@ -108,6 +109,7 @@ def _columns(job: LabelJob, answers: LabelledRows, gold: LabelledRows, support: 
     gold_rows, unlabelled_rows = rows[in_source], _source_rows(job)
     return label_file.make_columns(
         pq.read_metadata(job.source.path).num_rows,
+        dataset.classes,
         [(unlabelled_rows, answers), (gold_rows, gold.of(in_source))],
         gold_rows,
         unlabelled_rows[support.outside],

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.classes import Classes
 from harness.data.row_copy import RowCopy, check_rows
 from harness.data.table import DataTable, open_table
 from harness.errors import HarnessError, did_you_mean
@@ -29,8 +30,8 @@ class LabelOptions:
     by_class: bool = False  # whether the accuracy holds for the rows of each label
     keep: float = 0.0  # share of each label's rows accepted in any case
     top: float | None = None  # share of rows to accept, by score
-    at_least: int | None = None  # label to accept from
-    good: int | None = None  # least true class of a good row; None: the second highest
+    at_least: str | None = None  # label to accept from, as the data have it
+    good: str | None = None  # least true class of a good row; None: the second highest
     suggest: int | None = None  # rows to label next, written instead of labels
     labels_for: float | None = None  # accuracy that more labels shall reach
     folds: int = 5
@@ -57,7 +58,7 @@ class LabelOptions:
         if self.push is not None:
             publish.check_repository(self.push)
 
-    def postprocessing(self, n_classes: int) -> PostprocessOptions:
+    def postprocessing(self, classes: Classes) -> PostprocessOptions:
         """Return the checked options of the postprocessor."""
         options = PostprocessOptions(
             self.coverage,
@@ -66,11 +67,20 @@ class LabelOptions:
             self.by_class,
             self.keep,
             self.top,
-            self.at_least,
-            max(1, n_classes - 2) if self.good is None else self.good,
+            None if self.at_least is None else _number_class("--at-least", self.at_least, classes),
+            max(1, len(classes) - 2) if self.good is None else _number_class("--good", self.good, classes),
+            classes.ordered,
         )
-        options.check(n_classes)
+        options.check()
         return options
+
+
+def _number_class(option: str, name: str, classes: Classes) -> int:
+    """Return the number of a class that is named; the least is refused."""
+    above = classes.names[1:]
+    if name not in above:
+        raise HarnessError(f"{option} {name}: must be one of {', '.join(above)}{did_you_mean(name, above)}")
+    return above.index(name) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,24 +113,27 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     `run` is that of the suite. Nothing is trained or written. Raises HarnessError for options, data or a target file
     that do not fit.
     """
-    postprocessing = options.postprocessing(run.dataset.n_classes)
+    postprocessing = options.postprocessing(run.dataset.classes)
     source = table = run.dataset.table
     source_start = 0
     if options.data is not None:
         source = open_table(str(options.data), (Path.cwd(),), run.cache, "error", None)
         joined = new_rows.join_rows(run.suite, table, source, run.cache)
         table, source_start = joined.table, joined.before
-    columns = label_file.COLUMN_NAMES if options.suggest is None else suggestion_file.COLUMN_NAMES
+    labels = label_file.column_names(run.dataset.classes)
+    columns = labels if options.suggest is None else suggestion_file.COLUMN_NAMES
     label_file.check_target(source.path, source.display_name, options.out, source.sha256, columns)
     choice = choose_labeler(run, options.labeler)
     with_curve = options.labels_for is not None
     label_run = training.plan_label_run(
         run.suite, choice.candidate, table, run.catalog, run.options, options.folds, with_curve
     )
+    classes = label_run.dataset.classes
     unseen = training.unseen_classes(label_run.dataset)
     if unseen and not options.unseen_classes:
+        named = ", ".join(classes.names[c] for c in unseen)
         raise HarnessError(
-            f"{table.display_name}: no labelled row is of class {', '.join(map(str, unseen))}, so no row can be "
+            f"{table.display_name}: no labelled row is of class {named}, so no row can be "
             "labelled so; label some, correct data.classes, or go on with --unseen-classes"
         )
     truth = None

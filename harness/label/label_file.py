@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.data.classes import Classes
 from harness.data.row_copy import RowCopy
 from harness.errors import DataError
 from harness.label.postprocess import LabelledRows
@@ -21,19 +22,33 @@ from harness.statistics.intervals import Numbers
 
 METADATA_KEY = b"labelharness"  # key of the file's metadata
 STALE_METADATA_KEY = b"huggingface"  # lists the columns of the input alone
+ORDERED_COLUMNS = ("proxy_score", "label_low", "label_high")  # of classes in an order
 COLUMN_NAMES = (
-    *("proxy_label", "proxy_score", "proxy_probs", "confidence", "label_low", "label_high"),
+    *("proxy_label", "proxy_score", "proxy_probs", "confidence", "label_low", "label_high", "label_set"),
     *("accepted", "is_gold", "outside_support", "proxy_labeler", "run_id"),
 )
 
 
+def column_names(classes: Classes) -> tuple[str, ...]:
+    """Return the names of the new columns: for an order ranges, else sets."""
+    absent = ("label_set",) if classes.ordered else ORDERED_COLUMNS
+    return tuple(name for name in COLUMN_NAMES if name not in absent)
+
+
 def make_columns(
-    rows: int, parts: list[tuple[Rows, LabelledRows]], gold: Rows, outside: Rows, labeler: str, run_id: str
+    rows: int,
+    classes: Classes,
+    parts: list[tuple[Rows, LabelledRows]],
+    gold: Rows,
+    outside: Rows,
+    labeler: str,
+    run_id: str,
 ) -> pa.Table:
     """Return the new columns of a file with `rows` rows.
 
-    `parts` are row numbers of the file with the labels of these rows; `gold` and `outside` are row numbers, too. A row
-    in no part, because it is in no population, has nulls.
+    Labels are the values of the classes, as the target has them. `parts` are row numbers of the file with the labels
+    of these rows; `gold` and `outside` are row numbers, too. A row in no part, because it is in no population, has
+    nulls.
     """
     at = np.concatenate([numbers for numbers, _ in parts])
     order, present = np.argsort(at), np.zeros(rows, np.bool_)
@@ -44,28 +59,44 @@ def make_columns(
         full[at[order]] = np.concatenate(values)[order]
         return pa.array(full, kind, mask=~present)
 
+    def spread_labels(values: list[Numbers]) -> pa.Array:
+        values_of_rows = classes.decode(np.concatenate(values)[order])
+        place = np.zeros(rows, np.int64)
+        place[at[order]] = np.arange(len(order))
+        return values_of_rows.take(pa.array(place, mask=~present))
+
     labels = [part for _, part in parts]
-    n_classes = labels[0].proba.shape[1]
+    n_classes = len(classes)
     proba = np.zeros((rows, n_classes), np.float32)
     proba[at] = np.concatenate([part.proba for part in labels])
-    label = pa.int16() if n_classes > 127 else pa.int8()
     flat = pa.array(proba.reshape(-1))
     words = pa.array(np.where(present, 0, -1), mask=~present, type=pa.int32())
-    return pa.table(
-        {
-            "proxy_label": spread([part.label for part in labels], label),
-            "proxy_score": spread([part.score for part in labels], pa.float32()),
-            "proxy_probs": pa.FixedSizeListArray.from_arrays(flat, n_classes, mask=pa.array(~present)),
-            "confidence": spread([part.confidence for part in labels], pa.float32()),
-            "label_low": spread([part.low for part in labels], label),
-            "label_high": spread([part.high for part in labels], label),
-            "accepted": spread([part.accepted for part in labels], pa.bool_()),
-            "is_gold": np.isin(np.arange(rows), gold),
-            "outside_support": np.isin(np.arange(rows), outside),
-            "proxy_labeler": pa.DictionaryArray.from_arrays(words, [labeler]).dictionary_decode(),
-            "run_id": pa.DictionaryArray.from_arrays(words, [run_id]).dictionary_decode(),
-        }
-    )
+    columns = {
+        "proxy_label": spread_labels([part.label for part in labels]),
+        "proxy_score": spread([classes.expect(part.proba) for part in labels], pa.float32()),
+        "proxy_probs": pa.FixedSizeListArray.from_arrays(flat, n_classes, mask=pa.array(~present)),
+        "confidence": spread([part.confidence for part in labels], pa.float32()),
+        "label_low": spread_labels([part.low for part in labels]),
+        "label_high": spread_labels([part.high for part in labels]),
+        "label_set": _sets(np.concatenate([part.inside for part in labels]), at, present, classes),
+        "accepted": spread([part.accepted for part in labels], pa.bool_()),
+        "is_gold": np.isin(np.arange(rows), gold),
+        "outside_support": np.isin(np.arange(rows), outside),
+        "proxy_labeler": pa.DictionaryArray.from_arrays(words, [labeler]).dictionary_decode(),
+        "run_id": pa.DictionaryArray.from_arrays(words, [run_id]).dictionary_decode(),
+    }
+    return pa.table({name: columns[name] for name in column_names(classes)})
+
+
+def _sets(inside: Numbers, at: Rows, present: Numbers, classes: Classes) -> pa.Array:
+    """Return the list of the classes in each row's set (rows,)."""
+    if classes.ordered:
+        return pa.nulls(len(present))
+    of_rows = np.zeros((len(present), len(classes)), np.bool_)
+    of_rows[at] = inside
+    ends = np.concatenate([[0], np.cumsum(of_rows.sum(axis=1))]).astype(np.int32)
+    values = classes.decode(np.nonzero(of_rows)[1])
+    return pa.ListArray.from_arrays(pa.array(ends), values, mask=pa.array(~present))
 
 
 def check_target(

@@ -31,7 +31,6 @@ def measure_labels(answers: LabelledRows, truth: Numbers, options: PostprocessOp
     n, n_classes = truth.shape
     classes = np.arange(n_classes)
     predicted = (answers.label[:, None] == classes).astype(np.float64)
-    inside = (answers.low[:, None] <= classes) & (classes <= answers.high[:, None])
     confusion = truth.T @ predicted  # row true, column predicted
     hit = truth[np.arange(n), answers.label]
     right = truth[:, options.good :].sum(axis=1) if options.selects else hit
@@ -40,12 +39,12 @@ def measure_labels(answers: LabelledRows, truth: Numbers, options: PostprocessOp
         "macro_f1": Measurement(macro_f1(confusion), n),
         "mae": Measurement(mae(confusion), n),
         "overconfidence": Measurement(float(answers.confidence.mean() - hit.mean()), n),
-        "coverage": Measurement(float((truth * inside).sum() / n), n),
+        "coverage": Measurement(float((truth * answers.inside).sum() / n), n),
         "accepted": Measurement(float(answers.accepted.mean()), n),
         "accepted_right": _mean(float(right[answers.accepted].sum()), int(answers.accepted.sum())),
     }
     true_rows, predicted_rows = confusion.sum(axis=1), confusion.sum(axis=0)
-    covered = (truth * inside).sum(axis=0)
+    covered = (truth * answers.inside).sum(axis=0)
     for c in range(n_classes):
         metrics[f"recall {c}"] = _mean(confusion[c, c], true_rows[c])
         metrics[f"precision {c}"] = _mean(confusion[c, c], predicted_rows[c])

@@ -34,22 +34,22 @@ class PostprocessOptions:
     top: float | None = None  # share of the rows, by score
     at_least: int | None = None  # label
     good: int = 4  # least true class of a good row, where rows are selected by score or label
+    ordered: bool = True  # whether the classes are; else sets have no neighbours, and no score is expected
 
     @property
     def selects(self) -> bool:
         """Whether rows are selected by score or label."""
         return self.top is not None or self.at_least is not None
 
-    def check(self, n_classes: int) -> None:
+    def check(self) -> None:
         """Raise a HarnessError naming an option that is out of range."""
         for option, value in (("--coverage", self.coverage), ("--target-accuracy", self.target), ("--top", self.top)):
             if value is not None and not 0 < value < 1:
                 raise HarnessError(f"{option} {value:g}: must be between 0 and 1, as 0.8 for 80 %")
         if not 0 <= self.keep < 1:
             raise HarnessError(f"--keep {self.keep:g}: must be from 0 to less than 1")
-        for option, label in (("--at-least", self.at_least), ("--good", self.good)):
-            if label is not None and not 0 < label < n_classes:
-                raise HarnessError(f"{option} {label}: must be from 1 to {n_classes - 1}")
+        if self.selects and not self.ordered:
+            raise HarnessError("--top and --at-least: need classes in an order, and these have none")
         if (self.target is not None) + (self.top is not None) + (self.at_least is not None) > 1:
             raise HarnessError(
                 "--target-accuracy, --top and --at-least: give one of them, each decides what is accepted"
@@ -65,14 +65,23 @@ class LabelledRows:
     label: Numbers  # (r,) the labeler's most probable class
     proba: Numbers  # (r, C) calibrated
     confidence: Numbers  # (r,) calibrated probability of the label
-    low: Numbers  # (r,) least and
-    high: Numbers  # (r,) highest class of the conformal set
+    inside: Numbers  # (r, C) bool: the classes of the conformal set
     accepted: Numbers  # (r,) bool
 
     @property
     def score(self) -> Numbers:
         """(r,) expected class."""
         return expected_score(self.proba)
+
+    @property
+    def low(self) -> Numbers:
+        """(r,) least class of the conformal set."""
+        return np.asarray(self.inside.argmax(axis=1))
+
+    @property
+    def high(self) -> Numbers:
+        """(r,) highest class of the conformal set."""
+        return np.asarray(self.inside.shape[1] - 1 - self.inside[:, ::-1].argmax(axis=1))
 
     def of(self, mask: Numbers) -> "LabelledRows":
         """Return some of the rows."""
@@ -102,8 +111,8 @@ class Postprocessor:
         """
         calibrated = self.calibrate(calibration.scale(proba, self.temperature))
         label = proba.argmax(axis=1)
-        low_high = conformal.label_ranges(calibrated, self.max_score, label)
-        return self._accept(LabelledRows(label, calibrated, _of_label(calibrated, label), *low_high, label >= 0))
+        inside = conformal.label_sets(calibrated, self.max_score, label, self.options.ordered)
+        return self._accept(LabelledRows(label, calibrated, _of_label(calibrated, label), inside, label >= 0))
 
     def transferred(self, proba: Numbers, reference: Numbers) -> "Postprocessor":
         """Return the postprocessor for another labeler.
@@ -131,8 +140,8 @@ class Postprocessor:
                 threshold = replace(threshold, confidence=level)
             thresholds.append(threshold)
         max_score = recalibration.match_bound(
-            conformal.conformal_scores(calibrated, label),
-            conformal.conformal_scores(calibrated_reference, reference_label),
+            conformal.conformal_scores(calibrated, label, self.options.ordered),
+            conformal.conformal_scores(calibrated_reference, reference_label, self.options.ordered),
             self.max_score,
         )
         return replace(self, max_score=max_score, thresholds=tuple(thresholds), temperature=temperature)
@@ -163,7 +172,7 @@ def fit_postprocessor(
         calibrated = calibration.cross_fit_calibration(method, proba, y, fold)
     label = proba.argmax(axis=1)
     confidence = _of_label(calibrated, label)
-    true_class_scores = conformal.conformal_scores(calibrated, label)[np.arange(len(y)), y]
+    true_class_scores = conformal.conformal_scores(calibrated, label, options.ordered)[np.arange(len(y)), y]
     postprocessor = Postprocessor(
         options,
         method,
@@ -171,8 +180,8 @@ def fit_postprocessor(
         conformal.score_threshold(true_class_scores, options.coverage),
         _fit_thresholds(confidence, label, label == y, proba.shape[1], unit, options),
     )
-    low, high = conformal.cross_fit_ranges(calibrated, y, fold, options.coverage, label)
-    return postprocessor, postprocessor._accept(LabelledRows(label, calibrated, confidence, low, high, label >= 0))
+    inside = conformal.cross_fit_sets(calibrated, y, fold, options.coverage, label, options.ordered)
+    return postprocessor, postprocessor._accept(LabelledRows(label, calibrated, confidence, inside, label >= 0))
 
 
 def _fit_thresholds(

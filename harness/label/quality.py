@@ -80,8 +80,8 @@ def measure_quality(
     refit labeler gives to the unlabelled rows.
     """
     label, n_classes = answers.label, raw.shape[1]
-    hit, inside = label == y, (answers.low <= y) & (y <= answers.high)
     rows, transfer = np.arange(len(y)), transfers.by_metric
+    hit, inside = label == y, answers.inside[rows, y]
 
     def share(name: str, values: Numbers, mask: Numbers) -> Interval | None:
         return transfer[name].share(values[mask], None if unit is None else unit[mask])
@@ -125,8 +125,8 @@ def measure_quality(
         {c: _calibration_errors(raw[:, c], answers.proba[:, c], y == c, unit) for c in classes},
         transfer["overconfidence"].mean(answers.confidence - hit, unit),
         _present(transfer["coverage"].share(inside, unit)),
-        {c: share_of_class(f"coverage {c}", inside, c, (labels.low <= c) & (c <= labels.high)) for c in classes},
-        float((answers.high - answers.low + 1).mean()),
+        {c: share_of_class(f"coverage {c}", inside, c, labels.inside[:, c]) for c in classes},
+        float(answers.inside.sum(axis=1).mean()),
         float(labels.accepted.mean()),
         share_of_given("accepted_right", right, answers.accepted, labels.accepted),
         {name: metric.value if metric.rows else None for name, metric in measured.items()},

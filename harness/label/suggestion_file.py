@@ -22,7 +22,7 @@ class Suggestion:
     rows: Numbers  # (k,) row numbers in the source
     columns: pa.Table  # (k) the new columns of these rows
     need: Numbers  # (C,) 1 - F1 of each class, out of fold
-    by_class: Mapping[int, int]  # label by the labeler -> rows
+    by_class: Mapping[str, int]  # label by the labeler -> rows
     by_source: Mapping[str, int]  # source -> rows
 
 

@@ -3,11 +3,17 @@
 import numpy as np
 import pyarrow as pa
 
+from harness.data.classes import Classes
 from harness.label.active_learning import choose_diverse, class_need, uncertainty
 from harness.label.columns import fit_postprocessors, open_blocks
 from harness.label.job import LabelJob
 from harness.label.suggestion_file import Suggestion
 from harness.label.training import read_probabilities
+
+
+def _decode(classes: Classes, label: np.ndarray) -> pa.Array:
+    values = classes.decode(label)
+    return values.cast(pa.int16()) if classes.are_numbered else values
 
 
 def suggest_rows(job: LabelJob, k: int) -> Suggestion:
@@ -23,7 +29,7 @@ def suggest_rows(job: LabelJob, k: int) -> Suggestion:
     columns = pa.table(
         {
             "wanted": weight[chosen].astype(np.float32),
-            "proxy_label": label.astype(np.int16),
+            "proxy_label": _decode(dataset.classes, label),
             "confidence": answers.confidence[chosen].astype(np.float32),
             "proxy_probs": pa.FixedSizeListArray.from_arrays(
                 pa.array(answers.proba[chosen].astype(np.float32).reshape(-1)), dataset.n_classes
@@ -31,7 +37,7 @@ def suggest_rows(job: LabelJob, k: int) -> Suggestion:
             "proxy_labeler": [label_run.labeler] * len(chosen),
         }
     )
-    by_class = {c: int((label == c).sum()) for c in range(dataset.n_classes)}
+    by_class = {name: int((label == c).sum()) for c, name in enumerate(dataset.classes.names)}
     by_source: dict[str, int] = {}
     if dataset.sources is not None:
         names, counts = np.unique(dataset.sources[rows], return_counts=True)

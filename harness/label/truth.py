@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.data.classes import Classes
 from harness.data.dataset import Dataset
 from harness.data.table import DataTable
 from harness.errors import DataError
@@ -25,7 +26,7 @@ class TruthScore:
     rows: int
     accuracy: float
     macro_f1: float
-    mae: float
+    mae: float | None  # None where the classes have no order
 
     def section(self) -> Iterable[str]:
         """Yield the paragraphs of the card's section, Markdown."""
@@ -35,7 +36,7 @@ class TruthScore:
             "from it, and nothing else on this page rests on it."
         )
         values = {"Accuracy": self.accuracy, "Macro-F1": self.macro_f1, "MAE": self.mae}
-        rows = [[name, f"{value:.4f}"] for name, value in values.items()]
+        rows = [[name, f"{value:.4f}"] for name, value in values.items() if value is not None]
         yield format_table(["Number", "On these rows"], rows, left_columns=("Number",))
 
 
@@ -47,11 +48,12 @@ class TruthColumn:
     y: Numbers  # (N,) class of every row
     present: Numbers  # (N,) bool: False where it is null
 
-    def score(self, rows: Rows, label: Numbers, n_classes: int) -> TruthScore:
+    def score(self, rows: Rows, label: Numbers, classes: Classes) -> TruthScore:
         """Score the labels (m,) of `rows` (m,) that have a truth."""
         scored = self.present[rows]
-        confusion = count_confusion(self.y[rows[scored]], label[scored], n_classes)
-        return TruthScore(self.name, int(scored.sum()), accuracy(confusion), macro_f1(confusion), mae(confusion))
+        confusion = count_confusion(self.y[rows[scored]], label[scored], len(classes))
+        distance = mae(confusion) if classes.ordered else None
+        return TruthScore(self.name, int(scored.sum()), accuracy(confusion), macro_f1(confusion), distance)
 
 
 def read_truth(table: DataTable, name: str, dataset: Dataset, rows: Rows) -> TruthColumn:

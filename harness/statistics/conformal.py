@@ -1,9 +1,10 @@
-"""Sets of neighbouring classes with a stated coverage of the true class.
+"""Sets of classes with a stated coverage of the true class.
 
 Split conformal prediction (Vovk, Gammerman and Shafer 2005) with the ordinal score of Lu, Angelopoulos and Pomerantz
 2022: a set grows from the label, each time by the likelier of its two neighbours, and the score of a class is the
 probability gathered before it enters. The set of a row is every class whose score is at most a threshold, a
-quantile of the scores that the true classes of calibration rows have; so it has no holes, and is never empty.
+quantile of the scores that the true classes of calibration rows have; so it has no holes, and is never empty. Where
+classes have no order, a set grows by the likeliest class that is not in it (Romano, Sesia and Candes 2020).
 
 For one labeler and exchangeable rows the coverage is at least the stated one, on average over all rows; there is no
 guarantee for the rows of one class or source. With out-of-fold scores and a labeler trained on all rows afterwards it
@@ -15,16 +16,22 @@ import numpy as np
 from harness.statistics.metrics import Numbers
 
 
-def conformal_scores(proba: Numbers, label: Numbers | None = None) -> Numbers:
-    """Return the (n, C) ordinal conformal scores of the classes.
+def conformal_scores(proba: Numbers, label: Numbers | None = None, ordered: bool = True) -> Numbers:
+    """Return the (n, C) conformal scores of the classes.
 
     The score is the probability gathered before a class enters its row's set: 0 for the first, which is `label` (n,),
-    without it the likeliest. So the set of a row always holds its label, whatever a calibration has made of it.
+    without it the likeliest. So the set of a row always holds its label, whatever a calibration has made of it. A set
+    of `ordered` classes grows to its neighbours, another to the likeliest class.
     """
+    first = proba.argmax(axis=1) if label is None else label
+    return _neighbour_scores(proba, first) if ordered else _likeliest_scores(proba, first)
+
+
+def _neighbour_scores(proba: Numbers, label: Numbers) -> Numbers:
     n, n_classes = proba.shape
     p = np.concatenate([np.full((n, 1), -1.0), proba.astype(np.float64), np.full((n, 1), -1.0)], axis=1)  # walls
     rows = np.arange(n)
-    low = high = (proba.argmax(axis=1) if label is None else label) + 1
+    low = high = label + 1
     mass = p[rows, low].copy()
     scores = np.zeros((n, n_classes))
     for _ in range(n_classes - 1):
@@ -33,6 +40,17 @@ def conformal_scores(proba: Numbers, label: Numbers | None = None) -> Numbers:
         entered = np.where(down, low, high)
         scores[rows, entered - 1] = mass
         mass += p[rows, entered]
+    return scores
+
+
+def _likeliest_scores(proba: Numbers, label: Numbers) -> Numbers:
+    rank = proba.astype(np.float64)
+    rank[np.arange(len(rank)), label] = np.inf
+    order = np.argsort(-rank, axis=1, kind="stable")  # of equals the lower class
+    sorted_proba = np.take_along_axis(proba.astype(np.float64), order, axis=1)
+    before = np.cumsum(sorted_proba, axis=1) - sorted_proba
+    scores = np.empty_like(before)
+    np.put_along_axis(scores, order, np.where(np.arange(proba.shape[1]) == 0, 0.0, before), axis=1)
     return scores
 
 
@@ -46,23 +64,22 @@ def score_threshold(of_truth: Numbers, coverage: float) -> float:
     return float(np.sort(of_truth)[rank - 1]) if rank <= len(of_truth) else np.inf
 
 
-def label_ranges(proba: Numbers, at_most: float, label: Numbers | None = None) -> tuple[Numbers, Numbers]:
-    """Return (m,) lowest and (m,) highest class of each row's set."""
-    inside = conformal_scores(proba, label) <= at_most
-    return inside.argmax(axis=1), proba.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
+def label_sets(proba: Numbers, at_most: float, label: Numbers | None = None, ordered: bool = True) -> Numbers:
+    """Return (m, C) bool: the classes in each row's set."""
+    return np.asarray(conformal_scores(proba, label, ordered) <= at_most)
 
 
-def cross_fit_ranges(
-    proba: Numbers, y: Numbers, fold: Numbers, coverage: float, label: Numbers | None = None
-) -> tuple[Numbers, Numbers]:
-    """Return the sets (n,), (n,) of labelled rows, each fold by the others.
+def cross_fit_sets(
+    proba: Numbers, y: Numbers, fold: Numbers, coverage: float, label: Numbers | None = None, ordered: bool = True
+) -> Numbers:
+    """Return the sets (n, C) of labelled rows, each fold by the others.
 
     The threshold of a fold is a quantile of the scores of all other folds.
     """
-    label = proba.argmax(axis=1) if label is None else label
-    of_truth = conformal_scores(proba, label)[np.arange(len(y)), y]
-    low, high = np.empty(len(y), np.int64), np.empty(len(y), np.int64)
+    scores = conformal_scores(proba, label, ordered)
+    of_truth = scores[np.arange(len(y)), y]
+    inside = np.empty(proba.shape, np.bool_)
     for number in np.unique(fold):
         held = fold == number
-        low[held], high[held] = label_ranges(proba[held], score_threshold(of_truth[~held], coverage), label[held])
-    return low, high
+        inside[held] = scores[held] <= score_threshold(of_truth[~held], coverage)
+    return inside

@@ -19,9 +19,9 @@ CLASSES, FOLDS, LABELLED, REST = 4, 5, 800, 3_000
 def answers(label, low, high, confidence, accepted=None):
     label = np.asarray(label)
     accepted = np.ones(len(label), bool) if accepted is None else np.asarray(accepted)
-    return LabelledRows(
-        label, np.zeros((len(label), 3)), np.asarray(confidence), np.asarray(low), np.asarray(high), accepted
-    )
+    classes, low, high = np.arange(3), np.asarray(low)[:, None], np.asarray(high)[:, None]
+    inside = (low <= classes) & (classes <= high)
+    return LabelledRows(label, np.zeros((len(label), 3)), np.asarray(confidence), inside, accepted)
 
 
 def test_metrics_of_a_known_truth_are_the_usual_ones():
