@@ -1,6 +1,6 @@
 """Plain sentences on what the ranks of a comparison claim."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.report.leaderboard_tables import LEADER_MARK
 from harness.report.markdown import number
@@ -12,8 +12,11 @@ MAX_NAMED_LEADERS = 3  # the others are counted
 MAX_OVERLAP = 0.9  # share of train rows that two seeds share, above which they say nothing of other train sets
 
 
-def rank_claims(leaderboard: Leaderboard) -> Iterator[str]:
-    """Yield what the ranks of a comparison claim and what they do not."""
+def rank_claims(leaderboard: Leaderboard, classes: Sequence[str]) -> Iterator[str]:
+    """Yield what the ranks of a comparison claim and what they do not.
+
+    `classes` are the names of the classes.
+    """
     standings = leaderboard.standings
     if standings is None or not standings.pairs:
         if standings is not None and standings.evidence.why and len(standings.evidence.titles) > 1:
@@ -34,8 +37,8 @@ def rank_claims(leaderboard: Leaderboard) -> Iterator[str]:
             "rows is what its interval is for."
         )
     if standings.evidence.classes is not None:
-        classes = ", ".join(map(str, standings.evidence.classes))
-        yield f"Macro-F1 is ranked, and its intervals and differences taken, over the classes {classes} alone."
+        ranked = ", ".join(classes[c] for c in standings.evidence.classes)
+        yield f"Macro-F1 is ranked, and its intervals and differences taken, over the classes {ranked} alone."
 
 
 def _tested(standings: Standings) -> Iterator[str]:

@@ -46,7 +46,7 @@ def markdown(collection: Collection, runs: list[Run], leaderboards: list[JointLe
     parts = [f"# {collection.name}", *([f"> **{SIMULATED_NOTE}**"] if simulated else []), _suites(runs), TOGETHER]
     for joint in leaderboards:
         parts += [f"## {escape(_heading(joint))}", _circumstances(joint), to_markdown(_ranked(joint))]
-        claims = list(rank_claims(joint.leaderboard))
+        claims = list(rank_claims(joint.leaderboard, runs[0].dataset.classes.names))
         parts += ["\n".join(f"- {claim}" for claim in claims)] if claims else []
     parts += ["## All lines, unranked", MIXED, to_markdown(_unranked(leaderboards), ("Labeler", "Where"))]
     parts += ["## Run it again", f"```\nharness run {collection.file}{run_options(runs[0])}\n```"]

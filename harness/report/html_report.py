@@ -55,9 +55,10 @@ def write_report(
 def _report_tables(
     run: Run, cell_results: list[CellResult], leaderboards: list[Leaderboard], run_profile: RunProfile, prices: Prices
 ) -> Iterator[Table]:
+    names = run.dataset.classes.names
     for leaderboard in leaderboards:
         yield leaderboard_tables.leaderboard_table(run, leaderboard)
-        yield leaderboard_tables.class_table(leaderboard)
+        yield leaderboard_tables.class_table(leaderboard, names)
         if (settings := tuning_table(run, leaderboard)) is not None:
             yield settings
         profiles = run_profile.of(leaderboard.title)
@@ -66,7 +67,7 @@ def _report_tables(
             yield profile_tables.coverage_table(profiles)
             yield profile_tables.reliability_table(profiles)
             yield profile_tables.cost_table(profiles, run_profile.target, prices)
-            yield from map(profile_tables.confusion_table, profiles)
+            yield from (profile_tables.confusion_table(profile, names) for profile in profiles)
         for overlap in run_profile.overlaps:
             if overlap.comparison == leaderboard.title:
                 yield profile_tables.shared_error_table(overlap)
@@ -111,7 +112,7 @@ def html(
     ]
     curves = [
         {"title": printable(family), "figures": [_figure(run, figure) for figure in figures]}
-        for family, figures in plots.learning_figures(run_profile).items()
+        for family, figures in plots.learning_figures(run_profile, run.dataset.classes.names).items()
     ]
     parts = [(comparison["id"], comparison["title"]) for comparison in comparisons]
     parts += [("curves", "Learning curves")] if curves else []
@@ -155,6 +156,7 @@ def _comparison(
     run: Run, leaderboard: Leaderboard, heading: str, number: int, run_profile: RunProfile, all_tables: list[Table]
 ) -> dict[str, Any]:
     """Return what the template shows of one comparison."""
+    names = run.dataset.classes.names
     tables = [table for table in all_tables if ("comparison", leaderboard.title) in table.context]
     drawn = {table.file: to_html(table) for table in tables if table.file != "confusion"}
     best = {profile.title for profile in run_profile.of(leaderboard.title)[:MAX_DRAWN_LABELERS]}
@@ -164,7 +166,7 @@ def _comparison(
         "title": printable(heading),
         "splits": printable(leaderboard.title),
         "circumstances": circumstances(leaderboard),
-        "claims": [claim.replace("`", "") for claim in rank_claims(leaderboard)],
+        "claims": [claim.replace("`", "") for claim in rank_claims(leaderboard, names)],
         "leaderboard": drawn["leaderboard"],
         "classes": drawn["classes"] if drawn["classes"].rows else None,
         "figures": [_figure(run, figure) for figure in figures],

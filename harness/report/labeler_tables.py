@@ -1,7 +1,7 @@
 """Tables of a labeler's facts and stages, means over its cells."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,23 +22,24 @@ ON_TEST_NOTE = "Scored on the test rows, by which no labeler may choose among th
 CONTROL_METRICS = ("accuracy", "macro_f1")
 
 
-def labeler_tables(cell_results: list[CellResult]) -> dict[tuple[str, str], list[Table]]:
+def labeler_tables(cell_results: list[CellResult], classes: Sequence[str]) -> dict[tuple[str, str], list[Table]]:
     """Return the tables of each labeler, by (comparison, labeler).
 
-    A labeler without any is left out. The first column of a table has the names of its rows.
+    A labeler without any is left out. `classes` are the names of the classes. The first column of a table has the
+    names of its rows.
     """
     groups: dict[tuple[str, str], list[CellResult]] = {}
     for result in cell_results:
         groups.setdefault((result.cell.evaluation.comparison, result.cell.candidate.title), []).append(result)
-    tables = {key: list(_labeler_tables(group, cell_results)) for key, group in groups.items()}
+    tables = {key: list(_labeler_tables(group, cell_results, classes)) for key, group in groups.items()}
     return {key: group for key, group in tables.items() if group}
 
 
-def _labeler_tables(cells: list[CellResult], cell_results: list[CellResult]) -> Iterator[Table]:
+def _labeler_tables(cells: list[CellResult], cell_results: list[CellResult], classes: Sequence[str]) -> Iterator[Table]:
     by_title: dict[str, list[Table]] = {}
     tops: dict[str, int] = {}
     for cell in cells:
-        for table, top in _cell_tables(cell, cell_results) if cell.scores is not None else ():
+        for table, top in _cell_tables(cell, cell_results, classes) if cell.scores is not None else ():
             by_title.setdefault(table.title, []).append(table)
             if top is not None:
                 tops.setdefault(table.title, top)
@@ -46,7 +47,9 @@ def _labeler_tables(cells: list[CellResult], cell_results: list[CellResult]) -> 
         yield _mean_table(tables, len(cells), tops.get(title))
 
 
-def _cell_tables(cell_result: CellResult, cell_results: list[CellResult]) -> Iterator[tuple[Table, int | None]]:
+def _cell_tables(
+    cell_result: CellResult, cell_results: list[CellResult], classes: Sequence[str]
+) -> Iterator[tuple[Table, int | None]]:
     """Yield (table, rows to show) of one cell: those of its facts first.
 
     The stages that no scored table names have one of their own.
@@ -58,14 +61,14 @@ def _cell_tables(cell_result: CellResult, cell_results: list[CellResult]) -> Ite
         table = _fact_table(title, content)
         if content.get("scored"):
             scored = {row[0]: stages.pop(row[0]) for row in table.rows if row[0] in stages}
-            table = table.with_values(_stage_scores(scored))
+            table = table.with_values(_stage_scores(scored, classes))
             if scored and TRAIN_ROWS in table.names:
                 table = _with_control(table, cell_result, cell_results)
         if table.rows:
             yield table, content.get("top")
     if stages:
         table = Table("", "Stages", columns(["Stage"]), tuple((name,) for name in stages), notes=(ON_TEST_NOTE,))
-        yield table.with_values(_stage_scores(stages)), None
+        yield table.with_values(_stage_scores(stages, classes)), None
     if PAIR_METRICS.keys() <= {metric for metric, _, _ in scores.honest}:
         shares = [scores.honest[metric, None, None].value for metric in PAIR_METRICS]
         header = columns(("Of", *PAIR_METRICS.values()))
@@ -82,7 +85,7 @@ def _fact_table(title: str, content: Mapping[str, Any]) -> Table:
     return Table("", title, columns(content["columns"]), tuple(rows))
 
 
-def _stage_scores(checkpoints: Mapping[str, CheckpointScores]) -> dict[str, dict[str, Any]]:
+def _stage_scores(checkpoints: Mapping[str, CheckpointScores], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return {column: {stage: score}}."""
     values: dict[str, dict[str, Any]] = {}
     for name, checkpoint in checkpoints.items():
@@ -90,10 +93,11 @@ def _stage_scores(checkpoints: Mapping[str, CheckpointScores]) -> dict[str, dict
             values.setdefault(f"Accuracy of {mask.removesuffix(f' in {name}')}", {})[name] = value.value
     for name, checkpoint in checkpoints.items():
         for metric, column in SCORED_METRICS.items():
-            values.setdefault(column, {})[name] = checkpoint.scores[metric, None, None].value
+            if (key := (metric, None, None)) in checkpoint.scores:
+                values.setdefault(column, {})[name] = checkpoint.scores[key].value
         for (_, label_class, _), value in checkpoint.scores.items():
             if label_class is not None:
-                values.setdefault(f"Class {label_class}", {})[name] = value.value
+                values.setdefault(f"Class {classes[label_class]}", {})[name] = value.value
     return values
 
 

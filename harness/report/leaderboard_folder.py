@@ -71,7 +71,7 @@ def leaderboard_files(
 ) -> dict[str, str | bytes]:
     """Return {name: content} of the files that another run leaves as they are."""
     run_profile, titles = profile_run(run, cell_results, leaderboards), headings(run)
-    curves = plots.learning_figures(run_profile)
+    curves = plots.learning_figures(run_profile, run.dataset.classes.names)
     confidence = {
         leaderboard.title: plots.confidence_figures(run_profile, leaderboard.title, i, titles[leaderboard.title])
         for i, leaderboard in enumerate(leaderboards, start=1)

@@ -60,7 +60,7 @@ def markdown(
     facts = [*about(run), *_workers(cell_results)]
     parts += [f"> {remark[0].upper()}{sentence(remark[1:])}." for remark in (*run.data_remarks, *block_remarks(run))]
     parts.append("\n".join([*(f"- {name}: {escape(value)}" for name, value in facts), f"- Words: {words}"]))
-    tables, titles = labeler_tables(cell_results), headings(run)
+    tables, titles = labeler_tables(cell_results, run.dataset.classes.names), headings(run)
     settling = {
         leaderboard.title: settling_claim(r for r in cell_results if r.cell.evaluation.comparison == leaderboard.title)
         for leaderboard in leaderboards
@@ -69,7 +69,7 @@ def markdown(
         parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
         parts += [
             to_markdown(board_table(run, leaderboard)),
-            *_notes(leaderboard, run.remarks.get(leaderboard.title, []), settling.get(leaderboard.title)),
+            *_notes(run, leaderboard, settling.get(leaderboard.title)),
         ]
         if (settings := tuning.get(leaderboard.title)) is not None:
             parts.append(f"<details>\n<summary>{headline(settings)}</summary>")
@@ -106,7 +106,7 @@ def about(run: Run) -> list[tuple[str, str]]:
     return [
         ("Data", f"{dataset.table.display_name}, SHA-256 {dataset.table.sha256[:16]}"),
         ("Rows", f"{len(dataset):,} (population: {run.suite.population}), {len(dataset.labelled):,} of them labelled"),
-        ("Target", f"{target(run)}, classes 0 to {dataset.n_classes - 1}"),
+        ("Target", f"{target(run)}, classes {dataset.classes}"),
         ("Class shares", " / ".join(f"{share * 100:.2f}" for share in shares) + " %"),
         ("Protocol", run.suite.protocol),
     ]
@@ -187,9 +187,11 @@ def _pictures(links: list[tuple[str, str]]) -> list[str]:
     return [f"![{escape(title)}]({file})" for title, file in links]
 
 
-def _notes(leaderboard: Leaderboard, remarks: list[str], settling: str | None) -> Iterator[str]:
+def _notes(run: Run, leaderboard: Leaderboard, settling: str | None) -> Iterator[str]:
     """Yield the notes below the ranks, and why a labeler has none."""
-    notes = [*(f"{remark[0].upper()}{remark[1:]}." for remark in remarks), *rank_claims(leaderboard)]
+    remarks = run.remarks.get(leaderboard.title, [])
+    claims = rank_claims(leaderboard, run.dataset.classes.names)
+    notes = [*(f"{remark[0].upper()}{remark[1:]}." for remark in remarks), *claims]
     if settling:
         notes.append(settling)
     if any("=" in row.rank for row in leaderboard.rows):

@@ -1,6 +1,7 @@
 """The tables of one comparison: ranked labelers, classes, sources."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from harness.report.markdown import number, span
@@ -52,7 +53,7 @@ def board_table(run: Run, leaderboard: Leaderboard) -> Table:
         values[Column(metric_header(metric))] = [row.values.get(metric) for row in leaderboard.rows]
     for label_class, counts in leaderboard.support.items():
         few = ", few" if min(counts) < MIN_UNITS else ""
-        name = f"{label_class} (n={span(counts)}{few})"
+        name = f"{run.dataset.classes.names[label_class]} (n={span(counts)}{few})"
         values[Column(name, 2, shade="value")] = [row.by_class.get(label_class) for row in leaderboard.rows]
     values[Column("Oracle gap", signed=True)] = [row.oracle_gap for row in leaderboard.rows]
     values[Column("Cells")] = [f"{row.ok}/{row.total}" for row in leaderboard.rows]
@@ -87,9 +88,12 @@ def leaderboard_table(run: Run, leaderboard: Leaderboard) -> Table:
     return Table("leaderboard", "Leaderboard", header, rows, comparison_context(leaderboard.title))
 
 
-def class_table(leaderboard: Leaderboard) -> Table:
-    """Return the accuracy of each labeler on the rows of each class."""
-    names = [f"{c} (n={span(n)})" for c, n in leaderboard.support.items()]
+def class_table(leaderboard: Leaderboard, classes: Sequence[str]) -> Table:
+    """Return the accuracy of each labeler on the rows of each class.
+
+    `classes` are the names of the classes.
+    """
+    names = [f"{classes[c]} (n={span(n)})" for c, n in leaderboard.support.items()]
     rows = [
         (row.title, *(row.by_class.get(c) for c in leaderboard.support)) for row in leaderboard.rows if row.by_class
     ]

@@ -1,12 +1,14 @@
 """The plots of a run: which there are, and the numbers in each."""
 
+from collections.abc import Sequence
+
 from harness.report.svg import Figure, Panel, Series, describe
 from harness.scoring.profiles import FITTED_METRICS, MAX_DRAWN_LABELERS, LabelerProfile, LearningCurve, RunProfile
 from harness.statistics.metrics import DISPLAY_NAMES
 from harness.statistics.selective import COVERAGE_STEPS
 
 
-def learning_figures(run_profile: RunProfile) -> dict[str, list[Figure]]:
+def learning_figures(run_profile: RunProfile, class_names: Sequence[str]) -> dict[str, list[Figure]]:
     """Return {kind of split: figures of its scores and of its classes}."""
     names, figures = _drawn_labelers(run_profile), {}
     for i, family in enumerate(dict.fromkeys(curve.family for curve in run_profile.curves), 1):
@@ -16,7 +18,7 @@ def learning_figures(run_profile: RunProfile) -> dict[str, list[Figure]]:
         metrics = sorted({curve.metric for curve in curves if curve.label_class is None}, key=_metric_order)
         classes = sorted({curve.label_class for curve in curves if curve.label_class is not None})
         of_scores = [_curve_panel(DISPLAY_NAMES.get(metric, metric), curves, metric, None) for metric in metrics]
-        of_classes = [_curve_panel(f"Class {c}", curves, "accuracy", c) for c in classes]
+        of_classes = [_curve_panel(f"Class {class_names[c]}", curves, "accuracy", c) for c in classes]
         figures[family] = [
             _figure(f"curves-{i}", f"Scores against labels, {family}", of_scores, names),
             _figure(f"classes-{i}", f"Accuracy on each class against labels, {family}", of_classes, names),

@@ -1,6 +1,6 @@
 """Tables of a run's profile: confidence, confusion, errors, costs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import floor, log10
 from typing import Any
 
@@ -12,10 +12,13 @@ from harness.statistics.metrics import CALIBRATION_BINS
 from harness.statistics.selective import COVERAGE_STEPS
 
 
-def confusion_table(profile: LabelerProfile) -> Table:
-    """Return the confusion matrix of one labeler, counts over its cells."""
-    predicted = [Column(f"called {c}", 0, shade="row") for c in range(len(profile.confusion))]
-    rows = [(c, *map(int, row)) for c, row in enumerate(profile.confusion)]
+def confusion_table(profile: LabelerProfile, classes: Sequence[str]) -> Table:
+    """Return the confusion matrix of one labeler, counts over its cells.
+
+    `classes` are the names of the classes.
+    """
+    predicted = [Column(f"called {name}", 0, shade="row") for name in classes]
+    rows = [(name, *map(int, row)) for name, row in zip(classes, profile.confusion, strict=True)]
     context = (*comparison_context(profile.comparison), ("labeler", profile.title))
     return Table("confusion", profile.title, (Column("True class", 0), *predicted), tuple(rows), context)
 

@@ -196,7 +196,9 @@ def _rows(
             continue
         first, second, n = np.mean(both_values, axis=0)
         metric, label_class, source = key
-        part = f"class {label_class}" if label_class is not None else f"source {source}" if source is not None else ""
+        part = f"source {source}" if source is not None else ""
+        if label_class is not None:
+            part = f"class {runs[0].dataset.classes.names[label_class]}"
         difference = _difference(*both, metric, label_class, source)
         yield PairedRow(metric, part, float(first), float(second), round(n), difference)
 

@@ -31,29 +31,29 @@ def leaderboard(leading, rows=3, enough=True, seeds=3, overlap=0.4, ranks=("1", 
 
 
 def test_few_rows_claim_nothing():
-    (line,) = rank_claims(leaderboard(0, enough=False))
+    (line,) = rank_claims(leaderboard(0, enough=False), "012345")
     assert line == "Fewer than 30 test rows: the labelers cannot be told apart."
 
 
 def test_ranks_name_the_pairs_and_the_leading_group():
-    ranks, detectable, intervals = rank_claims(leaderboard(2))
+    ranks, detectable, intervals = rank_claims(leaderboard(2), "012345")
     assert "`•` marks the leading group, which no labeler beats significantly. 3 pairs on the same test rows" in ranks
     assert detectable.startswith("Smallest detectable difference: 0.0100 among all pairs, 0.0050 for one pair")
     assert intervals.endswith(
         "over the draw of the test rows and of the 3 seeds: two seeds share 40% of their train rows."
     )
-    ranks, _, _ = rank_claims(leaderboard(0))
+    ranks, _, _ = rank_claims(leaderboard(0), "012345")
     assert "leading group" not in ranks
 
 
 def test_seeds_that_share_their_train_rows_claim_nothing_of_others():
-    *_, intervals = rank_claims(leaderboard(2, overlap=0.95))
+    *_, intervals = rank_claims(leaderboard(2, overlap=0.95), "012345")
     assert "and of the 3 seeds" not in intervals
     assert "two seeds share 95% of their train rows, so that nothing is claimed of other train sets" in intervals
 
 
 def test_one_seed_ranks_nothing():
-    ranks, intervals = rank_claims(leaderboard(0, seeds=1, overlap=None))
+    ranks, intervals = rank_claims(leaderboard(0, seeds=1, overlap=None), "012345")
     assert ranks == "one seed: ranks are not tested; the labelers stand in the order of their numbers"
     assert intervals.endswith("of the test rows alone: another seed would change more, and how much is not measured.")
 
