@@ -111,7 +111,7 @@ def train(run: Any, processes: Any, store: MemoryStore) -> Any:
     from harness.data.tasks import make_task
     from harness.run.block_builder import build_block
     from harness.run.blocks import open_block
-    from harness.run.store import Result
+    from harness.run.result import Result
 
     for recipe in run.missing_blocks():
         build_block(recipe, run.dataset.items, run.cache, processes, run.options.limits, lambda rows: None)

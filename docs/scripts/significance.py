@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.plugin.protocols import Split
 from harness.run.plan import Cell, EvaluationSplit
-from harness.run.store import Result
+from harness.run.result import Result
 from harness.scoring.evidence import AnswerSource, collect_evidence
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import Scores, Truth

@@ -10,16 +10,12 @@ import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness.run.fingerprints import FingerprintCache, fingerprint_of
+from harness.run.result import Result, ResultMemory, read_result
 from harness.run.timing import TIMING_FILE as TIMING
-from harness.run.timing import read_timing
 from harness.utils.files import replace_text, sync
 from harness.utils.hashing import canonical_json, digest
 
@@ -29,18 +25,6 @@ RESULT_SCHEMA = 1
 CELL_FILE = "cell.json"
 SUITE_FILE = "suite.json"  # in the folder of a run: its suite file and options
 FINGERPRINTED_SUFFIXES = (".npy", ".npz", CELL_FILE)  # of the files that a complete cell has
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One finished cell, read back."""
-
-    labels: NDArray[np.uint8]  # (m,)
-    proba: NDArray[np.float32]  # (m, C)
-    facts: Mapping[str, Any]
-    checkpoints: Mapping[str, NDArray[np.uint8]]  # name -> (m,)
-    rows: Mapping[str, NDArray[Any]]  # name -> (m,)
-    timing: Mapping[str, Any]  # seconds, peak memory; excluded from boards, which must be reproducible byte for byte
 
 
 class Store:
@@ -56,6 +40,7 @@ class Store:
         self.scratch = folder / "scratch"
         self._complete: set[str] = set()  # keys of cells that this process has checked
         self._fingerprints = FingerprintCache(folder / "marks.json")
+        self._results = ResultMemory()
         self._pool = ThreadPoolExecutor(4)  # files that are synced at the same time reach the disk together
 
     def open(self) -> None:
@@ -137,17 +122,12 @@ class Store:
         return _json(self.failed / f"{key}.json")
 
     def read(self, key: str) -> Result:
-        """Read a finished cell."""
-        folder = self.cells / key
-        record = self.record(key) or {}
-        return Result(
-            np.load(folder / "labels.npy", allow_pickle=False),
-            np.load(folder / "proba.npy", allow_pickle=False, mmap_mode="r"),
-            record["facts"],
-            dict(zip(record["checkpoints"], _load_checkpoints(folder / "checkpoints.npy"), strict=True)),
-            _load_rows(folder / "rows.npz"),
-            read_timing(folder),
-        )
+        """Read a finished cell, once if memory allows."""
+        result = self._results.get(key)
+        if result is None:
+            result = read_result(self.cells / key, self.record(key) or {})
+            self._results.add(key, result)
+        return result
 
     def _is_complete(self, key: str) -> bool:
         record = self.record(key)
@@ -195,17 +175,6 @@ def _arrays_in(folder: Path) -> dict[str, str]:
     """Return {name: SHA-256} of the arrays in a folder."""
     names = sorted(name for name in os.listdir(folder) if name.endswith((".npy", ".npz")))  # noqa: PTH208
     return {name: _sha256(folder / name) for name in names}
-
-
-def _load_checkpoints(path: Path) -> NDArray[Any]:
-    return np.load(path, allow_pickle=False) if path.exists() else np.empty((0, 0), np.uint8)
-
-
-def _load_rows(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
 
 
 def _link(source: str, target: str) -> None:

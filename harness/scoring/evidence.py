@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.plugin.protocols import Split
-from harness.run.store import Result
+from harness.run.result import Result
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import Truth
 from harness.scoring.standings import Evidence

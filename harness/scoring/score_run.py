@@ -8,8 +8,8 @@ import numpy as np
 from harness.errors import describe_error
 from harness.plugin.facts import find_table_error
 from harness.plugin.task import Predictions, find_error
+from harness.run.result import Result
 from harness.run.runner import Run
-from harness.run.store import Result
 from harness.scoring import audit_verdicts
 from harness.scoring.evidence import ORACLE_REASON, AnswerSource, collect_evidence
 from harness.scoring.leaderboard import CellResult, Leaderboard, build_leaderboards

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
 from harness.plugin.protocols import Split
-from harness.run.store import Result
+from harness.run.result import Result
 from harness.statistics.metrics import (
     LABEL_METRICS,
     LOWER_IS_BETTER,

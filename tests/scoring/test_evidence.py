@@ -5,7 +5,7 @@ import pytest
 
 from harness.plugin.protocols import Split
 from harness.run.plan import Cell, EvaluationSplit
-from harness.run.store import Result
+from harness.run.result import Result
 from harness.scoring.evidence import AnswerSource, collect_evidence
 from harness.scoring.leaderboard import CellResult, build_leaderboards
 from harness.scoring.scores import Truth, score_result

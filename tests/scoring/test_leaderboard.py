@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.plugin.protocols import Split
 from harness.run.plan import Cell, EvaluationSplit
-from harness.run.store import Result
+from harness.run.result import Result
 from harness.scoring.leaderboard import CellResult, build_leaderboards
 from harness.scoring.scores import MetricValue, Scores, Truth, score_result
 from harness.suite.suite import Candidate

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, recall_score
 
-from harness.run.store import Result
+from harness.run.result import Result
 from harness.scoring.scores import MetricValue, Truth, pool_scores, score_result
 from harness.statistics.metrics import MIN_PROBABILITY, count_confusion
 
