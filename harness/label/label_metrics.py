@@ -36,8 +36,8 @@ def measure_labels(answers: LabelledRows, truth: Numbers, options: PostprocessOp
     right = truth[:, options.good :].sum(axis=1) if options.selects else hit
     metrics = {
         "accuracy": Measurement(float(hit.mean()), n),
-        "macro_f1": Measurement(macro_f1(confusion), n),
-        "mae": Measurement(mae(confusion), n),
+        "macro_f1": Measurement(float(macro_f1(confusion)), n),
+        "mae": Measurement(float(mae(confusion)), n),
         "overconfidence": Measurement(float(answers.confidence.mean() - hit.mean()), n),
         "coverage": Measurement(float((truth * answers.inside).sum() / n), n),
         "accepted": Measurement(float(answers.accepted.mean()), n),

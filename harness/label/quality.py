@@ -15,7 +15,7 @@ from harness.label.postprocess import LabelledRows, PostprocessOptions, Postproc
 from harness.label.refit import FEW_LABELS, Transfers
 from harness.statistics.bootstrap import table_interval
 from harness.statistics.intervals import Interval, Numbers, bootstrap_interval
-from harness.statistics.metrics import absolute_errors, confidence_error, f1_by_class
+from harness.statistics.metrics import confidence_error, f1_by_class, mae
 from harness.statistics.prediction_powered import PoolEstimate, Sample, estimate_mean
 
 TWO_SIDED_ALPHA = 0.1  # the upper end of an interval that misses in 10 % is exceeded in 5 %
@@ -110,15 +110,15 @@ def measure_quality(
     classes = range(n_classes)
     right = y >= postprocessor.options.good if postprocessor.options.selects else hit
     if len(y) < FEW_LABELS:
-        mae = transfer["mae"].widen(table_interval(y, label, n_classes, absolute_errors, unit))
+        absolute_error = transfer["mae"].widen(table_interval(y, label, n_classes, mae, unit))
     else:
-        mae = transfer["mae"].mean(np.abs(label - y), unit)
+        absolute_error = transfer["mae"].mean(np.abs(label - y), unit)
     measured = measure_labels(answers, np.eye(n_classes)[y], postprocessor.options)
     return Quality(
         len(y),
         _present(transfer["accuracy"].share(hit, unit)),
         _within(transfer["macro_f1"].widen(table_interval(y, label, n_classes, _macro_f1, unit)), 0, 1),
-        _within(mae, 0, n_classes - 1),
+        _within(absolute_error, 0, n_classes - 1),
         {c: share_of_class(f"recall {c}", hit, c, labels.label == c) for c in classes},
         {c: share_of_given(f"precision {c}", hit, label == c, labels.label == c) for c in classes},
         _calibration_errors(raw[rows, label], answers.confidence, hit, unit),
@@ -168,8 +168,10 @@ def estimate_pool(
 
 
 def _calibration_errors(before: Numbers, after: Numbers, hit: Numbers, unit: Numbers | None) -> CalibrationErrors:
-    interval = bootstrap_interval(lambda count: confidence_error(after, hit, count), len(hit), unit, TWO_SIDED_ALPHA)
-    before_error = confidence_error(before.astype(np.float64), hit)
+    interval = bootstrap_interval(
+        lambda count: float(confidence_error(after, hit, count)), len(hit), unit, TWO_SIDED_ALPHA
+    )
+    before_error = float(confidence_error(before.astype(np.float64), hit))
     return CalibrationErrors(before_error, interval.value, max(interval.high, interval.value))
 
 

@@ -52,8 +52,8 @@ class TruthColumn:
         """Score the labels (m,) of `rows` (m,) that have a truth."""
         scored = self.present[rows]
         confusion = count_confusion(self.y[rows[scored]], label[scored], len(classes))
-        distance = mae(confusion) if classes.ordered else None
-        return TruthScore(self.name, int(scored.sum()), accuracy(confusion), macro_f1(confusion), distance)
+        right, f1, distance = (float(measure(confusion)) for measure in (accuracy, macro_f1, mae))
+        return TruthScore(self.name, int(scored.sum()), right, f1, distance if classes.ordered else None)
 
 
 def read_truth(table: DataTable, name: str, dataset: Dataset, rows: Rows) -> TruthColumn:

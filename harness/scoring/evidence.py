@@ -15,7 +15,7 @@ from harness.scoring.scores import Truth
 from harness.scoring.standings import Evidence
 from harness.statistics.bootstrap import SplitOutcomes, bootstrap_covariances
 from harness.statistics.discordance import few_differing, few_discordant
-from harness.statistics.metrics import ROW_METRICS, f1_by_class, quadratic_kappas, value_range
+from harness.statistics.metrics import ROW_METRICS, f1_by_class, qwk, value_range
 from harness.statistics.significance import MIN_UNITS, Measurements
 from harness.utils.hashing import digest, hash_array
 
@@ -208,9 +208,7 @@ def _by_tables(titles: tuple[str, ...], test_sets: list[TestSet], metric: str, s
         return Evidence(titles, None, f"no class has {MIN_UNITS} test rows: {UNTESTED}")
 
     def measure(tables: NDArray[Any]) -> NDArray[np.float64]:
-        return (
-            f1_by_class(tables)[..., ranked_classes].mean(axis=-1) if metric == "macro_f1" else quadratic_kappas(tables)
-        )
+        return f1_by_class(tables)[..., ranked_classes].mean(axis=-1) if metric == "macro_f1" else qwk(tables)
 
     labels = [
         np.stack([test_set.answers(source, a)[0].astype(np.int64) for a in range(len(titles))])

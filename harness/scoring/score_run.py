@@ -1,20 +1,25 @@
 """Score the finished cells of a run and rank its labelers."""
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 
 import numpy as np
 
 from harness.errors import describe_error
 from harness.plugin.facts import find_table_error
 from harness.plugin.task import Predictions, find_error
+from harness.run.plan import Cell
 from harness.run.result import Result
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
+from harness.scoring.audit_verdicts import AuditVerdict
 from harness.scoring.evidence import ORACLE_REASON, AnswerSource, collect_evidence
 from harness.scoring.leaderboard import CellResult, Leaderboard, build_leaderboards
-from harness.scoring.scores import score_result, truth_of
+from harness.scoring.scores import Scores, Truth, score_results, truth_of
 from harness.scoring.standings import Evidence
+
+STACK_NUMBERS = 2**19  # probabilities that are scored at once
 
 
 def score_cells(run: Run) -> Iterator[CellResult]:
@@ -22,24 +27,66 @@ def score_cells(run: Run) -> Iterator[CellResult]:
 
     Other cells have the reason instead. Cells that an audit has found leaking are scored, but not ranked.
     """
-    # The cells of one split follow each other, so that one truth is enough.
-    truth = lru_cache(1)(lambda evaluation: truth_of(run.dataset, evaluation.split))
     verdicts = audit_verdicts.read_verdicts(run.store.folder)
-    for cell in run.cells:
-        if run.store.has(cell.key):
-            try:
-                result = run.store.read(cell.key)
-                _check_stored(result)
-                scores = score_result(result, truth(cell.evaluation), run.dataset.n_classes, run.suite.metrics.primary)
-            except Exception as error:  # of one cell: the board shows the others
-                yield CellResult(cell, "failed", f"cannot be scored: {describe_error(error)}")
-                continue
+    # The cells of one split follow each other.
+    for evaluation, cells in groupby(run.cells, attrgetter("evaluation")):
+        truth = truth_of(run.dataset, evaluation.split)
+        size = max(1, STACK_NUMBERS // max(1, len(truth.y) * run.dataset.n_classes))
+        while stack := list(islice(cells, size)):
+            yield from _score_stack(run, stack, truth, verdicts)
+    run.store.save_fingerprints()
+
+
+def _score_stack(
+    run: Run, cells: Sequence[Cell], truth: Truth, verdicts: Mapping[str, AuditVerdict]
+) -> Iterator[CellResult]:
+    """Yield the results of cells of a split; finished ones are scored at once."""
+    results, failures = _read_results(run, cells)
+    scored = failures | _score_results(run, results, truth)
+    for cell in cells:
+        scores = scored.get(cell.key)
+        if isinstance(scores, Scores):
             leak = audit_verdicts.leak_reason(verdicts, cell.key)
-            yield CellResult(cell, "ok" if leak is None else "leak", leak or "", scores, result.timing)
+            yield CellResult(cell, "ok" if leak is None else "leak", leak or "", scores, results[cell.key].timing)
+        elif scores is not None:
+            yield CellResult(cell, "failed", scores)
         else:
             failure = run.store.failure(cell.key) or _unfinished(run, cell.key)
             yield CellResult(cell, failure["status"], failure["reason"])
-    run.store.save_fingerprints()
+
+
+def _read_results(run: Run, cells: Iterable[Cell]) -> tuple[dict[str, Result], dict[str, str]]:
+    """Return the results of the finished ones among cells, by key.
+
+    Those that cannot stand on a board are apart, with the reason.
+    """
+    results, failures = {}, {}
+    for key in (cell.key for cell in cells if run.store.has(cell.key)):
+        try:
+            result = run.store.read(key)
+            _check_stored(result)
+            results[key] = result
+        except Exception as error:  # of one cell: the board shows the others
+            failures[key] = _failure(error)
+    return results, failures
+
+
+def _score_results(run: Run, results: Mapping[str, Result], truth: Truth) -> dict[str, Scores | str]:
+    """Score results of a split, by key; one that fails has the reason instead."""
+    if not results:
+        return {}
+    try:
+        scores = score_results([*results.values()], truth, run.dataset.n_classes, run.suite.metrics.primary)
+    except Exception as error:
+        if len(results) == 1:
+            return dict.fromkeys(results, _failure(error))
+        alone = (_score_results(run, {key: result}, truth) for key, result in results.items())
+        return {key: scored for one in alone for key, scored in one.items()}
+    return dict(zip(results, scores, strict=True))
+
+
+def _failure(error: Exception) -> str:
+    return f"cannot be scored: {describe_error(error)}"
 
 
 def _check_stored(result: Result) -> None:

@@ -1,15 +1,17 @@
 """Scores of predictions against the truth."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
+from math import isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
+from harness.plugin.block import Rows
 from harness.plugin.protocols import Split
 from harness.run.result import Result
 from harness.statistics.metrics import (
@@ -36,25 +38,16 @@ class Truth:
     sources: NDArray[Any] | None  # (m,)
 
     @cached_property
-    def slices(self) -> tuple[tuple[str | None, NDArray[np.bool_]], ...]:
-        """Return (source, (m,) mask) pairs: None for all rows, then each source."""
-        all_rows = (None, np.ones(len(self.y), np.bool_))
+    def slices(self) -> tuple[tuple[str | None, Rows], ...]:
+        """Return (source, rows (k,)) pairs: None for all rows, then each source."""
+        all_rows = (None, np.arange(len(self.y)))
         names = () if self.sources is None else np.unique(self.sources)
-        return all_rows, *((str(source), self.sources == source) for source in names)
+        return all_rows, *((str(source), np.flatnonzero(self.sources == source)) for source in names)
 
 
 MetricKey = tuple[str, int | None, str | None]
 """(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4; for auc and
 precision_top_* the class is the least score that counts as good."""
-
-
-@cache
-def _key(metric: str, label_class: int | None, source: str | None) -> MetricKey:
-    """Return one object for equal keys.
-
-    Ten thousand cells have the same few hundred keys.
-    """
-    return metric, label_class, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,30 @@ class MetricValue:
 
     value: float | None
     n: int
+
+
+class ScoreRow(Mapping[MetricKey, MetricValue]):
+    """The numbers of one cell: a row of a table whose columns cells share.
+
+    Ten thousand cells have a few hundred numbers each; an object is made of those that are looked at.
+    """
+
+    __slots__ = ("_columns", "_values")
+
+    def __init__(self, columns: Mapping[MetricKey, tuple[int, int]], values: list[float]) -> None:
+        self._columns = columns  # key -> place among the values, number of rows
+        self._values = values  # NaN where there is none
+
+    def __getitem__(self, key: MetricKey) -> MetricValue:
+        place, n = self._columns[key]
+        value = self._values[place]
+        return MetricValue(None if isnan(value) else value, n)
+
+    def __iter__(self) -> Iterator[MetricKey]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
 
 
 @dataclass(frozen=True)
@@ -95,21 +112,38 @@ def truth_of(dataset: Dataset, split: Split) -> Truth:
     return Truth(y, None if dataset.sources is None else dataset.sources[split.test])
 
 
+def score_results(results: Sequence[Result], truth: Truth, n_classes: int, primary: str) -> list[Scores]:
+    """Return every score of cells that have labelled the same rows."""
+    labels = np.stack([result.labels for result in results])
+    proba = np.stack([result.proba for result in results])
+    tables = count_confusion(truth.y, labels, n_classes)
+    numbers = _score_rows([*_of_labels(labels, truth, n_classes), *_of_probabilities(proba, truth, n_classes)])
+    return [
+        _scores(result, honest, table, truth, primary)
+        for result, honest, table in zip(results, numbers, tables, strict=True)
+    ]
+
+
 def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> Scores:
     """Return every score of one cell."""
-    honest = dict(_of_labels(result.labels, truth, n_classes))
-    honest |= dict(_of_probabilities(result.proba, truth, n_classes))
-    members = dict(_members(result, n_classes))
+    return score_results([result], truth, n_classes, primary)[0]
+
+
+def _scores(
+    result: Result, honest: Mapping[MetricKey, MetricValue], table: ConfusionMatrix, truth: Truth, primary: str
+) -> Scores:
+    """Add what only some cells have: masks, checkpoints and members."""
+    n_classes, members = len(table), dict(_members(result, len(table)))
     if len(members) > 1:
         first, second, *_ = members.values()
         shares = complementarity(truth.y, first, second)
-        honest |= {_key(name, None, None): MetricValue(share, len(truth.y)) for name, share in shares.items()}
+        honest = dict(honest) | {(name, None, None): MetricValue(share, len(truth.y)) for name, share in shares.items()}
     rows = {
         name: _accuracy_on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_
     }
     tables = {name: count_confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
     best = _best_checkpoint(tables, primary)
-    oracle = {} if best is None else dict(_of_labels(result.checkpoints[best], truth, n_classes))
+    oracle = {} if best is None else _score_row(_of_labels(result.checkpoints[best][None], truth, n_classes))
     checkpoints = (
         {}
         if len(tables) > MAX_CHECKPOINTS
@@ -119,7 +153,6 @@ def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> 
         name: _checkpoint_scores(name, count_confusion(truth.y, labels, n_classes), result, truth)
         for name, labels in members.items()
     }
-    table = count_confusion(truth.y, result.labels, n_classes)
     return Scores(honest, rows, best, oracle, checkpoints, result.facts, table, None if best is None else tables[best])
 
 
@@ -137,7 +170,7 @@ def pool_scores(
         n = sum(value.n for value in values)
         mean = sum((value.value or 0.0) * value.n for value in values) / n if n else None
         pooled[key] = MetricValue(mean, n)
-    return pooled | dict(_of_table(np.sum(tables, axis=0), None))
+    return pooled | dict(_score_row(_of_tables(np.sum(tables, axis=0)[None], None)))
 
 
 def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -152,7 +185,7 @@ def _checkpoint_scores(name: str, table: ConfusionMatrix, result: Result, truth:
     labels = result.checkpoints.get(name, result.rows.get(name))
     masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
     return CheckpointScores(
-        dict(_of_table(table, None)),
+        _score_row(_of_tables(table[None], None)),
         {mask: _accuracy_on(rows, labels, truth) for mask, rows in masks.items() if rows.dtype == np.bool_},
     )
 
@@ -172,32 +205,54 @@ def _best_checkpoint(tables: Mapping[str, ConfusionMatrix], primary: str) -> str
     sign = -1 if primary in LOWER_IS_BETTER else 1
 
     def merit(name: str) -> float:
-        value = LABEL_METRICS[primary](tables[name])
-        return -np.inf if value is None else sign * value
+        value = sign * float(LABEL_METRICS[primary](tables[name]))
+        return -np.inf if isnan(value) else value
 
     return max(tables, key=merit)
 
 
-def _of_labels(labels: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[tuple[MetricKey, MetricValue]]:
-    for source, mask in truth.slices:
-        yield from _of_table(count_confusion(truth.y[mask], labels[mask], n_classes), source)
+Column = tuple[MetricKey, NDArray[np.float64], int]
+"""One number of a stack of cells: key, values (cells,) and rows that they are measured on."""
 
 
-def _of_table(table: ConfusionMatrix, source: str | None) -> Iterator[tuple[MetricKey, MetricValue]]:
+def _score_rows(columns: Sequence[Column]) -> list[ScoreRow]:
+    """Return the numbers of each cell of a stack."""
+    shared = {key: (place, n) for place, (key, _, n) in enumerate(columns)}
+    return [ScoreRow(shared, values) for values in np.stack([values for _, values, _ in columns], axis=1).tolist()]
+
+
+def _score_row(columns: Iterable[Column]) -> ScoreRow:
+    """Return the numbers of a stack of one cell."""
+    return _score_rows(list(columns))[0]
+
+
+def _of_labels(labels: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[Column]:
+    """Yield the metrics of labels (cells, m), on all rows and by source."""
+    for source, rows in truth.slices:
+        yield from _of_tables(count_confusion(truth.y[rows], np.take(labels, rows, axis=1), n_classes), source)
+
+
+def _of_tables(tables: ConfusionMatrix, source: str | None) -> Iterator[Column]:
+    """Yield the metrics of tables (cells, C, C) of the same rows."""
+    support = tables[0].sum(axis=1)
     for metric, measure in LABEL_METRICS.items():
-        yield _key(metric, None, source), MetricValue(measure(table), int(table.sum()))
-    for c in range(len(table) if source is None else 0):
-        support = int(table[c].sum())
-        yield _key("accuracy", c, None), MetricValue(float(table[c, c] / support) if support else None, support)
+        yield (metric, None, source), measure(tables), int(support.sum())
+    if source is None:
+        hits = np.diagonal(tables, axis1=1, axis2=2)
+        recall = np.divide(hits, support, out=np.full(hits.shape, np.nan), where=support > 0)
+        for c, n in enumerate(support.tolist()):
+            yield ("accuracy", c, None), recall[:, c], n
 
 
-def _of_probabilities(proba: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[tuple[MetricKey, MetricValue]]:
-    for source, mask in truth.slices:
+def _of_probabilities(proba: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[Column]:
+    """Yield the metrics of probabilities (cells, m, C)."""
+    y = truth.y
+    for source, rows in truth.slices:
+        of_slice = np.take(proba, rows, axis=1)
         for metric, measure in PROBABILITY_METRICS.items():
-            yield _key(metric, None, source), MetricValue(measure(proba[mask], truth.y[mask]), int(mask.sum()))
+            yield (metric, None, source), measure(of_slice, y[rows]), len(rows)
     for threshold in range(1, n_classes):
-        yield _key("auc", threshold, None), MetricValue(auc(proba, truth.y, threshold), len(truth.y))
+        yield ("auc", threshold, None), auc(proba, y, threshold), len(y)
     good = max(1, n_classes - 2)  # 4 of the scores 0 to 5
     for per_cent in TOP_SHARES:
-        value = precision_at_top(proba, truth.y, good, per_cent)
-        yield _key(f"precision_top_{per_cent}", good, None), MetricValue(value, len(truth.y))
+        yield (f"precision_top_{per_cent}", good, None), precision_at_top(proba, y, good, per_cent), len(y)

@@ -44,7 +44,7 @@ def best_method(proba: Numbers, y: Numbers, fold: Numbers) -> tuple[Method, Numb
     Both are cross-fitted: a row is calibrated by a fit on the other folds.
     """
     by_method = {method: cross_fit_calibration(method, proba, y, fold) for method in METHODS}
-    losses = {method: log_loss(calibrated, y) for method, calibrated in by_method.items()}
+    losses = {method: float(log_loss(calibrated, y)) for method, calibrated in by_method.items()}
     winner = min(METHODS, key=losses.__getitem__)  # of equals the simpler
     return winner, by_method[winner]
 

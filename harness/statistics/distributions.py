@@ -38,10 +38,20 @@ def normal_quantile(p: Any) -> Any:
 
 
 def mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the ranks (n,) of values (n,), from 1; ties get their mean rank."""
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[group], np.float64)
+    """Return the ranks (..., n) of values (..., n), from 1, in each row.
+
+    Ties get their mean rank.
+    """
+    order = np.argsort(values, axis=-1)
+    in_order = np.take_along_axis(values, order, axis=-1)
+    begins = np.ones(values.shape, np.bool_)  # a group of ties
+    begins[..., 1:] = in_order[..., 1:] != in_order[..., :-1]
+    first = np.flatnonzero(begins)  # in all rows, one after the other
+    size = np.diff(first, append=values.size)
+    mean = first % values.shape[-1] + (size + 1) / 2
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.repeat(mean, size).reshape(values.shape), axis=-1)
+    return ranks
 
 
 def chi_square_tail(x: Any, df: Any) -> Any:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, recall_score
 
 from harness.run.result import Result
-from harness.scoring.scores import MetricValue, Truth, pool_scores, score_result
+from harness.scoring.scores import MetricValue, Truth, pool_scores, score_result, score_results
 from harness.statistics.metrics import MIN_PROBABILITY, count_confusion
 
 C = 6
@@ -72,6 +72,28 @@ def test_every_number_is_scikit_learns(case):
     named |= {("auc", threshold, None) for threshold in range(1, C)}
     named |= {(f"precision_top_{per_cent}", 4, None) for per_cent in (1, 3, 10)}
     assert honest.keys() == named | {("accuracy", c, None) for c in range(C)}
+
+
+@settings(max_examples=50, deadline=None)
+@given(answered(), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_cells_that_are_scored_together_have_the_numbers_of_each_alone(case, n_cells, seed):
+    y, proba, sources = case
+    rng = np.random.default_rng(seed)
+    results = [
+        result(
+            proba[rng.permutation(len(y))],
+            {f"epoch {k}": rng.integers(0, C, len(y)).astype(np.uint8) for k in range(rng.integers(0, 3))},
+            {"sure": rng.random(len(y)) < 0.5},
+        )
+        for _ in range(n_cells)
+    ]
+    truth = Truth(y, sources)
+    for cell, together in zip(results, score_results(results, truth, C, "macro_f1"), strict=True):
+        alone = score_result(cell, truth, C, "macro_f1")
+        assert list(together.honest.items()) == list(alone.honest.items())
+        assert (together.rows, together.checkpoint) == (alone.rows, alone.checkpoint)
+        assert (together.oracle, together.checkpoints) == (alone.oracle, alone.checkpoints)
+        np.testing.assert_array_equal(together.table, alone.table)
 
 
 @given(answered())
