@@ -150,7 +150,7 @@ def choose_classes(
     if plain.stored == "values":
         plain = replace(plain, stored=_storage(plain, field.type))
     order = "ordered" if plain.ordered else "without an order"
-    return plain, f"data.classes is not set: column {name!r} has the classes {plain}, {order}"
+    return plain, f"column {name!r} has the classes {plain}, {order} (data.classes is not set)"
 
 
 def _storage(classes: Classes, kind: pa.DataType) -> Literal["values", "numbers", "texts"]:

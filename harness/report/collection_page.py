@@ -80,7 +80,7 @@ def _leaks(joint: JointLeaderboard) -> bool:
 
 def _ranked(joint: JointLeaderboard) -> Table:
     """Return the labelers of one comparison, ranked."""
-    metrics = board_metrics(joint.runs[0].suite.metrics.primary)
+    metrics = board_metrics(joint.runs[0])
     rows = tuple(
         (rank_text(row), row.title, *map(row.values.get, metrics), row.oracle_gap, f"{row.ok}/{row.total}")
         for row in joint.leaderboard.rows

@@ -190,8 +190,11 @@ def _pictures(links: list[tuple[str, str]]) -> list[str]:
 def _notes(run: Run, leaderboard: Leaderboard, settling: str | None) -> Iterator[str]:
     """Yield the notes below the ranks, and why a labeler has none."""
     remarks = run.remarks.get(leaderboard.title, [])
-    claims = rank_claims(leaderboard, run.dataset.classes.names)
+    classes = run.dataset.classes
+    claims = rank_claims(leaderboard, classes.names)
     notes = [*(f"{remark[0].upper()}{remark[1:]}." for remark in remarks), *claims]
+    if len(classes) == 2:
+        notes.append(f"AUC and average precision are of class {escape(classes.names[1])}.")
     if settling:
         notes.append(settling)
     if any("=" in row.rank for row in leaderboard.rows):

@@ -11,9 +11,11 @@ from harness.scoring import audit_verdicts
 from harness.scoring.leaderboard import CellResult, Leaderboard, LeaderboardRow
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.statistics.significance import MIN_UNITS
+from harness.suite.suite import ORDER_METRICS
 
 LEADER_MARK = "•"
 BOARD_METRICS = ("accuracy", "macro_f1", "mae")  # beside the primary one
+BINARY_METRICS = ("accuracy", "macro_f1", "auc", "average_precision")  # of two classes
 MAX_SOURCES = 30  # columns of a table by source
 
 
@@ -27,9 +29,11 @@ def metric_header(metric: str) -> str:
     return f"{DISPLAY_NAMES.get(metric, metric)} {'↓' if metric in LOWER_IS_BETTER else '↑'}"
 
 
-def board_metrics(primary: str) -> list[str]:
+def board_metrics(run: Run) -> list[str]:
     """Return the metrics of a leaderboard, the primary one first."""
-    return [primary, *(metric for metric in BOARD_METRICS if metric != primary)]
+    primary, classes = run.suite.metrics.primary, run.dataset.classes
+    metrics = BINARY_METRICS if len(classes) == 2 else BOARD_METRICS
+    return [primary, *(m for m in metrics if m != primary and (classes.ordered or m not in ORDER_METRICS))]
 
 
 def board_table(run: Run, leaderboard: Leaderboard) -> Table:
@@ -38,7 +42,7 @@ def board_table(run: Run, leaderboard: Leaderboard) -> Table:
     It has the accuracy on each class beside the scores; the column of intervals and that of an audit only where there
     are any.
     """
-    first, *others = board_metrics(run.suite.metrics.primary)
+    first, *others = board_metrics(run)
     values: dict[Column, list[Any]] = {
         Column("Rank"): [rank_text(row) for row in leaderboard.rows],
         Column("Labeler"): [row.title for row in leaderboard.rows],
@@ -64,7 +68,7 @@ def board_table(run: Run, leaderboard: Leaderboard) -> Table:
 
 def leaderboard_table(run: Run, leaderboard: Leaderboard) -> Table:
     """Return the ranked labelers as the report and its CSV have them."""
-    first, *others = board_metrics(run.suite.metrics.primary)
+    first, *others = board_metrics(run)
     against = f"vs {run.suite.metrics.baseline}"
     scores = (metric_header(first), "95 % interval", "Best of settings", against, *map(metric_header, others))
     names = ("Rank", "Labeler", *scores)

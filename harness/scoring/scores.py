@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isnan
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,14 @@ from harness.statistics.metrics import (
     TOP_SHARES,
     ConfusionMatrix,
     auc,
+    average_precision,
     complementarity,
     count_confusion,
     precision_at_top,
 )
+from harness.suite.suite import ORDER_METRICS
 
+T = TypeVar("T")
 MAX_CHECKPOINTS = 40  # of more, such as a hundred epochs of a network, only the best is scored
 MEMBER_NAME = re.compile(r"member \d+")
 
@@ -36,6 +39,7 @@ class Truth:
 
     y: NDArray[np.int64]  # (m,)
     sources: NDArray[Any] | None  # (m,)
+    ordered: bool = True  # whether the classes are; else no metric counts a distance or a threshold
 
     @cached_property
     def slices(self) -> tuple[tuple[str | None, Rows], ...]:
@@ -47,7 +51,7 @@ class Truth:
 
 MetricKey = tuple[str, int | None, str | None]
 """(metric, class or None, source or None): ("accuracy", 4, None) is the accuracy on the rows of class 4; for auc and
-precision_top_* the class is the least score that counts as good."""
+precision_top_* of more than two classes the class is the least score that counts as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,8 @@ class Scores:
 def truth_of(dataset: Dataset, split: Split) -> Truth:
     """Look up the truth of a split's test rows."""
     y = dataset.y[dataset.positions(split.test)]
-    return Truth(y, None if dataset.sources is None else dataset.sources[split.test])
+    sources = None if dataset.sources is None else dataset.sources[split.test]
+    return Truth(y, sources, dataset.classes.ordered)
 
 
 def score_results(results: Sequence[Result], truth: Truth, n_classes: int, primary: str) -> list[Scores]:
@@ -170,7 +175,8 @@ def pool_scores(
         n = sum(value.n for value in values)
         mean = sum((value.value or 0.0) * value.n for value in values) / n if n else None
         pooled[key] = MetricValue(mean, n)
-    return pooled | dict(_score_row(_of_tables(np.sum(tables, axis=0)[None], None)))
+    of_labels = _score_row(_of_tables(np.sum(tables, axis=0)[None], None, ordered=("mae", None, None) in pooled))
+    return pooled | dict(of_labels)
 
 
 def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -185,7 +191,7 @@ def _checkpoint_scores(name: str, table: ConfusionMatrix, result: Result, truth:
     labels = result.checkpoints.get(name, result.rows.get(name))
     masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
     return CheckpointScores(
-        _score_row(_of_tables(table[None], None)),
+        _score_row(_of_tables(table[None], None, truth.ordered)),
         {mask: _accuracy_on(rows, labels, truth) for mask, rows in masks.items() if rows.dtype == np.bool_},
     )
 
@@ -226,16 +232,23 @@ def _score_row(columns: Iterable[Column]) -> ScoreRow:
     return _score_rows(list(columns))[0]
 
 
+def _with_meaning(metrics: Mapping[str, T], ordered: bool) -> Iterator[tuple[str, T]]:
+    """Yield the metrics (name, function) that mean something."""
+    return ((name, measure) for name, measure in metrics.items() if ordered or name not in ORDER_METRICS)
+
+
 def _of_labels(labels: NDArray[Any], truth: Truth, n_classes: int) -> Iterator[Column]:
     """Yield the metrics of labels (cells, m), on all rows and by source."""
     for source, rows in truth.slices:
-        yield from _of_tables(count_confusion(truth.y[rows], np.take(labels, rows, axis=1), n_classes), source)
+        yield from _of_tables(
+            count_confusion(truth.y[rows], np.take(labels, rows, axis=1), n_classes), source, truth.ordered
+        )
 
 
-def _of_tables(tables: ConfusionMatrix, source: str | None) -> Iterator[Column]:
+def _of_tables(tables: ConfusionMatrix, source: str | None, ordered: bool) -> Iterator[Column]:
     """Yield the metrics of tables (cells, C, C) of the same rows."""
     support = tables[0].sum(axis=1)
-    for metric, measure in LABEL_METRICS.items():
+    for metric, measure in _with_meaning(LABEL_METRICS, ordered):
         yield (metric, None, source), measure(tables), int(support.sum())
     if source is None:
         hits = np.diagonal(tables, axis1=1, axis2=2)
@@ -249,8 +262,13 @@ def _of_probabilities(proba: NDArray[Any], truth: Truth, n_classes: int) -> Iter
     y = truth.y
     for source, rows in truth.slices:
         of_slice = np.take(proba, rows, axis=1)
-        for metric, measure in PROBABILITY_METRICS.items():
+        for metric, measure in _with_meaning(PROBABILITY_METRICS, truth.ordered):
             yield (metric, None, source), measure(of_slice, y[rows]), len(rows)
+    if n_classes == 2:
+        yield ("auc", None, None), auc(proba, y, 1), len(y)
+        yield ("average_precision", None, None), average_precision(proba[..., 1], y == 1), len(y)
+    if n_classes == 2 or not truth.ordered:
+        return
     for threshold in range(1, n_classes):
         yield ("auc", threshold, None), auc(proba, y, threshold), len(y)
     good = max(1, n_classes - 2)  # 4 of the scores 0 to 5

@@ -39,6 +39,8 @@ DISPLAY_NAMES = {
     "rps": "RPS",
     "calibration_error": "Calibration error",
     "spearman": "Spearman",
+    "auc": "AUC",
+    "average_precision": "Average precision",
 }
 
 
@@ -224,6 +226,22 @@ def auc(proba: Numbers, y: Numbers, threshold: int) -> Values:
         return np.full(proba.shape[:-2], np.nan)
     ranks = mean_ranks(proba[..., threshold:].astype(np.float64).sum(axis=-1))
     return np.asarray((np.compress(positive, ranks, axis=-1).sum(axis=-1) - n * (n + 1) / 2) / (n * rest))
+
+
+def average_precision(score: Numbers, positive: Numbers) -> Values:
+    """Return (...) average precisions of scores (..., m).
+
+    `positive` (m,) bool. It is the mean precision at the scores of the positive rows; rows of equal score count
+    together. Undefined without positive rows.
+    """
+    n = int(positive.sum())
+    values = []
+    for row in score.reshape(-1, score.shape[-1]):
+        order = np.argsort(-row, kind="stable")
+        last = np.append(np.diff(row[order]) != 0, True)  # of the rows of a score
+        hits, places = np.cumsum(positive[order])[last], np.flatnonzero(last) + 1
+        values.append(float(np.diff(hits, prepend=0) @ (hits / places)) / n if n else np.nan)
+    return np.array(values).reshape(score.shape[:-1])
 
 
 def precision_at_top(proba: Numbers, y: Numbers, threshold: int, per_cent: int) -> Values:

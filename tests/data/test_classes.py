@@ -83,7 +83,7 @@ def test_a_plain_column_is_taken_as_it_is_and_this_is_said(read_column, values, 
     assert (dataset.classes.values, dataset.classes.ordered) == (classes, ordered)
     assert dataset.y.tolist() == y
     order = "ordered" if ordered else "without an order"
-    assert f"data.classes is not set: column 'y' has the classes {dataset.classes}, {order}" in dataset.remarks
+    assert f"column 'y' has the classes {dataset.classes}, {order} (data.classes is not set)" in dataset.remarks
 
 
 def test_the_suite_says_whether_classes_have_an_order(read_column):

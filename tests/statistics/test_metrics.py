@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
-from sklearn.metrics import cohen_kappa_score, roc_auc_score
+from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
 
 from harness.statistics import metrics
 
@@ -83,3 +83,14 @@ def test_ties_at_the_top_go_to_the_earlier_rows():
     proba = np.tile([0.0, 1.0], (200, 1))
     y = np.r_[1, 1, np.zeros(198, int)]
     assert metrics.precision_at_top(proba, y, 1, 1) == 1.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 40))
+def test_average_precision_is_that_of_scikit_learn(seed, m):
+    rng = np.random.default_rng(seed)
+    score, positive = rng.integers(0, 9, (3, m)) / 8, rng.random(m) < 0.4
+    positive[0] = True
+    expected = [average_precision_score(positive, row) for row in score]
+    np.testing.assert_allclose(metrics.average_precision(score, positive), expected)
+    assert np.isnan(metrics.average_precision(score, np.zeros(m, bool))).all()
