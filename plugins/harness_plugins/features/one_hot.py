@@ -48,18 +48,25 @@ class OneHot:
 
 
 def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
-    """Return (rows,) category numbers and the categories' names."""
-    values = items.values(column)
+    try:
+        return encode_categories(column, items.values(column))
+    except DataError as error:
+        raise DataError(f"{items.path}: {error}") from None
+
+
+def encode_categories(column: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
+    """Return (rows,) category numbers and the categories' names.
+
+    Raises DataError for values that are no categories, or more than MAX_CATEGORIES.
+    """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if not _is_category(values.type):
-        raise DataError(
-            f"{items.path}: column {column!r} holds {values.type}; one-hot needs categories: integers, booleans or text"
-        )
+        raise DataError(f"column {column!r} holds {values.type}; one-hot needs categories: integers, booleans or text")
     distinct = pc.unique(values).to_pylist()
     if len(distinct) > MAX_CATEGORIES:
         raise DataError(
-            f"{items.path}: column {column!r} has {len(distinct):,} distinct values, one-hot takes at "
+            f"column {column!r} has {len(distinct):,} distinct values, one-hot takes at "
             f"most {MAX_CATEGORIES:,}; "
             "group them, or leave the column out"
         )
