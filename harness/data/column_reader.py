@@ -78,6 +78,16 @@ class ColumnReader:
         self._refuse_nulls(name, array, "give every row a value")
         return self._numpy(name, array)
 
+    def texts(self, name: str) -> NDArray[Any]:
+        """Return (N,) values as text, "" for null."""
+        array = self.read(name, "splits")
+        if pa.types.is_boolean(array.type):
+            array = array.cast(pa.string())
+        if not (pa.types.is_integer(array.type) or is_text(array.type)):
+            raise DataError(f"{self.table.display_name}: column {name!r}: must be strings or integers, is {array.type}")
+        texts = ["" if value is None else str(value) for value in array.to_pylist()]
+        return np.array(texts, dtype=np.dtypes.StringDType())
+
     def times(self, name: str) -> NDArray[Any]:
         """Return (N,) values in the order of time.
 

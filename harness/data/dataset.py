@@ -136,8 +136,8 @@ class Dataset:
         """Return the positions of labelled `rows` in ``labelled``."""
         return np.searchsorted(self.labelled, rows)
 
-    def for_splitters(self) -> Labelled:
-        """Return the labelled rows alone.
+    def for_splitters(self, columns: tuple[str, ...] = ()) -> Labelled:
+        """Return the labelled rows alone, with the texts of some columns.
 
         Copies of an oversampled row have ids of their own: a splitter would keep equal ids on one side, and such a
         population is meant to show what happens when train and test share rows.
@@ -150,7 +150,14 @@ class Dataset:
             None if groups is None else groups[self.labelled],
             None if self.sources is None else self.sources[self.labelled],
             None if self.times is None else self.times[self.labelled],
+            {name: self._texts(name) for name in columns},
         )
+
+    def _texts(self, name: str) -> NDArray[Any]:
+        """Return (n,) values of a column of the labelled rows, as text."""
+        if name in self.items.hidden:
+            raise DataError(f"{self.table.display_name}: column {name!r} is the target, and cannot split the rows")
+        return ColumnReader(self.table).texts(name)[self.items.rows[self.labelled]]
 
     def identity(self) -> str:
         """Return the hash of the population and of every label in it."""

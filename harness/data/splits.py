@@ -66,7 +66,12 @@ def _check_split(split: object, labelled: Labelled, groups: NDArray[np.int64] | 
         straddling = np.intersect1d(train, test)
         if len(straddling):
             raise ValueError(f"{len(straddling)} groups stand in train and test")
-    return replace(split, train=sides["train"], test=sides["test"], spare=sides["spare"])
+    validation = _row_numbers("validation", split.validation, labelled)
+    if not np.isin(validation, sides["train"]).all():
+        raise ValueError("its validation rows must be train rows")
+    if 0 < len(validation) == len(sides["train"]):
+        raise ValueError("all train rows are validation rows: none is left to learn from")
+    return replace(split, train=sides["train"], test=sides["test"], spare=sides["spare"], validation=validation)
 
 
 def _row_numbers(side: str, rows: object, labelled: Labelled) -> Rows:

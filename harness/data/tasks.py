@@ -30,4 +30,5 @@ def make_task(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Ta
         spare=np.flatnonzero(spare),
         raters=None if dataset.raters is None else dataset.raters[train],
         groups=dataset.groups,
+        validation=np.isin(split.train, split.validation) if len(split.validation) else None,
     )

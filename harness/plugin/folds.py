@@ -46,11 +46,14 @@ def fold(task: Task, held: Mask) -> Task:
 def holdout(task: Task, share: float) -> Mask:
     """Draw about `share` of the labelled positions: a (n,) validation mask.
 
-    True where held. Drawn by ``task.seed``, whole units at a time. Pseudo-labelled positions are never held, nor is any
-    that shares a unit with one. All False where there are fewer than two units.
+    True where held. Where the split has validation rows, these are held instead, if any `share` is. Drawn by
+    ``task.seed``, whole units at a time. Pseudo-labelled positions are never held, nor is any that shares a unit with
+    one. All False where there are fewer than two units.
     """
     unit = units(task)
     held = np.zeros(len(unit), np.bool_)
+    if task.validation is not None and task.validation.any() and not task.validation.all():
+        return held if share <= 0 else task.validation.copy()
     real = np.ones(len(unit), np.bool_) if task.pseudo is None else ~np.isin(unit, unit[task.pseudo])
     candidates = np.unique(unit[real])
     if share <= 0 or len(np.unique(unit)) < 2 or len(candidates) == 0:
@@ -76,7 +79,9 @@ def learning_from(task: Task, rows: Rows, y: NDArray[np.int64]) -> Task:
     source = position[index]
     pseudo = ~had_label if task.pseudo is None else ~had_label | task.pseudo[source]
     raters = task.raters[source] if task.raters is not None and had_label.all() else None
-    return replace(task, labelled=rows, y=y, raters=raters, pseudo=pseudo if pseudo.any() else None)
+    validation = None if task.validation is None else task.validation[source] & had_label
+    pseudo_or_none = pseudo if pseudo.any() else None
+    return replace(task, labelled=rows, y=y, raters=raters, pseudo=pseudo_or_none, validation=validation)
 
 
 def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float64]:
@@ -109,4 +114,5 @@ def _select_positions(task: Task, selected: Mask) -> Task:
         y=task.y[selected],
         raters=None if task.raters is None else task.raters[selected],
         pseudo=None if task.pseudo is None else task.pseudo[selected],
+        validation=None if task.validation is None else task.validation[selected],
     )

@@ -25,11 +25,13 @@ defaults are its parameters. It may also carry, as class attributes:
 - ``pinned()`` (embedders, feature sets): a method that returns the plugin with moving references (a branch of a model)
   replaced by what they stand for on this machine now. The pinned plugin builds the block and is part of its key; a
   DataError names what is missing.
+- ``split_columns`` (splitters): the columns of the data that it needs, perhaps by a property; they come as text in
+  ``Labelled.columns``.
 - ``rowwise`` (feature sets): True where a row's features depend on that row alone; they are computed part by part.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -51,11 +53,12 @@ class Labelled:
     groups: NDArray[Any] | None = None  # (n,) group of each row
     sources: NDArray[Any] | None = None  # (n,) source of each row
     times: NDArray[Any] | None = None  # (n,) numbers or text in the order of time
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # (n,) texts, of columns in `split_columns`
 
     def __post_init__(self) -> None:
         for part in fields(self):
             array = getattr(self, part.name)
-            if array is not None:
+            if array is not None and part.name != "columns":
                 object.__setattr__(self, part.name, readonly_copy(array, None))
 
 
@@ -63,7 +66,8 @@ class Labelled:
 class Split:
     """One split of the labelled rows into train, test and spare.
 
-    The harness adds rows in none of the three to `spare`.
+    The harness adds rows in none of the three to `spare`. `validation` rows are train rows that a labeler shall choose
+    by, instead of holding out some of its own; empty: it holds out its own.
     """
 
     train: Rows
@@ -72,6 +76,7 @@ class Split:
     seed: int
     ratio: float | None = None  # share of the labelled rows in train, where the splitter has one
     fold: int | None = None
+    validation: Rows = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @runtime_checkable
@@ -131,8 +136,8 @@ class Splitter(Protocol):
 def iter_plugins(plugin: Any) -> Iterator[Any]:
     """Yield a plugin and all plugins nested in it, outermost first."""
     yield plugin
-    for field in fields(plugin) if is_dataclass(plugin) else ():
-        value = getattr(plugin, field.name)
+    for part in fields(plugin) if is_dataclass(plugin) else ():
+        value = getattr(plugin, part.name)
         for item in value if isinstance(value, tuple) else (value,):
             if is_dataclass(item) and hasattr(item, "name"):
                 yield from iter_plugins(item)
@@ -158,12 +163,12 @@ def resolve_labeler(labeler: Any, device: str) -> Any:
     labelers are resolved first. Raises PluginError where the method fails.
     """
     changed = {}
-    for field in fields(labeler) if is_dataclass(labeler) else ():
-        value = getattr(labeler, field.name)
+    for part in fields(labeler) if is_dataclass(labeler) else ():
+        value = getattr(labeler, part.name)
         items = value if isinstance(value, tuple) else (value,)
         if any(is_dataclass(item) and hasattr(item, "name") for item in items):
             settled = tuple(resolve_labeler(item, device) for item in items)
-            changed[field.name] = settled if isinstance(value, tuple) else settled[0]
+            changed[part.name] = settled if isinstance(value, tuple) else settled[0]
     labeler = replace(labeler, **changed) if changed else labeler
     if not hasattr(labeler, "resolve"):
         return labeler

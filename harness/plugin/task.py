@@ -15,6 +15,7 @@ from harness.errors import did_you_mean
 from harness.plugin.block import Block, Floats, Rows, fuse, parts
 from harness.plugin.precomputed import PrecomputedNeighbors
 
+MASKS = ("pseudo", "validation")  # of a task, bool
 MAX_NAME = 200  # characters of the name of a checkpoint, of an array by row or of a fact
 MAX_DEPTH = 20  # of facts in facts: a wrapper nests those of the labelers it holds
 MAX_NAMES = 10_000  # checkpoints, and arrays by row
@@ -54,12 +55,13 @@ class Task:
     precomputed: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
     precomputed_graphs: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
     checkpoints: bool = True  # False: checkpoints are not scored, leave them out
+    validation: NDArray[np.bool_] | None = None  # (n,) True where a label is to choose by, where the split names such
 
     def __post_init__(self) -> None:
-        for name in ("labelled", "y", "to_label", "spare", "raters", "groups", "pseudo"):
+        for name in ("labelled", "y", "to_label", "spare", "raters", "groups", *MASKS):
             array = getattr(self, name)
             if array is not None:
-                object.__setattr__(self, name, readonly_copy(array, np.bool_ if name == "pseudo" else np.int64))
+                object.__setattr__(self, name, readonly_copy(array, np.bool_ if name in MASKS else np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickled array comes back writable; the constructor makes read-only copies again.

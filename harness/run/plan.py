@@ -68,14 +68,15 @@ def evaluation_splits(suite: Suite, dataset: Dataset) -> tuple[list[EvaluationSp
     A train set that a smaller ratio of the same seed has already is left out: it is no second point. Raises DataError
     where a splitter fails or returns anything but splits.
     """
-    labelled, evaluations, remarks = dataset.for_splitters(), list[EvaluationSplit](), dict[str, list[str]]()
+    evaluations, remarks = list[EvaluationSplit](), dict[str, list[str]]()
     for i, splits in enumerate(suite.splits):
-        for seed in splits.seeds:
+        try:
+            labelled = dataset.for_splitters(tuple(getattr(splits.splitter, "split_columns", ())))
+            answers = [make_splits(splits.splitter, labelled, seed) for seed in splits.seeds]
+        except DataError as error:
+            raise DataError(str(error), ("splits", i)) from error
+        for seed, answer in zip(splits.seeds, answers, strict=True):
             earlier: dict[str, str] = {}
-            try:
-                answer = make_splits(splits.splitter, labelled, seed)
-            except DataError as error:
-                raise DataError(str(error), ("splits", i)) from error
             for split in answer:
                 name = comparison_title(splits.splitter, split.ratio)
                 content = digest(hash_array(split.train), hash_array(split.test))
@@ -146,12 +147,14 @@ def plan(
 def _hash_content(task: Task) -> list[Any]:
     """Hash all of a task but its blocks, which have keys of their own."""
     arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
-    return [*(hash_array(array) for array in arrays), task.n_classes, task.seed]
+    content = [*(hash_array(array) for array in arrays), task.n_classes, task.seed]
+    return content if task.validation is None else [*content, hash_array(task.validation)]
 
 
 def _key_parts(environment: list[Any], identity: list[Any], content: list[Any]) -> dict[str, Any]:
     """Name the parts of a key, so that two keys can be compared."""
-    names = ("labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed")
+    names = ["labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed"]
+    names += ["validation rows"][: len(content) - len(names)]
     schema, core, libraries, device, threads, kernels = environment
     labeler, code = identity
     return {
