@@ -83,7 +83,7 @@ def _seed(folder: Path, seed: int) -> Iterator[tuple[Any, ...]]:
     _harness("run", f"{name}.yaml", cwd=folder)
     for what, asked in {"all": (), **ASKED}.items():
         out = folder / f"{name}-{what}.parquet"
-        _harness("label", f"{name}.yaml", *asked, "-o", out.name, cwd=folder)
+        _harness("label", f"{name}.yaml", *asked, "--to", out.name, cwd=folder)
         said, made = json.loads(out.with_suffix(".json").read_text()), pq.read_table(out)
         for row in _compared(what, said, made, truth, hidden):
             yield seed, what, *row
@@ -192,7 +192,7 @@ def _replayed(folder: Path, seed: int) -> Iterator[tuple[Any, ...]]:
         (folder / f"{name}.yaml").write_text(json.dumps(SUITE | {"name": name, "data": data}, indent=1))
         out = f"{name}-out.parquet"
         (folder / out).unlink(missing_ok=True)  # of rows that an earlier version suggested
-        _harness("label", f"{name}.yaml", "--with", LEARNER, *asked, "-o", out, cwd=folder)
+        _harness("label", f"{name}.yaml", "--with", LEARNER, *asked, "--to", out, cwd=folder)
         return pq.read_table(folder / out)
 
     row_of = {int(id): row for row, id in enumerate(whole["row_id"].to_pylist())}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import SharedOptions, make_reporter, open_runs, with_options
+from harness.cli.options import SharedOptions, make_reporter, open_runs, target_file, with_options
 from harness.errors import DataError, HarnessError, did_you_mean, first_few
 from harness.suite import catalog
 
@@ -22,16 +22,14 @@ if TYPE_CHECKING:
     Job = tuple[Recipe, Items, Path, DataTable]  # a block to make, the folder of the cache, and the data
 
 
-@with_options("require_real", "twin_rows", "plugin", "as_json")
+@with_options("require_real", "twin_rows", "output", "plugin", "as_json")
 def embed(
     target: Annotated[str, typer.Argument(metavar="SUITE|FILE", help="A suite (.yaml), or data to embed.")],
     block: Annotated[list[str] | None, typer.Option(help="Of a suite: only this block. Repeatable.")] = None,
     embedder: Annotated[str | None, typer.Option(help="Of data: 'reward_model: {model: OWNER/NAME}'.")] = None,
     text: Annotated[str | None, typer.Option(help="Of data: the column with the conversations or texts.")] = None,
     id: Annotated[str | None, typer.Option(help="Of data: the column with the ids; else the row numbers.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Of data: the .npy to write. Of a suite: where runs/ is.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--to", help="Of data: the .npy file to write.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N contiguous parts.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Parts made at once. 0: one a GPU; one on the CPU.")] = 0,
     device: Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")] = "auto",
@@ -53,26 +51,26 @@ def embed(
     if part is not None and workers:
         raise HarnessError("--shard is one part, --workers makes all of them at once: give one of the two")
     is_suite = Path(target).suffix in (".yaml", ".yml") or "file" in last_run(Path(target))
-    of_data = {"--embedder": embedder, "--text": text, "--id": id}
+    of_data = {"--to": out, "--embedder": embedder, "--text": text, "--id": id}
     for name, value in of_data.items() if is_suite else {"--block": block}.items():
         if value:
             raise HarnessError(f"{name} is for {'data' if is_suite else 'a suite'}, and {target} is not that")
     if device == "auto":
         device = "cuda" if Path("/dev/nvidiactl").exists() and visible_gpus() else "cpu"
-    folder = output if is_suite else None
-    options = replace(options, output=folder, timeout=float("inf"), memory=memory, device=device, threads=threads)
+    options = replace(options, timeout=float("inf"), memory=memory, device=device, threads=threads)
     reporter = make_reporter(options.as_json)
     if is_suite:
         _make(reporter, _suite_jobs(reporter, Path(target), options, block), options, part, workers)
         return
-    if output is None or output.suffix != ".npy":
-        raise HarnessError(f"--output {output or 'is missing'}: the .npy file to write, such as '-o embeddings.npy'")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    file = target_file(out, options.output, ".npy")
+    if file.suffix != ".npy":
+        raise HarnessError(f"--to {file}: must end in .npy")
+    file.parent.mkdir(parents=True, exist_ok=True)
     if embedder is None:
         raise HarnessError("--embedder is missing: such as --embedder 'sentence_transformer: {model: OWNER/NAME}'")
     job = _data_job(reporter, target, options, embedder, text, id)
     _make(reporter, [job], options, part, workers)
-    _write(reporter, job, output)
+    _write(reporter, job, file)
 
 
 def _suite_jobs(reporter: "Reporter", file: Path, options: SharedOptions, names: list[str] | None) -> "list[Job]":

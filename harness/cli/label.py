@@ -14,6 +14,7 @@ from harness.cli.options import (
     load_suites,
     make_reporter,
     open_run,
+    target_file,
     with_options,
 )
 from harness.errors import HarnessError, printable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class LabelArguments:
     """The options of this command alone, as LabelOptions takes them."""
 
-    out: Annotated[Path, typer.Option("--out", "-o", help="The parquet file to write; its card lies beside it.")]
+    out: Annotated[Path | None, typer.Option("--to", help="The parquet file to write, its card beside it.")] = None
     data: Annotated[Path | None, typer.Option(help="New rows to label; without it, those of the suite's data.")] = None
     truth: Annotated[str | None, typer.Option(help="Column of these rows to score the labels against.")] = None
     labeler: Annotated[str, typer.Option("--with", help="A labeler of the suite, or best.")] = "best"
@@ -64,7 +65,7 @@ class TrainingOptions(SharedOptions):
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 1
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a training may take.")] = 6 * 3600
     memory: Annotated[float, typer.Option(min=0, help="GiB of one. 0: four fifths of the machine's.")] = 0
-    output: Annotated[Path | None, typer.Option("--output", help="Where runs/ is.")] = Path()
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where runs/ is.")] = Path()
 
 
 @with_options(*RUN_OPTIONS)
@@ -80,7 +81,8 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
     from harness.label.publish import publish
     from harness.utils.locks import hold_lock
 
-    options = LabelOptions(**vars(arguments))
+    out = target_file(arguments.out, shared.output, ".parquet")
+    options = LabelOptions(**vars(arguments) | {"out": out})
     options.check()
     reporter = make_reporter(shared.as_json)
     collection, plugins = load_suites(suite, shared.plugin)

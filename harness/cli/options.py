@@ -132,6 +132,18 @@ def make_reporter(as_json: bool) -> "Reporter":
     return Reporter(as_json)
 
 
+def target_file(to: Path | None, output: Path | None, suffix: str) -> Path:
+    """Return the file that a command writes by itself, the value of --to.
+
+    Raises HarnessError without one, and for a file after -o, which is a folder in every command.
+    """
+    if output is not None and output.suffix == suffix:
+        raise HarnessError(f"-o {output}: is the folder of runs/ and leaderboards/; the file to write is --to {output}")
+    if to is None:
+        raise HarnessError(f"--to is missing: the {suffix} file to write, such as --to out{suffix}")
+    return to
+
+
 def load_suites(suite: Path, plugin: list[Path] | None) -> "tuple[Collection, Catalog]":
     """Read a suite or a list of suites, and the catalog of plugins.
 

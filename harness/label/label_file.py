@@ -107,9 +107,9 @@ def check_target(
     So it is where the source has one of that name, or where `target` is a file of other data than `identity`.
     """
     if target.suffix != ".parquet":
-        raise DataError(f"-o {target}: must end in .parquet")
+        raise DataError(f"--to {target}: must end in .parquet")
     if not target.parent.is_dir():
-        raise DataError(f"-o {target}: no such folder: {target.parent}")
+        raise DataError(f"--to {target}: no such folder: {target.parent}")
     existing = [name for name in names if name in pq.read_schema(source).names]
     if existing:
         raise DataError(f"{display_name}: has a column {existing[0]!r} already, and nothing is overwritten; rename it")
@@ -117,10 +117,10 @@ def check_target(
         return
     metadata = _read_metadata(target)
     if metadata is None:
-        raise DataError(f"-o {target}: is there already and was not written by this command; name another file")
+        raise DataError(f"--to {target}: is there already and was not written by this command; name another file")
     if metadata.get("data") != identity:
         raise DataError(
-            f"-o {target}: holds labels of other data than {display_name} is now; name another file, or remove it"
+            f"--to {target}: holds labels of other data than {display_name} is now; name another file, or remove it"
         )
 
 

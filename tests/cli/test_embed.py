@@ -235,7 +235,7 @@ def test_only_embeddings_are_made_unless_a_block_is_named(tmp_path):
 def test_an_array_for_data_is_that_of_the_suite_and_joins_by_id(tmp_path, bytes_of_one_worker):
     write_all(tmp_path)
     data = ("embed", "data.parquet", "--plugin", "plugin.py", "--embedder", "slow", "--text", "messages")
-    result = harness(*data, "--id", "row_id", "-o", "new/out.npy", "--workers", 2, cwd=tmp_path)
+    result = harness(*data, "--id", "row_id", "--to", "new/out.npy", "--workers", 2, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "{embedder: npy, path: new/out.npy, ids: new/out_ids.npy}" in result.stdout
     assert (tmp_path / "new" / "out.npy").read_bytes() == bytes_of_one_worker
@@ -256,28 +256,32 @@ def test_texts_in_json_lines_with_names_for_ids(tmp_path):
     rows = [{"name": f"row é {i}", "text": f"text {i}"} for i in range(9)]
     (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     data = ("embed", "data.jsonl", "--plugin", "plugin.py", "--embedder", "slow", "--text", "text")
-    assert harness(*data, "--id", "name", "-o", "out.npy", cwd=tmp_path).returncode == 0
+    assert harness(*data, "--id", "name", "--to", "out.npy", cwd=tmp_path).returncode == 0
     assert np.load(tmp_path / "out_ids.npy").tolist() == [row["name"] for row in rows]
     assert np.load(tmp_path / "out.npy").shape == (9, 5)
 
 
 MISTAKES = {
-    "no array": (["data.parquet", "--embedder", "slow", "--text", "messages"], "--output is missing: the .npy file"),
-    "no .npy": (["data.parquet", "--embedder", "slow", "-o", "x.bin"], r"--output x\.bin: the \.npy file to write"),
-    "no embedder": (["data.parquet", "-o", "x.npy"], "--embedder is missing: such as"),
-    "a typo": (["data.parquet", "--embedder", "slwo", "-o", "x.npy"], "no embedder is called 'slwo'; did you mean 'sl"),
-    "no text": (["data.parquet", "--embedder", "slow", "-o", "x.npy"], "--text is missing: the column of data.parq"),
+    "no array": (["data.parquet", "--embedder", "slow", "--text", "messages"], "--to is missing: the .npy file"),
+    "no .npy": (["data.parquet", "--embedder", "slow", "--to", "x.bin"], r"--to x\.bin: must end in \.npy"),
+    "the old -o": (["data.parquet", "--embedder", "slow", "-o", "x.npy"], "the file to write is --to x.npy"),
+    "no embedder": (["data.parquet", "--to", "x.npy"], "--embedder is missing: such as"),
+    "a typo": (
+        ["data.parquet", "--embedder", "slwo", "--to", "x.npy"],
+        "no embedder is called 'slwo'; did you mean 'sl",
+    ),
+    "no text": (["data.parquet", "--embedder", "slow", "--to", "x.npy"], "--text is missing: the column of data.parq"),
     "no column": (
-        ["data.parquet", "--embedder", "slow", "--text", "mesages", "-o", "x.npy"],
+        ["data.parquet", "--embedder", "slow", "--text", "mesages", "--to", "x.npy"],
         "did you mean 'messages'",
     ),
-    "no data": (["no.parquet", "--embedder", "slow", "-o", "x.npy", "--text", "a"], "no.parquet: no such file"),
+    "no data": (["no.parquet", "--embedder", "slow", "--to", "x.npy", "--text", "a"], "no.parquet: no such file"),
     "data's option": (["suite.yaml", "--text", "messages"], "--text is for data, and suite.yaml is not that"),
     "a suite's option": (["data.parquet", "--block", "slow"], "--block is for a suite, and data.parquet is not that"),
     "both": (["suite.yaml", "--shard", "1/2", "--workers", "2"], "give one of the two"),
     "a bad shard": (["suite.yaml", "--shard", "0/2"], "--shard 0/2: must be i/n"),
     "no model": (
-        ["data.parquet", "--embedder", "reward_model: {model: some/where}", "--text", "messages", "-o", "x.npy"],
+        ["data.parquet", "--embedder", "reward_model: {model: some/where}", "--text", "messages", "--to", "x.npy"],
         "hf download some/where$",
     ),
 }
@@ -315,7 +319,7 @@ def test_a_real_model_killed_among_two_workers_gives_the_bytes_of_one_run(tmp_pa
     rows = table(1_100)  # three chunks, the second in both halves
     pq.write_table(rows, tmp_path / "data.parquet")
     embedder = "reward_model: {model: model, dtype: float32}"
-    command = ("embed", "data.parquet", "--embedder", embedder, "--text", "messages", "-o", "x.npy", "--threads", 1)
+    command = ("embed", "data.parquet", "--embedder", embedder, "--text", "messages", "--to", "x.npy", "--threads", 1)
     blocks = tmp_path / "runs" / "cache" / "blocks"
     run = start(*command, "--workers", 2, cwd=tmp_path, env=OFFLINE)
     until(lambda: any(file.stat().st_size > 5_000 for file in blocks.glob("*.shards/*/array.npy")))

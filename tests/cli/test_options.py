@@ -16,7 +16,7 @@ from harness.cli.app import app
 from harness.cli.options import RUN_OPTIONS, SUITE_OPTIONS, SharedOptions, load_suites, with_options
 from harness.errors import HarnessError
 from harness.run.store import last_run
-from tests.command_line import board, harness, write_suite
+from tests.command_line import board, harness, table, write_suite
 
 pytestmark = pytest.mark.slow
 
@@ -177,3 +177,39 @@ def test_the_defaults_of_a_run_are_those_of_the_command_line():
 def test_commands_have_the_options_that_they_share(name, shared):
     parameters = {parameter.name for parameter in typer.main.get_command(app).commands[name].params}
     assert parameters & signature(SharedOptions).parameters.keys() == shared
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [(["label", "suite.yaml"], "labels.parquet"), (["embed", "data.parquet", "--embedder", "slow"], "new/out.npy")],
+    ids=["label", "embed"],
+)
+def test_a_file_after_o_is_refused_with_the_option_to_write_it_by(tmp_path, command, file):
+    write_suite(tmp_path, ["majority"])
+    before = sorted(tmp_path.rglob("*"))
+    done = harness(*command, "-o", file, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: -o {file}: is the folder of runs/ and leaderboards/; the file to write is --to {file}\n"
+    )
+    done = harness(*command, cwd=tmp_path)
+    suffix = Path(file).suffix
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: --to is missing: the {suffix} file to write, such as --to out{suffix}\n",
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_folder_of_the_run_is_o_in_every_command(tmp_path):
+    write_suite(tmp_path, ["majority"], table(unlabelled=40))
+    assert harness("run", "suite.yaml", "-o", "elsewhere", "--threads", 1, cwd=tmp_path).returncode == 0
+    done = harness("label", "suite.yaml", "--to", "labels.parquet", "-o", "elsewhere", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "labels.parquet").exists()
+    assert sorted(path.name for path in (tmp_path / "elsewhere/runs").iterdir()) == ["cache", "small", "small-labels"]
+    assert not (tmp_path / "runs").exists()
+    for name, command in typer.main.get_command(app).commands.items():
+        for parameter in command.params:
+            if "-o" in parameter.opts or "--output" in parameter.opts:
+                assert set(parameter.opts) == {"-o", "--output"}, name

@@ -37,7 +37,7 @@ def suite(folder, rows=None, **sections):
 
 
 def label(folder, *arguments, env=None):
-    return harness("label", "suite.yaml", "-o", "labels.parquet", *arguments, "--threads", 1, cwd=folder, env=env)
+    return harness("label", "suite.yaml", "--to", "labels.parquet", *arguments, "--threads", 1, cwd=folder, env=env)
 
 
 def finished(folder):
@@ -189,7 +189,7 @@ def test_killed_on_the_way_it_goes_on_and_leaves_no_half_file(tmp_path, labelled
     write_labelers(tmp_path / "slow.py", slow=body)
     suite(tmp_path, labelers=["majority", "slow"])
     options = ("--with", "slow", "--plugin", "slow.py", "--threads", 1)
-    command_line = ("label", "suite.yaml", "-o", "labels.parquet", *options)
+    command_line = ("label", "suite.yaml", "--to", "labels.parquet", *options)
     process = start(*command_line, cwd=tmp_path)
     folder = tmp_path / "runs" / "small-labels" / "cells"
     until(lambda: folder.exists() and len(list(folder.iterdir())) >= 2)
@@ -267,7 +267,7 @@ def test_new_rows_are_labelled_by_the_labels_of_the_suites_data(folder):
     rows, score = new_rows()
     pq.write_table(rows, folder / "new.parquet")
     done = harness(
-        "label", "suite.yaml", "--data", "new.parquet", "-o", "new_labels.parquet", "--threads", 1, cwd=folder
+        "label", "suite.yaml", "--data", "new.parquet", "--to", "new_labels.parquet", "--threads", 1, cwd=folder
     )
     assert done.returncode == 0, done.stderr
     labels = pq.read_table(folder / "new_labels.parquet")
@@ -362,7 +362,7 @@ def refused(**options):
 def test_a_changed_input_is_refused(folder):
     rows = pq.read_table(folder / "data.parquet")
     pq.write_table(rows.slice(1), folder / "data.parquet")
-    assert "-o labels.parquet: holds labels of other data than data.parquet is now" in refused()
+    assert "--to labels.parquet: holds labels of other data than data.parquet is now" in refused()
     assert "have changed since the last run" in refused(out=Path("other.parquet"))
 
 

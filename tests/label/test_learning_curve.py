@@ -162,7 +162,7 @@ def labelled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("growth")
     suite(folder)
     options = ("--with", "knn(on=embedding)", "--folds", FOLDS, "--labels-for", 0.7, "--threads", 1)
-    done = harness("label", "suite.yaml", "-o", "labels.parquet", *options, cwd=folder)
+    done = harness("label", "suite.yaml", "--to", "labels.parquet", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -177,7 +177,7 @@ def folder(labelled, tmp_path, monkeypatch):
 
 def label_again(folder, *options):
     """Give the command again, with other options, to a process of its own."""
-    same = ("-o", "labels.parquet", "--with", "knn(on=embedding)", "--folds", FOLDS, "--threads", 1)
+    same = ("--to", "labels.parquet", "--with", "knn(on=embedding)", "--folds", FOLDS, "--threads", 1)
     done = harness("label", "suite.yaml", *same, *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done
@@ -293,7 +293,7 @@ def refused(**options):
 
 @pytest.mark.slow
 def test_a_mistake_has_exit_code_2(labelled):
-    done = harness("label", "suite.yaml", "-o", "labels.parquet", "--labels-for", 60, cwd=labelled[0])
+    done = harness("label", "suite.yaml", "--to", "labels.parquet", "--labels-for", 60, cwd=labelled[0])
     assert done.returncode == 2
     assert done.stderr == "error: --labels-for 60: must be between 0 and 1, as 0.8 for 80 %\n"
 
@@ -305,7 +305,7 @@ def test_killed_on_the_way_it_goes_on_and_a_failure_costs_the_curve_alone(tmp_pa
     write_labelers(tmp_path / "slow.py", slow=body)
     suite(tmp_path, labelers=["majority", "slow"])
     options = ("--with", "slow", "--plugin", "slow.py", "--folds", 2, "--labels-for", 0.6, "--threads", 1)
-    command_line = ("label", "suite.yaml", "-o", "labels.parquet", *options)
+    command_line = ("label", "suite.yaml", "--to", "labels.parquet", *options)
     process = start(*command_line, cwd=tmp_path)
     folder = tmp_path / "runs" / "small-labels" / "cells"
     until(lambda: folder.exists() and len(list(folder.iterdir())) >= 4)
