@@ -1,13 +1,18 @@
 """`harness run`, `plan`, `status` and `validate`."""
 
+import json
+import re
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import (
+    EXIT_BAD_INPUT,
     EXIT_SOME_FAILED,
     RUN_OPTIONS,
     SUITE_OPTIONS,
@@ -21,6 +26,7 @@ from harness.cli.options import (
     open_runs,
     with_options,
 )
+from harness.errors import HarnessError, clean_lines
 
 if TYPE_CHECKING:
     from harness.cli.console import Reporter
@@ -146,16 +152,57 @@ def _show_plan(reporter: "Reporter", run: "Run") -> None:
         reporter.show_forecast(run, pending)
 
 
-def validate(suite: SuiteFile, plugin: Plugin = None) -> None:
-    """Check a suite file, and its data where they are there. Every mistake
-    of the file is shown at once.
+def validate(
+    suites: Annotated[list[Path], typer.Argument(metavar="SUITE", help="Suite files, or runs: runs/quickstart.")],
+    plugin: Plugin = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a suite, nothing else.")] = False,
+) -> None:
+    """Check suite files, and their data where they are there. Every mistake
+    of a file is shown at once.
 
     Nothing is fetched, simulated or kept. The columns of data that are not there cannot be checked, and a line says so.
     """
-    collection, plugins = load_suites(suite, plugin)
-    for checked in collection.suites:
-        unchecked = _validate_data(checked, plugins)
-        print(f"{checked.file}: ok ({len(checked.labelers)} labelers, {len(checked.blocks)} blocks){unchecked}")
+    refused = False
+    for file in suites:
+        for checked, counts, unchecked, error in _validate(file, plugin):
+            refused |= error is not None
+            if as_json:
+                problems = [] if error is None else _problems(str(error))
+                content = {"file": str(checked), "ok": error is None, **counts, "unchecked": unchecked}
+                print(json.dumps(content | {"problems": problems}), flush=True)
+            elif error is not None:
+                print(f"error: {clean_lines(str(error))}", file=sys.stderr)
+            else:
+                tally = ", ".join(f"{count} {noun}" for noun, count in counts.items())
+                print(clean_lines(f"{checked}: ok ({tally}){unchecked and f'; {unchecked}'}"), flush=True)
+    if refused:
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _validate(file: Path, plugin: list[Path] | None) -> Iterator[tuple[Path, dict[str, int], str, HarnessError | None]]:
+    """Yield (file, counts, what was not checked, mistakes) of each suite."""
+    try:
+        collection, plugins = load_suites(file, plugin)
+    except HarnessError as error:
+        yield file, {}, "", error
+        return
+    for suite in collection.suites:
+        counts = {"labelers": len(suite.labelers), "blocks": len(suite.blocks)}
+        try:
+            yield suite.file, counts, _validate_data(suite, plugins), None
+        except HarnessError as error:
+            yield suite.file, counts, "", error
+
+
+def _problems(text: str) -> list[dict[str, str | int | None]]:
+    """Return the file, line and message of each line of a message."""
+    problems: list[dict[str, str | int | None]] = []
+    for line in text.splitlines():
+        if place := re.match(r"(?P<file>.+?):(?P<line>\d+): (?P<message>.*)", line):
+            problems.append({"file": place["file"], "line": int(place["line"]), "message": place["message"]})
+        else:
+            problems.append({"file": None, "line": None, "message": line})
+    return problems
 
 
 def _validate_data(suite: "Suite", plugins: "Catalog") -> str:
@@ -167,9 +214,9 @@ def _validate_data(suite: "Suite", plugins: "Catalog") -> str:
 
     path = suite.data.path
     if path.startswith(("hub:", "twin:")):
-        return "" if path.startswith("twin:") else f"; {path} was not fetched, so its columns were not checked"
+        return "" if path.startswith("twin:") else f"{path} was not fetched, so its columns were not checked"
     if not any((folder / path).exists() for folder in suite.folders):
-        return f"; {path} is not there, so its columns were not checked"
+        return f"{path} is not there, so its columns were not checked"
     with TemporaryDirectory() as folder:
         try:
             load_data(suite, plugins, Path(folder), Options(Path(folder)), lambda line: None)

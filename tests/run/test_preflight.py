@@ -1,6 +1,7 @@
 """What a run would refuse is refused before it, with the suite's line."""
 
 import hashlib
+import json
 import shutil
 import time
 from pathlib import Path
@@ -242,3 +243,33 @@ def test_validate_looks_at_the_data_and_keeps_nothing(folder):
         "ok (1 labelers, 1 blocks); absent.parquet is not there, so its columns were not checked\n"
     )
     assert sorted(folder.rglob("*")) == before
+
+
+def test_validate_takes_several_files_and_prints_an_object_a_line_for_programs(folder):
+    (folder / "good.yaml").write_text(SUITE.replace("small", "good"))
+    (folder / "absent.yaml").write_text(SUITE.replace("data.parquet", "absent.parquet").replace("small", "absent"))
+    (folder / "bad.yaml").write_text(SUITE.replace("column: emb", "colum: emb").replace("prefix", "prefx"))
+    (folder / "column.yaml").write_text(SUITE.replace("column: emb", "column: embb"))
+    names = ["bad.yaml", "good.yaml", "absent.yaml", "column.yaml", "none.yaml"]
+    done = harness("validate", *names, "--json", cwd=folder)
+    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (2, "")
+    assert [(content["file"], content["ok"]) for content in objects] == [(name, name[0] in "ga") for name in names]
+    bad, good, absent, column, none = objects
+    assert good == {"file": "good.yaml", "ok": True, "labelers": 1, "blocks": 1, "unchecked": "", "problems": []}
+    assert absent["unchecked"] == "absent.parquet is not there, so its columns were not checked"
+    lines = SUITE.splitlines()
+    (at_block,) = (i for i, line in enumerate(lines, 1) if "column: emb" in line)
+    (at_split,) = (i for i, line in enumerate(lines, 1) if "prefix" in line)
+    assert {(problem["file"], problem["line"]) for problem in bad["problems"]} == {
+        ("bad.yaml", at_block),
+        ("bad.yaml", at_split),
+    }
+    assert any("did you mean 'column'?" in problem["message"] for problem in bad["problems"])
+    assert [(problem["file"], problem["line"]) for problem in column["problems"]] == [("column.yaml", at_block)]
+    assert none["problems"] == [{"file": None, "line": None, "message": "none.yaml: no such file"}]
+    read = harness("validate", *names, cwd=folder)
+    assert read.returncode == 2
+    assert [line.partition(":")[0] for line in read.stdout.splitlines()] == ["good.yaml", "absent.yaml"]
+    errors = [line for line in read.stderr.splitlines() if line.startswith("error: ")]
+    assert [line.split(":")[1].strip() for line in errors] == ["bad.yaml", "column.yaml", "none.yaml"]
