@@ -79,7 +79,8 @@ def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "lis
         runner.reuse_cells(run, earlier)
         if changes := runner.changed_kernels(run):
             reporter.notice(
-                f"cells of the last run are not reused: {'; '.join(changes)} (harness why explains each cell)"
+                f"cells of the last run are not reused: {'; '.join(changes)} "
+                f"(harness why {run.suite.file} explains each)"
             )
         for line in remark_lines(run):
             reporter.notice(line)

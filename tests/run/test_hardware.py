@@ -108,10 +108,10 @@ def test_a_run_held_to_older_instructions_reuses_no_cell(tmp_path):
         assert record["parts"]["kernels"]["torch"] == "AVX2"
         if title.startswith("mlp"):
             assert record["spec"]["mlp"]["precision"] == "float32"
-    (event, *_) = events(harness("why", "majority", "suite.yaml", "--threads", 1, "--json", cwd=tmp_path))
+    (event, *_) = events(harness("why", "suite.yaml", "majority", "--threads", 1, "--json", cwd=tmp_path))
     assert event["state"] == "finished: it would not run again", "the cells of both kinds of processor are kept"
     (event, *_) = events(
-        harness("why", "knn(on=embedding, k=3)", "suite.yaml", "--threads", 1, "--json", cwd=tmp_path, env=SSE)
+        harness("why", "suite.yaml", "knn(on=embedding, k=3)", "--threads", 1, "--json", cwd=tmp_path, env=SSE)
     )
     assert event["state"] == "would run again"
     assert (
