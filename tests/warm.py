@@ -54,22 +54,33 @@ class Warm:
 
     def run(self, command, *arguments, cwd, timeout, environment=None):
         """Run `python -m command arguments` to its end and return the CompletedProcess with its text."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            streams = out.fileno(), err.fileno()
+            code = self.run_with(streams, command, *arguments, cwd=cwd, timeout=timeout, environment=environment)
+            if code is None:
+                raise subprocess.TimeoutExpired([command, *arguments], timeout, _text(out), _text(err))
+            return subprocess.CompletedProcess([command, *arguments], code, _text(out), _text(err))
+
+    def run_with(self, streams, command, *arguments, cwd, timeout, environment=None):
+        """Run a command to its end with these descriptors as stdout and stderr.
+
+        Returns its exit code; None where it was killed after `timeout` seconds.
+        """
         environment = dict(os.environ if environment is None else environment)
         request = {"command": command, "arguments": arguments, "cwd": str(cwd), "environment": environment}
         reply, far_end = socket.socketpair()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, reply, far_end:
-            ends = array.array("i", [out.fileno(), err.fileno(), far_end.fileno()])
+        with reply, far_end:
+            ends = array.array("i", [*streams, far_end.fileno()])
             self._end.sendmsg([json.dumps(request).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)])
             far_end.close()
             reply.settimeout(timeout)
             with reply.makefile() as lines:
                 pid = int(lines.readline())
                 try:
-                    code = int(lines.readline())
+                    return int(lines.readline())
                 except TimeoutError:
                     os.kill(pid, signal.SIGKILL)
-                    raise subprocess.TimeoutExpired([command, *arguments], timeout, _text(out), _text(err)) from None
-            return subprocess.CompletedProcess([command, *arguments], code, _text(out), _text(err))
+                    return None
 
     def close(self):
         """End the server."""

@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from harness.errors import clean_lines
 from harness.report.leaderboard_page import SIMULATED_NOTE
@@ -20,6 +21,20 @@ from harness.run.runner import Run
 from harness.scoring.leaderboard import Leaderboard
 
 ARTIFACT_LABELS = {"list": "neighbours on"}
+STARTING = "starting workers"
+
+
+class DescriptionColumn(TextColumn):
+    """The description of a task, which begins when its field `begun` is true.
+
+    Until then its bar moves to and fro, and it says that workers are started.
+    """
+
+    def render(self, task: Task) -> Text:
+        """Return the description of a task; note when it has begun."""
+        if not task.started and task.fields["begun"]():
+            task.start_time = task.get_time()
+        return super().render(task) if task.started else Text(STARTING)
 
 
 class Reporter:
@@ -64,7 +79,7 @@ class Reporter:
 
     def bar(self) -> Progress:
         """Return a progress bar; disabled under --json or without a terminal."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (DescriptionColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         return Progress(*columns, console=self.stderr, disable=self.as_json or not self.stderr.is_terminal)
 
     def show_forecast(self, run: Run, forecast: Forecast) -> None:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
@@ -13,6 +15,7 @@ from harness.run.blocks import Recipe
 from harness.run.executor import Outcome, execute
 from harness.run.locations import naming_user_files
 from harness.run.runner import Run
+from harness.utils.processes import LOG_FILE
 
 REPORT_SECONDS = 15.0  # seconds between lines on a block's rows where there is no terminal
 
@@ -29,7 +32,7 @@ def run_with_progress(
     reused = sum(cell.key in finished for cell in run.cells)
     reporter.start(run, reused)
     with reporter.bar() as bar:
-        progress = CellProgress(reporter, bar, len(run.cells), reused)
+        progress = CellProgress(reporter, bar, len(run.cells), reused, run.store.scratch)
         try:
             with naming_user_files(run.dataset.table, run.dataset.items):
                 execute(run, progress.blocks.block, progress.cell, progress.blocks.neighbors, blocks)
@@ -124,17 +127,31 @@ class BlockProgress:
 class CellProgress:
     """The progress of a run: a live bar, a line a cell, or JSON events."""
 
-    def __init__(self, reporter: Reporter, bar: Progress, total: int, reused: int) -> None:
+    def __init__(self, reporter: Reporter, bar: Progress, total: int, reused: int, scratch: Path) -> None:
         self.reporter, self.bar, self.total = reporter, bar, total
         self.finished, self.failed, self.reused = reused, 0, reused
-        self.started = time.monotonic()
-        self.task = bar.add_task(self._description(), total=total, completed=reused)
+        self.scratch = scratch
+        self.started, self._start_time = time.monotonic(), time.time()
         self.blocks = BlockProgress(reporter, bar)
+        self.task = bar.add_task(
+            self._description(), start=reused == total, total=total, completed=reused, begun=self._has_begun
+        )
 
     @property
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self.started
+
+    def _has_begun(self) -> bool:
+        """Return True once a worker works on a cell, a block or a list.
+
+        A worker begins with a log in a folder of its own.
+        """
+        if self.blocks.throughputs or self.finished > self.reused:
+            return True
+        with suppress(OSError):  # a folder that the parent has just removed
+            return any(log.stat().st_mtime >= self._start_time - 1 for log in self.scratch.glob(f"*/{LOG_FILE}"))
+        return False
 
     def cell(self, outcome: Outcome) -> None:
         """Report a cell that has ended."""
