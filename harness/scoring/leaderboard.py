@@ -195,7 +195,10 @@ def _build_row(
             for metric, c, _ in keys
             if metric == "accuracy" and c is not None
         },
-        {s: _mean(_metric_values(cell_scores, ("accuracy", None, s))) for _, _, s in keys if s is not None},
+        {
+            s: _mean(_metric_values(cell_scores, ("accuracy", None, s)))
+            for s in dict.fromkeys(s for _, _, s in keys if s is not None)
+        },
         _gap([cell_result.scores for cell_result in cells if cell_result.scores is not None], primary),
         finished,
         len(cells),
@@ -235,7 +238,8 @@ def _mean_std(cell_scores: list[Mapping[MetricKey, MetricValue]], key: MetricKey
 
 
 def _metric_values(cell_scores: list[Mapping[MetricKey, MetricValue]], key: MetricKey) -> list[float]:
-    return [scores[key].value for scores in cell_scores if key in scores and scores[key].value is not None]  # type: ignore[misc]
+    metric_values = (scores.get(key) for scores in cell_scores)
+    return [score.value for score in metric_values if score is not None and score.value is not None]
 
 
 def _gap(scores: list[Scores], primary: str) -> float | None:

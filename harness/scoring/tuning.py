@@ -23,7 +23,8 @@ def settings_by_method(candidates: Iterable[Candidate]) -> Settings:
     A method is a labeler, with those it holds, on certain blocks.
     """
     methods: dict[str, dict[str, None]] = {}
-    for candidate in candidates:
+    by_title = {candidate.title: candidate for candidate in candidates}  # one labeler has a cell on every split
+    for candidate in by_title.values():
         if candidate.labeler is not None:
             methods.setdefault(method_name(candidate.labeler), {})[candidate.title] = None
     return {method: tuple(titles) for method, titles in methods.items()}

@@ -75,7 +75,7 @@ def test_validation_rows_are_what_labelers_hold_out(task):
 
 def test_a_network_trains_on_the_others_and_chooses_by_them(task):
     """With validation rows of other labels the network trained is the same, what they say of it is not."""
-    recipe = MLP("x", hidden=8, epochs=5, batch=10, lr=0.01)
+    recipe = MLP("x", hidden=8, epochs=40, batch=10, lr=0.02)
     facts = recipe.label(task).facts
     flipped = np.where(task.validation, 1 - task.y, task.y)
     other = recipe.label(replace(task, y=flipped)).facts
