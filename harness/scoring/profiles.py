@@ -1,16 +1,18 @@
 """Profiles of labelers: learning curves, confidence, confusion and errors.
 
-One pass over the stored cells, one cell at a time; only the labelers that a page draws are in memory together, for the
+One pass over the stored cells, one split at a time; only the labelers that a page draws are in memory together, for the
 errors they share.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.run.runner import Run
+from harness.scoring.confidence import CellConfidence, measure_confidence
 from harness.scoring.evidence import AnswerSource
 from harness.scoring.leaderboard import CellResult, Leaderboard, MeanStd
 from harness.scoring.score_run import answer_source
@@ -18,7 +20,7 @@ from harness.scoring.scores import MetricKey
 from harness.statistics import error_overlap, learning_curve, selective
 from harness.statistics.error_overlap import EnsembleGain, SharedErrors
 from harness.statistics.learning_curve import LabelsNeeded, PowerLawFit, Refusal
-from harness.statistics.metrics import CALIBRATION_BINS, LOWER_IS_BETTER, count_confusion
+from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.selective import CalibrationBin, Threshold
 
 MAX_DRAWN_LABELERS = 8  # the best of a comparison
@@ -115,45 +117,33 @@ def profile_run(
     for leaderboard in leaderboards:
         titles = [row.title for row in leaderboard.rows if (leaderboard.title, row.title) in cells]
         groups = [cells[leaderboard.title, title] for title in titles]
-        profiles += [_profile(source, group, target) for group in groups]
+        confidence = measure_confidence(source, chain.from_iterable(groups), target)
+        profiles += [_profile(group, confidence) for group in groups]
         overlap = _overlap(source, leaderboard.title, titles[:MAX_DRAWN_LABELERS], groups[:MAX_DRAWN_LABELERS])
         overlaps += [overlap] if overlap is not None else []
     order = {row.title: place for board in reversed(leaderboards) for place, row in enumerate(board.rows)}
     return RunProfile(target, tuple(_curves(run, cell_results, order, target)), tuple(profiles), tuple(overlaps))
 
 
-def _profile(source: AnswerSource, group: Sequence[CellResult], target: float) -> LabelerProfile:
-    C = source.n_classes
-    table = np.zeros((C, C), np.int64)
-    bins = [CalibrationBin(0, 0.0, 0)] * CALIBRATION_BINS
-    accuracies, areas, accepted, seconds, sizes, errors = [], [], [], [], [], []
-    for cell_result in group:
-        split = cell_result.cell.evaluation.split
-        result, y = source.read(cell_result.cell.key), source.truth(split).y
-        confidence, hit = selective.top_probability(result.proba), result.labels == y
-        table += count_confusion(y, result.labels, C)
-        accuracies.append(selective.accuracy_by_coverage(confidence, hit))
-        areas.append(selective.aurc(confidence, hit))
-        unit = None if source.groups is None else source.groups[split.test]
-        accepted.append(selective.find_threshold(confidence, hit, target, unit))
-        seconds.append(result.timing.get("seconds"))
-        sizes.append((len(split.train), len(split.test)))
-        errors.append(cell_result.scores.honest["calibration_error", None, None].value if cell_result.scores else None)
-        pairs = zip(bins, selective.reliability_bins(confidence, hit), strict=True)
-        bins = [CalibrationBin(a.rows + b.rows, a.confidence + b.confidence, a.hits + b.hits) for a, b in pairs]
-    times = [time for time in seconds if time is not None]
+def _profile(group: Sequence[CellResult], confidence: Mapping[str, CellConfidence]) -> LabelerProfile:
+    """Profile a labeler by its cells in one comparison, which are scored."""
+    cells = [confidence[cell_result.cell.key] for cell_result in group]
+    scores = [cell_result.scores for cell_result in group if cell_result.scores is not None]
+    splits = [cell_result.cell.evaluation.split for cell_result in group]
+    errors = [of_cell.honest["calibration_error", None, None].value for of_cell in scores]
+    times = [time for cell_result in group if (time := cell_result.timing.get("seconds")) is not None]
     return LabelerProfile(
         group[0].cell.evaluation.comparison,
         group[0].cell.candidate.title,
         len(group),
-        table,
-        np.mean(accuracies, axis=0),
-        float(np.mean(areas)),
+        np.sum([cell_result.board_table(False) for cell_result in group], axis=0),
+        np.mean([cell.accuracies for cell in cells], axis=0),
+        float(np.mean([cell.aurc for cell in cells])),
         float(np.mean([error for error in errors if error is not None])),
-        tuple(bins),
-        tuple(accepted),
-        float(np.mean([train for train, _ in sizes])),
-        float(np.mean([test for _, test in sizes])),
+        tuple(selective.to_bins(np.sum([cell.bins for cell in cells], axis=0))),
+        tuple(cell.accepted for cell in cells),
+        float(np.mean([len(split.train) for split in splits])),
+        float(np.mean([len(split.test) for split in splits])),
         float(np.mean(times)) if len(times) == len(group) else None,
     )
 

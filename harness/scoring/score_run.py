@@ -1,7 +1,7 @@
 """Score the finished cells of a run and rank its labelers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from operator import attrgetter
 
 import numpy as np
@@ -17,9 +17,8 @@ from harness.scoring.audit_verdicts import AuditVerdict
 from harness.scoring.evidence import ORACLE_REASON, AnswerSource, collect_evidence
 from harness.scoring.leaderboard import CellResult, Leaderboard, build_leaderboards
 from harness.scoring.scores import Scores, Truth, score_results, truth_of
+from harness.scoring.stacks import stacks
 from harness.scoring.standings import Evidence
-
-STACK_NUMBERS = 2**19  # probabilities that are scored at once
 
 
 def score_cells(run: Run) -> Iterator[CellResult]:
@@ -31,8 +30,7 @@ def score_cells(run: Run) -> Iterator[CellResult]:
     # The cells of one split follow each other.
     for evaluation, cells in groupby(run.cells, attrgetter("evaluation")):
         truth = truth_of(run.dataset, evaluation.split)
-        size = max(1, STACK_NUMBERS // max(1, len(truth.y) * run.dataset.n_classes))
-        while stack := list(islice(cells, size)):
+        for stack in stacks(cells, len(truth.y) * run.dataset.n_classes):
             yield from _score_stack(run, stack, truth, verdicts)
     run.store.save_fingerprints()
 

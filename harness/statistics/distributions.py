@@ -43,15 +43,22 @@ def mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     Ties get their mean rank.
     """
     order = np.argsort(values, axis=-1)
-    in_order = np.take_along_axis(values, order, axis=-1)
-    begins = np.ones(values.shape, np.bool_)  # a group of ties
-    begins[..., 1:] = in_order[..., 1:] != in_order[..., :-1]
-    first = np.flatnonzero(begins)  # in all rows, one after the other
-    size = np.diff(first, append=values.size)
+    first, size = tie_groups(np.take_along_axis(values, order, axis=-1))
     mean = first % values.shape[-1] + (size + 1) / 2
     ranks = np.empty(values.shape)
     np.put_along_axis(ranks, order, np.repeat(mean, size).reshape(values.shape), axis=-1)
     return ranks
+
+
+def tie_groups(in_order: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return first place and size of the groups of equal values (..., n).
+
+    Each row is sorted; places are counted through the rows, one after the other.
+    """
+    begins = np.ones(in_order.shape, np.bool_)
+    begins[..., 1:] = in_order[..., 1:] != in_order[..., :-1]
+    first = np.flatnonzero(begins)
+    return first, np.diff(first, append=in_order.size)
 
 
 def chi_square_tail(x: Any, df: Any) -> Any:

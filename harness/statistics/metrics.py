@@ -49,11 +49,11 @@ def count_confusion(y: Numbers, labels: Numbers, n_classes: int) -> ConfusionMat
     if labels.max(initial=0) >= n_classes:
         raise ValueError(f"labels must be less than {n_classes}, got {labels.max()}")
     cells = y * n_classes + labels.astype(np.int64)
-    counts = _count_by_row(cells, n_classes**2)
+    counts = count_by_row(cells, n_classes**2)
     return counts.reshape(*labels.shape[:-1], n_classes, n_classes)
 
 
-def _count_by_row(numbers: NDArray[np.int64], size: int, weights: Numbers | None = None) -> NDArray[Any]:
+def count_by_row(numbers: NDArray[np.int64], size: int, weights: Numbers | None = None) -> NDArray[Any]:
     """Return the (..., size) counts of numbers (..., m), or sums of weights."""
     stack = numbers.shape[:-1]
     start = size * np.arange(np.prod(stack, dtype=np.int64)).reshape(*stack, 1)
@@ -176,7 +176,7 @@ def confidence_error(confidence: Numbers, hit: Numbers, weight: Numbers | None =
     weight = np.ones(hit.shape[-1]) if weight is None else weight
     row_bin = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     # Of each bin: its rows times the difference of accuracy and confidence.
-    gap = _count_by_row(row_bin, CALIBRATION_BINS, weight * (hit - confidence))
+    gap = count_by_row(row_bin, CALIBRATION_BINS, weight * (hit - confidence))
     return np.asarray(np.abs(gap).sum(axis=-1) / weight.sum())
 
 

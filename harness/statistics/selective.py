@@ -5,12 +5,14 @@ they are accepted together, and where they must be ordered every order counts th
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.statistics.distributions import tie_groups
 from harness.statistics.intervals import ALPHA, binomial_lower_bound, lower_bound
-from harness.statistics.metrics import CALIBRATION_BINS, Numbers
+from harness.statistics.metrics import CALIBRATION_BINS, Numbers, count_by_row
 
 COVERAGE_STEPS = 20  # coverages of a curve, and of the thresholds that are tried: 5 %, 10 %, ... 100 %
 
@@ -35,26 +37,26 @@ class CalibrationBin:
 
 
 def top_probability(proba: Numbers) -> NDArray[np.float32]:
-    """Return (m,) the probability of each row's most probable class."""
-    return np.asarray(proba.max(axis=1))
+    """Return (..., m) the probability of each row's most probable class."""
+    return np.asarray(proba.max(axis=-1))
 
 
 def accuracy_by_coverage(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
-    """Return (COVERAGE_STEPS,) accuracies from confidence and hits (m,).
+    """Return (..., COVERAGE_STEPS) accuracies from confidence, hits (..., m).
 
     They are those of the most confident 1, 2, ... COVERAGE_STEPS of COVERAGE_STEPS parts of the rows.
     """
-    n_rows = np.maximum(np.arange(1, COVERAGE_STEPS + 1) * len(confidence) // COVERAGE_STEPS, 1)
-    return np.asarray(1 - _expected_errors(confidence, hit)[n_rows - 1] / n_rows)
+    n_rows = np.maximum(np.arange(1, COVERAGE_STEPS + 1) * confidence.shape[-1] // COVERAGE_STEPS, 1)
+    return np.asarray(1 - _expected_errors(confidence, hit)[..., n_rows - 1] / n_rows)
 
 
-def aurc(confidence: Numbers, hit: Numbers) -> float:
-    """Area under the risk-coverage curve (Geifman et al. 2019).
+def aurc(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
+    """Return (...) areas under the risk-coverage curve (Geifman et al. 2019).
 
     It is the mean over k of the error rate of the k most confident rows. Rows of one confidence err evenly: the mean
     over all orders of them.
     """
-    return float((_expected_errors(confidence, hit) / np.arange(1, len(confidence) + 1)).mean())
+    return np.asarray((_expected_errors(confidence, hit) / np.arange(1, confidence.shape[-1] + 1)).mean(axis=-1))
 
 
 def find_threshold(
@@ -69,8 +71,7 @@ def find_threshold(
     strictest has as many rows, or groups, as it takes to show the target where the accuracy is half-way from it to 1.
     """
     order = np.sort(confidence)[::-1]
-    sizes = np.unique(np.ceil(np.arange(1, COVERAGE_STEPS + 1) / COVERAGE_STEPS * len(order)).astype(np.int64))
-    levels = np.unique(order[sizes - 1])[::-1] if len(order) else np.empty(0)  # highest first
+    levels = np.unique(order[_accepted_rows(len(order)) - 1])[::-1] if len(order) else np.empty(0)  # highest first
     needed, found = rows_to_show((1 + target) / 2, target, alpha), Threshold(None, 0.0)
     for level in levels:
         accepted = confidence >= level
@@ -84,6 +85,13 @@ def find_threshold(
     return found
 
 
+@lru_cache
+def _accepted_rows(m: int) -> NDArray[np.int64]:
+    """Return the numbers of rows, of m, that the tried thresholds accept."""
+    return np.unique(np.ceil(np.arange(1, COVERAGE_STEPS + 1) / COVERAGE_STEPS * m).astype(np.int64))
+
+
+@lru_cache
 def rows_to_show(accuracy: float, target: float, alpha: float) -> int:
     """Return the number of rows of an `accuracy` whose bound is the target."""
     rows = 1
@@ -136,15 +144,28 @@ def reliability_bins(confidence: Numbers, hit: Numbers) -> list[CalibrationBin]:
 
     They are equally wide in confidence (Guo et al. 2017).
     """
-    row_bin = np.minimum((confidence.astype(np.float64) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    rows, hits = np.bincount(row_bin, minlength=CALIBRATION_BINS), np.bincount(row_bin, hit, minlength=CALIBRATION_BINS)
-    total = np.bincount(row_bin, confidence.astype(np.float64), minlength=CALIBRATION_BINS)
-    return [CalibrationBin(int(n), float(s), int(h)) for n, s, h in zip(rows, total, hits, strict=True)]
+    return to_bins(reliability_sums(confidence, hit))
+
+
+def to_bins(sums: NDArray[np.float64]) -> list[CalibrationBin]:
+    """Return the bins of `reliability_sums` (3, bins)."""
+    return [CalibrationBin(int(rows), confidence, int(hits)) for rows, confidence, hits in sums.T.tolist()]
+
+
+def reliability_sums(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
+    """Return (..., 3, bins) sums of rows, confidence and hits by bin.
+
+    They are of confidence and hits (..., m).
+    """
+    exact = confidence.astype(np.float64)
+    row_bin = np.minimum((exact * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    weights = (np.ones(hit.shape), exact, hit)
+    return np.stack([count_by_row(row_bin, CALIBRATION_BINS, weight) for weight in weights], axis=-2)
 
 
 def _expected_errors(confidence: Numbers, hit: Numbers) -> NDArray[np.float64]:
-    """Return (m,) expected errors among the k most confident rows, k from 1."""
-    order = np.argsort(-confidence, kind="stable")
-    _, first, size = np.unique(-confidence[order], return_index=True, return_counts=True)
-    errors = np.add.reduceat(1.0 - hit[order], first)
-    return np.cumsum(np.repeat(errors / size, size))
+    """Return (..., m) expected errors among the k most confident rows."""
+    order = np.argsort(-confidence, axis=-1, kind="stable")
+    first, size = tie_groups(np.take_along_axis(confidence, order, axis=-1))
+    errors = np.add.reduceat(1.0 - np.take_along_axis(hit, order, axis=-1).ravel(), first)
+    return np.cumsum(np.repeat(errors / size, size).reshape(confidence.shape), axis=-1)

@@ -38,6 +38,8 @@ def test_tails_are_those_of_scipy(t):
 @given(st.lists(st.integers(0, 6) | st.floats(-2, 2, allow_nan=False), min_size=1, max_size=40))
 def test_ranks_are_those_of_scipy(values):
     np.testing.assert_array_equal(mean_ranks(np.array(values)), stats.rankdata(values))
+    both = np.array([values, values[::-1]])
+    np.testing.assert_array_equal(mean_ranks(both), stats.rankdata(both, axis=-1))
 
 
 def test_a_board_needs_no_scipy_stats():

@@ -94,3 +94,28 @@ def test_average_precision_is_that_of_scikit_learn(seed, m):
     expected = [average_precision_score(positive, row) for row in score]
     np.testing.assert_allclose(metrics.average_precision(score, positive), expected)
     assert np.isnan(metrics.average_precision(score, np.zeros(m, bool))).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(answered(), st.integers(1, 4))
+def test_a_stack_of_labelers_has_the_numbers_of_each(case, labelers):
+    y, first = case
+    proba = np.stack([np.roll(first, i, axis=0) for i in range(labelers)])
+    labels = proba.argmax(axis=-1)
+    tables = metrics.count_confusion(y, labels, C)
+    measured = {name: measure(tables) for name, measure in metrics.LABEL_METRICS.items()}
+    measured |= {name: measure(proba, y) for name, measure in metrics.PROBABILITY_METRICS.items()}
+    measured |= {f"auc {k}": metrics.auc(proba, y, k) for k in range(1, C)}
+    measured["precision"] = metrics.precision_at_top(proba, y, 3, 10)
+    for i, (own_labels, own) in enumerate(zip(labels, proba, strict=True)):
+        table = metrics.count_confusion(y, own_labels, C)
+        alone = {name: measure(table) for name, measure in metrics.LABEL_METRICS.items()}
+        alone |= {name: measure(own, y) for name, measure in metrics.PROBABILITY_METRICS.items()}
+        alone |= {f"auc {k}": metrics.auc(own, y, k) for k in range(1, C)}
+        alone["precision"] = metrics.precision_at_top(own, y, 3, 10)
+        np.testing.assert_equal({name: values[i] for name, values in measured.items()}, alone)
+
+
+def test_a_label_outside_the_classes_is_refused():
+    with pytest.raises(ValueError, match="labels must be less than 3, got 3"):
+        metrics.count_confusion(np.zeros(4, int), np.array([0, 1, 2, 3], np.uint8), 3)

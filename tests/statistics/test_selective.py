@@ -16,7 +16,9 @@ from harness.statistics.selective import (
     find_class_thresholds,
     find_threshold,
     reliability_bins,
+    reliability_sums,
     rows_to_show,
+    to_bins,
     top_probability,
     top_share,
 )
@@ -117,6 +119,18 @@ def test_a_share_too_small_to_show_anything_is_not_the_first():
     needed = rows_to_show(0.9, 0.8, 0.05)
     assert beta.ppf(0.05, 0.9 * needed, 0.1 * needed + 1) >= 0.8
     assert beta.ppf(0.05, 0.9 * (needed - 3), 0.1 * (needed - 3) + 1) < 0.8
+
+
+@given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_a_stack_of_cells_has_the_numbers_of_each(m, cells, levels, seed):
+    rng = np.random.default_rng(seed)
+    sure = (rng.integers(1, levels + 1, (cells, m)) / levels).astype(np.float32)
+    hit = rng.random((cells, m)) < 0.5
+    areas, accuracies, sums = aurc(sure, hit), accuracy_by_coverage(sure, hit), reliability_sums(sure, hit)
+    for i in range(cells):
+        assert areas[i] == aurc(sure[i], hit[i])
+        assert accuracies[i].tolist() == accuracy_by_coverage(sure[i], hit[i]).tolist()
+        assert to_bins(sums[i]) == reliability_bins(sure[i], hit[i])
 
 
 def test_the_bins_add_up_to_the_calibration_error():
