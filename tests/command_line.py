@@ -1,10 +1,12 @@
 """What the end-to-end tests share: small data, a suite about them, one-off plugins, and the real command line."""
 
 import atexit
+import contextlib
 import csv
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -144,6 +146,17 @@ def start(*arguments, cwd, env=None):
             stderr=output,
             process_group=0,
         )
+
+
+@contextlib.contextmanager
+def no_file_beyond(size):
+    """Let no file grow beyond so many bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def until(condition, patience=PATIENCE):

@@ -15,6 +15,7 @@ from harness.cli import audit, compare, diagnose, doctor, embed, label, leaderbo
 from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_OK
 from harness.cli.streams import catch_interrupts, prepare_streams, was_interrupted
 from harness.errors import HarnessError, InUse, clean_lines
+from harness.utils.files import describe_disk_error
 
 COMMANDS = (
     *(run.run, run.plan, run.validate, run.status, leaderboard.leaderboard),
@@ -77,7 +78,7 @@ def main() -> None:
         print("error: out of memory; take fewer rows or columns, or a machine with more", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"error: {error.filename or 'cannot go on'}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {clean_lines(describe_disk_error(error))}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except Exception:
         if was_interrupted():  # while C code was importing, say, which made another error of it

@@ -14,6 +14,7 @@ from harness.data.formats import Format, open_text
 from harness.data.json_columns import Fault, Shape, has_empty_object
 from harness.data.json_records import Record, read_records
 from harness.errors import DataError, first_few, printable
+from harness.utils.files import DISK_ERRORS, replace_text, replacing
 from harness.utils.locks import hold_lock
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -31,16 +32,15 @@ def convert(file: Path, kind: Format, sha256: str, cache: Path) -> tuple[Path, F
     note = target.with_suffix(".json")
     with hold_lock(target.with_suffix(".lock")):
         if not target.exists():
-            scratch = target.with_suffix(".partial")
-            if kind == "json":
-                faults = _convert_json(file, scratch, target.with_suffix(".pieces"))
-                if faults:
-                    note.write_text(json.dumps(faults))
-            elif kind == "arrow":
-                _convert_arrow(file, scratch)
-            else:
-                _convert_csv(file, scratch, DELIMITERS[kind])
-            scratch.replace(target)
+            with replacing(target) as scratch:
+                if kind == "json":
+                    faults = _convert_json(file, scratch, target.with_suffix(".pieces"))
+                    if faults:
+                        replace_text(note, json.dumps(faults))
+                elif kind == "arrow":
+                    _convert_arrow(file, scratch)
+                else:
+                    _convert_csv(file, scratch, DELIMITERS[kind])
     noted = json.loads(note.read_text()) if note.exists() else {}
     return target.absolute(), {name: tuple(Fault(*fault) for fault in faults) for name, faults in noted.items()}
 
@@ -135,6 +135,8 @@ def _convert_csv(file: Path, target: Path, delimiter: str) -> None:
             raise DataError(f"{file}:1: the header names a column twice: {first_few(sorted(repeated))}")
         pq.write_table(table, target)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
         marks = "tabs" if delimiter == "\t" else "commas"
         raise DataError(
             f"{file}: cannot be read as a table with {marks} between its columns: {_reason(error)}"
@@ -153,6 +155,8 @@ def _convert_arrow(file: Path, target: Path) -> None:
                 for batch in batches:
                     out.write_batch(batch)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
         raise DataError(f"{file}: is not a readable Arrow file or stream: {_reason(error)}") from None
 
 

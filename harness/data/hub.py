@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import DataError, did_you_mean, printable
 from harness.plugin.items import READ_BYTES
-from harness.utils.files import replace_text
+from harness.utils.files import replace_text, replacing
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 
@@ -263,10 +263,9 @@ def _join_files(files: Sequence[Path], display_name: str, target: Path) -> Path:
                 if set(other.names) != set(schemas[0].names):
                     odd = sorted(set(other.names) ^ set(schemas[0].names))[0]
                     raise DataError(f"{display_name}: column {odd!r} is not in both {files[0].name} and {file.name}")
-            scratch = target.with_suffix(".partial")
             try:
                 schema = pa.unify_schemas(schemas, promote_options="permissive")
-                with pq.ParquetWriter(scratch, schema) as out:
+                with replacing(target) as scratch, pq.ParquetWriter(scratch, schema) as out:
                     for file in files:
                         with pq.ParquetFile(
                             file, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True
@@ -276,7 +275,6 @@ def _join_files(files: Sequence[Path], display_name: str, target: Path) -> Path:
             except pa.ArrowException as error:
                 reason = printable(str(error).strip().partition("\n")[0])
                 raise DataError(f"{display_name}: its files do not have the same types: {reason}") from None
-            scratch.replace(target)
     return target.absolute()
 
 

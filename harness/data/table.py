@@ -20,7 +20,7 @@ from harness.data.json_columns import Fault
 from harness.data.origin import Origin, locate
 from harness.data.shards import find_files, join_files, origins_of
 from harness.errors import DataError, printable
-from harness.utils.files import describe_special
+from harness.utils.files import describe_special, replacing
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 from harness.utils.yaml_file import suggest_sibling
@@ -161,9 +161,8 @@ def _open_twin(cache: Path, rows: int, skywork: bool) -> DataTable:
     file = cache / "twin" / f"tulu_300k-{rows}{'-skywork' * skywork}-{sha256[:12]}.parquet"
     with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
-            scratch = file.with_suffix(".partial")
-            twin.write(scratch, rows, skywork=skywork)
-            scratch.replace(file)
+            with replacing(file) as scratch:
+                twin.write(scratch, rows, skywork=skywork)
     return DataTable(file.absolute(), f"{TWIN_PATH} ({rows:,} rows)", sha256, simulated=True)
 
 

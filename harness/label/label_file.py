@@ -4,7 +4,6 @@ Rows keep their order, and nothing of the input is changed.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from harness.errors import DataError
 from harness.label.postprocess import LabelledRows
 from harness.plugin.block import Rows
 from harness.statistics.intervals import Numbers
+from harness.utils.files import naming_file, sync
 
 METADATA_KEY = b"labelharness"  # key of the file's metadata
 STALE_METADATA_KEY = b"huggingface"  # lists the columns of the input alone
@@ -144,7 +144,7 @@ def write_with_columns(
     scratch = _scratch(target)
     old = rows.schema
     schema = pa.schema([*old, *columns.schema], _file_metadata(old.metadata, metadata))
-    with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **_encoding(schema)) as out:
+    with naming_file(target), pq.ParquetWriter(scratch, schema, write_page_checksum=True, **_encoding(schema)) as out:
         first = 0
         for batch in rows.batches():
             piece = columns.slice(first, len(batch)).combine_chunks()
@@ -177,15 +177,18 @@ def write_table(table: pa.Table, target: Path, metadata: Mapping[str, Any]) -> N
     """Write a small table to `target`, at once."""
     scratch = _scratch(target)
     table = table.replace_schema_metadata(_file_metadata(table.schema.metadata, metadata))
-    pq.write_table(table, scratch, compression="zstd", write_page_checksum=True)
-    _replace_durably(scratch, target)
+    with naming_file(target):
+        pq.write_table(table, scratch, compression="zstd", write_page_checksum=True)
+        _replace_durably(scratch, target)
 
 
 def write_text(text: str, target: Path) -> None:
     """Write a text to `target`, at once."""
     scratch = _scratch(target)
-    scratch.write_text(text, encoding="utf-8")
-    _replace_durably(scratch, target)
+    content = text.encode()
+    with naming_file(target, len(content)):
+        scratch.write_bytes(content)
+        _replace_durably(scratch, target)
 
 
 def _scratch(target: Path) -> Path:
@@ -198,18 +201,9 @@ def _replace_durably(scratch: Path, target: Path) -> None:
 
     Stronger than `harness.utils.files`: the file is on disk before the rename, and the rename before the end.
     """
-    _sync(scratch)
+    sync(scratch)
     scratch.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    """Write a file or folder to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
 
 
 def _file_metadata(old: Mapping[bytes, bytes] | None, new: Mapping[str, Any]) -> dict[bytes, bytes]:

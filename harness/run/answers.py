@@ -18,7 +18,7 @@ from harness.plugin.facts import find_table_error
 from harness.plugin.task import Predictions, find_error
 from harness.run.timing import is_search
 from harness.run.worker import ANSWER_FILE
-from harness.utils.files import remove_folder
+from harness.utils.files import DISK_ERRORS, remove_folder, save_array
 from harness.utils.processes import LOG_FILE
 
 MAX_ANSWER_BYTES = 50_000_000  # of ANSWER_FILE: facts, names of checkpoints
@@ -46,7 +46,8 @@ def read_answer(folder: Path) -> dict[str, Any] | None:
 def find_answer_error(folder: Path, m: int, n_classes: int, answer: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a worker's arrays for m rows, or None.
 
-    The parent does not rely on the worker's own check. Sound arrays get the labels that they imply beside them.
+    The parent does not rely on the worker's own check. Sound arrays get the labels that they imply beside them. Raises
+    OSError where the disk is full or broken.
     """
     try:
         remove_unlisted(folder, {LOG_FILE, *answer["files"]})
@@ -54,8 +55,10 @@ def find_answer_error(folder: Path, m: int, n_classes: int, answer: Mapping[str,
         fault = find_error(predictions, m, n_classes) or find_table_error(answer["facts"])
         if fault is None:
             labels = predictions.proba.argmax(axis=1).astype(np.uint8)
-            np.save(folder / "labels.npy", labels, allow_pickle=False)
+            save_array(folder / "labels.npy", labels)
     except Exception as error:  # whatever NumPy and zipfile raise on damaged files
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise  # no fault of the worker
         return f"left an unreadable answer: {describe_error(error)}"
     return fault
 

@@ -19,7 +19,7 @@ from harness.run.block_writer import ARRAY_FILE
 from harness.run.checksums import SealedFolder
 from harness.suite import spec
 from harness.suite.catalog import Catalog
-from harness.utils.files import replace_text
+from harness.utils.files import FULL_DISK, replace_text
 from harness.utils.hashing import canonical_json, digest, library_versions
 
 BLOCK_SCHEMA = 1
@@ -61,6 +61,8 @@ def recipe(name: str, maker: Any, items: Items, catalog: Catalog, memo: Path) ->
     except KeyboardInterrupt:
         raise
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise  # of the cache
         named = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else None
         reason = named or f"{items.path}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
         raise DataError(f"block {name!r}: {reason}", ("blocks", name)) from None

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness.run.fingerprints import Fingerprint, FingerprintCache, fingerprint_of
-from harness.utils.files import replace_text, sync_folder
+from harness.utils.files import replace_text, sync_folder, write_text
 from harness.utils.hashing import canonical_json, digest
 from harness.utils.processor import cores
 
@@ -43,7 +43,7 @@ class SealedFolder:
 
         The folder can be renamed afterwards.
         """
-        (self.path / self.record_file).write_text(self._add_checksums(record))
+        write_text(self.path / self.record_file, self._add_checksums(record))
         sync_folder(self.path)
 
     def mark_as_verified(self) -> None:

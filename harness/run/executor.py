@@ -3,8 +3,6 @@
 Every cell has a process of its own, which is given a spec and a Task and never a hidden label.
 """
 
-import errno
-import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,11 +31,11 @@ from harness.run.worker import References, label_in_worker
 from harness.suite import spec
 from harness.suite.suite import Candidate, Suite
 from harness.utils.confinement import landlock_version
-from harness.utils.files import remove_folder
+from harness.utils.files import DISK_ERRORS, check_space, naming_file, remove_folder
 from harness.utils.processes import LOG_FILE, Child, Processes, wait_any
 
 MAX_KEPT_LOG = 100_000  # bytes of a cell's log that stay with it
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG}  # these stop a run: no cell can be kept
+SPARE_BYTES = 2**20  # that must be free beside the answer of a cell: facts, checkpoints, a log
 Blocks = Mapping[str, Block]
 NeighborLists = dict[EvaluationSplit, dict[tuple[tuple[str, ...], Among], PrecomputedNeighbors]]
 
@@ -213,6 +211,8 @@ def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, block
         status = "failed" if reason else "ok"
     _shorten(log)
     if status != "ok" or answer is None:
+        if status == "failed":  # a worker that could not write its answer is no failure of its labeler
+            check_space(child.folder, SPARE_BYTES + 8 * len(split.test) * run.dataset.n_classes)
         if log.exists():
             log.rename(run.store.failed / f"{cell.key}.log")
         return _fail(cell, run, status, reason, child.seconds)
@@ -249,9 +249,8 @@ def _fail_in_parent(cell: Cell, run: Run, error: Exception, step: str, seconds: 
     A full or broken disk is no fault of a cell: that exception is raised again.
     """
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        place = run.store.folder
-        free = f"{shutil.disk_usage(place).free:,} bytes are free"
-        raise OSError(error.errno, f"{error.strerror}: {free}", error.filename or str(place / "cells")) from error
+        with naming_file(Path(error.filename or run.store.cells)):
+            raise error
     reason = str(error) if isinstance(error, HarnessError) else f"{step}: {describe_error(error)}"
     return _fail(cell, run, "failed", first_line(reason), seconds)
 

@@ -16,7 +16,7 @@ from typing import Any
 from harness.run.fingerprints import FingerprintCache, fingerprint_of
 from harness.run.result import Result, ResultMemory, read_result
 from harness.run.timing import TIMING_FILE as TIMING
-from harness.utils.files import replace_text, sync
+from harness.utils.files import replace_text, sync, write_text
 from harness.utils.hashing import canonical_json, digest
 
 RESULT_SCHEMA = 1
@@ -84,9 +84,9 @@ class Store:
         The record is written, everything is synced to the disk, and the folder is renamed once.
         """
         files = _arrays_in(folder)
-        (folder / TIMING).write_text(canonical_json(timing))
+        write_text(folder / TIMING, canonical_json(timing))
         content = {"schema": RESULT_SCHEMA, "key": key, "files": files, **record}
-        (folder / CELL_FILE).write_text(canonical_json(content | {"sha256": digest(content)}))
+        write_text(folder / CELL_FILE, canonical_json(content | {"sha256": digest(content)}))
         list(self._pool.map(sync, folder.iterdir()))
         sync(folder)
         target = self.cells / key
@@ -113,7 +113,7 @@ class Store:
     def fail(self, key: str, record: Mapping[str, Any]) -> None:
         """Record why a cell has no result, until it has one."""
         scratch = self.scratch / f"{key}.json"
-        scratch.write_text(canonical_json(record))
+        write_text(scratch, canonical_json(record))
         sync(scratch)
         scratch.rename(self.failed / f"{key}.json")
 

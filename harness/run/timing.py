@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.utils.files import write_text
 from harness.utils.hashing import canonical_json
 
 TIMING_FILE = "timing.json"
@@ -15,7 +16,7 @@ def write_timing(folder: Path, **cost: Any) -> None:
 
     It has `seconds`, `memory` in bytes at the peak, and what these depend on.
     """
-    (folder / TIMING_FILE).write_text(canonical_json(cost))
+    write_text(folder / TIMING_FILE, canonical_json(cost))
 
 
 def read_timing(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from harness.plugin.task import Predictions, Task, find_error
 from harness.search.engine import Engine, use_engine
 from harness.suite import spec
 from harness.suite.catalog import resolve
-from harness.utils.files import replace_text
+from harness.utils.files import replace_text, save_array
 from harness.utils.hashing import canonical_json
 
 ANSWER_FILE = "answer.json"
@@ -76,10 +76,10 @@ def describe_denial(error: PermissionError) -> str:
 def save_predictions(predictions: Predictions) -> dict[str, Any]:
     """Save the arrays to the current folder; return what names them."""
     facts = json.loads(json.dumps(dict(predictions.facts), default=_to_json, allow_nan=False))
-    np.save("proba.npy", predictions.proba.astype(np.float32), allow_pickle=False)
+    save_array(Path("proba.npy"), predictions.proba.astype(np.float32))
     files = ["proba.npy"]
     if predictions.checkpoints:
-        np.save("checkpoints.npy", np.stack(list(predictions.checkpoints.values())), allow_pickle=False)
+        save_array(Path("checkpoints.npy"), np.stack(list(predictions.checkpoints.values())))
         files.append("checkpoints.npy")
     if predictions.rows:
         np.savez("rows.npz", allow_pickle=False, **dict(predictions.rows))

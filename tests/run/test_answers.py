@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.run.answers import find_answer_error, read_answer
+from tests.command_line import no_file_beyond
 
 M, C = 5, 3
 SOUND = {
@@ -41,6 +42,13 @@ def test_a_sound_answer_has_no_error_and_gets_its_labels(folder):
     assert find_answer_error(folder, M, C, read(folder)) is None
     assert np.load(folder / "labels.npy").tolist() == [0] * M
     assert not (folder / "other").exists()
+
+
+def test_a_full_disk_of_the_parent_is_no_fault_of_an_answer(folder):
+    answer = read(folder)
+    with no_file_beyond(64), pytest.raises(OSError, match=r"File too large: 5 bytes are needed") as caught:
+        find_answer_error(folder, M, C, answer)
+    assert caught.value.filename == str(folder / "labels.npy")
 
 
 @pytest.mark.parametrize(
