@@ -138,6 +138,7 @@ def _make(reporter: "Reporter", jobs: "list[Job]", options: SharedOptions, part:
     slots = gpu_slots(workers, hardware.device, single=part is not None)
     processes = Processes(("harness.run.block_writer",), hardware.threads, hardware.device, len(slots))
     for recipe, items, cache, table in jobs:
+        block_builder.clear_shards(recipe, cache)
         if not is_made(recipe, cache):
             start, stop = (0, len(items)) if part is None else part.span(len(items))
             with reporter.bar() as bar, naming_user_files(table, items):

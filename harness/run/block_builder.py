@@ -4,6 +4,7 @@ The array has the bytes that one worker would write.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -20,12 +21,13 @@ from harness.run.block_writer import ARRAY_FILE, OUTCOME_FILE, count_rows, write
 from harness.run.blocks import Recipe, is_made, sealed_block
 from harness.run.shards import Shard, can_be_sharded, is_rowwise
 from harness.suite import spec
-from harness.utils.files import remove_folder, replace_text, sync
+from harness.utils.files import check_space, remove_folder, replace_text, sync
 from harness.utils.hashing import canonical_json
 from harness.utils.locks import hold_lock
 from harness.utils.processes import LOG_FILE, Child, Limits, Processes, wait_any
 
 SHARD_FILE = "shard.json"  # stands beside the rows of a finished shard
+SPARE_BYTES = 2**20  # that must be free beside the rows of a shard that has failed
 MIN_ROWS_PER_WORKER = 5_000  # that make another worker worth starting
 
 Slots = tuple[str | None, ...]
@@ -51,6 +53,7 @@ def build_block(
     `progress` is called with the number of finished rows. Shards that a killed run began are continued, however many
     there were. Raises DataError where the block cannot be built, InUse where another process builds a shard of it.
     """
+    clear_shards(recipe, cache)
     number_of_shards = (_started_count(recipe, cache) or len(slots)) if can_be_sharded(recipe) else 1
     shards = [Shard(number, number_of_shards) for number in range(1, number_of_shards + 1)]
     with hold_lock(_lock(recipe, cache)):
@@ -75,6 +78,17 @@ def build_shards(
     _run_missing(shards, recipe, items, cache, processes, limits, progress, slots)
     with hold_lock(_lock(recipe, cache)):
         _join_shards(recipe, items, cache, shards[0].count)
+
+
+def clear_shards(recipe: Recipe, cache: Path) -> None:
+    """Remove the shards of a finished block.
+
+    A run that is killed after it has joined them leaves them behind.
+    """
+    folder = _block_folder(recipe, cache)
+    if folder.exists() and is_made(recipe, cache):
+        with hold_lock(_lock(recipe, cache)):
+            remove_folder(folder)
 
 
 def missing_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> list[Shard]:
@@ -155,12 +169,15 @@ def _start_worker(
 def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, Any]:
     """Return what an ended worker wrote, {"kind": ..., "names": ...}.
 
-    Raises DataError with the reason where it failed or passed a `limit`.
+    Raises DataError with the reason where it failed or passed a `limit`, OSError where its disk is full.
     """
     try:
         outcome: dict[str, Any] | None = json.loads((child.folder / OUTCOME_FILE).read_text())
     except (OSError, ValueError):
         outcome = None
+    if limit or outcome is None or "error" in outcome:
+        array = child.folder / ARRAY_FILE
+        check_space(child.folder, SPARE_BYTES + (array.stat().st_size if array.exists() else 0))
     if limit or outcome is None:
         raise DataError(f"block {recipe.name!r}: {limit or child.describe_exit()}; see {child.folder / LOG_FILE}")
     if "error" in outcome:
@@ -192,7 +209,7 @@ def _join_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> None:
     shutil.rmtree(joined, ignore_errors=True)
     joined.mkdir(parents=True)
     if len(parts) == 1:
-        (parts[0] / ARRAY_FILE).rename(joined / ARRAY_FILE)
+        _link_or_move(parts[0] / ARRAY_FILE, joined / ARRAY_FILE)
     else:
         _concatenate(parts, len(items), widths.pop(), joined / ARRAY_FILE)
     timing.write_timing(joined, **_total_cost(parts))
@@ -201,6 +218,15 @@ def _join_shards(recipe: Recipe, items: Items, cache: Path, count: int) -> None:
         shutil.rmtree(_shard_folder(shard, recipe, cache), ignore_errors=True)
     if not any(_block_folder(recipe, cache).iterdir()):
         _block_folder(recipe, cache).rmdir()
+    sealed_block(recipe, cache).mark_as_verified()  # after the last change of its files: the array had two names
+
+
+def _link_or_move(source: Path, target: Path) -> None:
+    """Give a file a second name, so that a kill loses nothing of it."""
+    try:
+        os.link(source, target)
+    except OSError:  # a disk without hard links
+        source.rename(target)
 
 
 def _concatenate(parts: list[Path], rows: int, width: int, target: Path) -> None:
@@ -221,7 +247,6 @@ def _commit_block(recipe: Recipe, cache: Path, joined: Path, outcome: Mapping[st
     remove_folder(folder.path)
     joined.rename(folder.path)
     sync(folder.path.parent)
-    folder.mark_as_verified()
 
 
 def _total_cost(parts: list[Path]) -> dict[str, Any]:

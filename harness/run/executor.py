@@ -16,7 +16,7 @@ from harness.plugin.precomputed import PrecomputedNeighbors
 from harness.plugin.protocols import iter_plugins
 from harness.run.access import cell_access
 from harness.run.answers import find_answer_error, read_answer
-from harness.run.block_builder import build_block, default_slots
+from harness.run.block_builder import build_block, clear_shards, default_slots
 from harness.run.blocks import Recipe, open_block
 from harness.run.compiled_loops import choose_cache, compile_once
 from harness.run.estimates import CostHistory, cost_features, read_cell_costs
@@ -103,6 +103,8 @@ def _build_blocks(
     run: Run, missing: list[Recipe], processes: Processes, on_block: Callable[[Recipe, int, int], None]
 ) -> None:
     n_rows, cores = len(run.dataset), run.options.jobs * run.options.hardware.threads
+    for recipe in run.recipes.values():
+        clear_shards(recipe, run.cache)
     for recipe in missing:
         on_block(recipe, 0, n_rows)
 
