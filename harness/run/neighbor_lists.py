@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,16 @@ def find_lists(
     `progress` is called with the number of finished queries and of all. Raises HarnessError where the worker fails; a
     cell can then still search by itself.
     """
-    folders = shared.folders(cache)
-    last = folders[-1]
+    last = shared.folders(cache)[-1]
     with hold_lock(last.with_suffix(".lock")):
-        if all(folder.is_intact() for folder in shared.sealed_folders(cache)):
-            return
         partial = last.with_suffix(".partial").absolute()
         shutil.rmtree(partial, ignore_errors=True)
+        on_disk = zip(shared.lists, shared.sealed_folders(cache), strict=True)
+        missing = tuple(request for request, folder in on_disk if not folder.is_intact())
+        if not missing:
+            return
+        shared = replace(shared, lists=missing)
+        folders = shared.folders(cache)
         partial.mkdir(parents=True)
         total = shared.query_count
         lists = {

@@ -9,6 +9,7 @@ import pytest
 
 from harness import Block, Task, neighbors
 from harness.plugin.needs import NeighborRequest, needs
+from harness.run.blocks import open_block
 from harness.run.executor import execute
 from harness.run.neighbor_lists import find_lists
 from harness.run.neighbor_plan import SharedSearch, plan_searches, requested_lists
@@ -258,6 +259,26 @@ def test_a_moved_folder_of_runs_keeps_its_lists(monkeypatch, tmp_path):
     searches = [search for cell in moved.cells for search in moved.store.read(cell.key).timing["searches"]]
     assert searches
     assert all(search["shared"] for search in searches)
+
+
+def test_after_a_kill_only_the_missing_lists_are_found_again(monkeypatch, tmp_path):
+    file = write_suite(tmp_path, [GRID], table(400), splits=TWO)
+    ready = prepare_run(load_suite(file, discover()), discover(), Options(tmp_path, threads=1), lambda text: None)
+    first, _ = run(ready, monkeypatch, 0)
+    (shared,) = plan_searches(
+        ready.cells, {name: open_block(ready.recipes[name], ready.cache) for name in ("embedding",)}
+    )
+    kept, lost = shared.folders(ready.cache)
+    inode, content = kept.stat().st_ino, (lost / "similarity.npy").read_bytes()
+    lost.rename(lost.with_suffix(".partial"))
+    shutil.rmtree(ready.store.cells)
+    again = prepare_run(ready.suite, ready.catalog, ready.options, lambda text: None)
+    answers, _ = run(again, monkeypatch, 0)
+    assert kept.stat().st_ino == inode
+    assert (lost / "similarity.npy").read_bytes() == content
+    assert not list(lost.parent.glob("*.partial"))
+    for key, (labels, _) in first.items():
+        np.testing.assert_array_equal(labels, answers[key][0])
 
 
 def test_damaged_lists_are_made_again(ready, monkeypatch, tmp_path):
