@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from harness.errors import HarnessError
 from harness.utils.confined_worker import confine_worker
 from harness.utils.confinement import Access
 from harness.utils.memory import descendants, memory_of
@@ -27,6 +28,7 @@ from harness.utils.processor import AVX512, cores, cpu_flags
 
 LOG_FILE = "log.txt"
 PRELOAD_VARIABLE = "HARNESS_PRELOAD"  # names of modules for the server to import, with commas
+STARTS = 3  # of a child whose server ends meanwhile
 POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
@@ -70,14 +72,20 @@ class Processes:
         """Run ``target(*args)`` in a new process with an empty `folder`.
 
         The folder is the working directory of the child. With `access` the child is confined to it and its folder,
-        where the kernel can.
+        where the kernel can. Where the server is killed meanwhile, another one starts it.
         """
-        process = self._context.Process(
-            target=_run_child, args=(self._read_end, str(folder), target, args, access), daemon=False
-        )
-        with _starting, _hide_main(), _defer_interrupts():
-            process.start()
-            _running.add(process.pid or 0)
+        for attempt in range(STARTS):
+            process = self._context.Process(
+                target=_run_child, args=(self._read_end, str(folder), target, args, access), daemon=False
+            )
+            try:
+                with _starting, _hide_main(), _defer_interrupts():
+                    process.start()
+                    _running.add(process.pid or 0)
+                break
+            except (EOFError, ConnectionError) as error:  # a broken pipe would be taken for that of the output
+                if attempt == STARTS - 1:
+                    raise HarnessError(f"no worker can be started: its server has ended {STARTS} times") from error
         return Child(process, folder, server=_parent_of(process.pid or 0))
 
 

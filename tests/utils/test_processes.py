@@ -42,6 +42,33 @@ if __name__ == "__main__":
 """
 
 
+LOSING = """
+import os, signal, threading
+from multiprocessing import forkserver
+from pathlib import Path
+from harness.utils.processes import Processes
+
+def main():
+    processes = Processes((), 1)
+    processes.warm_up()
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGSTOP)  # it takes the request, and ends without an answer
+    threading.Timer(0.2, os.kill, (server, signal.SIGKILL)).start()
+    child = processes.start(os.system, ("echo done > output",), Path.cwd())
+    child.process.join()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_child_is_started_again_where_its_server_ends_meanwhile(tmp_path):
+    (tmp_path / "script.py").write_text(LOSING)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "output").read_text() == "done\n"
+
+
 @pytest.mark.parametrize(
     ("jobs", "own", "waits"),
     [(0, None, "10000"), (2, None, None), (2, "7", "7"), (0, "7", "7")],
