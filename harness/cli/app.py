@@ -13,7 +13,7 @@ import typer
 from harness import __version__
 from harness.cli import audit, compare, diagnose, doctor, embed, label, leaderboard, new, plugins, report, run, why
 from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_OK
-from harness.cli.streams import catch_interrupts, prepare_streams, was_interrupted
+from harness.cli.streams import catch_interrupts, prepare_streams, release_interrupts, was_interrupted
 from harness.errors import HarnessError, InUse, clean_lines
 from harness.utils.files import describe_disk_error
 
@@ -63,6 +63,15 @@ def main() -> None:
     """Run the command line and exit with its code."""
     prepare_streams()
     catch_interrupts()
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    finally:
+        release_interrupts()
+
+
+def _run() -> None:
     try:
         app()
     except HarnessError as error:

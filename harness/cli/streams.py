@@ -47,6 +47,16 @@ def catch_interrupts() -> None:
         signal.signal(signal.SIGINT, _interrupt)
 
 
+def release_interrupts() -> None:
+    """Let SIGINT and SIGTERM end the process, once the command has ended.
+
+    Python would print a traceback of an interrupt while it leaves.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _interrupts.append(number)
     raise KeyboardInterrupt

@@ -1,5 +1,6 @@
 """Terminals that lack letters, streams that are closed, words that steer a terminal."""
 
+import signal
 import subprocess
 import sys
 
@@ -47,6 +48,16 @@ def test_closed_streams_cost_no_traceback_and_keep_the_exit_code(folder, shell_e
     assert b"Exception ignored" not in done.stderr
     plain = command(folder[0], "status", "suite.yaml", "--plugin", "plugin.py")
     assert done.returncode in (0, plain.returncode)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_python_leaves_prints_no_traceback(number):
+    leave = f"import atexit, os; atexit.register(os.kill, os.getpid(), {int(number)})"
+    program = f"{leave}; from harness.cli.app import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("labelharness")
+    assert done.returncode in (0, -number)
 
 
 @pytest.mark.parametrize("name", ["run", "status", "leaderboard"])
