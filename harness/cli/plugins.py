@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Annotated
@@ -21,6 +22,7 @@ DECLARATIONS = (
     "requires",
     "extra",
 )  # what `NAME` shows beside parameters
+SECTIONS = {"embedders": "blocks", "features": "blocks", "splitters": "splits", "labelers": "labelers"}
 ENTRY_FIELDS = ("name", "kind", "distribution", "version", "help")  # under --json
 
 Parameters = Mapping[str, object]
@@ -57,28 +59,35 @@ def plugins(
 
 
 def _show_plugin(name: str, discovered: catalog.Catalog, as_json: bool) -> None:
-    """Print the docstring, parameters and declarations of a plugin."""
+    """Print a plugin's docstring, fields, declarations and example line."""
+    from harness.suite.example import example_line
+    from harness.suite.field_comments import field_comments
+
     entries = [entry for entry in discovered.entries if entry.name == name]
     if not entries:
         raise PluginError(f"no plugin is called {name!r}{did_you_mean(name, {e.name for e in discovered.entries})}")
     for entry in entries:
-        parameters = [_describe_field(field) for field in dataclasses.fields(entry.cls)]
+        comments = field_comments(entry.cls)
+        parameters = [_describe_field(field, comments.get(field.name)) for field in dataclasses.fields(entry.cls)]
         declared = {key: value for key in DECLARATIONS if (value := getattr(entry.cls, key, None))}
+        example = example_line(entry, discovered.find)
         if as_json:
             facts = {key: getattr(entry, key) for key in ENTRY_FIELDS} | {"parameters": parameters, **declared}
-            print(json.dumps(facts, default=str))
+            print(json.dumps(facts | {"example": example}, default=str))
             continue
         print(f"{entry.name} ({catalog.singular(entry.kind)} of {f'{entry.distribution} {entry.version}'.strip()})")
         print(f"\n{inspect.cleandoc(entry.cls.__doc__ or '')}\n")
         for parameter in parameters:
             default = "required" if parameter["default"] is None else f"default {parameter['default']}"
-            print(f"  {parameter['name']}: {parameter['type']}, {default}")
+            comment = f"   # {parameter['comment']}" if parameter["comment"] else ""
+            print(f"  {parameter['name']}: {parameter['type']}, {default}{comment}")
         for key, value in declared.items():
             print(f"  declares {key} = {value!r}")
+        print(f"\nin a suite, under {SECTIONS[entry.kind]}:\n  {example}")
 
 
-def _describe_field(field: "dataclasses.Field[object]") -> dict[str, str | None]:
-    """Return name, type and default of a parameter; None: it has no default."""
+def _describe_field(field: "dataclasses.Field[object]", comment: str | None) -> dict[str, str | None]:
+    """Return name, type, default and comment; None for what there is not."""
     missing = dataclasses.MISSING
     default = field.default if field.default is not missing else None
     if field.default_factory is not missing:
@@ -86,8 +95,9 @@ def _describe_field(field: "dataclasses.Field[object]") -> dict[str, str | None]
     is_required = field.default is missing and field.default_factory is missing
     annotation = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
     if not isinstance(field.type, type):
-        annotation = str(field.type).replace("typing.", "").replace("harness.plugin.", "")
-    return {"name": field.name, "type": annotation, "default": None if is_required else repr(default)}
+        annotation = re.sub(r"\b(?:[a-z_]+\.)+", "", str(field.type))
+    value = None if is_required else repr(default)
+    return {"name": field.name, "type": annotation, "default": value, "comment": comment}
 
 
 def check(

@@ -17,9 +17,13 @@ def test_one_plugin_is_shown_with_every_parameter(tmp_path):
     assert [parameter["name"] for parameter in shown["parameters"]] == [field.name for field in dataclasses.fields(KNN)]
     defaults = {parameter["name"]: parameter["default"] for parameter in shown["parameters"]}
     assert (defaults["on"], defaults["k"]) == (None, repr(KNN(on="x").k))
+    assert shown["example"] == "- knn: {on: embedding}"
     text = harness("plugins", "label_spreading", cwd=tmp_path).stdout
     assert "declares transductive = True" in text
     assert "on: str | tuple[str, ...], required" in text
+    (tau,) = (line for line in harness("plugins", "knn", cwd=tmp_path).stdout.splitlines() if "tau:" in line)
+    assert tau == "  tau: float, default 0.1   # temperature of the softmax weights exp(similarity / tau)"
+    assert text.endswith("\nin a suite, under labelers:\n  - label_spreading: {on: embedding}\n")
 
 
 def test_what_a_plugin_reads_is_shown(tmp_path):
