@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import audit, compare, diagnose, doctor, embed, label, leaderboard, new, plugins, report, run, why
+from harness.cli import (
+    audit,
+    compare,
+    diagnose,
+    doctor,
+    embed,
+    label,
+    leaderboard,
+    new,
+    plugins,
+    report,
+    run,
+    schema,
+    why,
+)
 from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_OK
 from harness.cli.streams import catch_interrupts, prepare_streams, release_interrupts, was_interrupted
 from harness.errors import HarnessError, InUse, clean_lines
@@ -24,7 +38,7 @@ COMMANDS = (
     report.report,
     audit.audit,
     diagnose.diagnose,
-    *(plugins.plugins, plugins.check, new.new, doctor.doctor),
+    *(plugins.plugins, plugins.check, new.new, schema.schema, doctor.doctor),
     embed.embed,
     why.why,
 )

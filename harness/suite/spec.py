@@ -212,7 +212,7 @@ def to_spec(plugin: Any, paths: Callable[[Path], Any] = str) -> dict[str, Any]:
 
     Every field is in it; `paths` converts the paths among the values.
     """
-    fields = {f.name: _to_json(getattr(plugin, f.name), paths) for f in dataclasses.fields(plugin)}
+    fields = {f.name: to_json(getattr(plugin, f.name), paths) for f in dataclasses.fields(plugin)}
     return {plugin.name: fields}
 
 
@@ -221,15 +221,16 @@ def identity(plugin: Any, memo: Path | None = None) -> dict[str, Any]:
     return to_spec(plugin, lambda path: {"sha256": hash_file(path, memo)})
 
 
-def _to_json(value: Any, paths: Callable[[Path], Any]) -> Any:
+def to_json(value: Any, paths: Callable[[Path], Any]) -> Any:
+    """Return a field's value as JSON; `paths` converts the paths in it."""
     if isinstance(value, Path):
         return paths(value)
     if dataclasses.is_dataclass(value):
         return to_spec(value, paths)
     if isinstance(value, tuple):
-        return [_to_json(item, paths) for item in value]
+        return [to_json(item, paths) for item in value]
     if isinstance(value, dict):
-        return {key: _to_json(item, paths) for key, item in value.items()}
+        return {key: to_json(item, paths) for key, item in value.items()}
     return value
 
 
