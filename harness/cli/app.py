@@ -14,6 +14,7 @@ from harness import __version__
 from harness.cli import (
     audit,
     compare,
+    demo,
     diagnose,
     doctor,
     embed,
@@ -32,6 +33,7 @@ from harness.errors import HarnessError, InUse, clean_lines
 from harness.utils.files import describe_disk_error
 
 COMMANDS = (
+    demo.demo,
     *(run.run, run.plan, run.validate, run.status, leaderboard.leaderboard),
     label.label,
     compare.compare,

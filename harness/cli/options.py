@@ -125,6 +125,13 @@ def with_options(*shared: str) -> Callable[[Command], Command]:
     return decorate
 
 
+def run_command_line(context: typer.Context, *words: object) -> None:
+    """Run another command of the program; raises typer.Exit if it fails."""
+    code = context.find_root().command.main(list(map(str, words)), "harness", standalone_mode=False)
+    if code:
+        raise typer.Exit(code)
+
+
 def make_reporter(as_json: bool) -> "Reporter":
     """Return the reporter of a command; imports all that it prints."""
     from harness.cli.console import Reporter

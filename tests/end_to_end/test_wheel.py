@@ -112,6 +112,7 @@ def test_it_holds_two_packages_and_nothing_else(wheel):
     }
     assert brought <= set(names)
     assert not [name for name in names if name.endswith((".pyc", ".parquet", ".npy"))]
+    assert files_of(wheel)["harness/cli/quickstart.yaml"] == (ROOT / "suites" / "quickstart.yaml").read_bytes()
     (licence,) = [text for name, text in files_of(wheel).items() if name.endswith(".dist-info/licenses/LICENSE")]
     assert licence == (ROOT / "LICENSE").read_bytes()
 
@@ -150,6 +151,14 @@ def test_installed_it_knows_its_twin(installed, tmp_path):
     result = command(installed, "-c", twin, "twin.parquet", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "twin.parquet").stat().st_size > 10_000
+
+
+def test_installed_it_has_the_suite_of_its_demo(installed, tmp_path):
+    code = "from harness.cli import demo; print(demo.quickstart())"
+    file = command(installed, "-c", code, cwd=tmp_path).stdout.strip()
+    assert Path(file).is_relative_to(installed.parents[1])
+    checked = command(installed.with_name("harness"), "validate", file, cwd=tmp_path)
+    assert checked.stdout == f"{file}: ok (8 labelers, 3 blocks)\n", checked.stderr
 
 
 def test_installed_it_shows_its_types_to_others(installed, tmp_path):
