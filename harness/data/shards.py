@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from harness.data.formats import ACCEPTED, Format, format_of
 from harness.data.origin import Origin
 from harness.errors import DataError, first_few
+from harness.utils.files import replacing
 from harness.utils.locks import hold_lock
 
 READ_BYTES = 2**20  # bytes of a column read at a time
@@ -80,13 +81,11 @@ def join_files(parts: Sequence[Path], origins: Sequence[str], target: Path) -> N
         if target.exists():
             return
         schema = _common_schema(parts, origins)
-        scratch = target.with_suffix(".partial")
-        with pq.ParquetWriter(scratch, schema) as out:
+        with replacing(target) as scratch, pq.ParquetWriter(scratch, schema) as out:
             for part, origin in zip(parts, origins, strict=True):
                 with pq.ParquetFile(part, buffer_size=READ_BYTES, page_checksum_verification=True) as file:
                     for batch in file.iter_batches(BATCH_ROWS):
                         out.write_batch(_cast(batch, schema, origin))
-        scratch.replace(target)
 
 
 def origins_of(parts: Sequence[Path], names: Sequence[str], records: Sequence[Path | None]) -> tuple[Origin, ...]:
