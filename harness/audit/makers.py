@@ -19,7 +19,7 @@ from harness.audit.places import exchange_places
 from harness.data.dataset import Dataset
 from harness.data.row_copy import RowCopy, check_rows
 from harness.plugin.block import Floats
-from harness.plugin.items import Items
+from harness.plugin.items import Items, columns_of
 from harness.run.block_writer import ARRAY_FILE, OUTCOME_FILE, write_block
 from harness.run.blocks import Recipe, array_file
 from harness.run.runner import Run
@@ -137,7 +137,7 @@ def _read_rows(copy: RowCopy, rows: NDArray[np.int64]) -> pa.Table:
 def _make(recipe: Recipe, items: Items, kind: str, folder: Path, processes: Processes, limits: Limits) -> Floats:
     """Return the block of the items; raise ValueError where it fails."""
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
-        items = replace(items, columns=(items.text,), hidden=())
+        items = replace(items, columns=columns_of(items.text), hidden=())
     place = folder / digest(recipe.key, kind)
     place.mkdir(parents=True)
     job = (spec.to_spec(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, (0, len(items)), None)

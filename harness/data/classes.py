@@ -73,7 +73,7 @@ class Classes:
     def __str__(self) -> str:
         if self.are_numbered:
             return f"0 to {len(self) - 1}"
-        return (" < " if self.ordered else ", ").join(self.names)
+        return ", ".join(self.names)
 
     def number_values(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the class numbers (N,) of numbers (N,); -1 for no class."""

@@ -20,7 +20,7 @@ from harness.data.raters import consensus, fuse_labels
 from harness.data.table import DataTable
 from harness.errors import DataError
 from harness.plugin.block import Rows
-from harness.plugin.items import Items
+from harness.plugin.items import Items, Template, Text, columns_of
 from harness.plugin.protocols import Labelled
 from harness.utils.hashing import digest, hash_array
 
@@ -60,7 +60,7 @@ class Data:
     cut: tuple[float, ...] = ()  # thresholds of a continuous score, between its classes
     when_missing: Literal["error", "twin"] = "error"
     id: str | None = None
-    text: str | None = None
+    text: Text | None = None
     raters: tuple[str, ...] = ()
     source: str | None = None
     group: str | None = None
@@ -74,12 +74,19 @@ class Data:
             raise ValueError(f"classes must be from 2 to {MAX_CLASSES}, got {self.classes}")
         if isinstance(self.classes, tuple) and (fault := find_value_error(self.classes)):
             raise ValueError(f"classes: {fault}")
+        if self.text == ():
+            raise ValueError("text must name at least one column")
         if self.cut and self.classes is not None:
             raise ValueError("'cut' makes the classes: leave 'classes' out")
         if self.cut and (not np.isfinite(self.cut).all() or (np.diff(self.cut) <= 0).any()):
             raise ValueError(f"cut must be increasing numbers, got {list(self.cut)}")
         if is_hub(self.path) and self.when_missing == "twin":
             raise ValueError("when_missing: twin is for files; what the hub has is fetched, or refused with the reason")
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that the texts are made of."""
+        return columns_of(self.text)
 
     @property
     def given_classes(self) -> Classes | None:
@@ -177,8 +184,8 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     size = columns.size
     ids = columns.ids(data.id) if data.id else np.arange(size)
     names = data.hidden
-    classes, remark = choose_classes(columns, names[0], data.given_classes, data.ordered)
-    reader = LabelReader(columns, classes, data.missing_values)
+    reader, remark = _label_reader(data, columns)
+    classes = reader.classes
     read = [reader.labels(name) for name in names]
     rater_labels = np.stack([labels for labels, _ in read], axis=1)  # (N, R)
     is_labelled = np.logical_and.reduce([mask for _, mask in read])  # (N,)
@@ -198,9 +205,9 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     if data.group:
         group_names, groups = _number_groups(columns.names(data.group)[rows])
     readable = tuple(name for name in table.columns if name not in names)
-    if data.text is not None:
-        columns.require(data.text, "text")
-        table.check_column(data.text, TEXT_PATHS)
+    for name in columns_of(data.text):
+        columns.require(name, "text")
+        table.check_column(name, TEXT_PATHS)
     items = Items(
         str(table.path),
         rows,
@@ -208,7 +215,7 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
         readable,
         names,
         data.text,
-        digest(table.sha256, hash_array(rows), hash_array(ids[rows]), data.text, names),
+        digest(table.sha256, hash_array(rows), hash_array(ids[rows]), _text_identity(data.text), names),
     )
     raters = None
     if data.raters:
@@ -229,6 +236,25 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
         data.missing_values,
         tuple(filter(None, (remark, unused_classes_remark(y, classes)))),
     )
+
+
+def labelled_rows(data: Data, table: DataTable) -> NDArray[np.bool_]:
+    """Return (N,) bool: the rows of a table that have a label.
+
+    Raises DataError.
+    """
+    reader, _ = _label_reader(data, ColumnReader(table))
+    return np.asarray(np.logical_and.reduce([reader.labels(name)[1] for name in data.hidden]))
+
+
+def _label_reader(data: Data, columns: ColumnReader) -> tuple[LabelReader, str | None]:
+    """Return the reader of the target, and a line on classes not given."""
+    classes, remark = choose_classes(columns, data.hidden[0], data.given_classes, data.ordered)
+    return LabelReader(columns, classes, data.missing_values), remark
+
+
+def _text_identity(text: Text | None) -> object:
+    return {"template": text.template} if isinstance(text, Template) else text
 
 
 def unused_classes_remark(y: NDArray[np.int64], classes: Classes) -> str | None:

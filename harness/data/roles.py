@@ -7,17 +7,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import printable
-from harness.plugin.items import ROLES, turn_fields
+from harness.plugin.items import ROLES, Text, turn_fields
 
 MAX_NAMED_ROLES = 3  # the others are counted
 
 
-def unknown_roles_remark(path: str, text: str | None) -> str | None:
+def unknown_roles_remark(path: str, text: Text | None) -> str | None:
     """Return a line on turns whose role means nothing here, or None.
 
     Only the roles of the column `text` are read.
     """
-    unknown = _unknown_roles(path, text) if text is not None else Counter[str]()
+    unknown = _unknown_roles(path, text) if isinstance(text, str) else Counter[str]()
     if not unknown:
         return None
     named = ", ".join(printable(name[:40]) or "(none)" for name, _ in unknown.most_common(MAX_NAMED_ROLES))

@@ -1,6 +1,6 @@
 """Prepare a labelling: from a suite's run and options to a job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.data.classes import Classes
@@ -14,6 +14,7 @@ from harness.label.training import LabelRun
 from harness.label.truth import TruthColumn, read_truth
 from harness.run.runner import Run
 from harness.statistics.calibration import METHODS
+from harness.suite.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,17 @@ class LabelJob:
         return self.options.out.with_suffix(".md")
 
 
+def _with_classes(run: Run) -> Suite:
+    """Return the suite with the classes that its column has.
+
+    Rows to label do not change them.
+    """
+    data, classes = run.suite.data, run.dataset.classes
+    if data.given_classes is not None:
+        return run.suite
+    return replace(run.suite, data=replace(data, classes=classes.values, ordered=classes.ordered))
+
+
 def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     """Choose the labeler, open the rows to label, and plan the trainings.
 
@@ -114,11 +126,12 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     that do not fit.
     """
     postprocessing = options.postprocessing(run.dataset.classes)
+    suite = _with_classes(run)
     source = table = run.dataset.table
     source_start = 0
     if options.data is not None:
         source = open_table(str(options.data), (Path.cwd(),), run.cache, "error", None)
-        joined = new_rows.join_rows(run.suite, table, source, run.cache)
+        joined = new_rows.join_rows(suite, table, source, run.cache)
         table, source_start = joined.table, joined.before
     labels = label_file.column_names(run.dataset.classes)
     columns = labels if options.suggest is None else suggestion_file.COLUMN_NAMES
@@ -126,7 +139,7 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     choice = choose_labeler(run, options.labeler)
     with_curve = options.labels_for is not None
     label_run = training.plan_label_run(
-        run.suite, choice.candidate, table, run.catalog, run.options, options.folds, with_curve
+        suite, choice.candidate, table, run.catalog, run.options, options.folds, with_curve
     )
     classes = label_run.dataset.classes
     unseen = training.unseen_classes(label_run.dataset)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from harness.data.dataset import TEXT_PATHS
+from harness.data.dataset import TEXT_PATHS, labelled_rows
 from harness.data.origin import Origin
 from harness.data.table import DataTable, batches
 from harness.errors import DataError, did_you_mean, first_few
@@ -41,15 +41,14 @@ def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Join
     data. Raises DataError where the new file lacks a column, has another type or other dimensions, or shares an id.
     """
     data = suite.data
-    needed = {*data.hidden, *data.raters, data.id, data.text, data.source, data.group, *suite.block_parameters}
+    needed = {*data.hidden, *data.raters, data.id, *data.text_columns, data.source, data.group, *suite.block_parameters}
     names = [name for name in old.columns if name in needed]
     for table in (old, new):
         for column in names if table is old else set(names).difference((*data.hidden, *data.raters)):
-            table.check_column(column, TEXT_PATHS if column == data.text else None)
+            table.check_column(column, TEXT_PATHS if column in data.text_columns else None)
     schema = pa.schema([pq.read_schema(old.path).field(name) for name in names])
     _check_types(schema, old, new, (*data.hidden, *data.raters))
-    target = pq.read_table(old.path, columns=list(data.hidden), page_checksum_verification=True)
-    labelled = np.logical_and.reduce([column.is_valid().to_numpy() for column in target.columns])
+    labelled = labelled_rows(data, old)
     if data.id is not None:
         _check_ids_apart(old, new, data.id, labelled)
     sha256 = digest("joined, new rows without labels", old.sha256, new.sha256, names)

@@ -1,8 +1,9 @@
 """The rows of a population without labels: texts and columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,44 @@ _ROLE_OF = {name: role for role, names in ROLES.items() for name in names}
 
 TURN_FIELDS = (("role", "content"), ("from", "value"))  # names of the fields of a turn, in any case
 
+
+@dataclass(frozen=True)
+class Template:
+    """A text with the values of columns: "{title}: {body}"."""
+
+    template: str
+
+    def __post_init__(self) -> None:
+        try:
+            names = [name for _, name, _, _ in Formatter().parse(self.template) if name is not None]
+        except ValueError as error:
+            raise ValueError(f"template {self.template!r}: {error}; braces that are text are written twice") from None
+        if not names or not all(name and name == name.strip() for name in names):
+            raise ValueError(f"template {self.template!r}: must have the names of columns in braces, as '{{title}}'")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are named, each once."""
+        names = (name for _, name, _, _ in Formatter().parse(self.template) if name is not None)
+        return tuple(dict.fromkeys(names))
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the text with values in place of the names."""
+        parts = Formatter().parse(self.template)
+        return "".join(literal + ("" if name is None else values[name]) for literal, name, _, _ in parts)
+
+
+Text = str | tuple[str, ...] | Template
+"""The column of the conversations; columns that are turns, the last one the assistant's; or columns in a template."""
+
+
+def columns_of(text: Text | None) -> tuple[str, ...]:
+    """Return the columns that the texts are made of."""
+    if isinstance(text, Template):
+        return text.columns
+    return () if text is None else (text,) if isinstance(text, str) else text
+
+
 DECODED_ROWS = 1_024  # rows decoded at a time: 4 MB of 1,024 float32 values, which a core's cache holds
 READ_BYTES = 2**20  # bytes read at a time; else Arrow holds a whole row group, and many files are a single one
 
@@ -45,7 +84,7 @@ class Items:
     ids: NDArray[Any]  # (N,) identity of each row
     columns: tuple[str, ...]  # those that may be read
     hidden: tuple[str, ...] = ()  # those that may not: the target is computed from them
-    text: str | None = None  # the column with the conversations
+    text: Text | None = None  # what the conversations are made of
     identity: str = ""  # hash of the file's content, of the rows and of the columns that may be read
     loaded: tuple[Conversation, ...] | None = None  # the texts of these rows, where they are in memory already
 
@@ -99,6 +138,9 @@ class Items:
         if self.loaded is not None:
             yield from self.loaded[start:]
             return
+        if self.text is not None and not isinstance(self.text, str):
+            yield from self._composed(self.text, start)
+            return
         where = f"{self.path}: column {self.text!r}"
         for batch in self.batches(self._text_column(), start):
             try:
@@ -106,6 +148,20 @@ class Items:
             except UnicodeDecodeError as error:
                 raise DataError(f"{where} holds text that is not UTF-8: {error.object!r:.60}; mend it") from None
             yield from conversations
+
+    def _composed(self, text: tuple[str, ...] | Template, start: int) -> Iterator[Conversation]:
+        """Yield the turns of rows whose text is in several columns."""
+        columns = columns_of(text)
+        for batches in zip(*(self.batches(column, start) for column in columns), strict=True):
+            values = [
+                _texts(batch, f"{self.path}: column {name!r}") for name, batch in zip(columns, batches, strict=True)
+            ]
+            for row in zip(*values, strict=True):
+                if isinstance(text, Template):
+                    yield [("assistant", text.fill(dict(zip(columns, row, strict=True))))]
+                else:
+                    roles = ["user"] * (len(row) - 1) + ["assistant"]
+                    yield [(role, content) for role, content in zip(roles, row, strict=True) if content]
 
     def texts(self, start: int = 0) -> Iterator[str]:
         """Yield each conversation as text: a line ``###role: content`` per turn."""
@@ -124,7 +180,7 @@ class Items:
             yield replace(self, rows=rows, ids=ids, loaded=loaded)
 
     def _text_column(self) -> str:
-        if self.text is None:
+        if not isinstance(self.text, str):
             raise DataError(f"{self.path}: this needs the texts; name their column under data, as 'text: messages'")
         return self.text
 
@@ -150,6 +206,18 @@ def _conversations(batch: pa.Array, where: str) -> list[Conversation]:
             lengths = pc.fill_null(batch.value_lengths(), 0).to_pylist()
             return [list(islice(pairs, length)) for length in lengths]
     raise DataError(f"{where} must hold lists of {{role, content}} or strings, holds {dtype}")
+
+
+def _texts(batch: pa.Array, where: str) -> list[str]:
+    """Return the texts of a column; numbers as they are written, null as ""."""
+    if pa.types.is_dictionary(batch.type):
+        batch = batch.dictionary_decode()
+    if pa.types.is_nested(batch.type) or pa.types.is_binary(batch.type):
+        raise DataError(f"{where} holds {batch.type}, which is no text to be put together")
+    try:
+        return ["" if text is None else text for text in batch.cast(pa.string()).to_pylist()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} holds text that is not UTF-8: {error.object!r:.60}; mend it") from None
 
 
 def turn_fields(turn: pa.DataType) -> tuple[str, str] | None:

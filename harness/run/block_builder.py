@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import DataError
-from harness.plugin.items import Items
+from harness.plugin.items import Items, columns_of
 from harness.run import timing
 from harness.run.block_writer import ARRAY_FILE, OUTCOME_FILE, count_rows, write_block, write_header
 from harness.run.blocks import Recipe, is_made, sealed_block
@@ -161,7 +161,7 @@ def _start_worker(
     """Start a worker that appends rows `span` of a block to folder/array.npy."""
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
-        items = replace(items, columns=(items.text,), hidden=())
+        items = replace(items, columns=columns_of(items.text), hidden=())
     job = (spec.to_spec(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
     return processes.start(write_block, job, folder)
 

@@ -208,7 +208,7 @@ def _chosen(plugins: Iterable[tuple[Entry, Schema]], kinds: Mapping[str, str]) -
         for entry, then in own:
             if "properties" in then:
                 given = {name: _reference(entry, name) for name in then["properties"]}
-                more = {"seeds": SEEDS, "labelers": TITLES} if kind == "splitters" else {}
+                more: dict[str, Schema] = {"seeds": SEEDS, "labelers": TITLES} if kind == "splitters" else {}
                 title = {"const": entry.name, "description": then["description"]}
                 then = _mapping({key: title, **given, **more}, [key, *then["required"]], then["description"])
             choices.append({"if": {"required": [key], "properties": {key: {"const": entry.name}}}, "then": then})

@@ -83,12 +83,12 @@ WRONG = [
     (
         {"y": ["good", "god", "bad"]},
         {"classes": ("bad", "good")},
-        "column 'y': the label 'god' in 1 row (row 1); the classes are bad < good; did you mean 'good'?",
+        "column 'y': the label 'god' in 1 row (row 1); the classes are bad, good; did you mean 'good'?",
     ),
     (
         {"y": [0, 0.5, 0.7]},
         {"classes": (0, 0.5, 1)},
-        "column 'y': the label 0.7 in 1 row (row 2); the classes are 0 < 0",
+        "column 'y': the label 0.7 in 1 row (row 2); the classes are 0, 0",
     ),
     ({"y": [float(i) for i in range(40)]}, {"classes": None}, "column 'y': has 40 different numbers; set data.classes"),
     ({"y": list("abcd")}, {"classes": None}, "column 'y': has 4 different texts in 4 rows; set data.classes"),
