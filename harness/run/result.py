@@ -1,6 +1,5 @@
 """One finished cell, read back, and those that are kept in memory."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +33,13 @@ class Result:
 
 def read_result(folder: Path, record: Mapping[str, Any]) -> Result:
     """Read the result in a cell's folder; `record` is its intact record."""
-    names = set(os.listdir(folder))  # noqa: PTH208
-    checkpoints = read_array(folder / "checkpoints.npy") if "checkpoints.npy" in names else ()
+    checkpoints = read_array(folder / "checkpoints.npy") if "checkpoints.npy" in record["files"] else ()
     return Result(
         read_array(folder / "labels.npy"),
         read_array(folder / "proba.npy"),
         record["facts"],
         dict(zip(record["checkpoints"], checkpoints, strict=True)),
-        _read_rows(folder / "rows.npz") if "rows.npz" in names else {},
+        _read_rows(folder / "rows.npz") if "rows.npz" in record["files"] else {},
         read_timing(folder),
     )
 

@@ -61,30 +61,6 @@ class MetricValue(NamedTuple):
     n: int
 
 
-class ScoreRow(Mapping[MetricKey, MetricValue]):
-    """The numbers of one cell: a row of a table whose columns cells share.
-
-    Ten thousand cells have a few hundred numbers each; an object is made of those that are looked at.
-    """
-
-    __slots__ = ("_columns", "_values")
-
-    def __init__(self, columns: Mapping[MetricKey, tuple[int, int]], values: list[float]) -> None:
-        self._columns = columns  # key -> place among the values, number of rows
-        self._values = values  # NaN where there is none
-
-    def __getitem__(self, key: MetricKey) -> MetricValue:
-        place, n = self._columns[key]
-        value = self._values[place]
-        return MetricValue(None if isnan(value) else value, n)
-
-    def __iter__(self) -> Iterator[MetricKey]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
-
 @dataclass(frozen=True)
 class CheckpointScores:
     """Scores of labels that are no answer: of a checkpoint or a member."""
@@ -121,7 +97,7 @@ def score_results(results: Sequence[Result], truth: Truth, n_classes: int, prima
     labels = np.stack([result.labels for result in results])
     proba = np.stack([result.proba for result in results])
     tables = count_confusion(truth.y, labels, n_classes)
-    numbers = _score_rows([*_of_labels(labels, truth, n_classes), *_of_probabilities(proba, truth, n_classes)])
+    numbers = _by_cell([*_of_labels(labels, truth, n_classes), *_of_probabilities(proba, truth, n_classes)])
     return [
         _scores(result, honest, table, truth, primary)
         for result, honest, table in zip(results, numbers, tables, strict=True)
@@ -134,20 +110,20 @@ def score_result(result: Result, truth: Truth, n_classes: int, primary: str) -> 
 
 
 def _scores(
-    result: Result, honest: Mapping[MetricKey, MetricValue], table: ConfusionMatrix, truth: Truth, primary: str
+    result: Result, honest: dict[MetricKey, MetricValue], table: ConfusionMatrix, truth: Truth, primary: str
 ) -> Scores:
     """Add what only some cells have: masks, checkpoints and members."""
     n_classes, members = len(table), dict(_members(result, len(table)))
     if len(members) > 1:
         first, second, *_ = members.values()
         shares = complementarity(truth.y, first, second)
-        honest = dict(honest) | {(name, None, None): MetricValue(share, len(truth.y)) for name, share in shares.items()}
+        honest = honest | {(name, None, None): MetricValue(share, len(truth.y)) for name, share in shares.items()}
     rows = {
         name: _accuracy_on(mask, result.labels, truth) for name, mask in result.rows.items() if mask.dtype == np.bool_
     }
     tables = {name: count_confusion(truth.y, labels, n_classes) for name, labels in result.checkpoints.items()}
     best = _best_checkpoint(tables, primary)
-    oracle = {} if best is None else _score_row(_of_labels(result.checkpoints[best][None], truth, n_classes))
+    oracle = {} if best is None else _of_one_cell(_of_labels(result.checkpoints[best][None], truth, n_classes))
     checkpoints = (
         {}
         if len(tables) > MAX_CHECKPOINTS
@@ -174,8 +150,8 @@ def pool_scores(
         n = sum(value.n for value in values)
         mean = sum((value.value or 0.0) * value.n for value in values) / n if n else None
         pooled[key] = MetricValue(mean, n)
-    of_labels = _score_row(_of_tables(np.sum(tables, axis=0)[None], None, ordered=("mae", None, None) in pooled))
-    return pooled | dict(of_labels)
+    ordered = ("mae", None, None) in pooled
+    return pooled | _of_one_cell(_of_tables(np.sum(tables, axis=0)[None], None, ordered))
 
 
 def _members(result: Result, n_classes: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -190,7 +166,7 @@ def _checkpoint_scores(name: str, table: ConfusionMatrix, result: Result, truth:
     labels = result.checkpoints.get(name, result.rows.get(name))
     masks = {mask: rows for mask, rows in result.rows.items() if mask.endswith(f" in {name}")}
     return CheckpointScores(
-        _score_row(_of_tables(table[None], None, truth.ordered)),
+        _of_one_cell(_of_tables(table[None], None, truth.ordered)),
         {mask: _accuracy_on(rows, labels, truth) for mask, rows in masks.items() if rows.dtype == np.bool_},
     )
 
@@ -220,15 +196,18 @@ Column = tuple[MetricKey, NDArray[np.float64], int]
 """One number of a stack of cells: key, values (cells,) and rows that they are measured on."""
 
 
-def _score_rows(columns: Sequence[Column]) -> list[ScoreRow]:
+def _by_cell(columns: Sequence[Column]) -> list[dict[MetricKey, MetricValue]]:
     """Return the numbers of each cell of a stack."""
-    shared = {key: (place, n) for place, (key, _, n) in enumerate(columns)}
-    return [ScoreRow(shared, values) for values in np.stack([values for _, values, _ in columns], axis=1).tolist()]
+    keys, values, counts = zip(*columns, strict=True)
+    table = np.stack(values, axis=1)
+    rows = table.astype(object)
+    rows[np.isnan(table)] = None
+    return [dict(zip(keys, map(MetricValue, row, counts), strict=True)) for row in rows.tolist()]
 
 
-def _score_row(columns: Iterable[Column]) -> ScoreRow:
+def _of_one_cell(columns: Iterable[Column]) -> dict[MetricKey, MetricValue]:
     """Return the numbers of a stack of one cell."""
-    return _score_rows(list(columns))[0]
+    return _by_cell(list(columns))[0]
 
 
 def _with_meaning(metrics: Mapping[str, T], ordered: bool) -> Iterator[tuple[str, T]]:
