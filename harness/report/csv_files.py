@@ -1,124 +1,31 @@
-"""The numbers of a run as rows, and as CSV and parquet files."""
+"""The numbers of a run as rows, and as CSV files."""
 
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from harness.run.plan import EvaluationSplit
 from harness.run.runner import Run, cached_artifacts
-from harness.scoring.leaderboard import CellResult, Leaderboard, test_set_scores
-from harness.scoring.scores import MetricValue
-from harness.utils.files import replacing
+from harness.scoring.leaderboard import CellResult, Leaderboard
 
 Row = dict[str, Any]
 
-ROW_GROUP_ROWS = 10_000  # rows of a parquet file
 FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
-def score_rows(cell_results: list[CellResult]) -> Iterator[Row]:
-    """Yield every number of every cell: honest, oracle, of the stages.
-
-    A cell without a result is one row with its status.
-    """
-    for cell_result in cell_results:
-        cell = _cell_record(cell_result)
-        if cell_result.scores is None:
-            yield cell | {"status": cell_result.status}
-            continue
-        for is_oracle, scores in ((False, cell_result.scores.honest), (True, cell_result.scores.oracle)):
-            for (metric, label_class, source), value in scores.items():
-                yield cell | _score_row(metric, value, label_class, source, oracle=is_oracle)
-        for rows, value in cell_result.scores.rows.items():
-            yield cell | _score_row("accuracy", value, rows=rows)
-        for name, checkpoint in cell_result.scores.checkpoints.items():
-            for (metric, label_class, source), value in checkpoint.scores.items():
-                yield cell | _score_row(metric, value, label_class, source, stage=name)
-            for rows, value in checkpoint.rows.items():
-                yield cell | _score_row("accuracy", value, rows=rows, stage=name)
-    yield from _pooled_rows(cell_results)
-
-
-def _pooled_rows(cell_results: list[CellResult]) -> Iterator[Row]:
-    """Yield the numbers of the folds of a seed together, without a fold."""
-    of_seed: dict[tuple[str, str, int], list[CellResult]] = {}
-    for cell_result in cell_results:
-        evaluation = cell_result.cell.evaluation
-        if evaluation.split.fold is not None and cell_result.status == "ok":
-            key = evaluation.comparison, cell_result.cell.candidate.title, evaluation.split.seed
-            of_seed.setdefault(key, []).append(cell_result)
-    for folds in of_seed.values():
-        record = _cell_record(folds[0]) | {"fold": None}
-        kinds = (False, True) if all(fold.scores and fold.scores.oracle for fold in folds) else (False,)
-        for is_oracle in kinds:
-            for (metric, label_class, source), value in test_set_scores(folds, is_oracle)[0].items():
-                yield record | _score_row(metric, value, label_class, source, oracle=is_oracle)
-
-
-def _score_row(
-    metric: str,
-    value: MetricValue,
-    label_class: int | None = None,
-    source: str | None = None,
-    rows: str | None = None,
-    stage: str | None = None,
-    oracle: bool = False,
-) -> Row:
-    return {
-        "status": "ok",
-        "metric": metric,
-        "class": label_class,
-        "source": source,
-        "rows": rows,
-        "stage": stage,
-        "oracle": oracle,
-        "value": value.value,
-        "n": value.n,
-    }
-
-
-CELL_COLUMNS = {
-    "cell": pa.string(),
-    "comparison": pa.string(),
-    "labeler": pa.string(),
-    "seed": pa.int64(),
-    "ratio": pa.float64(),
-    "fold": pa.int32(),
-    "status": pa.string(),
-}
-SCORE_COLUMNS = {
-    "metric": pa.string(),
-    "class": pa.int32(),
-    "source": pa.string(),
-    "rows": pa.string(),
-    "stage": pa.string(),
-    "oracle": pa.bool_(),
-    "value": pa.float64(),
-    "n": pa.int64(),
-}
-PAIR_COLUMNS = {
-    **dict.fromkeys(("comparison", "labeler_a", "labeler_b"), pa.string()),
-    **dict.fromkeys(("difference", "se", "low", "high", "p", "p_holm"), pa.float64()),
-    "separated": pa.bool_(),
-}
 TIMING_COLUMNS = (
     *("kind", "on", "comparison", "labeler", "seed", "ratio", "fold", "status"),
     *("seconds", "peak_memory_mib", "parameters", "engine", "neighbors_own", "neighbors_shared"),
 )
 
 
-def _cell_record(cell_result: CellResult) -> Row:
-    return {"labeler": cell_result.cell.candidate.title} | _split_record(cell_result.cell.evaluation)
+def cell_record(cell_result: CellResult) -> Row:
+    return {"labeler": cell_result.cell.candidate.title} | split_record(cell_result.cell.evaluation)
 
 
-def _split_record(evaluation: EvaluationSplit) -> Row:
+def split_record(evaluation: EvaluationSplit) -> Row:
     split = evaluation.split
     return {"comparison": evaluation.comparison, "seed": split.seed, "ratio": split.ratio, "fold": split.fold}
 
@@ -133,7 +40,7 @@ def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
     for kind, name, evaluation, cost in cached_artifacts(run):
         yield (
             {"kind": kind, "on": name}
-            | (_split_record(evaluation) if evaluation else {})
+            | (split_record(evaluation) if evaluation else {})
             | {"status": "ok"}
             | _cost_columns(cost)
         )
@@ -143,7 +50,7 @@ def timing_rows(run: Run, cell_results: list[CellResult]) -> Iterator[Row]:
         is_number = isinstance(parameters, int | float) and not isinstance(parameters, bool)
         cost = _cost_columns(cell_result.timing) | {"parameters": parameters if is_number else None}
         cost |= _search_columns(cell_result.timing.get("searches", []))
-        yield {"kind": "cell", "on": on} | _cell_record(cell_result) | {"status": cell_result.status} | cost
+        yield {"kind": "cell", "on": on} | cell_record(cell_result) | {"status": cell_result.status} | cost
 
 
 def _cost_columns(timing: Mapping[str, Any]) -> Row:
@@ -231,24 +138,3 @@ def csv_cell(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     return "" if value is None else str(value)
-
-
-def write_tables(run: Run, cell_results: list[CellResult]) -> None:
-    """Write the tables of a run that follow from its cells."""
-    folder = run.store.folder / "tables"
-    cells = (
-        _cell_record(result) | {"cell": result.cell.key, "status": result.status, "reason": result.reason}
-        for result in cell_results
-    )
-    _write_parquet(folder / "cells.parquet", cells, CELL_COLUMNS | {"reason": pa.string()})
-    scores = (
-        row | {"cell": result.cell.key} for result in cell_results if result.scores for row in score_rows([result])
-    )
-    _write_parquet(folder / "metrics.parquet", scores, CELL_COLUMNS | SCORE_COLUMNS)
-
-
-def _write_parquet(file: Path, rows: Iterator[Row], columns: dict[str, pa.DataType]) -> None:
-    schema = pa.schema(list(columns.items()))
-    with replacing(file) as scratch, pq.ParquetWriter(scratch, schema) as out:
-        while batch := list(islice(rows, ROW_GROUP_ROWS)):
-            out.write_table(pa.Table.from_pylist(batch, schema))

@@ -9,11 +9,9 @@ from harness.report import learning_curves, plots, profile_tables
 from harness.report.csv_files import (
     TIMING_COLUMNS,
     pair_rows,
-    score_rows,
     standing_rows,
     timing_rows,
     to_csv,
-    write_tables,
 )
 from harness.report.headings import headings
 from harness.report.leaderboard_page import command, markdown, target
@@ -25,9 +23,11 @@ from harness.report.parquet_files import (
     csv_name,
     has_same_rows,
     read_parquet,
+    scores_to_parquet,
     to_parquet,
 )
 from harness.report.plot_files import svg_text
+from harness.report.run_tables import write_tables
 from harness.report.svg import Figure
 from harness.report.tables import Table, to_csv_files
 from harness.report.tuning import tuning_table
@@ -87,7 +87,7 @@ def leaderboard_files(
     return {
         "README.md": page,
         "standings.csv": to_csv(standing_rows(leaderboards)),
-        SCORES: to_parquet(SCORES, score_rows(cell_results)),
+        SCORES: scores_to_parquet(cell_results),
         PAIRS: to_parquet(PAIRS, pair_rows(leaderboards)),
         BOARD_FILE: json.dumps(_board_record(run, leaderboards), indent=1, ensure_ascii=False) + "\n",
         **{f"{PLOTS_FOLDER}/{figure.name}.svg": svg_text(figure, run.simulated, folder) for figure in figures},

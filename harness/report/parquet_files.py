@@ -1,15 +1,22 @@
 """The long tables of a board as parquet: a tenth of the bytes of a CSV."""
 
 import io
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.report.csv_files import CELL_COLUMNS, PAIR_COLUMNS, SCORE_COLUMNS, Row, to_csv
+from harness.report.csv_files import Row, to_csv
+from harness.report.score_parts import CELL_COLUMNS, SCORE_COLUMNS, pooled_parts, score_parts, to_tables
+from harness.scoring.leaderboard import CellResult
 
+PAIR_COLUMNS = {
+    **dict.fromkeys(("comparison", "labeler_a", "labeler_b"), pa.string()),
+    **dict.fromkeys(("difference", "se", "low", "high", "p", "p_holm"), pa.float64()),
+    "separated": pa.bool_(),
+}
 POINT_COLUMNS = {"comparison": pa.string(), "labeler": pa.string()}
 COVERAGE_COLUMNS = POINT_COLUMNS | {"coverage": pa.float64(), "accuracy": pa.float64()}
 RELIABILITY_COLUMNS = POINT_COLUMNS | {
@@ -45,7 +52,14 @@ ZSTD_LEVEL = 12  # of zstd; 19 saves one byte in a hundred and takes four times 
 
 def to_parquet(name: str, rows: Iterable[Row]) -> bytes:
     """Return the bytes of a long table: the same for the same rows."""
-    schema, out = pa.schema(list(COLUMNS[name].items())), io.BytesIO()
+    schema, rest = _schema(name), iter(rows)
+    parts = iter(lambda: list(islice(rest, ROWS_PER_BATCH)), [])
+    return tables_to_parquet(name, (pa.Table.from_pylist(part, schema) for part in parts))
+
+
+def tables_to_parquet(name: str, tables: Iterable[pa.Table]) -> bytes:
+    """Return the bytes of a long table, whose rows are those of `tables`."""
+    schema, out = _schema(name), io.BytesIO()
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     named = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_integer(field.type)]
     writer = pq.ParquetWriter(
@@ -62,21 +76,32 @@ def to_parquet(name: str, rows: Iterable[Row]) -> bytes:
         write_page_checksum=True,
     )
     with writer:
-        for group in _row_groups(iter(rows), schema):
+        for group in _row_groups(tables):
             writer.write_table(group, ROW_GROUP_ROWS)
     return out.getvalue()
 
 
-def _row_groups(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.Table]:
-    while parts := [
-        pa.Table.from_pylist(part, schema) for part in islice(_parts(rows), ROW_GROUP_ROWS // ROWS_PER_BATCH)
-    ]:
-        yield pa.concat_tables(parts).combine_chunks()
+def _schema(name: str) -> pa.Schema:
+    return pa.schema(list(COLUMNS[name].items()))
 
 
-def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while part := list(islice(rows, ROWS_PER_BATCH)):
-        yield part
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of tables in groups of ROW_GROUP_ROWS, the last smaller."""
+    rest: list[pa.Table] = []
+    for table in tables:
+        rest.append(table)
+        while sum(part.num_rows for part in rest) >= ROW_GROUP_ROWS:
+            together = pa.concat_tables(rest)
+            yield together.slice(0, ROW_GROUP_ROWS).combine_chunks()
+            rest = [together.slice(ROW_GROUP_ROWS)]
+    if any(part.num_rows for part in rest):
+        yield pa.concat_tables(rest).combine_chunks()
+
+
+def scores_to_parquet(cell_results: Sequence[CellResult]) -> bytes:
+    """Return the bytes of the table of every number of every cell."""
+    parts = chain(score_parts(cell_results), pooled_parts(cell_results))
+    return tables_to_parquet(SCORES, to_tables(parts, _schema(SCORES)))
 
 
 def read_parquet(name: str, source: Path | bytes) -> pa.Table:
@@ -87,7 +112,7 @@ def read_parquet(name: str, source: Path | bytes) -> pa.Table:
             table = opened.read()
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"cannot be read: {' '.join(str(error).split())[:160]}") from None
-    if not table.schema.equals(expected := pa.schema(list(COLUMNS[name].items()))):
+    if not table.schema.equals(expected := _schema(name)):
         columns = "; ".join(f"{field.name}: {field.type}" for field in table.schema)
         raise ValueError(f"has the columns {columns}, and not {'; '.join(f'{e.name}: {e.type}' for e in expected)}")
     return table
