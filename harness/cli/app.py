@@ -51,7 +51,7 @@ app = typer.Typer(
     name="harness",
     help="Which method labels the rest of your rows best? Run a suite of labelers and rank them on honest scores.",
     epilog="Exit codes: 0 all cells ok, 1 some failed, 2 bad suite, data or plugin, 3 gate or audit failed, "
-    "4 directory in use, 130 interrupted.",
+    "4 directory in use, 130 interrupted. Tables are as wide as the terminal; where stdout is none they are Markdown.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

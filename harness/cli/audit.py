@@ -15,7 +15,6 @@ from harness.cli.options import (
     open_runs,
     with_options,
 )
-from harness.errors import clean_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -97,10 +96,9 @@ class _StepProgress:
 
 
 def _show(reporter: "Reporter", result: "Audit", page: Path) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     from harness.audit.page import summary
+    from harness.report.tables import Table, columns
+    from harness.report.terminal import Layout
 
     suite = result.run.suite.name
     if reporter.as_json:
@@ -114,10 +112,7 @@ def _show(reporter: "Reporter", result: "Audit", page: Path) -> None:
     reporter.show_simulated_note()
     for remark in result.remarks:
         reporter.line(f"{remark.kind}: {remark.text}")
-    table = Table("Audit", "Labeler", "Why", box=None)
-    for verdict in result.verdicts:
-        table.add_row(
-            verdict.judgement, Text(clean_lines(verdict.title)), Text(clean_lines("; ".join(verdict.reasons)))
-        )
-    reporter.console.print(table)
+    rows = tuple((verdict.judgement, verdict.title, "; ".join(verdict.reasons)) for verdict in result.verdicts)
+    layout = Layout(("Labeler",), words=("Audit",), prose=("Why",))
+    reporter.tables([Table("", "", columns(("Audit", "Labeler", "Why")), rows)], layout, str(page))
     reporter.line(f"{suite}: {summary(result)} Page: {page}")

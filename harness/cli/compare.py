@@ -96,26 +96,28 @@ def _compare_with_published(
             reporter.event("number", **{key: value for key, value in row.items() if key != "simulated"})
         reporter.event("done", page=str(page), **counts)
         return
-    _show_verdicts(reporter, verdicts)
+    _show_verdicts(reporter, verdicts, page)
     tally = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     reporter.line(f"{len(verdicts)} numbers: {tally}; page: {page}")
 
 
-def _show_verdicts(reporter: "Reporter", verdicts: "list[ReferenceVerdict]") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
+def _show_verdicts(reporter: "Reporter", verdicts: "list[ReferenceVerdict]", page: Path) -> None:
     from harness.report import reference_page
+    from harness.report.tables import Table, columns
+    from harness.report.terminal import Layout
 
     reporter.show_simulated_note()
     has_several_files = len({verdict.row.file for verdict in verdicts}) > 1
-    table = Table("Section", "Method", *reference_page.HEADER, box=None)
+    rows = []
     for verdict in verdicts:
         if verdict.ours is not None:
             section = f"{verdict.row.file} {verdict.row.section}" if has_several_files else verdict.row.section
-            table.add_row(*map(Text, (section, *reference_page.lines(verdict))))
-    if table.row_count:
-        reporter.console.print(table)
+            rows.append((section, *reference_page.lines(verdict)))
+    if rows:
+        optional = ("Ratio", "Class", "Section", "Honest", "Chosen on test")
+        layout = Layout(("Method",), optional, words=("Section", "Metric", "Chosen on test", "Verdict"))
+        table = Table("", "", columns(("Section", "Method", *reference_page.HEADER)), tuple(rows))
+        reporter.tables([table], layout, str(page))
     for (section, reason), group in reference_page.reasons(verdicts).items():
         reporter.line(f"{section}: {len(group)} cannot be compared: {reason}")
 
@@ -163,8 +165,7 @@ def _compare_labelers(
 
 
 def _show_differences(reporter: "Reporter", report: "PairwiseReport") -> None:
-    from harness.report.pairwise import TEXT_COLUMNS
-    from harness.report.terminal import to_rich
+    from harness.report.terminal import Layout
 
     if reporter.as_json:
         for event in report.events():
@@ -174,7 +175,7 @@ def _show_differences(reporter: "Reporter", report: "PairwiseReport") -> None:
             reporter.event("tally", labeler=name, **counts, mean=tally.mean)
         return
     reporter.show_simulated_note()
-    for table in report.tables():
-        reporter.console.print(to_rich(table, table.title, TEXT_COLUMNS, box=None))
+    layout = Layout(("Of", "Where", "Labeler", "Split"), ("p", "Rows"), ("Metric",))
+    reporter.tables(report.tables(), layout, "--json")
     for line in report.lines():
         reporter.line(line)

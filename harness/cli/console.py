@@ -2,19 +2,20 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from harness.errors import clean_lines
 from harness.report.leaderboard_page import SIMULATED_NOTE
-from harness.report.terminal import print_leaderboards
+from harness.report.leaderboard_terminal import print_leaderboards
+from harness.report.tables import Table, columns
+from harness.report.terminal import Layout, is_terminal, print_elsewhere, print_lines, print_table
 from harness.run.estimates import CostEstimate
 from harness.run.forecast import Forecast, format_gib
 from harness.run.runner import Run
@@ -70,6 +71,20 @@ class Reporter:
         if self.simulated:
             self.console.print(SIMULATED_NOTE, style="bold yellow", markup=False)
 
+    def tables(self, tables: Iterable[Table], layout: Layout, elsewhere: str) -> None:
+        """Print tables for people, and where their other columns are.
+
+        They are as wide as the terminal; where stdout is none they are Markdown, between blank lines.
+        """
+        space, fits = "" if is_terminal(self.console) else "\n", []
+        for table in tables:
+            if table.title:
+                print_lines(self.console, table.title, "bold")
+            print_lines(self.console, "", end=space)
+            fits.append(print_table(self.console, table, layout))
+            print_lines(self.console, "", end=space)
+        print_elsewhere(self.console, fits, elsewhere)
+
     def start(self, run: Run, finished: int) -> None:
         """Print how many cells a run has, and how many are finished."""
         if self.as_json:
@@ -87,13 +102,14 @@ class Reporter:
         if self.as_json:
             self._forecast_events(run, forecast)
             return
-        table = Table("To do", "Split", "Cells", "Each", "Memory", "By", box=None)
+        rows: list[tuple[str, ...]] = []
         for artifact in forecast.artifacts:
             label = ARTIFACT_LABELS.get(artifact.kind, artifact.kind)
-            table.add_row(f"{label} {artifact.name}", "", "", *_format_costs([artifact.estimate]))
+            rows.append((f"{label} {artifact.name}", "", "", *_format_costs([artifact.estimate])))
         for (comparison, labeler), estimates in forecast.by_labeler(run.cells).items():
-            table.add_row(labeler, comparison, str(len(estimates)), *_format_costs(estimates))
-        self.console.print(table, markup=False)
+            rows.append((labeler, comparison, str(len(estimates)), *_format_costs(estimates)))
+        table = Table("", "", columns(("To do", "Split", "Cells", "Each", "Memory", "By")), tuple(rows))
+        self.tables([table], Layout(("To do", "Split"), optional=("By",), words=("By",)), "--json")
         space = f"{format_gib(forecast.memory)} of memory at once, {format_gib(forecast.disk)} of disk"
         self.line(f"with -j {run.options.jobs}: {_format_duration(forecast)}; {space}")
         for misfit in forecast.misfits:
@@ -119,7 +135,7 @@ class Reporter:
             self._leaderboard_events(leaderboards)
             self.event("done", leaderboard=str(page), **counts)
             return
-        print_leaderboards(run, leaderboards, self.console)
+        print_leaderboards(run, leaderboards, self.console, page)
         for leaderboard in leaderboards:
             for row in leaderboard.rows:
                 for reason in row.failures:

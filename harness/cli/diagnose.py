@@ -135,8 +135,8 @@ def _to_row(block: str, k: int, group: "Neighborhood") -> Row:
 
 
 def _show(reporter: "Reporter", run: "Run", name: str, rows: list[Row]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from harness.report.tables import Column, Table
+    from harness.report.terminal import Layout
 
     if reporter.as_json:
         for row in rows:
@@ -146,14 +146,12 @@ def _show(reporter: "Reporter", run: "Run", name: str, rows: list[Row]) -> None:
         reporter.line("SIMULATED DATA: nothing here says anything about real data.")
     count = f"{rows[0]['k']} nearest among {rows[0]['rows']:,} labelled rows"
     reporter.line(f"{run.suite.name}, block {name} ({run.recipes[name].maker.name}): {count}")
-    table = Table("Rows of", box=None)
-    for header in ("Rows", "Cosine", "Match", "Chance", "Lift"):
-        table.add_column(header, justify="right")
-    for row in rows:
-        group = f"{row['kind']} {printable(str(row['group']))}".strip()
-        shares = (f"{row[name]:.4f}" for name in ("cosine", "match", "chance"))
-        table.add_row(Text(group), f"{row['rows']:,}", *shares, f"{row['lift']:.2f}")
-    reporter.console.print(table)
+    header = (*map(Column, ("Rows of", "Rows", "Cosine", "Match", "Chance")), Column("Lift", 2))
+    lines = (
+        (f"{row['kind']} {printable(str(row['group']))}".strip(), row["rows"], *(row[name] for name in MEASURES))
+        for row in rows
+    )
+    reporter.tables([Table("", "", header, tuple(lines))], Layout(("Rows of",)), "--json")
 
 
 def _write(file: Path, rows: list[Row]) -> None:

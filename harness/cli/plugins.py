@@ -4,13 +4,12 @@ import dataclasses
 import inspect
 import json
 import re
-import sys
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import EXIT_SOME_FAILED, Json, Plugin
+from harness.cli.options import EXIT_SOME_FAILED, Json, Plugin, make_reporter
 from harness.errors import PluginError, clean_lines, did_you_mean
 from harness.suite import catalog
 
@@ -46,14 +45,16 @@ def plugins(
         for name, reason in sorted(discovered.broken.items()):
             print(json.dumps({"broken": name, "reason": reason}))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from harness.report.tables import Table, columns
+    from harness.report.terminal import Layout
 
-    table = Table("Name", "Kind", "Distribution", "What it is", box=None)
-    for entry in discovered.entries:
-        distribution = f"{entry.distribution} {entry.version}".strip()
-        table.add_row(entry.name, catalog.singular(entry.kind), distribution, entry.help)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    rows = tuple(
+        (entry.name, catalog.singular(entry.kind), f"{entry.distribution} {entry.version}".strip(), entry.help)
+        for entry in discovered.entries
+    )
+    layout = Layout(words=("Name", "Kind", "Distribution"), prose=("What it is",))
+    table = Table("", "", columns(("Name", "Kind", "Distribution", "What it is")), rows)
+    make_reporter(as_json).tables([table], layout, "--json")
     for name, reason in sorted(discovered.broken.items()):
         print(clean_lines(f"broken: {name}: {reason}"))
 

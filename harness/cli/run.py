@@ -122,8 +122,8 @@ def plan(suite: SuiteFile, options: SharedOptions) -> None:
 
 
 def _show_plan(reporter: "Reporter", run: "Run") -> None:
-    from rich.table import Table
-
+    from harness.report.tables import Table, columns
+    from harness.report.terminal import Layout
     from harness.run.block_checks import block_remarks
     from harness.run.forecast import forecast
     from harness.run.plan import count_cells
@@ -140,13 +140,12 @@ def _show_plan(reporter: "Reporter", run: "Run") -> None:
     for line in block_remarks(run):
         reporter.line(line)
     reused = Counter(cell.evaluation for cell in run.cells if cell.key in finished)
-    table = Table("Split", "Train", "Test", "Cells", "Finished", box=None)
-    for evaluation, count in count_cells(run.cells):
-        split = evaluation.split
-        table.add_row(
-            str(evaluation), f"{len(split.train):,}", f"{len(split.test):,}", str(count), str(reused[evaluation])
-        )
-    reporter.console.print(table)
+    rows = tuple(
+        (str(evaluation), len(evaluation.split.train), len(evaluation.split.test), count, reused[evaluation])
+        for evaluation, count in count_cells(run.cells)
+    )
+    table = Table("", "", columns(("Split", "Train", "Test", "Cells", "Finished")), rows)
+    reporter.tables([table], Layout(("Split",)), "--json")
     total = reused.total()
     reporter.line(f"{len(run.cells)} cells, {total} finished, {len(run.cells) - total} to run")
     if pending.cells:

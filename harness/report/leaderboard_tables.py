@@ -14,6 +14,7 @@ from harness.statistics.significance import MIN_UNITS
 from harness.suite.suite import ORDER_METRICS
 
 LEADER_MARK = "•"
+INTERVAL = "95 % interval"  # of the primary metric
 BOARD_METRICS = ("accuracy", "macro_f1", "mae")  # beside the primary one
 BINARY_METRICS = ("accuracy", "macro_f1", "auc", "average_precision")  # of two classes
 MAX_SOURCES = 30  # columns of a table by source
@@ -49,7 +50,7 @@ def board_table(run: Run, leaderboard: Leaderboard) -> Table:
         Column(metric_header(first)): [row.values.get(first) for row in leaderboard.rows],
     }
     if any(row.standing for row in leaderboard.rows):
-        values[Column("95 % interval")] = [_interval(row) for row in leaderboard.rows]
+        values[Column(INTERVAL)] = [_interval(row) for row in leaderboard.rows]
     if any(row.standing and row.standing.chosen for row in leaderboard.rows):
         values[Column("Best of settings")] = [_choice(row) for row in leaderboard.rows]
     values[Column(f"vs {run.suite.metrics.baseline}", signed=True)] = [_difference(row) for row in leaderboard.rows]
@@ -70,7 +71,7 @@ def leaderboard_table(run: Run, leaderboard: Leaderboard) -> Table:
     """Return the ranked labelers as the report and its CSV have them."""
     first, *others = board_metrics(run)
     against = f"vs {run.suite.metrics.baseline}"
-    scores = (metric_header(first), "95 % interval", "Best of settings", against, *map(metric_header, others))
+    scores = (metric_header(first), INTERVAL, "Best of settings", against, *map(metric_header, others))
     names = ("Rank", "Labeler", *scores)
     rows = tuple(
         (

@@ -14,7 +14,6 @@ from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.seed_variance import MIN_SEEDS
 from harness.statistics.significance import ALPHA, holm
 
-TEXT_COLUMNS = ("Metric", "Of", "Where", "Labeler", "Split")
 SCORES = (Column("A"), Column("B"), Column("B - A", signed=True))
 TESTED = (*SCORES, Column("95 % interval", signed=True), Column("p"))
 

@@ -89,7 +89,7 @@ def test_a_ratio_that_whole_groups_cannot_meet_is_said(tmp_path):
     sizes = {}
     for line in done.stdout.splitlines():
         if "labelled, seed" in line and "left out" not in line and ":" not in line:
-            name, size = line.split("seed")[0].strip(), int(line.split()[-4].replace(",", ""))
+            name, size = line.split("seed")[0].strip("| "), int(line.split("|")[2].replace(",", ""))
             seed = line.split("seed")[1].split()[0]
             assert size not in sizes.setdefault(seed, {}).values(), "equal train sets are one comparison"
             sizes[seed][name] = size

@@ -5,7 +5,6 @@ import io
 import math
 
 import pytest
-from rich.console import Console
 
 from harness.report.tables import (
     Column,
@@ -18,7 +17,6 @@ from harness.report.tables import (
     to_csv_files,
     to_markdown,
 )
-from harness.report.terminal import to_rich
 from harness.scoring.leaderboard import MeanStd
 
 
@@ -77,14 +75,6 @@ def test_markdown_has_escaped_cells_and_aligned_columns():
         "| one | 0.50 ± 0.25 | +0.1000 (+0.0000 to +0.2000) |",
         "| a&#124;b |  |  |",
     ]
-
-
-def test_the_terminal_takes_names_as_they_are():
-    console = Console(width=80, file=io.StringIO())
-    table = Table("", "[bold]x", columns(["Labeler", "[red]"]), (("[link]", 0.5),))
-    console.print(to_rich(table, table.title, ("Labeler",)))
-    text = console.file.getvalue()
-    assert all(name in text for name in ("[bold]x", "[red]", "[link]", "0.5000"))
 
 
 def test_columns_are_left_out_and_added():
