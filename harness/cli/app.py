@@ -19,6 +19,7 @@ from harness.cli import (
     doctor,
     embed,
     export,
+    init,
     label,
     leaderboard,
     new,
@@ -35,6 +36,7 @@ from harness.utils.files import describe_disk_error
 
 COMMANDS = (
     demo.demo,
+    init.init,
     *(run.run, run.plan, run.validate, run.status, leaderboard.leaderboard),
     label.label,
     compare.compare,

@@ -39,7 +39,7 @@ def print_leaderboards(run: Run, leaderboards: list[Leaderboard], console: Conso
 
 def board_layout(run: Run, table: Table) -> Layout:
     """Return the layout of a board: rank, labeler, primary metric first."""
-    first, *others = (metric_header(metric) for metric in board_metrics(run.suite.metrics.primary))
+    first, *others = (metric_header(metric) for metric in board_metrics(run))
     classes = [column.name for column in table.columns if column.shade]
     optional = (f"vs {run.suite.metrics.baseline}", "Audit", *others, *classes, *LAST_COLUMNS)
     essential = {"Rank", "Labeler", first, INTERVAL}

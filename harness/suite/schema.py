@@ -21,6 +21,7 @@ from harness.suite.suite import BLOCK_NAME, DISPLAY, MAX_SEED, SUITE_NAME, Metri
 
 Schema = dict[str, Any]
 
+TITLE = "A suite of labelharness, or a list of suites"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SINGLE_TYPES: Mapping[Any, str] = {
     **{int: "integer", float: "number", str: "string", bool: "boolean"},
@@ -45,7 +46,7 @@ TITLES = {
     "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}],
     "description": "The labelers that run on these splits, by their titles; all of them by default.",
 }
-TITLE = {
+DISPLAY_NAME = {
     "type": "string",
     "pattern": f"^(?:{DISPLAY.pattern})$",
     "description": "The name on the leaderboard.",
@@ -86,7 +87,7 @@ def suite_schema(catalog: Catalog) -> Schema:
     }
     return {
         "$schema": DIALECT,
-        "title": "A suite of labelharness, or a list of suites",
+        "title": TITLE,
         "type": "object",
         "if": {"required": ["suites"]},
         "then": {"$ref": "#/$defs/collection"},
@@ -110,7 +111,7 @@ def suite_schema(catalog: Catalog) -> Schema:
             **{cls.__name__.lower(): _record(cls) for cls in (Data, Population, Metrics, Reference)},
             "block": _chosen(plugins, {"embedder": "embedders", "features": "features"}),
             "split": _chosen(plugins, {"splitter": "splitters"}),
-            "candidate": _labeler(labelers, "candidates", {"as": TITLE}),
+            "candidate": _labeler(labelers, "candidates", {"as": DISPLAY_NAME}),
             "labeler": _labeler(labelers, "labelers", {}),
             "candidates": {entry.name: _with_grid(entry, schema) for entry, schema in labelers},
             **{kind: {entry.name: schema for entry, schema in plugins if entry.kind == kind} for kind in KINDS},
