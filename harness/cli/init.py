@@ -27,7 +27,7 @@ QUESTIONS = {  # of each part
     "group": "Group, never on both sides of a split",
     "source": "Source",
 }
-SEVERAL = ("vectors", "columns")
+SEVERAL = ("text", "vectors", "columns")
 Column = Annotated[str | None, typer.Option(metavar="NAME")]
 Columns = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable.")]
 
@@ -39,7 +39,7 @@ def init(
     to: Annotated[Path | None, typer.Option(help="The suite to write; else it is named as the data.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
     target: Column = None,
-    text: Column = None,
+    text: Columns = None,
     vectors: Columns = None,
     columns: Columns = None,
     id: Column = None,
@@ -106,6 +106,8 @@ def _ask(guesser: "Guesser", fixed: "dict[str, str | tuple[str, ...] | None]") -
             words = [word.strip() for word in answer.split(",")] if answer != default else names
             try:
                 guesser.check_names({part: tuple(word for word in words if word != NONE)})
+                if part == "target":
+                    guesser.read_target(words[0])
             except DataError as error:
                 print(clean_lines(str(error)))
                 continue
@@ -127,9 +129,10 @@ def _guess_part(guesser: "Guesser", fixed: "Fixed", part: str) -> str | tuple[st
 
 def _summary(file: str, guess: "Guess") -> list[str]:
     """Return a line for the data, and one for each part that there is."""
-    target = guess.target
+    target, classes = guess.target, guess.target.classes
+    named = str(classes) if classes.are_numbered else (" < " if classes.ordered else ", ").join(classes.names)
     parts = {
-        "target": f"{target.name} ({target.classes}; {target.labelled:,} rows have a label)",
+        "target": f"{target.name} ({named}; {target.labelled:,} rows have a label)",
         **{part: getattr(guess, part) for part in ("text", "vectors", "columns", "id", "group", "source", "split")},
         "other labels": guess.other_labels,
         "not used": guess.unused,

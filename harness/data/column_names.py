@@ -12,6 +12,9 @@ TEXTS = (
     *("answer", "completion", "output", "sentence", "document", "post", "message", "abstract", "description", "title"),
     *("question", "prompt", "instruction"),
 )
+QUESTIONS = ("prompt", "question", "instruction", "query", "input", "user", "request")
+ANSWERS = ("response", "answer", "completion", "output", "reply", "assistant", "chosen")
+"""Two columns of texts that are a conversation of two turns."""
 IDS = ("id", "row_id", "uid", "uuid", "guid", "key", "idx", "index", "_id", "sample_id", "example_id", "review_id")
 GROUPS = (
     *("prompt_id", "question_id", "group_id", "group", "query_id", "qid", "conversation_id", "session_id", "thread_id"),

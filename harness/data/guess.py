@@ -5,7 +5,19 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from harness.data.column_names import GROUPS, IDS, SOURCES, SPLIT_VALUES, SPLITS, TARGETS, TEXTS, rank, rank_names
+from harness.data.column_names import (
+    ANSWERS,
+    GROUPS,
+    IDS,
+    QUESTIONS,
+    SOURCES,
+    SPLIT_VALUES,
+    SPLITS,
+    TARGETS,
+    TEXTS,
+    rank,
+    rank_names,
+)
 from harness.data.column_reader import ColumnReader
 from harness.data.column_sample import ColumnSample, same_partition, sample_columns
 from harness.data.table import DataTable
@@ -28,7 +40,7 @@ class Guess:
 
     rows: int
     target: Target
-    text: str | None
+    text: tuple[str, ...]  # a column, or those of the turns of a conversation
     vectors: tuple[str, ...]
     columns: tuple[str, ...]
     id: str | None
@@ -46,6 +58,7 @@ class Guesser:
         self.table = table
         self.reader = ColumnReader(table)
         self.samples = {column.name: column for column in sample_columns(table)}
+        self._targets: dict[str, Target] = {}
 
     def guess_target(self, fixed: Fixed) -> str:
         """Return the name of the target.
@@ -58,12 +71,18 @@ class Guesser:
         samples = [column for name, column in self.samples.items() if name not in others]
         return given if isinstance(given, str) else choose_target(samples, self.table.display_name)
 
+    def read_target(self, name: str) -> Target:
+        """Return a column as the target; raises DataError if it cannot be."""
+        if name not in self._targets:
+            self._targets[name] = read_target(self.reader, name)
+        return self._targets[name]
+
     def guess(self, fixed: Fixed) -> Guess:
         """Return all parts; those in `fixed` are taken as they are.
 
         Raises DataError where the target is ambiguous or nothing can be learned from.
         """
-        target = read_target(self.reader, self.guess_target(fixed))
+        target = self.read_target(self.guess_target(fixed))
         taken = {target.name, *_names(fixed)}
         guesses: dict[str, str | None] = {}
 
@@ -76,15 +95,15 @@ class Guesser:
             return name
 
         take("split", lambda taken: self._split())
-        vectors = self._several(fixed, "vectors", lambda column: column.kind == "vectors", taken)
-        take("text", self._text)
+        vectors = self._several(fixed, "vectors", self._vectors, taken)
+        text = self._several(fixed, "text", self._text, taken)
         other_labels = self._other_labels(target, taken)
         taken |= {*other_labels}
         take("id", self._id)
-        take("group", self._group)
+        take("group", lambda taken: self._group({*taken} - {*text}))
         take("source", self._source)
-        columns = self._several(fixed, "columns", _is_input, taken)
-        if not (guesses["text"] or vectors or columns):
+        columns = self._several(fixed, "columns", self._inputs, taken)
+        if not (text or vectors or columns):
             raise DataError(
                 f"{self.table.display_name}: beside the target {target.name!r} there is no text, vector or numeric "
                 f"column among {first_few(self.samples, MAX_NAMED)}; name one by --text, --vectors or --columns"
@@ -93,6 +112,7 @@ class Guesser:
         return Guess(
             self.reader.size,
             target,
+            text=text,
             vectors=vectors,
             columns=columns,
             other_labels=other_labels,
@@ -108,14 +128,20 @@ class Guesser:
                     near = did_you_mean(name, self.samples)
                     raise DataError(f"{self.table.display_name}: no column {name!r} for --{part}{near}")
 
+    @staticmethod
     def _several(
-        self, fixed: Fixed, part: str, accepts: Callable[[ColumnSample], bool], taken: set[str]
+        fixed: Fixed, part: str, guess: Callable[[Collection[str]], tuple[str, ...]], taken: set[str]
     ) -> tuple[str, ...]:
         given = fixed.get(part)
-        names = tuple(name for name, column in self.samples.items() if name not in taken and accepts(column))
-        chosen = given if isinstance(given, tuple) else () if part in fixed else names
+        chosen = given if isinstance(given, tuple) else () if part in fixed else guess(taken)
         taken |= {*chosen}
         return chosen
+
+    def _vectors(self, taken: Collection[str]) -> tuple[str, ...]:
+        return tuple(name for name, column in self.samples.items() if name not in taken and column.kind == "vectors")
+
+    def _inputs(self, taken: Collection[str]) -> tuple[str, ...]:
+        return tuple(name for name, column in self.samples.items() if name not in taken and _is_input(column))
 
     def _split(self) -> str | None:
         for name in rank_names(self.samples, SPLITS):
@@ -124,13 +150,19 @@ class Guesser:
                 return name
         return None
 
-    def _text(self, taken: Collection[str]) -> str | None:
-        """Return the column of conversations, or of the likeliest texts."""
+    def _text(self, taken: Collection[str]) -> tuple[str, ...]:
+        """Return the column of conversations, or question and answer.
+
+        Else the column of the likeliest texts.
+        """
         kinds = {name: column.kind for name, column in self.samples.items() if name not in taken}
-        texts = [name for name, kind in kinds.items() if kind == "conversation"]
-        texts = texts or [name for name, kind in kinds.items() if kind == "text" or _may_be_text(self.samples[name])]
+        chats = [name for name, kind in kinds.items() if kind == "conversation"]
+        texts = chats or [name for name, kind in kinds.items() if kind == "text" or _may_be_text(self.samples[name])]
+        question, answer = rank_names(texts, QUESTIONS), rank_names(texts, ANSWERS)
+        if question and answer and not chats:
+            return question[0], answer[0]
         named = rank_names(texts, TEXTS)
-        return named[0] if named else max(texts, key=lambda name: self.samples[name].letters, default=None)
+        return tuple(named[:1]) or tuple(sorted(texts, key=lambda name: -self.samples[name].letters)[:1])
 
     def _other_labels(self, target: Target, taken: Collection[str]) -> tuple[str, ...]:
         """Return the columns of the target by another name, or by another rater."""

@@ -59,14 +59,16 @@ def _data(guess: Guess, path: str) -> list[str]:
         lines.append(f"  missing: {shown}   # of the target: a row that holds this has no label")
     roles = {
         "id": "names each row: splits depend on it, not on the order of the rows",
-        "text": "conversations, or texts",
+        "text": "conversations, or texts" if len(guess.text) == 1 else "a conversation, a column a turn",
         "source": "scores are also reported by source",
         "group": "rows of one group are never on both sides of a split",
     }
     for part, meaning in roles.items():
         column = getattr(guess, part)
-        if column is not None:
-            lines.append(f"  {part}: {_text(column)}   # {meaning}")
+        if column:
+            names = list(map(_text, column if isinstance(column, tuple) else [column]))
+            shown = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+            lines.append(f"  {part}: {shown}   # {meaning}")
     if guess.split is not None:
         lines.append(
             f"  # {_text(guess.split)} names a split of its own. It is no input, and the splits below are drawn anew."
@@ -92,7 +94,7 @@ def _blocks(guess: Guess, columns: Sequence[str]) -> dict[str, str]:
     for column in guess.vectors:
         name = column if BLOCK_NAME.fullmatch(column) else f"vectors{len(blocks) + 1}"
         blocks[name] = f"{{embedder: column, column: {_text(column)}}}"
-    if guess.text is not None:
+    if guess.text:
         if not guess.vectors:
             dim = next(dim for rows, dim in WORD_DIMENSIONS.items() if guess.rows >= rows)
             words = (

@@ -190,6 +190,16 @@ def test_on_a_terminal_it_asks_for_each_part_and_each_answer_counts(tmp_path):
     assert (data["target"], data["id"], data["group"], "source" in data) == ("llama_scores", "id", "prompt_id", False)
 
 
+def test_a_target_that_cannot_be_one_is_asked_for_again(tmp_path):
+    frame = {"a": [1, 2] * 20, "b": [0, 1] * 20, "c": np.arange(40) / 7}
+    pd.DataFrame(frame).to_csv(tmp_path / "d.csv", index=False)
+    code, text = answer_on_terminal(tmp_path, ["init", "d.csv"], {"Target": "c", "Target, ": "b"})
+    assert code == 0, text
+    assert "which column is the target: a, b?" in text
+    assert "column 'c': has 40 different numbers" in text
+    assert load(tmp_path / "d.yaml").value["data"]["target"] == "b"
+
+
 def test_yes_asks_nothing_on_a_terminal(tmp_path):
     JOURNEYS["reviews.csv"](tmp_path)
     code, text = answer_on_terminal(tmp_path, ["init", "reviews.csv", "--yes"], {})

@@ -118,13 +118,19 @@ def test_texts_are_told_from_names_and_codes(guesser, name, values):
     codes = [f"{i:016x}-{i * 7919 % 65536:016x}" for i in range(N)]
     names = [f"{word}son" for word in RNG.choice(WORDS, N)]
     guess = guesser(label=LABEL, codes=codes, names=names, **{name: values}).guess({})
-    assert (guess.text, guess.id) == (name, "codes")
+    assert (guess.text, guess.id) == ((name,), "codes")
 
 
 def test_of_several_texts_the_likeliest_name_or_the_longest_is_taken(guesser):
     short = [text[:25] for text in TEXTS]
-    assert guesser(label=LABEL, a=TEXTS, response=short).guess({}).text == "response"
-    assert guesser(label=LABEL, a=short, b=TEXTS).guess({}).text == "b"
+    assert guesser(label=LABEL, a=TEXTS, response=short).guess({}).text == ("response",)
+    assert guesser(label=LABEL, a=short, b=TEXTS).guess({}).text == ("b",)
+
+
+def test_question_and_answer_are_two_turns_and_the_question_is_a_group(guesser):
+    asked = [TEXTS[i // 3] for i in range(N)]
+    guess = guesser(label=LABEL, response=TEXTS[::-1], title=TEXTS, prompt=asked).guess({})
+    assert (guess.text, guess.group) == (("prompt", "response"), "prompt")
 
 
 def test_vectors_are_lists_of_one_length(guesser):
