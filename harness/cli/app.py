@@ -49,6 +49,8 @@ COMMANDS = (
     why.why,
 )
 
+USAGE_ERROR = typer.BadParameter.__mro__[1]  # click's, which typer brings along under no name of its own
+
 app = typer.Typer(
     name="harness",
     help="Which method labels the rest of your rows best? Run a suite of labelers and rank them on honest scores.",
@@ -93,7 +95,8 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app()
+        code = app(prog_name="harness", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else EXIT_OK)
     except HarnessError as error:
         print(f"error: {clean_lines(str(error))}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
@@ -109,7 +112,23 @@ def _run() -> None:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {clean_lines(describe_disk_error(error))}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
-    except Exception:
+    except Exception as error:
         if was_interrupted():  # while C code was importing, say, which made another error of it
             sys.exit(EXIT_INTERRUPTED)
-        raise
+        if not isinstance(error, USAGE_ERROR):
+            raise
+        _print_usage_error(error)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def _print_usage_error(error: Exception) -> None:
+    """Print an unknown or missing option or argument as one line.
+
+    Without any argument the help has been printed.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return
+    message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    place = "" if context is None else f"; see {context.command_path} --help"
+    print(f"error: {clean_lines(message).rstrip('.')}{place}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.app import COMMANDS
+from tests.command_line import harness
 
 CLI = Path(__file__).parents[2] / "harness" / "cli"
 MAX_PARAMETERS = 12
@@ -34,3 +36,21 @@ def test_the_help_waits_for_no_slow_library():
     code = f"import sys, harness.cli.app; print([name for name in {SLOW_LIBRARIES} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("rnu", "No such command 'rnu'. Did you mean 'run'?; see harness --help"),
+        ("run", "Missing argument 'SUITE'; see harness run --help"),
+        ("label x --ot y", "No such option: --ot (Possible options: --output, --to, --top); see harness label --help"),
+        ("run x -j many", "Invalid value for '--jobs' / '-j': .*; see harness run --help"),
+        ("label x --with", "Option '--with' requires an argument"),
+        ("status x y\x1b[31m", r".*\(y\\x1b\[31m\); see harness status --help"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line(tmp_path, arguments, message):
+    done = harness(*arguments.split(" "), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    expected = message if ".*" in message else re.escape(message)
+    assert re.fullmatch(f"error: {expected}\n", done.stderr), done.stderr
