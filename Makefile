@@ -3,7 +3,7 @@
 # make quick  set up, run the fast tests: no whole commands, nothing that is marked slow
 # make check  format, lint and types
 # make bench  time what is claimed to be fast against what one would use instead; fills docs/performance.md
-# make soak   malformed suites and damaged files by the thousand; its last figures are in docs/reliability.md
+# make soak   malformed suites, damaged files, kills, crashes, full disks; its last figures are in docs/reliability.md
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -41,3 +41,4 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak.inputs
+	$(BIN)/python -m tests.soak.crashes

@@ -54,7 +54,7 @@ USAGE_ERROR = typer.BadParameter.__mro__[1]  # click's, which typer brings along
 app = typer.Typer(
     name="harness",
     help="Which method labels the rest of your rows best? Run a suite of labelers and rank them on honest scores.",
-    epilog="Exit codes: 0 all cells ok, 1 some failed, 2 bad suite, data or plugin, 3 gate or audit failed, "
+    epilog="Exit codes: 0 all cells ok, 1 some failed, 2 bad suite, data, plugin or disk, 3 gate or audit failed, "
     "4 directory in use, 130 interrupted. Tables are as wide as the terminal; where stdout is none they are Markdown.",
     no_args_is_help=True,
     add_completion=True,
