@@ -177,7 +177,7 @@ def _read_outcome(recipe: Recipe, child: Child, limit: str | None) -> dict[str, 
         outcome = None
     if limit or outcome is None or "error" in outcome:
         array = child.folder / ARRAY_FILE
-        check_space(child.folder, SPARE_BYTES + (array.stat().st_size if array.exists() else 0))
+        check_space(child.folder.parent, SPARE_BYTES + (array.stat().st_size if array.exists() else 0))
     if limit or outcome is None:
         raise DataError(f"block {recipe.name!r}: {limit or child.describe_exit()}; see {child.folder / LOG_FILE}")
     if "error" in outcome:

@@ -214,7 +214,7 @@ def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, block
     _shorten(log)
     if status != "ok" or answer is None:
         if status == "failed":  # a worker that could not write its answer is no failure of its labeler
-            check_space(child.folder, SPARE_BYTES + 8 * len(split.test) * run.dataset.n_classes)
+            check_space(run.store.scratch, SPARE_BYTES + 8 * len(split.test) * run.dataset.n_classes)
         if log.exists():
             log.rename(run.store.failed / f"{cell.key}.log")
         return _fail(cell, run, status, reason, child.seconds)
