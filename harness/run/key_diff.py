@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.run.plan import Cell
 from harness.run.store import Store
 
 KeyParts = Mapping[str, Any]
@@ -71,12 +70,6 @@ def differences(old: KeyParts, new: KeyParts) -> list[str]:
     ['numpy 2.4.5 -> 2.4.6', 'threads 1 -> 2']
     """
     return list(dict.fromkeys(_phrase(path, before, after) for path, before, after in _iter_differences(old, new)))
-
-
-def explain(cell: Cell, store: Store) -> tuple[FinishedCell | None, list[str]]:
-    """Return the finished cell most like a planned one, and the differences."""
-    nearest = most_similar(cell.parts, cell.key, str(cell.evaluation), read_finished(store))
-    return nearest, [] if nearest is None else differences(nearest.parts, cell.parts)
 
 
 def _iter_differences(old: KeyParts, new: KeyParts) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
