@@ -11,12 +11,13 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.plugin.protocols import Split
 from harness.run.runner import Run
 from harness.scoring.confidence import CellConfidence, measure_confidence
 from harness.scoring.evidence import AnswerSource
 from harness.scoring.leaderboard import CellResult, Leaderboard, MeanStd
 from harness.scoring.score_run import answer_source
-from harness.scoring.scores import MetricKey
+from harness.scoring.scores import MetricKey, MetricValue
 from harness.statistics import error_overlap, learning_curve, selective
 from harness.statistics.error_overlap import EnsembleGain, SharedErrors
 from harness.statistics.learning_curve import LabelsNeeded, PowerLawFit, Refusal
@@ -26,6 +27,10 @@ from harness.statistics.selective import CalibrationBin, Threshold
 MAX_DRAWN_LABELERS = 8  # the best of a comparison
 FITTED_METRICS = ("accuracy", "macro_f1", "mae")
 TARGET_ACCURACY = 0.6
+
+
+TrainSize = tuple[int, list[tuple[Split, Mapping[MetricKey, MetricValue]]]]
+"""Train rows, the mean over the cells of one ratio, and the scores of each cell."""
 
 
 @dataclass(frozen=True)
@@ -197,22 +202,31 @@ def _curves(run: Run, cell_results: list[CellResult], order: dict[str, int], tar
     place = {family: i for i, family in enumerate(dict.fromkeys(family for family, _ in families))}
     for (family, title), cells in sorted(families.items(), key=lambda kv: (place[kv[0][0]], order[kv[0][1]])):
         if len({cell_result.cell.evaluation.split.ratio for cell_result in cells}) > 1:
+            sizes = _train_sizes(cells, as_record)
             for key in keys:
-                curve = _curve(family, title, key, cells, as_record, target)
+                curve = _curve(family, title, key, sizes, target)
                 if curve is not None:
                     yield curve
 
 
-def _curve(
-    family: str, title: str, key: MetricKey, cells: list[CellResult], as_record: bool, target: float
-) -> LearningCurve | None:
+def _train_sizes(cells: list[CellResult], as_record: bool) -> list[TrainSize]:
+    """Group the scores of a labeler's cells by the ratio of their splits."""
     by_ratio: dict[float | None, list[CellResult]] = {}
     for cell_result in cells:
         by_ratio.setdefault(cell_result.cell.evaluation.split.ratio, []).append(cell_result)
+    return [
+        (
+            round(float(np.mean([len(cell_result.cell.evaluation.split.train) for cell_result in group]))),
+            [(result.cell.evaluation.split, result.board_scores(as_record)) for result in group],
+        )
+        for group in by_ratio.values()
+    ]
+
+
+def _curve(family: str, title: str, key: MetricKey, sizes: list[TrainSize], target: float) -> LearningCurve | None:
     points, n, values, replicates = [], [], [], []
-    for group in by_ratio.values():
-        size = round(float(np.mean([len(cell_result.cell.evaluation.split.train) for cell_result in group])))
-        scores = [(result.cell.evaluation.split, result.board_scores(as_record).get(key)) for result in group]
+    for size, group in sizes:
+        scores = [(split, scores.get(key)) for split, scores in group]
         measured = [(split, score.value) for split, score in scores if score is not None and score.value is not None]
         if measured:
             points.append(CurvePoint(size, MeanStd.of([value for _, value in measured])))
