@@ -30,13 +30,15 @@ def shorten(names: Iterable[str], width: int) -> dict[str, str]:
     pending: dict[str, str] = {}
     for family in families.values():
         counts = _counts(family)
-        pending |= {name: _keep_rare(name, counts, width) for name in family if name not in short}
+        for name in family:
+            if name not in short:
+                pending[name] = _keep_rare(name, counts, len(family), width)
     _accept(pending, short)
-    for groups in (families.values(), _groups(pending)):
-        for group in groups:
-            counts = _counts(group)
-            pending |= {name: _keep_values(name, counts, len(group), width) for name in group if name in pending}
-        _accept(pending, short)
+    for group in _groups(pending):
+        counts = _counts(group)
+        for name in group:
+            pending[name] = _keep_values(name, counts, len(group), width) or _middle(name, width)
+    _accept(pending, short)
     before = 0
     while len(pending) != before:  # each round shows where names of one short form begin to differ
         before = len(pending)
@@ -73,32 +75,40 @@ def _key(piece: str) -> str:
     return piece.rstrip(SEPARATORS)
 
 
-def _keep_rare(name: str, counts: Counter[str], width: int) -> str:
+def _keep_rare(name: str, counts: Counter[str], size: int, width: int) -> str:
     """Keep the first piece, and of the others the rarest that have room.
 
-    Where none is rarer than the others, the middle goes.
+    Where a piece in which `size` names differ has none, values stand for pieces; where none is rarer than the others,
+    the middle goes.
     """
     pieces, kept = PIECE.findall(name), {0}
     rarity = [counts[_key(piece)] for piece in pieces]
     for i in sorted(range(1, len(pieces)), key=rarity.__getitem__):
         if cell_len(_join(pieces, kept | {i})) <= width:
             kept.add(i)
-    if len(kept) == 1 or len(set(rarity[1:])) == 1:
-        return _middle(name, width)
-    return _join(pieces, kept)
+    if len(set(rarity[1:])) > 1:
+        if any(rarity[i] < size for i in range(1, len(pieces)) if i not in kept):
+            if values := _keep_values(name, counts, size, width):
+                return values
+        elif len(kept) > 1:
+            return _join(pieces, kept)
+    return _middle(name, width)
 
 
 def _keep_values(name: str, counts: Counter[str], size: int, width: int) -> str:
-    """Keep the values in which `size` names differ, as "knn(…20…0.05"."""
+    """Keep the values in which `size` names differ, as "knn(…20…0.05".
+
+    Returns "" where there are none, or where they have no room.
+    """
     head, *pieces = PIECE.findall(name)
     differing = [_key(piece) for piece in pieces if counts[_key(piece)] < size]
-    shown = [piece.rpartition("=")[2] for piece in differing]
+    shown = [piece.removesuffix("=true").rpartition("=")[2] for piece in differing]
     head = _prefix(head, max(MIN_WIDTH // 2, width - cell_len(ELLIPSIS.join(["", *shown]))))
     for i in reversed(range(len(shown))):  # with the name of the parameter where there is room
         longer = [*shown[:i], differing[i], *shown[i + 1 :]]
         shown = longer if cell_len(ELLIPSIS.join([head, *longer])) <= width else shown
     form = ELLIPSIS.join([head, *shown])
-    return form if shown and cell_len(form) <= width else _middle(name, width)
+    return form if shown and cell_len(form) <= width else ""
 
 
 def _join(pieces: Sequence[str], kept: set[int]) -> str:

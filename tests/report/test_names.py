@@ -48,6 +48,26 @@ def test_what_differs_is_what_is_kept(values, place, width):
         assert re.search(rf"\brounds={names[name]}(?!\d)", form), form
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 999), st.integers(0, 999)), min_size=2, max_size=9, unique=True),
+    st.integers(16, 60),
+)
+@settings(deadline=None)
+def test_of_a_grid_all_values_are_kept(points, width):
+    """Two parameters differ: where there is no room for their names, their values are there."""
+    names = {f"power(on=embedding, k={k}, alpha={alpha}, mode=regression)": (k, alpha) for k, alpha in points}
+    one_k, one_alpha = (len({point[i] for point in points}) == 1 for i in (0, 1))
+    for name, form in shorten(names, width).items():
+        k, alpha = names[name]
+        assert one_k or re.search(rf"(?<!\d){k}(?!\d)", form), form
+        assert one_alpha or re.search(rf"(?<!\d){alpha}(?!\d)", form), form
+
+
+def test_a_wide_parameter_that_differs_is_not_dropped_for_a_narrow_one():
+    names = ["mlp(on=svd+text_v2+source, epochs=40)", "mlp(on=svd+text_v2, epochs=40)", "mlp(epochs=40, h=512)"]
+    assert list(shorten(names, 24).values()) == ["mlp(…svd+text_v2+source", "mlp(on=svd+text_v2…", names[2]]
+
+
 @given(st.text("ab", min_size=3, max_size=5), st.integers(12, 30))
 @settings(deadline=None)
 def test_names_without_parameters_differ_where_they_differ(tail, width):
