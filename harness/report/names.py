@@ -29,15 +29,13 @@ def shorten(names: Iterable[str], width: int) -> dict[str, str]:
         families.setdefault("".join(PIECE.findall(name)[:1]), []).append(name)
     pending: dict[str, str] = {}
     for family in families.values():
-        counts = _counts(family)
-        for name in family:
-            if name not in short:
-                pending[name] = _keep_rare(name, counts, len(family), width)
+        long, counts = [name for name in family if name not in short], _counts(family)
+        values = _keep_values(long, counts, len(family), width)
+        pending |= {name: _keep_rare(name, counts, len(family), width, values[name]) for name in long}
     _accept(pending, short)
     for group in _groups(pending):
-        counts = _counts(group)
-        for name in group:
-            pending[name] = _keep_values(name, counts, len(group), width) or _middle(name, width)
+        values = _keep_values(group, _counts(group), len(group), width)
+        pending |= {name: form or _middle(name, width) for name, form in values.items()}
     _accept(pending, short)
     before = 0
     while len(pending) != before:  # each round shows where names of one short form begin to differ
@@ -75,11 +73,11 @@ def _key(piece: str) -> str:
     return piece.rstrip(SEPARATORS)
 
 
-def _keep_rare(name: str, counts: Counter[str], size: int, width: int) -> str:
+def _keep_rare(name: str, counts: Counter[str], size: int, width: int, values: str) -> str:
     """Keep the first piece, and of the others the rarest that have room.
 
-    Where a piece in which `size` names differ has none, values stand for pieces; where none is rarer than the others,
-    the middle goes.
+    Where a piece in which `size` names differ has none, it is the short form by `values`, if there is one; where no
+    piece is rarer than the others, the middle goes.
     """
     pieces, kept = PIECE.findall(name), {0}
     rarity = [counts[_key(piece)] for piece in pieces]
@@ -88,27 +86,41 @@ def _keep_rare(name: str, counts: Counter[str], size: int, width: int) -> str:
             kept.add(i)
     if len(set(rarity[1:])) > 1:
         if any(rarity[i] < size for i in range(1, len(pieces)) if i not in kept):
-            if values := _keep_values(name, counts, size, width):
+            if values:
                 return values
         elif len(kept) > 1:
             return _join(pieces, kept)
     return _middle(name, width)
 
 
-def _keep_values(name: str, counts: Counter[str], size: int, width: int) -> str:
+def _keep_values(names: Sequence[str], counts: Counter[str], size: int, width: int) -> dict[str, str]:
     """Keep the values in which `size` names differ, as "knn(…20…0.05".
 
-    Returns "" where there are none, or where they have no room.
+    Parameters are named, the last first, where all names have room for it. A form is "" where values have no room.
     """
-    head, *pieces = PIECE.findall(name)
-    differing = [_key(piece) for piece in pieces if counts[_key(piece)] < size]
-    shown = [piece.removesuffix("=true").rpartition("=")[2] for piece in differing]
-    head = _prefix(head, max(MIN_WIDTH // 2, width - cell_len(ELLIPSIS.join(["", *shown]))))
-    for i in reversed(range(len(shown))):  # with the name of the parameter where there is room
-        longer = [*shown[:i], differing[i], *shown[i + 1 :]]
-        shown = longer if cell_len(ELLIPSIS.join([head, *longer])) <= width else shown
+    differing = {name: [key for key in map(_key, PIECE.findall(name)[1:]) if counts[key] < size] for name in names}
+    parameters = list(dict.fromkeys(key.rpartition("=")[0] for keys in differing.values() for key in keys))
+    hidden = set(parameters)
+    forms = {name: _value_form(name, keys, hidden, width) for name, keys in differing.items()}
+    for parameter in reversed(parameters):
+        named = {name: _value_form(name, keys, hidden - {parameter}, width) for name, keys in differing.items()}
+        if all(named[name] and len(_head(named[name])) >= len(_head(form)) for name, form in forms.items() if form):
+            forms, hidden = named, hidden - {parameter}
+    return forms
+
+
+def _value_form(name: str, keys: list[str], hidden: set[str], width: int) -> str:
+    shown = []
+    for key in keys:
+        parameter, _, value = key.rpartition("=")
+        shown.append(parameter if value == "true" else value if parameter in hidden else key)
+    head = _prefix(PIECE.findall(name)[0], max(MIN_WIDTH // 2, width - cell_len(ELLIPSIS.join(["", *shown]))))
     form = ELLIPSIS.join([head, *shown])
     return form if shown and cell_len(form) <= width else ""
+
+
+def _head(form: str) -> str:
+    return form.partition(ELLIPSIS)[0]
 
 
 def _join(pieces: Sequence[str], kept: set[int]) -> str:
