@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import Output
-from harness.errors import DataError, HarnessError, clean_lines
+from harness.errors import DataError, HarnessError, clean_lines, first_few
 from harness.suite import catalog
 
 if TYPE_CHECKING:
     from harness.data.guess import Fixed, Guess, Guesser
     from harness.run.runner import Options
 
+MAX_LISTED = 16  # columns in a line
 NONE = "-"
 SCHEMA_FILE = "harness.schema.json"
 QUESTIONS = {  # of each part
@@ -130,15 +131,25 @@ def _guess_part(guesser: "Guesser", fixed: "Fixed", part: str) -> str | tuple[st
 def _summary(file: str, guess: "Guess") -> list[str]:
     """Return a line for the data, and one for each part that there is."""
     target, classes = guess.target, guess.target.classes
-    named = str(classes) if classes.are_numbered else (" < " if classes.ordered else ", ").join(classes.names)
+    named = (
+        str(classes)
+        if classes.are_numbered
+        else (" < " if classes.ordered and not classes.cuts else ", ").join(classes.names)
+    )
     parts = {
         "target": f"{target.name} ({named}; {target.labelled:,} rows have a label)",
         **{part: getattr(guess, part) for part in ("text", "vectors", "columns", "id", "group", "source", "split")},
         "other labels": guess.other_labels,
         "not used": guess.unused,
     }
-    shown = {part: ", ".join(value) if isinstance(value, tuple) else value for part, value in parts.items()}
+    shown = {part: _listed(value) if isinstance(value, tuple) else value for part, value in parts.items()}
     return [f"{file}: {guess.rows:,} rows", *(f"  {part:<13} {value}" for part, value in shown.items() if value)]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) <= MAX_LISTED:
+        return ", ".join(names)
+    return f"{first_few(names, MAX_LISTED // 2)} ({len(names):,} in all)"
 
 
 def _write(suite: Path, file: str, guess: "Guess", columns: list[str]) -> None:

@@ -7,6 +7,8 @@ TARGETS = (
     *("target", "label", "labels", "class", "stars", "rating", "gpt_scores", "score", "scores", "quality", "grade"),
     *("y", "category", "sentiment", "intent", "topic", "toxicity", "is_spam", "spam", "toxic", "verdict", "outcome"),
 )
+SCORES = ("stars", "rating", "gpt_scores", "score", "scores", "quality", "grade", "toxicity", "percent", "points")
+"""Of targets, those that measure: many different ones are no classes."""
 TEXTS = (
     *("messages", "conversations", "conversation", "chat", "text", "content", "body", "review", "comment", "response"),
     *("answer", "completion", "output", "sentence", "document", "post", "message", "abstract", "description", "title"),

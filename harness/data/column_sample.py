@@ -1,7 +1,7 @@
 """A sample of every column of a table, and what kind of values it has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -32,10 +32,11 @@ class ColumnSample:
 
     name: str
     values: pa.Array  # null where the row has none
+    is_mixed: bool = False  # the file has values of several types
 
     @cached_property
     def kind(self) -> Kind:
-        return _kind_of(self.values.drop_null())
+        return "other" if self.is_mixed else _kind_of(self.values.drop_null())
 
     @cached_property
     def distinct(self) -> int:
@@ -80,7 +81,9 @@ def sample_columns(table: DataTable) -> list[ColumnSample]:
     Columns of vectors, conversations and long texts are looked at in the first rows only; the rows of all others are
     spread over the file, and the same for each of them.
     """
-    head = [ColumnSample(name, values) for name, values in _read(table.path, None, range(HEAD_ROWS)).items()]
+    mixed = {name for name, faults in table.faults.items() if any(fault.path == "" for fault in faults)}
+    first = _read(table.path, None, range(HEAD_ROWS))
+    head = [ColumnSample(name, values, name in mixed) for name, values in first.items()]
     spread = [column.name for column in head if column.is_plain and column.letters < LONG_TEXT]
     size = pq.read_metadata(table.path).num_rows
     if size <= HEAD_ROWS or not spread:
@@ -89,7 +92,7 @@ def sample_columns(table: DataTable) -> list[ColumnSample]:
     starts = np.linspace(0, size - width, CHUNKS).astype(int) if size > SAMPLED_ROWS else range(0, size, width)
     rows = [row for start in starts for row in range(start, min(start + width, size))]
     values = _read(table.path, spread, rows)
-    return [ColumnSample(column.name, values.get(column.name, column.values)) for column in head]
+    return [replace(column, values=values.get(column.name, column.values)) for column in head]
 
 
 def _read(file: Path, columns: Sequence[str] | None, rows: Sequence[int]) -> dict[str, pa.Array]:

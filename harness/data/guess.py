@@ -1,9 +1,10 @@
 """Guess the parts of a table: target, inputs, id, group, source."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
+import numpy as np
 
 from harness.data.column_names import (
     ANSWERS,
@@ -165,7 +166,7 @@ class Guesser:
         return tuple(named[:1]) or tuple(sorted(texts, key=lambda name: -self.samples[name].letters)[:1])
 
     def _other_labels(self, target: Target, taken: Collection[str]) -> tuple[str, ...]:
-        """Return the columns of the target by another name, or by another rater."""
+        """Return the target by other names, and columns of other raters."""
         own = self.samples[target.name]
         values = set(own.values.to_pylist())
         return tuple(
@@ -188,27 +189,27 @@ class Guesser:
         named = [n for n in rank_names(free, IDS) if free[n].kind in ("whole", "name")]
         others = [name for name, column in free.items() if column.kind == "name" or column.counts_rows]
         for name in dict.fromkeys([*named, *others]):
-            column = self.reader.read(name, "id")
-            if not column.null_count and _is_key(column.type) and pc.count_distinct(column).as_py() == len(column):
+            with suppress(DataError):
+                self.reader.ids(name)
                 return name
         return None
 
     def _group(self, taken: Collection[str]) -> str | None:
-        """Return the column whose values say which rows belong together."""
+        """Return the column with one value for rows that belong together."""
         for name in rank_names((name for name in self.samples if name not in taken), (*GROUPS, "id")):
             if self.samples[name].kind in ("whole", "name", "text"):
-                column = self.reader.read(name, "group")
-                groups = pc.count_distinct(column).as_py()
-                if not column.null_count and _is_key(column.type) and MIN_GROUPS <= groups < len(column):
-                    return name
+                with suppress(DataError):
+                    groups = self.reader.names(name)
+                    if MIN_GROUPS <= len(np.unique(groups)) < len(groups):
+                        return name
         return None
 
     def _source(self, taken: Collection[str]) -> str | None:
         """Return the column of a few sources of rows."""
         for name in rank_names((name for name in self.samples if name not in taken), SOURCES):
             if self.samples[name].kind in ("whole", "name") and 2 <= self.samples[name].distinct <= MAX_SOURCES:
-                column = self.reader.read(name, "source")
-                if not column.null_count and _is_key(column.type):
+                with suppress(DataError):
+                    self.reader.names(name)
                     return name
         return None
 
@@ -241,7 +242,3 @@ def _is_input(column: ColumnSample) -> bool:
     if column.kind == "name":
         return _is_category(column) and 2 * column.distinct <= len(column.values)
     return column.kind in ("whole", "number", "flag") and column.distinct >= 2 and not column.counts_rows
-
-
-def _is_key(kind: object) -> bool:
-    return str(kind) in ("string", "large_string") or "int" in str(kind)

@@ -1,18 +1,23 @@
 """Find the column of the labels, and its classes."""
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from harness.data.classes import Classes, Value
-from harness.data.column_names import NO_LABEL, SCALES, TARGETS, rank
+from harness.data.classes import MAX_CLASSES, Classes, Value
+from harness.data.column_names import NO_LABEL, SCALES, SCORES, TARGETS, rank
 from harness.data.column_reader import ColumnReader
 from harness.data.column_sample import ColumnSample
 from harness.data.label_reader import LabelReader, choose_classes
 from harness.errors import DataError, first_few
 
 MAX_TARGET_VALUES = 50  # different ones in the sample; more are measurements or names
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+ROWS_PER_CLASS = 2  # where many numbers are taken for classes
 MAX_NAMED = 8  # columns in a message
 
 
@@ -31,10 +36,16 @@ def choose_target(columns: Sequence[ColumnSample], file: str) -> str:
 
     Raises DataError where none is, or several are equally likely.
     """
-    candidates = [column for column in columns if may_be_target(column)]
-    ranks = {column.name: fit for column in candidates if (fit := rank(column.name, TARGETS)) is not None}
-    best = [name for name, fit in ranks.items() if fit == min(ranks.values())]
-    best = best or [column.name for column in candidates]
+    few = [column.name for column in columns if may_be_target(column)]
+    many = [column.name for column in columns if column.kind in ("whole", "number") and column.name not in few]
+    ranks = {name: fit for name in (*few, *many) if (fit := rank(name, TARGETS)) is not None}
+    scores = {name: fit for name, fit in ranks.items() if name in many}  # continuous, and named as targets are
+    best = (
+        _least({name: fit for name, fit in ranks.items() if name in few})
+        or _least({name: fit for name, fit in scores.items() if fit[0] == 0})
+        or few
+        or _least(scores)
+    )
     if len(best) == 1:
         return best[0]
     if best:
@@ -43,6 +54,11 @@ def choose_target(columns: Sequence[ColumnSample], file: str) -> str:
     raise DataError(
         f"{file}: no column looks like a target, with a few values that repeat, among {named}; name one by --target"
     )
+
+
+def _least(ranks: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the names of the least rank; several may share it."""
+    return [name for name, fit in ranks.items() if fit == min(ranks.values())]
 
 
 def may_be_target(column: ColumnSample) -> bool:
@@ -55,18 +71,54 @@ def may_be_target(column: ColumnSample) -> bool:
 def read_target(reader: ColumnReader, name: str) -> Target:
     """Return a target with its classes, from all of its values.
 
-    Raises DataError where it has too many.
+    A continuous score is cut in three. Raises DataError where texts are too many to be classes.
     """
-    found_classes, _ = choose_classes(reader, name, None, None)
-    missing = _missing_values(found_classes)
-    values = tuple(value for value in found_classes.values if value not in missing)
-    classes = replace(found_classes, values=values)
+    try:
+        taken_classes, _ = choose_classes(reader, name, None, None)
+    except DataError:
+        column = reader.read(name, "target")
+        if (classes := _numbered_classes(name, column)) is not None:
+            return _with_classes(reader, name, classes, ())
+        if not (cuts := _thirds(column)):
+            raise
+        return _with_classes(reader, name, Classes.cut(cuts), ())
+    missing = _missing_values(taken_classes)
+    values = tuple(value for value in taken_classes.values if value not in missing)
+    classes = replace(taken_classes, values=values)
     if not classes.ordered and classes.stored != "numbers" and (scale := _in_scale(values)):
         classes = replace(classes, values=scale, ordered=True)
     if isinstance(values[0], bool):
         classes = replace(classes, ordered=True)
+    return _with_classes(reader, name, classes, missing)
+
+
+def _with_classes(reader: ColumnReader, name: str, classes: Classes, missing: tuple[Value, ...]) -> Target:
     _, is_labelled = LabelReader(reader, classes, missing).labels(name)
     return Target(name, classes, missing, int(np.count_nonzero(is_labelled)))
+
+
+def _numbered_classes(name: str, column: pa.Array) -> Classes | None:
+    """Return 0 to C - 1 where whole numbers name classes, or None.
+
+    All of them must be there and repeat, in a column that is not called a score.
+    """
+    if not pa.types.is_integer(column.type) or rank(name, SCORES) is not None:
+        return None
+    numbers = sorted(pc.unique(column.drop_null()).to_pylist())
+    n = len(numbers)
+    if n > MAX_CLASSES or numbers != list(range(n)) or len(column) < ROWS_PER_CLASS * n:
+        return None
+    return replace(Classes.numbered(n), ordered=False)
+
+
+def _thirds(column: pa.Array) -> tuple[float, ...]:
+    """Return two thresholds that cut numbers in thirds, or ()."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return ()
+    numbers = column.drop_null().cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    low, high = np.quantile(numbers[np.isfinite(numbers)], [1 / 3, 2 / 3]) if np.isfinite(numbers).any() else (0, 0)
+    digits = 2 - int(np.floor(np.log10(high - low))) if high > low else 0
+    return (round(float(low), digits), round(float(high), digits)) if high > low else ()
 
 
 def _missing_values(classes: Classes) -> tuple[Value, ...]:
@@ -82,7 +134,13 @@ def _missing_values(classes: Classes) -> tuple[Value, ...]:
 
 
 def _in_scale(values: Collection[Value]) -> tuple[Value, ...] | None:
-    """Return names in the order of the scale that has all of them."""
+    """Return names in the order of a scale that has all of them.
+
+    Numbers that are text are one.
+    """
+    numbers = {value: float(value) for value in values if NUMBER.fullmatch(str(value))}
+    if len(numbers) == len(values):
+        return tuple(sorted(numbers, key=numbers.__getitem__))
     for scale in SCALES:
         places = {value: scale.index(str(value).lower()) for value in values if str(value).lower() in scale}
         if len(places) == len(values):

@@ -50,8 +50,12 @@ def _data(guess: Guess, path: str) -> list[str]:
         "data:",
         f"  path: {_text(path)}",
         f"  target: {_text(target.name)}   # {labels}",
-        f"  classes: {_list(target.classes.values)}   # the values of the target{order}",
     ]
+    if target.classes.cuts:
+        cuts = ", ".join(f"{cut:.15g}" for cut in target.classes.cuts)
+        lines.append(f"  cut: [{cuts}]   # thresholds of the score: low, middle, high, a third of the labels each")
+    else:
+        lines.append(f"  classes: {_list(target.classes.values)}   # the values of the target{order}")
     if not target.classes.ordered:
         lines.append("  ordered: false   # if the classes have an order, list them in it and write true")
     if target.missing:

@@ -1,5 +1,6 @@
 """`harness init`: from a file to a suite that is valid, by guesses, options or answers on a terminal."""
 
+import json
 import os
 import pty
 import re
@@ -130,9 +131,9 @@ def test_options_fix_parts_and_a_dash_leaves_one_out(tmp_path):
         ),
         ({"label": [0, 1] * 20, "x": np.arange(40) / 7}, ("--id", "y"), "no column 'y' for --id; known: label, x"),
         (
-            {"label": [0, 1] * 20, "x": np.arange(40) / 7},
+            {"label": [0, 1] * 20, "x": [f"x{i}" for i in range(40)]},
             ("--target", "x"),
-            "column 'x': has 40 different numbers; set ",
+            "column 'x': has 40 different texts in 40 rows; set ",
         ),
     ],
 )
@@ -191,12 +192,12 @@ def test_on_a_terminal_it_asks_for_each_part_and_each_answer_counts(tmp_path):
 
 
 def test_a_target_that_cannot_be_one_is_asked_for_again(tmp_path):
-    frame = {"a": [1, 2] * 20, "b": [0, 1] * 20, "c": np.arange(40) / 7}
+    frame = {"a": [1, 2] * 20, "b": [0, 1] * 20, "c": [f"c{i}" for i in range(40)], "d": np.arange(40) / 7}
     pd.DataFrame(frame).to_csv(tmp_path / "d.csv", index=False)
     code, text = answer_on_terminal(tmp_path, ["init", "d.csv"], {"Target": "c", "Target, ": "b"})
     assert code == 0, text
     assert "which column is the target: a, b?" in text
-    assert "column 'c': has 40 different numbers" in text
+    assert "column 'c': has 40 different texts" in text
     assert load(tmp_path / "d.yaml").value["data"]["target"] == "b"
 
 
@@ -205,6 +206,17 @@ def test_yes_asks_nothing_on_a_terminal(tmp_path):
     code, text = answer_on_terminal(tmp_path, ["init", "reviews.csv", "--yes"], {})
     assert code == 0, text
     assert "]: " not in text
+
+
+def test_a_continuous_score_and_a_column_of_several_types(tmp_path):
+    rows = [{"score": i / 7, "x": float(i % 11), "mixed": "a" if i % 5 else i} for i in range(90)]
+    (tmp_path / "d.json").write_text(json.dumps(rows))
+    done = harness("init", "d.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    suite = load(tmp_path / "d.yaml").value
+    assert suite["data"]["cut"] == [pytest.approx(89 / 21, abs=0.01), pytest.approx(2 * 89 / 21, abs=0.01)]
+    assert suite["blocks"]["columns"]["columns"] == ["x"]
+    assert "not used      mixed" in done.stdout
 
 
 def test_many_numbered_columns_are_one_pattern_and_a_large_file_a_sample(tmp_path):

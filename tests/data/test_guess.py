@@ -40,6 +40,7 @@ def guesser(tmp_path):
         ("userRating", np.array(["high", "low", "n/a"])[LABEL], ("low", "high"), True, ("n/a",)),
         ("topic", np.array(["sport", "art", "war"])[LABEL], ("art", "sport", "war"), False, ()),
         ("Quality", np.array(["Good", "bad", "fair"])[LABEL], ("bad", "fair", "Good"), True, ()),
+        ("stars", np.array(["10", "2", "1"])[LABEL], ("1", "2", "10"), True, ()),
         ("scores", np.where(LABEL == 0, np.nan, LABEL), (1, 2), True, ()),
     ],
 )
@@ -53,6 +54,24 @@ def test_a_target_has_its_values_their_order_and_those_that_are_no_label(
     )
     gone = sum(value in missing or value != value for value in values.tolist())
     assert target.labelled == N - gone
+
+
+def test_a_continuous_score_is_cut_in_thirds(guesser):
+    score = np.linspace(-1, 1, N) ** 3 * 1000
+    target = guesser(size=RNG.normal(size=N), quality_score=RNG.permutation(score)).guess({}).target
+    assert (target.name, target.labelled) == ("quality_score", N)
+    thirds = np.digitize(score, target.classes.cuts)
+    assert np.bincount(thirds).tolist() == [N / 3] * 3
+    with pytest.raises(DataError, match="different texts"):
+        guesser(size=RNG.normal(size=N), label=TEXTS).guess({"target": "label"})
+
+
+def test_many_whole_numbers_are_classes_unless_they_are_called_scores(guesser):
+    many = RNG.permutation(np.arange(N) % 40)
+    many[:30] = np.arange(30)
+    classes = guesser(size=RNG.normal(size=N), intent=many).guess({}).target.classes
+    assert (len(classes), classes.are_numbered, classes.ordered) == (40, True, False)
+    assert len(guesser(size=RNG.normal(size=N), score=many).guess({}).target.classes) == 3
 
 
 def test_a_better_name_wins_and_two_equal_ones_are_ambiguous(guesser):
@@ -97,6 +116,11 @@ def test_a_group_or_source_with_nulls_or_of_too_few_is_none(guesser):
     source[0] = pd.NA
     assert guesser(**rows | {"source": source}).guess({}).source is None
     assert guesser(**rows | {"user_id": np.arange(N) % 3}).guess({}).group is None
+
+
+def test_numbers_that_cannot_be_ids_are_none(guesser):
+    huge = np.arange(N, dtype=np.uint64) + 2**63
+    assert guesser(label=LABEL, size=RNG.normal(size=N), id=huge).guess({}).id is None
 
 
 def test_rows_that_are_numbered_are_no_input(guesser):
