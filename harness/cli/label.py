@@ -17,7 +17,7 @@ from harness.cli.options import (
     target_file,
     with_options,
 )
-from harness.errors import HarnessError, printable
+from harness.errors import printable
 
 if TYPE_CHECKING:
     from harness.cli.console import Reporter
@@ -79,18 +79,15 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
     from harness.label.job import LabelOptions, prepare_labels
     from harness.label.output import write_labels, write_suggestion
     from harness.label.publish import publish
-    from harness.utils.locks import hold_lock
+    from harness.run.opening import only_suite
 
     out = target_file(arguments.out, shared.output, ".parquet")
     options = LabelOptions(**vars(arguments) | {"out": out})
     options.check()
     reporter = make_reporter(shared.as_json)
     collection, plugins = load_suites(suite, shared.plugin)
-    if collection.name:
-        raise HarnessError(f"{suite}: is a list of suites; name one of them")
-    job = prepare_labels(open_run(reporter, collection.suites[0], plugins, shared.to_run_options()), options)
-    with hold_lock(job.run.store.folder / "lock", wait=False):
-        run_with_progress(reporter, job.run, "trainings", job.run.cells[0].blocks)
+    job = prepare_labels(open_run(reporter, only_suite(collection), plugins, shared.to_run_options()), options)
+    job.train(lambda run, blocks: run_with_progress(reporter, run, "trainings", blocks))
     shifted = False
     if options.suggest is None:
         account = write_labels(job)

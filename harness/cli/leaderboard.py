@@ -19,8 +19,6 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.cli.console import Reporter
-    from harness.run.runner import Run
-    from harness.scoring.leaderboard import CellResult, Leaderboard
 
 
 @with_options(*SUITE_OPTIONS)
@@ -74,13 +72,18 @@ def _check_boards(reporter: "Reporter", folder: Path, boards: list[Path]) -> Non
 def _check_suites(reporter: "Reporter", file: Path, options: SharedOptions) -> None:
     """Check the boards of a suite file against the finished cells."""
     from harness.report import collection_page, index, leaderboard_folder
+    from harness.report.suite_run import score
 
     collection, runs = open_runs(reporter, file, options)
-    scored = list(map(_score, runs))
-    outdated = [line for results in scored for line in leaderboard_folder.outdated_files(*results)]
+    boards = list(map(score, runs))
+    outdated = [
+        line
+        for board in boards
+        for line in leaderboard_folder.outdated_files(board.run, board.cell_results, board.leaderboards)
+    ]
     run_options = options.to_run_options()
     if collection.name:
-        pairs = [(run, cell_results) for run, cell_results, _ in scored]
+        pairs = [(board.run, board.cell_results) for board in boards]
         outdated += collection_page.outdated_files(collection, pairs, run_options)
     outdated += index.outdated_files(run_options.output / "leaderboards")
     _report_outdated(reporter, outdated, len(runs), "as the finished cells say")
@@ -89,10 +92,12 @@ def _check_suites(reporter: "Reporter", file: Path, options: SharedOptions) -> N
 def _write_suites(reporter: "Reporter", file: Path, options: SharedOptions, csv: bool) -> None:
     """Write the boards of a suite file again from the finished cells."""
     from harness.report import collection_page, index, leaderboard_folder
+    from harness.report.suite_run import score
 
     collection, runs = open_runs(reporter, file, options)
     scored = []
-    for run, cell_results, leaderboards in map(_score, runs):
+    for board in map(score, runs):
+        run, cell_results, leaderboards = board.run, board.cell_results, board.leaderboards
         scored.append((run, cell_results))
         if (missing := leaderboard_folder.missing_cells_message(run, cell_results)) is None:
             page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards, csv)
@@ -106,13 +111,6 @@ def _write_suites(reporter: "Reporter", file: Path, options: SharedOptions, csv:
         page = collection_page.write_collection(collection, scored, run_options)
         reporter.line(f"all of them: {page}")
     index.write_index(run_options.output / "leaderboards")
-
-
-def _score(run: "Run") -> "tuple[Run, list[CellResult], list[Leaderboard]]":
-    from harness.scoring import score_run
-
-    cell_results = list(score_run.score_cells(run))
-    return run, cell_results, score_run.leaderboards_of(run, cell_results)
 
 
 def _report_outdated(reporter: "Reporter", outdated: list[str], boards: int, verdict: str) -> None:

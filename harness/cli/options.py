@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import HarnessError
-from harness.suite import catalog
 
 if TYPE_CHECKING:  # commands import what they use when they are called: --help must not wait for it
     from harness.cli.console import Reporter
@@ -152,51 +151,19 @@ def target_file(to: Path | None, output: Path | None, suffix: str) -> Path:
 
 
 def load_suites(suite: Path, plugin: list[Path] | None) -> "tuple[Collection, Catalog]":
-    """Read a suite or a list of suites, and the catalog of plugins.
+    """Read a suite, a list of suites or a run, and the catalog of plugins."""
+    from harness.run import opening
 
-    `suite` may be the folder of a run, such as runs/NAME, which stands for the suite that was run.
-    """
-    from harness.suite.collection import load_collection
-
-    file = _suite_of_run(suite) if suite.is_dir() else suite
-    plugins = catalog.discover(tuple(plugin or ()))
-    return load_collection(file, plugins), plugins
-
-
-def _suite_of_run(folder: Path) -> Path:
-    """Return the suite file that the last run in this folder recorded."""
-    from harness.run.store import SUITE_FILE, last_run
-
-    file = last_run(folder).get("file")
-    if not isinstance(file, str):
-        raise HarnessError(
-            f"{folder}: is a folder without the {SUITE_FILE} that a run notes there; give the suite's file"
-        )
-    path = Path(file)
-    if not path.is_file():
-        raise HarnessError(f"{folder}: its suite {path} is not there any more; give the suite's file")
-    working_directory = Path.cwd()  # pages name the file as a person in this folder would
-    return path.relative_to(working_directory) if path.is_relative_to(working_directory) else path
+    return opening.load_suites(suite, plugin or ())
 
 
 def open_run(
     reporter: "Reporter", suite: "Suite", plugins: "Catalog", options: "Options", use_recorded: bool = True
 ) -> "Run":
-    """Open the data of one suite and plan its cells.
+    """Open the data of one suite and plan its cells; note if simulated."""
+    from harness.run import opening
 
-    With `use_recorded`, options left at their defaults are those of the suite's last run: after a run with --threads 1
-    other commands mean the same cells without that option.
-    """
-    from harness.run import runner
-    from harness.run.store import last_run
-
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(f"--output {options.output}: {error.strerror}") from None
-    if use_recorded:
-        options = options.with_defaults_from(last_run(options.output / "runs" / suite.name))
-    run = runner.prepare_run(suite, plugins, options, reporter.notice)
+    run = opening.open_run(suite, plugins, options, reporter.notice, use_recorded)
     reporter.simulated = run.simulated
     return run
 

@@ -13,7 +13,6 @@ from harness.cli.options import (
     open_run,
     with_options,
 )
-from harness.errors import HarnessError
 
 Price = typer.Option(min=0, help="In any one currency, for the table of costs.", show_default=False)
 
@@ -30,10 +29,7 @@ def report(
     """Write a page about the finished cells of a suite: one HTML file
     that needs no network. Runs nothing.
     """
-    from harness.report import html_report
-    from harness.report.leaderboard_folder import missing_cells_message
-    from harness.scoring import score_run
-    from harness.scoring.profiles import profile_run
+    from harness.report.suite_run import score, write_report
     from harness.statistics.costs import Prices
 
     reporter = make_reporter(options.as_json)
@@ -41,13 +37,7 @@ def report(
     collection, plugins = load_suites(suite, options.plugin)
     for loaded in collection.suites:
         run = open_run(reporter, loaded, plugins, run_options)
-        cell_results = list(score_run.score_cells(run))
-        if (missing := missing_cells_message(run, cell_results)) is not None:
-            raise HarnessError(missing)
-        leaderboards = score_run.leaderboards_of(run, cell_results)
-        profile = profile_run(run, cell_results, leaderboards, target)
-        prices = Prices(price_per_label, price_per_hour)
-        page = html_report.write_report(run, cell_results, leaderboards, profile, prices)
+        page = write_report(score(run), target, Prices(price_per_label, price_per_hour))
         if reporter.as_json:
             reporter.event("done", suite=loaded.name, report=str(page))
         reporter.line(f"report: {page}")

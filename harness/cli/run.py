@@ -5,7 +5,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,8 +30,6 @@ from harness.errors import HarnessError, clean_lines
 if TYPE_CHECKING:
     from harness.cli.console import Reporter
     from harness.run.runner import Run
-    from harness.run.store import Store
-    from harness.scoring.leaderboard import CellResult
     from harness.suite.catalog import Catalog
     from harness.suite.suite import Suite
 
@@ -44,7 +41,9 @@ def run(suite: SuiteFile, options: SharedOptions) -> None:
 
     Interrupt it at any time and give the same command again: finished cells are reused.
     """
+    from harness.cli.progress import run_with_progress
     from harness.report import collection_page
+    from harness.report.suite_run import FinishedRun, run_suite
     from harness.run.executor import warm_up
 
     reporter = make_reporter(options.as_json)
@@ -52,58 +51,19 @@ def run(suite: SuiteFile, options: SharedOptions) -> None:
     run_options = options.to_run_options()
     warm_up(collection.suites, run_options)
     runs = [open_run(reporter, each, plugins, run_options, use_recorded=False) for each in collection.suites]
-    scored: list[tuple[Run, list[CellResult]]] = []
+    finished: list[FinishedRun] = []
     for planned in runs:
-        scored.append((planned, _run_suite(reporter, planned, [earlier.store for earlier, _ in scored])))
+        earlier = [before.run.store for before in finished]
+        done = run_suite(planned, earlier, lambda each: run_with_progress(reporter, each), reporter.notice)
+        counts = count_by_status(done.cell_results)
+        reporter.show_leaderboards(done.run, done.leaderboards, done.page, counts, done.seconds)
+        finished.append(done)
     if collection.name:
+        scored = [(done.run, done.cell_results) for done in finished]
         page = collection_page.write_collection(collection, scored, run_options)
         reporter.line(f"all of them: {page}")
-    if any(result.status in ("failed", "not run") for _, cell_results in scored for result in cell_results):
+    if not all(done.is_complete for done in finished):
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _run_suite(reporter: "Reporter", run: "Run", earlier: "list[Store]") -> "list[CellResult]":
-    """Run one suite and write its leaderboard.
-
-    Cells that are in one of the `earlier` stores are copied from there.
-    """
-    from harness.cli.progress import run_with_progress
-    from harness.report import index, leaderboard_folder
-    from harness.run import runner
-    from harness.run.block_checks import block_remarks
-    from harness.run.store import Store
-    from harness.scoring import score_run
-    from harness.utils.locks import hold_lock
-
-    with hold_lock(run.store.folder / "lock", wait=False):
-        runner.reuse_cells(run, earlier)
-        if changes := runner.changed_kernels(run):
-            reporter.notice(
-                f"cells of the last run are not reused: {'; '.join(changes)} "
-                f"(harness why {run.suite.file} explains each)"
-            )
-        for line in remark_lines(run):
-            reporter.notice(line)
-        progress = run_with_progress(reporter, run)
-        # A labeler that is not confined may have written to other cells: their files are looked at again.
-        run = replace(run, store=Store(run.store.folder))
-        cell_results = list(score_run.score_cells(run))
-        leaderboards = score_run.leaderboards_of(run, cell_results)
-        for line in block_remarks(run):
-            reporter.notice(line)
-        page = leaderboard_folder.write_leaderboard(run, cell_results, leaderboards)
-        index.write_index(run.options.output / "leaderboards")
-    reporter.show_leaderboards(run, leaderboards, page, count_by_status(cell_results), progress.seconds)
-    return cell_results
-
-
-def remark_lines(run: "Run") -> list[str]:
-    """Return a line for whatever in the data is not what it seems.
-
-    First labels and texts, then splits.
-    """
-    of_splits = [f"{comparison}: {remark}" for comparison, remarks in run.remarks.items() for remark in remarks]
-    return [*run.data_remarks, *of_splits]
 
 
 @with_options(*RUN_OPTIONS)
@@ -133,7 +93,7 @@ def _show_plan(reporter: "Reporter", run: "Run") -> None:
     if reporter.as_json:
         reporter.show_forecast(run, pending)
         return
-    for line in remark_lines(run):
+    for line in run.remark_lines:
         reporter.line(line)
     for name, recipe in run.recipes.items():
         reporter.line(f"block {name}: {recipe.maker.name}, {'on disk' if run.is_made(name) else 'to be made'}")

@@ -1,5 +1,6 @@
 """Prepare a labelling: from a suite's run and options to a job."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from harness.label.truth import TruthColumn, read_truth
 from harness.run.runner import Run
 from harness.statistics.calibration import METHODS
 from harness.suite.suite import Suite
+from harness.utils.locks import hold_lock
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,14 @@ class LabelJob:
     def card(self) -> Path:
         """The card beside the labels."""
         return self.options.out.with_suffix(".md")
+
+    def train(self, execute_cells: Callable[[Run, Collection[str]], object]) -> None:
+        """Run the unfinished trainings, by a function that shows progress.
+
+        It is given the run, and the names of the blocks that must be on disk afterwards.
+        """
+        with hold_lock(self.run.store.folder / "lock", wait=False):
+            execute_cells(self.run, self.run.cells[0].blocks)
 
 
 def _with_classes(run: Run) -> Suite:

@@ -106,6 +106,15 @@ class Run:
     def cache(self) -> Path:
         return cache_of(self.options)
 
+    @property
+    def remark_lines(self) -> list[str]:
+        """A line for whatever in the data is not what it seems.
+
+        First labels and texts, then splits.
+        """
+        of_splits = [f"{comparison}: {remark}" for comparison, remarks in self.remarks.items() for remark in remarks]
+        return [*self.data_remarks, *of_splits]
+
     def missing_blocks(self, others: Iterable[str] = ()) -> list[block_files.Recipe]:
         """Return the blocks that unfinished cells need and that are not on disk.
 
