@@ -15,7 +15,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m compileall -q harness plugins
+	$(BIN)/python -m compileall -q harness labelharness plugins
 	$(BIN)/python -m harness.search
 	@touch $(STAMP)
 

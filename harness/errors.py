@@ -12,6 +12,11 @@ class HarnessError(Exception):
     Its text is printed as it is; exit code 2.
     """
 
+    @property
+    def problems(self) -> list[str]:
+        """The mistakes, one a line of its text."""
+        return str(self).splitlines()
+
 
 class SuiteError(HarnessError):
     """A suite file is invalid: a line per mistake, with file and line."""

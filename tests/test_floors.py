@@ -12,7 +12,8 @@ import harness
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "harness").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
-FILES = [*CORE, *PLUGINS]
+INTERFACE = sorted((ROOT / "labelharness").rglob("*.py"))
+FILES = [*CORE, *PLUGINS, *INTERFACE]
 
 BELOW_AUDIT = "errors statistics utils plugin search data suite run scoring report"
 MAY_IMPORT = {
@@ -31,6 +32,7 @@ MAY_IMPORT = {
     "label": BELOW_AUDIT,
     "cli": f"{BELOW_AUDIT} testing audit label",
 }
+BELOW_INTERFACE = {*BELOW_AUDIT.split(), "label"}  # of labelharness, which lies beside the command line
 SHARED_BY_COMMANDS = ("app", "console", "progress", "options", "environment", "libraries", "__init__", "__main__")
 PLUGIN_FOLDERS = ("embedders", "features", "splitters", "labelers", "wrappers")
 MAX_LINES = 320
@@ -111,6 +113,16 @@ def test_a_package_imports_only_what_lies_below(package):
                 assert names <= {"__version__", None}, shown(file)
             else:
                 assert package_of(other) in below | {package}, f"{shown(file)} imports {other}"
+
+
+def test_the_python_interface_lies_above_all_but_commands():
+    for file in INTERFACE:
+        for other in imported(file):
+            assert other == "harness" or package_of(other) in BELOW_INTERFACE, f"{shown(file)} imports {other}"
+    for file in (*CORE, *PLUGINS):
+        modules = {module.partition(".")[0] for module, _, level in imports(ast.walk(tree(file))) if level == 0}
+        assert "labelharness" not in modules, shown(file)
+    assert len(INTERFACE) > 4
 
 
 def test_no_modules_import_each_other_in_a_circle():

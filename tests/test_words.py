@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = [*sorted((ROOT / "harness").rglob("*.py")), *sorted((ROOT / "plugins").rglob("*.py"))]
+FILES = [file for folder in ("harness", "labelharness", "plugins") for file in sorted((ROOT / folder).rglob("*.py"))]
 VAGUE = {
     *("found", "each", "known", "here", "there", "whole", "mine"),
     *("theirs", "told", "wanted", "asked", "taken", "left", "what"),

@@ -1,9 +1,10 @@
 """The tables of one comparison: ranked labelers, classes, sources."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from harness.report.csv_files import Row, standing_rows
 from harness.report.markdown import number, span
 from harness.report.tables import Column, Estimate, IntervalCell, Table, columns, comparison_context
 from harness.run.runner import Run
@@ -91,6 +92,20 @@ def leaderboard_table(run: Run, leaderboard: Leaderboard) -> Table:
     signed = (against, "Oracle gap")
     header = tuple(Column(name, signed=name in signed) for name in (*names, "Oracle gap", "Finished", "Cells"))
     return Table("leaderboard", "Leaderboard", header, rows, comparison_context(leaderboard.title))
+
+
+def standing_records(run: Run, leaderboards: Iterable[Leaderboard]) -> Iterator[Row]:
+    """Yield each labeler's standing with the metrics of the board.
+
+    A metric has its mean over the splits, and its standard deviation where there are several.
+    """
+    metrics = board_metrics(run)
+    for leaderboard in leaderboards:
+        for row, standing in zip(leaderboard.rows, standing_rows([leaderboard]), strict=True):
+            values = {name: row.values.get(name) for name in metrics}
+            means = {name: None if value is None else value.mean for name, value in values.items()}
+            deviations = {f"{name}_sd": None if value is None else value.sd for name, value in values.items()}
+            yield standing | means | deviations | {"oracle_gap": row.oracle_gap, "finished": row.ok, "cells": row.total}
 
 
 def class_table(leaderboard: Leaderboard, classes: Sequence[str]) -> Table:

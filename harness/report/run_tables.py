@@ -16,15 +16,20 @@ from harness.utils.files import replacing
 def write_tables(run: Run, cell_results: list[CellResult]) -> None:
     """Write the tables of a run that follow from its cells."""
     folder = run.store.folder / "tables"
-    schema = pa.schema([*CELL_COLUMNS.items(), ("reason", pa.string())])
+    cells = cell_table(cell_results)
+    _write_parquet(folder / "cells.parquet", cells.schema, [cells])
+    schema = pa.schema([*CELL_COLUMNS.items(), *SCORE_COLUMNS.items()])
+    scores = score_parts(result for result in cell_results if result.scores)
+    _write_parquet(folder / "metrics.parquet", schema, to_tables(scores, schema))
+
+
+def cell_table(cell_results: Iterable[CellResult]) -> pa.Table:
+    """Return key, labeler, split, status and reason of each cell."""
     cells = [
         cell_record(result) | {"cell": result.cell.key, "status": result.status, "reason": result.reason}
         for result in cell_results
     ]
-    _write_parquet(folder / "cells.parquet", schema, [pa.Table.from_pylist(cells, schema)])
-    schema = pa.schema([*CELL_COLUMNS.items(), *SCORE_COLUMNS.items()])
-    scores = score_parts(result for result in cell_results if result.scores)
-    _write_parquet(folder / "metrics.parquet", schema, to_tables(scores, schema))
+    return pa.Table.from_pylist(cells, pa.schema([*CELL_COLUMNS.items(), ("reason", pa.string())]))
 
 
 def _write_parquet(file: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

@@ -108,7 +108,11 @@ def load_suite(file: Path, catalog: Catalog) -> Suite:
 
     Raises SuiteError with a line for every mistake.
     """
-    document = load(file)
+    return read_suite(load(file), file, catalog)
+
+
+def read_suite(document: Document, file: Path, catalog: Catalog) -> Suite:
+    """Check a suite that is read already; `file` is where it lies."""
     reader = spec.Reader(document, catalog.find, (Path.cwd(), file.parent.absolute()))
     if not isinstance(document.value, dict):
         reader.add_problem((), "a suite is a mapping with version, name, data, blocks, splits and labelers")

@@ -33,6 +33,7 @@ POLL_SECONDS = 0.25  # seconds between measurements of a child's memory
 MAX_LOG_BYTES = 100_000_000  # bytes a child may print before it is stopped
 
 _preloaded: dict[str, None] = {}  # what this process's server of children imports, in that order
+_served: set[tuple[int, str, bool]] = set()  # threads, device and crowding that the server was started with
 _running: set[int] = set()  # children of the server that this process has started and not seen end
 _starting = threading.RLock()  # held while a child starts: nobody takes it for an orphan
 
@@ -55,9 +56,11 @@ class Processes:
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self.threads = threads
         self._context: Any = multiprocessing.get_context(method)
+        crowded = threads * jobs > cores()
         if method == "forkserver":
             _preload(self._context, preload)
-        _set_numeric_environment(threads, device, crowded=threads * jobs > cores())
+            _renew_server((threads, device, crowded))
+        _set_numeric_environment(threads, device, crowded)
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
     def warm_up(self) -> None:
@@ -192,6 +195,17 @@ def _preload(context: Any, modules: Iterable[str]) -> None:
     # Not by name: the server of multiprocessing ends where a module raises anything but ImportError.
     os.environ[PRELOAD_VARIABLE] = ",".join(_preloaded)
     context.set_forkserver_preload(["harness.utils.worker_server"])
+
+
+def _renew_server(settings: tuple[int, str, bool]) -> None:
+    """End a server that was started with other numeric settings.
+
+    Its children have its environment. A command has one run, or runs alike; a notebook may change its mind.
+    """
+    if _served and settings not in _served:
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
+        _served.clear()
+    _served.add(settings)
 
 
 def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:

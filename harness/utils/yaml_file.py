@@ -1,17 +1,20 @@
 """Read untrusted YAML 1.2 files as plain values with line numbers."""
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness.errors import SuiteError
+from harness.errors import SuiteError, printable
 from harness.utils.files import describe_special
 
 Place = tuple[str | int, ...]
@@ -21,6 +24,7 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_EVENTS = 5_000  # one per value, two per list or mapping: a quarter of a second of parsing
 DATA_SUFFIXES = (".parquet", ".jsonl", ".ndjson")  # data files that are given by mistake
+NOT_IN_YAML = re.compile("[\\x7f-\\uffff]")  # what may not stand in YAML as it is, and more: written by its number
 YAML_TAG = "tag:yaml.org,2002:"
 
 
@@ -30,17 +34,19 @@ class Document:
 
     file: str
     value: Any
-    lines: dict[Place, int]
+    lines: dict[Place, int] | None  # None: of a mapping in memory, which has no lines
 
     def at(self, place: Place) -> str:
         """Return 'file:line: labelers[3].knn.tau' for a place.
 
         The line of a place that the file lacks is that of the nearest one around it.
         """
+        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
+        if self.lines is None:
+            return f"{self.file}: {text}" if text else self.file
         nearest = place
         while nearest not in self.lines and nearest:
             nearest = nearest[:-1]
-        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
         return f"{self.file}:{self.lines.get(nearest, 1)}: {text or 'file'}"
 
 
@@ -67,6 +73,39 @@ def load(path: Path) -> Document:
         line = raw[: error.start].count(b"\n") + 1
         raise SuiteError(f"{path}:{line}: is not UTF-8 (byte {error.start} is {raw[error.start]:#04x})") from None
     return parse(text, str(path))
+
+
+def from_mapping(mapping: Mapping[str, Any], name: str) -> tuple[Document, str]:
+    """Read a mapping as YAML is read; return its document, and it as YAML.
+
+    Tuples, paths and NumPy's numbers are taken for what YAML has. Raises SuiteError, as `load` does, with the place and
+    no line.
+    """
+    text = json.dumps(_plain(mapping, (), name), indent=1, ensure_ascii=False)
+    text = NOT_IN_YAML.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
+    return Document(name, parse(text, name).value, None), f"{text}\n"
+
+
+def _plain(value: Any, place: Place, name: str) -> Any:
+    """Return a value as JSON has it."""
+    at = Document(name, None, None).at(place)
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if len(place) > MAX_DEPTH:
+        raise SuiteError(f"{name}: nested more than {MAX_DEPTH} deep")
+    if isinstance(value, Mapping):
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            raise SuiteError(f"{at}: a key must be a plain name, got {printable(repr(wrong[0]))}")
+        return {key: _plain(item, (*place, key), name) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*place, i), name) for i, item in enumerate(value)]
+    if isinstance(value, float) and value - value != 0:
+        raise SuiteError(f"{at}: {value} is not a finite number")
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, PurePath):
+        return str(value)
+    raise SuiteError(f"{at}: has the type {type(value).__name__}, which a suite cannot give")
 
 
 def suggest_sibling(path: Path) -> str:

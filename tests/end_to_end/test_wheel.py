@@ -94,18 +94,22 @@ def project_files():
     return {file.as_posix() for file in files if not made & set(file.parts)} - MADE
 
 
-def test_it_holds_two_packages_and_nothing_else(wheel):
+def test_it_holds_three_packages_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
-    assert tops == {"harness", "harness_plugins", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
-    sources = {str(file.relative_to(ROOT)) for file in (ROOT / "harness").rglob("*.py")}
+    assert tops == {"harness", "harness_plugins", "labelharness", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
+    sources = {
+        str(file.relative_to(ROOT)) for part in ("harness", "labelharness") for file in (ROOT / part).rglob("*.py")
+    }
     sources |= {str(file.relative_to(ROOT / "plugins")) for file in (ROOT / "plugins").rglob("*.py")}
     assert sources <= set(names)
     brought = {
         "harness/py.typed",
+        "labelharness/py.typed",
         "harness/data/twin_shares.csv",
         *(f"harness/report/html/report.{kind}" for kind in ("html", "css", "js")),
+        *(f"harness/report/html/{name}" for name in ("grid.html", "board.html", "board.css")),
         *(f"harness/cli/templates/{kind}.txt" for kind in ("labeler", "embedder", "features", "splitter", "test")),
         "harness_plugins/data/published_results.csv",
         "harness_plugins/data/recomputed.csv",
@@ -144,6 +148,24 @@ def test_installed_it_runs_a_suite_from_another_folder(installed, tmp_path):
     assert ranks(tmp_path / "out") == {"knn(on=embedding, k=7)": "1", "majority": "2"}
     assert b"labelharness" in board(tmp_path / "out")["README.md"]
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_installed_it_is_imported_by_its_own_name(installed, tmp_path):
+    code = (
+        "import sys, labelharness as lh; print(lh.__file__, lh.__version__, 'sklearn' in sys.modules); "
+        "print(lh.LabelerClassifier('knn', k=3).fit([[0, 1], [1, 0]], ['b', 'a']).predict([[0, 2]]))"
+    )
+    result = command(installed, "-c", code, cwd=tmp_path)
+    file, version, is_loaded, answer = result.stdout.split()
+    assert Path(file).is_relative_to(installed.parents[1]), result.stderr
+    assert version in installed_version(installed, tmp_path)
+    assert (is_loaded, answer) == ("False", "['b']"), "scikit-learn is imported with the classifier"
+
+
+def installed_version(python, folder):
+    return command(
+        python, "-c", "from importlib.metadata import version; print(version('labelharness'))", cwd=folder
+    ).stdout
 
 
 def test_installed_it_knows_its_twin(installed, tmp_path):

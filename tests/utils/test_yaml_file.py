@@ -1,13 +1,15 @@
 """A suite file is YAML 1.2 with plain values; others are refused."""
 
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import SuiteError
-from harness.utils.yaml_file import MAX_BYTES, MAX_DEPTH, MAX_EVENTS, load, parse
+from harness.utils.yaml_file import MAX_BYTES, MAX_DEPTH, MAX_EVENTS, from_mapping, load, parse
 
 
 def value(text):
@@ -205,3 +207,40 @@ def test_any_text_is_read_or_refused_as_a_suite(text):
         message = "s.yaml: read"
     assert message.startswith("s.yaml:")
     assert min(lines) >= 1
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18), 10**18)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), PLAIN, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_a_mapping_in_memory_is_what_its_yaml_is(mapping):
+    document, text = from_mapping(mapping, "suite")
+    assert document.value == mapping
+    assert value(text) == mapping
+    assert document.at(("data", 0, "path")) == "suite: data[0].path"
+    assert document.at(()) == "suite"
+
+
+def test_values_of_python_are_taken_for_those_of_yaml():
+    given = {"a": (1, np.int64(2)), "b": Path("x/y.npy"), "c": np.array([0.5, 1.5]), "d": np.bool_(True)}
+    assert from_mapping(given, "s")[0].value == {"a": [1, 2], "b": "x/y.npy", "c": [0.5, 1.5], "d": True}
+    endless: list = []
+    endless.append(endless)
+    for wrong, words in (
+        ({"a": {"b": [1, {2}]}}, "s: a.b[1]: has the type set"),
+        ({"a": float("nan")}, "s: a: nan is not a finite number"),
+        ({"a": {None: 1}}, "s: a: a key must be a plain name, got None"),
+        ({"a": endless}, f"s: nested more than {MAX_DEPTH} deep"),
+    ):
+        with pytest.raises(SuiteError) as caught:
+            from_mapping(wrong, "s")
+        assert str(caught.value).startswith(words)
