@@ -56,6 +56,7 @@ def init(
     """
     from harness.data.guess import Guesser
     from harness.data.table import open_table
+    from harness.report.leaderboard_page import SIMULATED_NOTE
     from harness.run.runner import Options, cache_of
 
     suite = to or Path(f"{_stem(file)}.yaml")
@@ -68,6 +69,8 @@ def init(
     }
     options = Options(output or Path())
     table = open_table(file, (Path.cwd(),), cache_of(options), "error", None)
+    if table.simulated:
+        print(SIMULATED_NOTE)
     guesser = Guesser(table)
     if not yes and sys.stdin.isatty() and sys.stdout.isatty():
         _ask(guesser, fixed)
@@ -76,9 +79,10 @@ def init(
         print(clean_lines(line))
     _write(suite, file, guess, list(guesser.samples))
     _validate(suite, options)
+    place = "" if options.output == Path() else f" -o {options.output}"
     print("next:")
-    print(f"  harness run {suite}")
-    print(f"  harness label {suite} --to {suite.stem}_labels.parquet")
+    print(f"  harness run {suite}{place}")
+    print(f"  harness label {suite}{place} --to {suite.stem}_labels.parquet")
 
 
 def _stem(file: str) -> str:
@@ -158,7 +162,11 @@ def _write(suite: Path, file: str, guess: "Guess", columns: list[str]) -> None:
     from harness.suite.schema import TITLE, suite_schema
 
     path = file
-    if not file.startswith("hub:") and not Path(file).is_absolute() and suite.parent.absolute() != Path.cwd():
+    if (
+        not file.startswith(("hub:", "twin:"))
+        and not Path(file).is_absolute()
+        and suite.parent.absolute() != Path.cwd()
+    ):
         path = str(Path(file).absolute())
     suite.parent.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", suite.stem).lstrip("._-") or "suite"
@@ -178,7 +186,7 @@ def _validate(suite: Path, options: "Options") -> None:
     plugins = catalog.discover()
     checked = load_suite(suite, plugins)
     try:
-        load_data(checked, plugins, cache_of(options), options, print)
+        load_data(checked, plugins, cache_of(options), options, lambda line: None)
     except DataError as error:
         raise with_line(error, checked) from error
     print(f"{suite}: ok ({len(checked.labelers)} labelers, {len(checked.blocks)} blocks)")

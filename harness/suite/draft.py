@@ -8,7 +8,7 @@ from harness.data.classes import Value, write_value
 from harness.data.guess import Guess
 from harness.suite.suite import BLOCK_NAME
 
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")  # needs no quotes in YAML
+PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")  # needs no quotes in YAML
 NOT_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # in YAML 1.2 or in 1.1
 MANY_LABELS = 50_000  # of more, a first board takes a sample
 FIRST_SAMPLE = 20_000
@@ -44,6 +44,7 @@ def _data(guess: Guess, path: str) -> list[str]:
     target = guess.target
     labels = f"{target.labelled:,} of {guess.rows:,} rows have a label"
     order = ", in their order; 'ordered: false' if they are mere names" if target.classes.ordered else ""
+    order = order if len(target.classes) > 2 else ""  # of two the order changes nothing
     if target.classes.are_numbered:
         order = f", 0 to {len(target.classes) - 1}{order}"
     lines = [
@@ -134,6 +135,7 @@ def _splits(guess: Guess) -> list[str]:
 def _labelers(guess: Guess, blocks: dict[str, str]) -> list[str]:
     inputs = [name for name, maker in blocks.items() if "one_hot" not in maker]
     everything = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
+    preset = ", preset: fast" if guess.vectors else ""  # a fifth of the many columns at a time
     patience = ", patience: 10" if guess.target.labelled >= MANY_STEPS else ""
     lines = [
         "labelers:",
@@ -147,7 +149,7 @@ def _labelers(guess: Guess, blocks: dict[str, str]) -> list[str]:
         *lines,
         f"  - knn: {{on: {inputs[0]}}}   # the labels of the nearest rows",
         f"  - linear: {{on: {everything}}}   # logistic regression",
-        f"  - gbm: {{on: {everything}, rounds: 300}}   # boosted trees",
+        f"  - gbm: {{on: {everything}, rounds: 300{preset}}}   # boosted trees",
         f"  - mlp: {{on: {everything}{patience}}}   # a network of two hidden layers",
     ]
 

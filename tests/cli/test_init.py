@@ -219,6 +219,18 @@ def test_a_continuous_score_and_a_column_of_several_types(tmp_path):
     assert "not used      mixed" in done.stdout
 
 
+def test_simulated_data_are_headed_so_and_the_output_folder_is_named(tmp_path):
+    done = harness("init", "twin:tulu_300k:300", "--to", "sub/small.yaml", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert "SIMULATED DATA" in first
+    assert "  harness run sub/small.yaml -o out" in others
+    suite = load(tmp_path / "sub" / "small.yaml").value
+    assert (suite["data"]["path"], suite["data"]["target"]) == ("twin:tulu_300k:300", "gpt_scores")
+    assert suite["labelers"][5] == {"gbm": {"on": ["embeddings", "surface"], "rounds": 300, "preset": "fast"}}
+    assert {path.name for path in tmp_path.iterdir()} == {"sub", "out"}
+
+
 def test_many_numbered_columns_are_one_pattern_and_a_large_file_a_sample(tmp_path):
     n = 60_000
     rng = np.random.default_rng(0)
