@@ -52,19 +52,19 @@ class Fused:
 class Data:
     """The `data` section of a suite."""
 
-    path: str
-    target: str | Fused
+    path: str  # a file, a folder or a pattern of files, hub:OWNER/NAME, twin:tulu_300k
+    target: str | Fused  # the column of the labels, or several raters' columns as one
     classes: int | tuple[Value, ...] | None = None  # 0 to N - 1, or the values in their order; None: as the column is
     ordered: bool | None = None  # None: a list and numbers are, names that are not listed are not
     missing: Value | tuple[Value, ...] = ()  # of the target: no label, as null is
     cut: tuple[float, ...] = ()  # thresholds of a continuous score, between its classes
-    when_missing: Literal["error", "twin"] = "error"
-    id: str | None = None
-    text: Text | None = None
-    raters: tuple[str, ...] = ()
-    source: str | None = None
-    group: str | None = None
-    time: str | None = None
+    when_missing: Literal["error", "twin"] = "error"  # twin: run on simulated data where the file is not there
+    id: str | None = None  # column of integers or strings, each once; None: the row number
+    text: Text | None = None  # column of conversations or texts; several columns are turns, the last the assistant's
+    raters: tuple[str, ...] = ()  # columns of further labels; labelers see them on labelled rows
+    source: str | None = None  # column; scores are also reported by source
+    group: str | None = None  # column; rows of one group are never on both sides of a split
+    time: str | None = None  # column of dates, numbers, or text that sorts as time does
     sha256: str | None = None  # of the file
 
     def __post_init__(self) -> None:

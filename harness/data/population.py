@@ -18,10 +18,10 @@ MAX_PER_CLASS = 10_000_000  # rows of one class in an oversampled population
 class Population:
     """The `population` section of a suite."""
 
-    take: Literal["all", "first", "random", "stratified", "balanced", "source", "oversampled"] = "all"
-    n: int | None = None
-    per_class: int | None = None
-    source: str | None = None
+    take: Literal["all", "first", "random", "stratified", "balanced", "source", "oversampled"] = "all"  # which rows
+    n: int | None = None  # rows of first, random and stratified
+    per_class: int | None = None  # rows of each class of balanced and oversampled
+    source: str | None = None  # the source of which all rows are taken
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -45,8 +45,8 @@ Metric = Literal["accuracy", "macro_f1", "mae", "qwk", "log_loss", "rps", "calib
 class Metrics:
     """The `metrics` section: the ranking metric and the baseline labeler."""
 
-    primary: Metric = "accuracy"
-    baseline: str = "majority"
+    primary: Metric = "accuracy"  # what ranks
+    baseline: str = "majority"  # the labeler, by its title, that the others are compared with
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,11 @@ def test_a_plugin_of_another_package_has_its_fields_with_comments_and_defaults()
     }
 
 
+def test_every_key_of_the_data_is_described(plugins: catalog.Catalog) -> None:
+    data = suite_schema(plugins)["$defs"]["data"]["properties"]
+    assert [key for key, value in data.items() if not value.get("description")] == []
+
+
 def test_types_that_a_suite_cannot_give_take_no_value() -> None:
     assert Draft202012Validator(hint_schema(int | None)).is_valid(None)
     assert not Draft202012Validator(hint_schema(int | None)).is_valid("one")
