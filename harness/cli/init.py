@@ -29,8 +29,14 @@ QUESTIONS = {  # of each part
     "source": "Source",
 }
 SEVERAL = ("text", "vectors", "columns")
-Column = Annotated[str | None, typer.Option(metavar="NAME")]
-Columns = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable.")]
+Target = Annotated[str | None, typer.Option(metavar="NAME", help="The column of the labels.")]
+Texts = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Texts, or a turn each. Repeatable.")]
+Vectors = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Lists of numbers. Repeatable.")]
+Columns = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Numbers, categories. Repeatable.")]
+Id = Annotated[str | None, typer.Option(metavar="NAME", help="Names each row.")]
+Group = Annotated[str | None, typer.Option(metavar="NAME", help="Rows that belong together.")]
+Source = Annotated[str | None, typer.Option(metavar="NAME", help="Where a row is from.")]
+Split = Annotated[str | None, typer.Option(metavar="NAME", help="A split of its own: no input.")]
 
 
 def init(
@@ -39,14 +45,14 @@ def init(
     ],
     to: Annotated[Path | None, typer.Option(help="The suite to write; else it is named as the data.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
-    target: Column = None,
-    text: Columns = None,
-    vectors: Columns = None,
+    target: Target = None,
+    text: Texts = None,
+    vectors: Vectors = None,
     columns: Columns = None,
-    id: Column = None,
-    group: Column = None,
-    source: Column = None,
-    split: Column = None,
+    id: Id = None,
+    group: Group = None,
+    source: Source = None,
+    split: Split = None,
     output: Output = Path(),
 ) -> None:
     """Write a suite for your data: find the target, texts, vectors and other
