@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import lightgbm
@@ -14,14 +15,18 @@ import pytest
 import sklearn
 from lightgbm import LGBMClassifier
 from sklearn.base import is_classifier
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import all_estimators
 
 from harness import Block, Task
 from harness.errors import SuiteError
 from harness.suite.catalog import discover
-from harness.suite.spec import Reader, display_name
+from harness.suite.spec import Reader, display_name, from_spec, to_spec
 from harness.testing import labeler_checks
 from harness.utils.yaml_file import parse
 from harness_plugins.labelers import sklearn_model
@@ -128,6 +133,83 @@ def test_lightgbm_keeps_to_the_threads_it_is_given_unless_told_otherwise():
     assert sklearn_model._make(BOOSTED, {}).get_params()["n_jobs"] == 0  # OpenMP's own limit; by default it is ignored
     assert sklearn_model._make(BOOSTED, {"n_jobs": 3}).get_params()["n_jobs"] == 3
     assert sklearn_model._make(FOREST, {}).n_jobs is None
+
+
+# ---- pipelines ----------------------------------------------------------------------------------------------------
+
+PIPELINE = ("StandardScaler", {"PCA": {"n_components": 4}}, "LogisticRegression")
+
+
+def test_a_pipeline_is_that_of_its_steps(task):
+    X, X_pool = matrices(task)
+    by_hand = make_pipeline(StandardScaler(), PCA(4, random_state=5), LogisticRegression(random_state=5))
+    answer = SklearnModel("x", pipeline=PIPELINE).label(task).proba
+    np.testing.assert_allclose(answer, by_hand.fit(X, task.y).predict_proba(X_pool), atol=1e-6)
+    spread = replace(task, y=np.array([1, 4, 6])[task.y], n_classes=8)
+    np.testing.assert_array_equal(SklearnModel("x", pipeline=PIPELINE).label(spread).proba[:, [1, 4, 6]], answer)
+
+
+def test_each_step_takes_the_seed_of_the_task_unless_it_has_one(task):
+    components = {"GaussianRandomProjection": {"n_components": 3}}
+    free, fixed = (
+        SklearnModel("x", pipeline=({"GaussianRandomProjection": parameters}, "GaussianNB"))
+        for parameters in (components["GaussianRandomProjection"], {"n_components": 3, "random_state": 1})
+    )
+    other = replace(task, seed=6)
+    assert (free.label(task).proba != free.label(other).proba).any()
+    np.testing.assert_array_equal(fixed.label(task).proba, fixed.label(other).proba)
+
+
+def test_short_names_are_those_of_scikit_learn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimators = dict(all_estimators())
+    modules = sklearn_model._short_names()
+    for name in modules.keys() & estimators.keys():
+        module = importlib.import_module(f"sklearn.{modules[name]}")
+        assert getattr(module, name) is estimators[name]
+    text_and_searches = {
+        "CountVectorizer",
+        "TfidfVectorizer",
+        "HashingVectorizer",
+        "TfidfTransformer",
+        "PatchExtractor",
+    }
+    text_and_searches |= {
+        "GridSearchCV",
+        "RandomizedSearchCV",
+        "FixedThresholdClassifier",
+        "TunedThresholdClassifierCV",
+    }
+    usable = {name for name, cls in estimators.items() if cls.__module__.startswith("sklearn.")}
+    assert usable - modules.keys() <= text_and_searches | {
+        "IterativeImputer",
+        "HalvingGridSearchCV",
+        "HalvingRandomSearchCV",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "give one of model and pipeline"),
+        ({"model": BAYES, "pipeline": PIPELINE}, "give one of model and pipeline"),
+        ({"pipeline": PIPELINE, "parameters": {"C": 1}}, "in a pipeline they stand in its steps"),
+        ({"pipeline": ("StandardScalar", "GaussianNB")}, "no class 'StandardScalar'; did you mean 'StandardScaler'?"),
+        ({"pipeline": ("PCA", "pca")}, "no class 'pca'; did you mean 'PCA'?"),
+        ({"pipeline": ({"PCA": {"n_component": 4}}, "GaussianNB")}, "no parameter 'n_component'; did you mean 'n_comp"),
+        ({"pipeline": ({"PCA": {}, "SVC": {}}, "GaussianNB")}, "must be one class with its parameters"),
+        ({"pipeline": ("GaussianNB", "GaussianNB")}, "only the last step of a pipeline classifies"),
+        ({"pipeline": ("StandardScaler", "PCA")}, "sklearn.decomposition.PCA is no classifier"),
+        ({"pipeline": ("StandardScaler", "Perceptron")}, "Perceptron has no predict_proba"),
+        ({"pipeline": ("os.path", "GaussianNB")}, "must come from sklearn, lightgbm"),
+        ({"pipeline": ("SelectFromModel", "GaussianNB")}, "cannot be made from plain values: it needs estimator"),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else re.sub(r"\W+", "-", value)[:40],
+)
+def test_a_pipeline_that_cannot_be_made_is_refused_in_a_line(fields, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        SklearnModel("x", **fields)
 
 
 # ---- what cannot be named -----------------------------------------------------------------------------------------
@@ -253,6 +335,11 @@ def test_it_is_read_from_yaml():
     labeler = read(f"on: [bge, text]\nmodel: {LOGISTIC}\nparameters: {{C: 0.5, max_iter: 200}}\n")
     assert labeler == SklearnModel(("bge", "text"), LOGISTIC, {"C": 0.5, "max_iter": 200})
     assert display_name(labeler) == f"sklearn(on=bge+text, model={LOGISTIC}, parameters={{C: 0.5, max_iter: 200}})"
+    steps = read("on: bge\npipeline: [StandardScaler, {PCA: {n_components: 4}}, LogisticRegression]")
+    assert steps == SklearnModel("bge", pipeline=PIPELINE)
+    words = "[StandardScaler, {PCA: {n_components: 4}}, LogisticRegression]"
+    assert display_name(steps) == f"sklearn(on=bge, pipeline={words})"
+    assert from_spec(to_spec(steps), find) == steps
     assert display_name(read(f"on: bge\nmodel: {BAYES}")) == f"sklearn(on=bge, model={BAYES})"
 
 
@@ -261,6 +348,8 @@ def test_it_is_read_from_yaml():
     [
         (f"on: bge\nmodel: {LOGISTIC}\nparameters: {{c: 1}}", "has no parameter 'c'; did you mean 'C'?"),
         (f"on: bge\nmodel: {LOGISTIC}\nparameters: {{C: [1]}}", "suite.yaml:3: parameters.C: must be"),
+        ("on: bge\npipeline: [StandardScaler, {PCA: 4}]", "suite.yaml:2: pipeline[1].PCA: must be a mapping"),
+        ("on: bge\npipeline: [PCA, LogisticRegresion]", "'LogisticRegresion'; did you mean 'LogisticRegression'?"),
         ("on: bge\nmodel: os.system", "must come from sklearn, lightgbm, xgboost, catboost"),
     ],
 )
@@ -283,8 +372,9 @@ def test_start_up_imports_no_model():
         SklearnModel("embedding", LOGISTIC, {"max_iter": 500}),
         SklearnModel(("text", "bge"), "sklearn.tree.DecisionTreeClassifier", {"max_depth": 3}),
         SklearnModel("text", BOOSTED, {"n_estimators": 5}),
+        SklearnModel("text", pipeline=PIPELINE),
     ],
-    ids=lambda labeler: labeler.model.rpartition(".")[2],
+    ids=lambda labeler: (labeler.model or "sklearn.pipeline").rpartition(".")[2],
 )
 def test_its_promises_are_kept(labeler, check):
     check(labeler)

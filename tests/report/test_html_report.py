@@ -243,7 +243,7 @@ def grid():
     """Return the template of a table on a page."""
     from jinja2 import Environment
 
-    source = (Path(html_report.__file__).parent / "html" / "report.html").read_text()
+    source = (Path(html_report.__file__).parent / "html" / "grid.html").read_text()
     macro = re.search(r"\{%- macro grid.*?endmacro %\}", source, re.DOTALL)[0]
     return Environment(autoescape=True).from_string(macro + "{{ grid(table) }}")
 

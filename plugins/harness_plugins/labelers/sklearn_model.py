@@ -1,17 +1,20 @@
-"""Any classifier with scikit-learn's interface, by import path.
+"""Any classifier with scikit-learn's interface, or a pipeline of them.
 
 A suite names a class and never code to run: what is imported lies in one of a few packages, under a public name, and
 must turn out to be a classifier.
 """
 
+import ast
 import inspect
 import os
 import pkgutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +23,7 @@ from harness import On, Predictions, Task, hookimpl
 
 PACKAGES = ("sklearn", "lightgbm", "xgboost", "catboost")
 HIDDEN_MODULES = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
+NO_STEPS = ("base", "callback", "datasets", "exceptions", "experimental", "externals", "metrics", "utils")
 PREDICTED_ROWS = 16_384  # rows answered at a time: some models hold several float64 copies of what they answer for
 
 # Left to itself LightGBM takes every core whatever the harness allows, and chooses its layout by timing; CatBoost takes
@@ -34,25 +38,33 @@ REPEATABLE: dict[str, dict[str, Any]] = {
 }
 
 Value = int | float | str | bool | None
+Step = str | dict[str, dict[str, Value]]
+"""A class, or a class with its parameters: ``{PCA: {n_components: 64}}``."""
 
 
 @dataclass(frozen=True)
 class SklearnModel:
-    """A scikit-learn classifier by import path, with plain parameters.
+    """A scikit-learn classifier by import path, or a pipeline of steps.
 
-    ``random_state`` is the task's seed where the model has that parameter and none is given. Where train has one class
-    only, that class answers and nothing is fitted. A model whose constructor needs another model cannot be named.
+    The steps of a pipeline are classes of scikit-learn by their short names, or import paths. ``random_state`` is the
+    task's seed where a model has that parameter and none is given. Where train has one class only, that class answers
+    and nothing is fitted. A model whose constructor needs another model cannot be named.
     """
 
     name: ClassVar[str] = "sklearn"
     preload: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
 
     on: On
-    model: str  # such as sklearn.linear_model.LogisticRegression
+    model: str | None = None  # such as sklearn.linear_model.LogisticRegression
     parameters: dict[str, Value] = field(default_factory=dict, hash=False)  # of its constructor
+    pipeline: tuple[Step, ...] = field(default=(), hash=False)  # such as [StandardScaler, LogisticRegression]
 
     def __post_init__(self) -> None:
-        _make(self.model, self.parameters)  # a wrong name or parameter is a problem of the suite, not of its cells
+        if (self.model is None) == (not self.pipeline):
+            raise ValueError("give one of model and pipeline")
+        if self.pipeline and self.parameters:
+            raise ValueError("parameters are those of model; in a pipeline they stand in its steps")
+        self._make()  # a wrong name or parameter is a problem of the suite, not of its cells
 
     def label(self, task: Task) -> Predictions:
         from sklearn.exceptions import ConvergenceWarning
@@ -62,9 +74,7 @@ class SklearnModel:
         if len(seen) == 1:
             proba[:, seen] = 1.0
             return Predictions(proba, {"settled": True})
-        model = _make(self.model, self.parameters)
-        if "random_state" in _parameters(model) and "random_state" not in self.parameters:
-            model.set_params(random_state=task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
+        model = self._make(task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             model.fit(*task.matrix(self.on, task.labelled), y)  # (n, d), (n,)
@@ -73,14 +83,97 @@ class SklearnModel:
             proba[place, seen[model.classes_]] = model.predict_proba(part)
         return Predictions(proba, {"settled": settled})
 
+    def _make(self, seed: int | None = None) -> Any:
+        """Build the unfitted model or pipeline, its random states by a seed.
 
-def _make(path: str, parameters: dict[str, Value]) -> Any:
+        Raises ValueError for a wrong class or parameter.
+        """
+        if self.model is not None:
+            return _seeded(_make(self.model, self.parameters), self.parameters, seed)
+        from sklearn.pipeline import make_pipeline
+
+        *steps, last = [_read_step(step) for step in self.pipeline]
+        models = [_seeded(_make_transformer(path, given), given, seed) for path, given in steps]
+        return make_pipeline(*models, _seeded(_make(*last), last[1], seed))
+
+
+def _read_step(step: Step) -> tuple[str, Mapping[str, Value]]:
+    """Return the import path and the parameters of a pipeline's step."""
+    if isinstance(step, dict) and len(step) != 1:
+        raise ValueError(f"a step of a pipeline must be one class with its parameters, got {step!r}")
+    name, parameters = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+    if "." in name:
+        return name, parameters
+    if name not in (modules := _short_names()):
+        raise ValueError(f"scikit-learn has no class {name!r}{_nearest(name, modules)}")
+    return f"sklearn.{modules[name]}.{name}", parameters
+
+
+@cache
+def _short_names() -> dict[str, str]:
+    """Return {class: module} of what scikit-learn's modules offer.
+
+    By their source: to import all of them takes seconds.
+    """
+    import sklearn
+
+    modules = {}
+    for entry in pkgutil.iter_modules(sklearn.__path__):
+        if entry.name[0] == "_" or entry.name in (*HIDDEN_MODULES, *NO_STEPS):
+            continue
+        folder = Path(sklearn.__path__[0]) / entry.name
+        source = folder / "__init__.py" if entry.ispkg else folder.with_suffix(".py")
+        for name in _offered(ast.parse(source.read_text(encoding="utf-8")).body):
+            if name[0].isupper():
+                modules.setdefault(name, entry.name)
+    return modules
+
+
+def _offered(lines: list[ast.stmt]) -> list[str]:
+    """Return the names in a module's ``__all__``, or of its classes."""
+    for line in lines:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == "__all__":
+            return [str(name) for name in ast.literal_eval(line.value)]
+    return [line.name for line in lines if isinstance(line, ast.ClassDef)]
+
+
+def _seeded(model: Any, given: Mapping[str, Value], seed: int | None) -> Any:
+    """Set the random state of a model that has one and was given none."""
+    if seed is not None and "random_state" in _parameters(model) and "random_state" not in given:
+        model.set_params(random_state=seed)
+    return model
+
+
+def _make(path: str, parameters: Mapping[str, Value]) -> Any:
     """Build the unfitted classifier at `path`.
 
     Raises ValueError for a wrong path or parameter.
     """
     from sklearn.base import is_classifier
 
+    model = _build(path, parameters, "classifier")
+    try:
+        classifies, answers = is_classifier(model), hasattr(model, "predict_proba")  # some with certain parameters only
+    except (AttributeError, TypeError) as error:
+        raise _unfit(path, "classifier", error) from None
+    if not classifies:
+        raise ValueError(f"model {path} is no classifier")
+    if not answers:
+        given = f" with {', '.join(f'{key}={value!r}' for key, value in parameters.items())}" if parameters else ""
+        raise ValueError(f"model {path}{given} has no predict_proba")
+    return model
+
+
+def _make_transformer(path: str, parameters: Mapping[str, Value]) -> Any:
+    """Build the unfitted transformer at `path`; ValueError if it is none."""
+    model = _build(path, parameters, "transformer")
+    if not hasattr(model, "fit") or not hasattr(model, "transform"):
+        raise ValueError(f"model {path} is no transformer: only the last step of a pipeline classifies")
+    return model
+
+
+def _build(path: str, parameters: Mapping[str, Value], noun: str) -> Any:
+    """Build the unfitted model at `path`, a `noun` for its messages."""
     cls = _find(path)
     signature = inspect.signature(cls).parameters.values()
     needed = [p.name for p in signature if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
@@ -92,16 +185,14 @@ def _make(path: str, parameters: dict[str, Value]) -> Any:
         for name in parameters:
             if name not in names:
                 raise ValueError(f"{path} has no parameter {name!r}{_nearest(name, names)}")
-        model = cls(**REPEATABLE.get(path.partition(".")[0], {}) | parameters)
-        classifies, answers = is_classifier(model), hasattr(model, "predict_proba")  # some with certain parameters only
-    except (AttributeError, TypeError) as error:  # reason looks like an estimator and is none, or wants another inside
-        raise ValueError(f"model {path} is no classifier that can be made from plain values: {error}") from None
-    if not classifies:
-        raise ValueError(f"model {path} is no classifier")
-    if not answers:
-        given = f" with {', '.join(f'{key}={value!r}' for key, value in parameters.items())}" if parameters else ""
-        raise ValueError(f"model {path}{given} has no predict_proba")
-    return model
+        return cls(**REPEATABLE.get(path.partition(".")[0], {}) | dict(parameters))
+    except (AttributeError, TypeError) as error:
+        raise _unfit(path, noun, error) from None
+
+
+def _unfit(path: str, noun: str, error: Exception) -> ValueError:
+    """Return the error of what looks like an estimator and is none."""
+    return ValueError(f"model {path} is no {noun} that can be made from plain values: {error}")
 
 
 def _parameters(model: Any) -> set[str]:
