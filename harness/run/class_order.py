@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness.data.classes import Classes
-from harness.data.dataset import Fused
+from harness.data.section import Fused
 from harness.errors import SuiteError
 from harness.plugin.protocols import iter_plugins
 from harness.suite.suite import ORDER_METRICS, Suite

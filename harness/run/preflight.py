@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.data.dataset import Data, Dataset
+from harness.data.dataset import Dataset
 from harness.data.limits import COLUMN_BYTES, ROW_BYTES, TEXT_BYTES, check_density, check_memory
+from harness.data.section import Data
 from harness.data.table import DataTable
 from harness.errors import DataError, SuiteError, did_you_mean, printable
 from harness.plugin.items import Items

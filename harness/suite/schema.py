@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from harness.data.dataset import Data
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.plugin.protocols import Labeler
 from harness.suite.catalog import KINDS, Catalog, Entry
 from harness.suite.field_comments import field_comments

@@ -11,8 +11,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.data.dataset import Data
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.errors import did_you_mean
 from harness.plugin.protocols import block_names, iter_plugins
 from harness.suite import spec

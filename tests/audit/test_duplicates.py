@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from harness.audit import duplicates
 from harness.audit.duplicates import NEAR_DUPLICATE_COSINE, find_duplicates, find_near, hash_texts
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.plugin.block import Block
 from harness.plugin.protocols import Split
 from harness.run.plan import EvaluationSplit

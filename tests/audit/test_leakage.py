@@ -16,8 +16,9 @@ from harness.audit.leakage import (
     sample_labelled,
 )
 from harness.audit.text_columns import code_values, name_columns, text_columns
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.plugin.block import Block
 
 CLASSES = 4

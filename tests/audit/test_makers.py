@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.audit.makers import BASE, LABELS, PLACES, judge_maker, write_copies
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 
 Y = [0, None, 1, 2, 0, 1, None, 2, 0, 1]
 

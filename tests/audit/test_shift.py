@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from harness.audit.shift import compare_samples, find_shifts
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.plugin.protocols import Split
 from harness.run.plan import EvaluationSplit
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from harness.audit.time_order import describe_loss, split_after
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 
 
 @pytest.mark.parametrize("grouped", [False, True])

@@ -13,8 +13,9 @@ import pytest
 from harness.audit import probe
 from harness.audit.probe import AGAIN, BASE, HALF, QUESTIONS, ROW, SHUFFLES, ProbeAnswer, make_bench, subsample
 from harness.audit.verdict import beats_chance, beats_majority, changed_rows, judge_labeler
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.errors import NotApplicable
 from harness.plugin.block import Block
 from harness.plugin.protocols import Split, block_names

@@ -11,8 +11,9 @@ import pytest
 from harness.audit.leakage import describe_leaks, find_leaking_columns, sample_labelled
 from harness.audit.probe import AGAIN, BASE, PERMUTED, QUESTIONS, SHUFFLES, ProbeAnswer, make_bench, subsample
 from harness.audit.verdict import beats_majority, judge_labeler
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.data.table import open_table
 from harness.plugin.block import Block
 from harness.plugin.protocols import Split

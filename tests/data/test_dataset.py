@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.data import conversion, json_records
-from harness.data.dataset import Data, Fused, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data, Fused
 from harness.data.table import open_table
 from harness.errors import DataError
 from harness_plugins.embedders.column import Column
@@ -265,7 +266,8 @@ def test_reading_does_not_wait_for_pandas(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
+from harness.data.section import Data
 from harness.data.population import Population
 from harness.data.table import open_table
 table = open_table("data.parquet", (Path(),), Path("cache"), "error", None)

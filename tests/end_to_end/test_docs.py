@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import harness
-from harness.data.dataset import Data
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.plugin import hookspecs
 from harness.suite import catalog, suite
 from harness.suite.collection import load_collection

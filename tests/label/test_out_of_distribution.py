@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from harness import Block
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness.label.out_of_distribution import find_unsupported
 
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from harness import DataError, Labelled
-from harness.data.dataset import Data, load_dataset
+from harness.data.dataset import load_dataset
 from harness.data.population import Population
+from harness.data.section import Data
 from harness_plugins.splitters.leave_future_out import LeaveFutureOut
 
 

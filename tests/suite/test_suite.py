@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.data.dataset import Fused
 from harness.data.population import Population
+from harness.data.section import Fused
 from harness.errors import SuiteError
 from harness.suite import spec
 from harness.suite.catalog import discover
