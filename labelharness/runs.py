@@ -73,6 +73,8 @@ def run(
     with unchanged_environment():
         planned = open_run(opened, catalog, options, LOGGER.warning, use_recorded=False)
         finished = run_suite(planned, (), lambda each: execute_with_progress(each, progress), LOGGER.warning)
+    if failed := sum(result.status == "failed" for result in finished.cell_results):
+        LOGGER.warning("%s of %s cells failed: Run.cells has the reasons", failed, len(finished.cell_results))
     return Run(finished, progress)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import labelharness as lh
 from harness.report.parquet_files import read_parquet
-from tests.command_line import BLOCKS, board, harness, long_rows, ranks, table, write_suite
+from tests.command_line import BLOCKS, board, harness, long_rows, ranks, table, write_labelers, write_suite
 
 LABELERS = ["majority", {"knn": {"on": "embedding", "k": 7}}]
 SECTIONS = {
@@ -121,11 +121,32 @@ def test_new_rows_in_memory_are_labelled(run, tmp_path):
         run.label(coverag=0.5)
 
 
-def test_a_failed_cell_is_in_the_cells_and_raises_nothing(tmp_path, run, output):
+def test_a_failed_cell_is_in_the_cells_and_raises_nothing(run, output, caplog):
     sections = SECTIONS | {"name": "failing", "labelers": [*LABELERS, {"label_spreading": {"on": "embedding"}}]}
     stopped = lh.run(lh.suite(**sections), rows(), threads=1, output=output, timeout=0.01)
     assert set(stopped.cells["status"]) == {"failed"}
     assert stopped.cells["reason"].str.startswith("timeout").all()
+    assert "9 of 9 cells failed: Run.cells has the reasons" in caplog.messages
+    assert "majority" in stopped._repr_html_()
+
+
+def test_workers_of_each_run_have_its_threads(tmp_path):
+    """They are forked from one server, whose libraries have read the variables of the first run."""
+    body = "return Predictions(uniform(task), {'threads': os.environ['OMP_NUM_THREADS']})"
+    plugin = write_labelers(tmp_path / "probe.py", probe=body)
+    suite = lh.suite(**SECTIONS | {"labelers": ["probe"], "metrics": {"baseline": "probe"}}, plugins=[plugin])
+    for threads in (1, 2, 1):
+        done = lh.run(suite, rows(), threads=threads, output=tmp_path / str(threads), plugins=[plugin])
+        records = (tmp_path / str(threads) / "runs" / "small" / "cells").glob("*/cell.json")
+        assert {json.loads(record.read_text())["facts"]["threads"] for record in records} == {str(threads)}
+        assert len(done.cells) == 3
+
+
+def test_a_suite_of_another_origin_keeps_its_folder(tmp_path):
+    file = write_suite(tmp_path, ["majority"])
+    lh.run(file, threads=1, output=tmp_path)
+    with pytest.raises(lh.DataError, match=r"suite: name: .* has the run of another suite of this name"):
+        lh.run(lh.suite(file, labelers=LABELERS), threads=1, output=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ BASE = {
         {"ensemble": {"members": ["prior", {"linear": {"on": "t"}}], "weights": [1, 2.5]}},
         {"self_training": {"base": {"knn": {"on": "e"}}}},
         {"sklearn": {"on": "e", "model": "sklearn.dummy.DummyClassifier", "parameters": {"strategy": "prior"}}},
+        {"sklearn": {"on": "e", "pipeline": ["StandardScaler", {"PCA": {"n_components": 2}}, "GaussianNB"]}},
     ],
     "metrics": {"primary": "macro_f1", "baseline": "prior"},
     "protocol": "honest",
