@@ -89,7 +89,8 @@ def _encode(column: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
 
 def _encode_numbers(column: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
     numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)  # null is NaN
-    steps = np.diff(numbers)
+    with np.errstate(invalid="ignore"):
+        steps = np.diff(numbers)
     if len(numbers) >= MIN_COUNTED_ROWS and (steps == 1).all():
         raise DataError(f"column {column!r} numbers the rows: as a feature it says where a row stands in the file")
     with np.errstate(over="ignore"):
