@@ -75,9 +75,11 @@ def _data(guess: Guess, path: str) -> list[str]:
             shown = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
             lines.append(f"  {part}: {shown}   # {meaning}")
     if guess.split is not None:
-        lines.append(
-            f"  # {_text(guess.split)} names a split of its own. It is no input, and the splits below are drawn anew."
-        )
+        name = _text(guess.split)
+        lines += [
+            f"  # {name} names a split of its own. It is no input, and the splits below are drawn anew. One split tests no",
+            f"  # ranks; to score by it all the same: {{splitter: column, column: {name}, train: [train], test: [test]}}",
+        ]
     if guess.other_labels:
         lines.append(f"  # No inputs, since they look like labels too: {', '.join(map(_text, guess.other_labels))}.")
     if guess.unused:
