@@ -22,7 +22,10 @@ def written(monkeypatch, shown, is_terminal):
                 show(LINE, count, 2)
         stderr.write(".")
         stderr.flush()
-        return screen.read1().decode()
+        text = b""
+        while not text.endswith(b"."):
+            text += screen.read1()
+        return text.decode()
 
 
 def test_a_terminal_has_one_line_that_is_written_over(monkeypatch):
