@@ -80,7 +80,7 @@ def test_every_line_of_the_suite_is_there_for_a_reason(begun):
     assert text.startswith("# yaml-language-server: $schema=harness.schema.json\n")
     assert (folder / "harness.schema.json").is_file()
     assert "  # No inputs, since they look like labels too: label_text.\n" in text
-    assert "  # split names a split of its own. It is no input, and the splits below are drawn anew, since one split" in text
+    assert "  # split names a split of its own. It is no input, and the splits below are drawn anew" in text
     assert "{splitter: column, column: split, train: [train], test: [test]}" in text
     assert "llama_scores" in re.search(r"other labels +(.*)", printed["answers.json"])[1]
     assert max(map(len, text.splitlines())) <= 120

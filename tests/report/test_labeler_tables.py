@@ -22,6 +22,7 @@ from tests.command_line import board, cells, harness, scores, table, write_suite
 
 pytestmark = pytest.mark.slow
 
+NAMES = tuple("012345")  # of the classes
 NONE = np.empty(0, np.int64)
 FLAT = {(metric, None, None): MetricValue(0.5, 40) for metric in ("accuracy", "macro_f1", "mae")}
 
@@ -60,7 +61,7 @@ def ending(content, where=None, labeler=None, title="it"):
 
 
 def shown(*endings, title="it", comparison="nested, 10 % labelled"):
-    return labeler_tables(list(endings)).get((comparison, title), [])
+    return labeler_tables(list(endings), NAMES).get((comparison, title), [])
 
 
 def texts(labeler_table: Table):
@@ -123,8 +124,8 @@ def test_a_long_table_is_cut_in_its_own_order():
 
 
 def test_a_labeler_that_says_nothing_has_no_details():
-    assert labeler_tables([ending({"parameters": 7}), ending(None, title="failed")]) == {}
-    assert labeler_tables([ending({"tables": {"T": "from an older version"}})]) == {}
+    assert labeler_tables([ending({"parameters": 7}), ending(None, title="failed")], NAMES) == {}
+    assert labeler_tables([ending({"tables": {"T": "from an older version"}})], NAMES) == {}
 
 
 def stage(accuracy, macro_f1=0.5, **rows):
