@@ -77,8 +77,8 @@ def _data(guess: Guess, path: str) -> list[str]:
     if guess.split is not None:
         name = _text(guess.split)
         lines += [
-            f"  # {name} names a split of its own. It is no input, and the splits below are drawn anew: one split tests",
-            f"  # no ranks. To score by it: {{splitter: column, column: {name}, train: [train], test: [test]}}",
+            f"  # {name} names a split of its own. It is no input, and the splits below are drawn anew: one split",
+            f"  # tests no ranks. To score by it: {{splitter: column, column: {name}, train: [train], test: [test]}}",
         ]
     if guess.other_labels:
         lines.append(f"  # No inputs, since they look like labels too: {', '.join(map(_text, guess.other_labels))}.")
