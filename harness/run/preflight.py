@@ -61,11 +61,11 @@ def _named_columns(data: Data) -> Iterator[tuple[Place, str, str]]:
     for i, name in enumerate(data.hidden):
         yield target if isinstance(data.target, str) else (*target, "of", i), name, "target or raters"
     yield from ((("data", "raters", i), name, "target or raters") for i, name in enumerate(data.raters))
-    if isinstance(data.text, str):
-        yield ("data", "text"), data.text, "text"
-    else:
-        yield from ((("data", "text"), name, "text") for name in data.text_columns)
-    roles = {"id": "id", "source": "source or group", "group": "source or group", "time": "time"}
+    if data.id is not None:
+        yield ("data", "id"), data.id, "id"
+    for i, name in enumerate(data.text_columns):
+        yield ("data", "text", i) if isinstance(data.text, tuple) else ("data", "text"), name, "text"
+    roles = {"source": "source or group", "group": "source or group", "time": "time"}
     for key, role in roles.items():
         if (name := getattr(data, key)) is not None:
             yield ("data", key), name, role
