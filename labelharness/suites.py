@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.memory import write_rows
-from harness.run.opening import load_suites, only_suite
+from harness.errors import SuiteError
+from harness.run.opening import load_suites, only_suite, suite_file
 from harness.run.runner import Options, cache_of
 from harness.suite.catalog import Catalog, discover
 from harness.suite.suite import Suite, read_suite
@@ -26,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
 def suite(
     source: str | Path | Mapping[str, Any] | None = None, /, *, plugins: Sequence[str | Path] = (), **sections: Any
 ) -> dict[str, Any]:
-    """Build a suite of sections, or of a file or suite with some replaced.
+    """Build a suite of sections, or of a file or run with some replaced.
 
     A section is what YAML has there: `labelers=["majority", {"knn": {"on": "x"}}]`. None leaves one out. Where they are
     missing, the name is "notebook" and the splitter is nested, with three seeds. `data` needs no path where `run` is
@@ -69,12 +70,13 @@ def _values(source: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the sections of a suite; SuiteError where a file is none."""
     if source is None or isinstance(source, Mapping):
         return dict(source or {})
-    value = load(Path(source)).value
+    file = suite_file(Path(source))
+    value = load(file).value
     if not isinstance(value, dict):
-        return dict(from_mapping(value, str(source))[0].value)
+        raise SuiteError(f"{file}: a suite is a mapping with version, name, data, blocks, splits and labelers")
     data = value.get("data")
     if isinstance(data, dict) and isinstance(path := data.get("path"), str):
-        beside = Path(source).parent / path
+        beside = file.parent / path
         if not Path(path).exists() and beside.exists():
             return value | {"data": data | {"path": str(beside)}}
     return value

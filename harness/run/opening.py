@@ -16,9 +16,8 @@ def load_suites(suite: Path, plugins: Sequence[Path]) -> tuple[Collection, Catal
 
     `suite` may be the folder of a run, such as runs/NAME, which stands for the suite that was run.
     """
-    file = _suite_of_run(suite) if suite.is_dir() else suite
     catalog = discover(tuple(plugins))
-    return load_collection(file, catalog), catalog
+    return load_collection(suite_file(suite), catalog), catalog
 
 
 def only_suite(collection: Collection) -> Suite:
@@ -26,6 +25,11 @@ def only_suite(collection: Collection) -> Suite:
     if collection.name:
         raise HarnessError(f"{collection.file}: is a list of suites; name one of them")
     return collection.suites[0]
+
+
+def suite_file(path: Path) -> Path:
+    """Return a suite file; of a run's folder, the one that it recorded."""
+    return _suite_of_run(path) if path.is_dir() else path
 
 
 def _suite_of_run(folder: Path) -> Path:

@@ -121,13 +121,16 @@ def test_new_rows_in_memory_are_labelled(run, tmp_path):
         run.label(coverag=0.5)
 
 
-def test_a_failed_cell_is_in_the_cells_and_raises_nothing(run, output, caplog):
-    sections = SECTIONS | {"name": "failing", "labelers": [*LABELERS, {"label_spreading": {"on": "embedding"}}]}
-    stopped = lh.run(lh.suite(**sections), rows(), threads=1, output=output, timeout=0.01)
-    assert set(stopped.cells["status"]) == {"failed"}
-    assert stopped.cells["reason"].str.startswith("timeout").all()
-    assert "9 of 9 cells failed: Run.cells has the reasons" in caplog.messages
-    assert "majority" in stopped._repr_html_()
+def test_a_failed_cell_is_in_the_cells_and_raises_nothing(output, tmp_path, caplog):
+    plugin = write_labelers(tmp_path / "broken.py", broken="raise RuntimeError('too hot')")
+    suite = lh.suite(**SECTIONS | {"name": "failing", "labelers": [*LABELERS, "broken"]}, plugins=[plugin])
+    run = lh.run(suite, rows(), threads=1, output=output, plugins=[plugin])
+    failed = run.cells.query("status == 'failed'")
+    assert failed["labeler"].tolist() == ["broken"] * 3
+    assert failed["reason"].str.contains("too hot").all()
+    assert "3 of 9 cells failed: Run.cells has the reasons" in caplog.messages
+    assert ">broken</th>" in run._repr_html_()
+    assert run.board.set_index("labeler")["finished"].to_dict()["broken"] == 0
 
 
 def test_workers_of_each_run_have_its_threads(tmp_path):
@@ -202,3 +205,18 @@ def test_sections_of_a_file_are_replaced_and_its_data_found(tmp_path):
     )
     assert "blocks" not in built
     assert Path(lh.run(built, threads=1, output=tmp_path / "out").page).parent.name == "other"
+
+
+def test_sections_of_a_run_are_replaced_and_its_rows_kept(run, output):
+    built = lh.suite(output / "runs" / "small", name="again", labelers=[{"knn": {"on": "embedding", "k": 7}}])
+    again = lh.run(built, threads=1, output=output)
+    assert set(again.cells["cell"]) == set(run.cells["cell"]), "the baseline is added: these cells are those of the run"
+    assert again.scores.equals(run.scores)
+
+
+def test_a_file_that_is_no_suite_is_refused(tmp_path):
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(lh.SuiteError, match=r"list\.yaml: a suite is a mapping"):
+        lh.suite(tmp_path / "list.yaml")
+    with pytest.raises(lh.SuiteError, match=r"missing\.yaml: no such file"):
+        lh.run(tmp_path / "missing.yaml", rows())
