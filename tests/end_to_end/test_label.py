@@ -14,14 +14,16 @@ import pytest
 import typer
 
 from harness.cli.label import label as command
+from harness.data.classes import Classes
 from harness.errors import HarnessError
-from harness.label.label_file import COLUMN_NAMES
+from harness.label.label_file import column_names
 from harness.statistics.intervals import share_interval
 from tests.command_line import harness, start, table, until, vectors, write_labelers, write_suite
 
 DATA = {"path": "data.parquet", "id": "row_id", "text": "messages", "target": "score", "classes": 6}
 LABELERS = ["majority", {"knn": {"on": "embedding"}}]
 N, UNLABELLED = 400, 150
+COLUMNS = column_names(Classes.numbered(6))
 
 
 def shuffled(n=N, unlabelled=UNLABELLED):
@@ -75,9 +77,9 @@ def account(folder):
 def test_the_rows_are_the_inputs_with_columns_added(labelled):
     labels, data = pq.read_table(labelled[0] / "labels.parquet"), pq.read_table(labelled[0] / "data.parquet")
     assert labels.select(data.column_names).equals(data)
-    assert labels.column_names == [*data.column_names, *COLUMN_NAMES]
+    assert labels.column_names == [*data.column_names, *COLUMNS]
     assert labels.schema.field("proxy_probs").type == pa.list_(pa.float32(), 6)
-    assert sum(labels[name].null_count for name in COLUMN_NAMES) == 0
+    assert sum(labels[name].null_count for name in COLUMNS) == 0
 
 
 def test_the_columns_of_a_row_agree(labelled):
@@ -172,7 +174,7 @@ def test_the_card_has_what_was_measured(labelled):
     assert "first of 2 by accuracy" in card
     assert summary["provenance"]["sha256"] in card
     assert "| flan | " in card
-    for name in COLUMN_NAMES:
+    for name in COLUMNS:
         assert name in card.split("## The columns")[1]
 
 
@@ -243,7 +245,7 @@ def test_the_best_rows_can_be_selected(folder):
     best = gold.sort_values("proxy_score", ascending=False, kind="stable").head(25)
     assert summary["quality"]["out_of_fold"]["accepted_right"] == pytest.approx((best.score >= 4).mean())
     assert "Expected precision, a true score of 4 or more" in (folder / "labels.md").read_text()
-    again(at_least=5, good=5)
+    again(at_least="5", good="5")
     rest = pd.read_parquet(folder / "labels.parquet").query("not is_gold")
     assert (rest.accepted == (rest.proxy_label >= 5)).all()
 
@@ -287,7 +289,7 @@ def test_labels_of_new_rows_are_scored_against_and_never_learnt_from(folder, cap
         pq.write_table(table_, f"{name}.parquet")
         again(data=Path(f"{name}.parquet"), out=Path(f"{name}_labels.parquet"))
     blind, seen = (pq.read_table(f"{name}_labels.parquet") for name in ("blind", "seen"))
-    same = [name for name in COLUMN_NAMES if name != "run_id"]
+    same = [name for name in COLUMNS if name != "run_id"]
     assert seen.select(same).equals(blind.select(same))
     assert seen["score"].combine_chunks().equals(wrong)
     cards = [json.loads(Path(f"{name}_labels.json").read_text()) for name in ("blind", "seen")]
@@ -305,7 +307,7 @@ def test_labels_of_new_rows_are_scored_against_and_never_learnt_from(folder, cap
     for name, words in (
         ("scores", "no column 'scores' for --truth"),
         ("extra", "column 'extra': the label 1.5 in"),
-        ("messages", "labels must be whole numbers"),
+        ("messages", "labels must be numbers, text or true and false"),
     ):
         message = refused(data=Path("seen.parquet"), out=Path("seen_labels.parquet"), truth=name)
         assert words in message
@@ -336,9 +338,9 @@ def test_new_rows_that_do_not_fit_are_refused(labelled, tmp_path, monkeypatch, c
         ({"labeler": "kn"}, "--with kn: no labeler of suite.yaml is called so"),
         ({"truth": "score"}, "--truth score: none of the rows to label has a value there"),
         ({"coverage": 1.5}, "--coverage 1.5: must be between 0 and 1"),
-        ({"top": 0.1, "at_least": 4}, "give one of them"),
+        ({"top": 0.1, "at_least": "4"}, "give one of them"),
         ({"keep": 0.1}, "need --target-accuracy"),
-        ({"good": 9}, "--good 9: must be from 1 to 5"),
+        ({"good": "9"}, "--good 9: must be one of 1, 2, 3, 4, 5"),
         ({"calibration": "isotonik"}, "did you mean 'isotonic'?"),
         ({"data": Path("nowhere.parquet")}, "nowhere.parquet: no such file"),
         ({"out": Path("labels.csv")}, "must end in .parquet"),
