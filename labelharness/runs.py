@@ -126,6 +126,9 @@ class Run:
         for name in options:
             if name not in names:
                 raise TypeError(f"label() has no option {name!r}{did_you_mean(name, names)}")
+        for name in ("at_least", "good"):  # a class, which commands are given as text
+            if options.get(name) is not None:
+                options[name] = str(options[name])
         planned = self._finished.run
         if data is not None:
             data = Path(data) if isinstance(data, str | Path) else write_rows(data, planned.cache)

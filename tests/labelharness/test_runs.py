@@ -100,9 +100,9 @@ def test_commands_find_a_run_by_its_folder(run, output):
 
 
 def test_its_labels_are_those_of_the_command(run, output, tmp_path):
-    frame, card = run.label(target_accuracy=0.5)
+    frame, card = run.label(target_accuracy=0.5, good=4)
     command = ["label", output / "runs" / "small", "--to", tmp_path / "labels.parquet", "-o", output]
-    result = harness(*command, "--target-accuracy", "0.5", cwd=tmp_path)
+    result = harness(*command, "--target-accuracy", "0.5", "--good", "4", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     written = pq.read_table(tmp_path / "labels.parquet").to_pandas()
     assert frame["proxy_label"].tolist() == written["proxy_label"].tolist()
