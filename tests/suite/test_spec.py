@@ -91,7 +91,8 @@ def values(hint):
     if origin is Literal:
         return st.sampled_from(args)
     if origin is tuple:
-        return st.lists(values(args[0]), min_size=1, max_size=3, unique=args[0] is not Labeler).map(tuple)
+        unique_by = id if args[0] is Labeler else repr
+        return st.lists(values(args[0]), min_size=1, max_size=3, unique_by=unique_by).map(tuple)
     if origin is dict:
         return st.dictionaries(NAMES, values(args[1]), max_size=3)
     if origin in (Union, UnionType):
@@ -117,6 +118,7 @@ def plugins(draw, cls):
     if cls is SklearnModel:  # a path made of chance names nothing
         model = draw(st.sampled_from(["sklearn.naive_bayes.GaussianNB", "sklearn.tree.DecisionTreeClassifier"]))
         options["model"] = model
+        required.append("model")
     try:
         plugin = cls(**{name: options[name] for name in required})
     except ValueError:
