@@ -53,13 +53,13 @@ COMMANDS = (
     ),
     Command(
         "label",
-        ("label", "own.yaml", "--with", "knn(on=vectors)", "--folds", "2", "-o", "labels.parquet", *THREADS),
+        ("label", "own.yaml", "--with", "knn(on=vectors)", "--folds", "2", "--to", "labels.parquet", *THREADS),
         ("labels.*",),
         (("run", "own.yaml", *THREADS),),
     ),
     Command(
         "embed",
-        ("embed", "data.jsonl", "--embedder", "column: {column: embeddings}", "-o", "vectors.npy", *THREADS),
+        ("embed", "data.jsonl", "--embedder", "column: {column: embeddings}", "--to", "vectors.npy", *THREADS),
         ("vectors*.npy",),
     ),
 )
