@@ -22,9 +22,10 @@ def machine_memory() -> int:
 def memory_of(pid: int) -> int:
     """Return the anonymous memory, in bytes, of a process and descendants.
 
-    It is 0 if the process has ended.
+    It is 0 if the process has ended. Of a descendant, pages that it shares with others, as a fork does, count in part.
     """
-    return sum(map(_anonymous, family_of(pid)))
+    first, *others = family_of(pid)
+    return _anonymous(first) + sum(map(_own_anonymous, others))
 
 
 def family_of(pid: int) -> Iterator[int]:
@@ -62,6 +63,18 @@ def _anonymous(pid: int) -> int:
             return 0 if Path("/proc/self/status").exists() else int(psutil.Process(pid).memory_info().rss)
         return 0
     return int(status.partition("\nRssAnon:")[2].partition("kB")[0] or 0) * 1024
+
+
+def _own_anonymous(pid: int) -> int:
+    """Return the anonymous memory of a process, shared pages in part.
+
+    Where the kernel does not say so, shared pages count in full.
+    """
+    try:
+        share = Path(f"/proc/{pid}/smaps_rollup").read_text().partition("\nPss_Anon:")[2].partition("kB")[0]
+    except OSError:
+        share = ""
+    return int(share) * 1024 if share.strip() else _anonymous(pid)
 
 
 def descendants(pid: int | None) -> list[psutil.Process]:

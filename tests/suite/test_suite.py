@@ -458,7 +458,7 @@ def test_cells_are_counted_over_the_suite_before_any_is_made(problems):
     text = changed(("k: 5", f"grid: {{k: {values}, tau: {values}}}"), ("seeds: [1, 2]", f"seeds: {list(range(3000))}"))
     start = time.process_time()
     (line,) = problems(text)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 5
     splits, labelers = 2 + 3000, 141 * 141 + 3
     assert line.startswith(f"16: labelers: {splits * labelers:,} cells ({labelers:,} labelers on {splits:,} splits)")
 
