@@ -11,6 +11,7 @@ from harness.audit.places import judge_places
 from harness.audit.probe import AGAIN, BASE, HALF, PERMUTED, PLACES, ROW, SEED, SHUFFLES, THREADS
 from harness.audit.probe_answer import ALPHA, ProbeAnswer, changed_rows
 from harness.plugin.protocols import iter_plugins
+from harness.run.access import opens_sockets
 from harness.scoring.audit_verdicts import Judgement
 
 MAX_THREAD_FLIPS = 0.01  # share of labels that may change with the number of threads
@@ -98,7 +99,7 @@ def _declared_access(labeler: Any) -> list[str]:
         for plugin in plugins
         for path in getattr(plugin, attribute, ())
     ]
-    access += ["opens sockets"] if any(getattr(plugin, "network", False) for plugin in plugins) else []
+    access += ["opens sockets"] if opens_sockets(plugins) else []
     return [f"declares that it {', '.join(access)}: what it finds there is not checked"] if access else []
 
 

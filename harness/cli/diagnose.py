@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,14 +124,15 @@ def _diagnose_block(
         with use_engine(run.options.engine):
             groups = label_agreement.diagnose(block, labelled, y, dataset.items.rows[labelled], sources, k, progress)
     k = min(k, len(labelled) - 1)
-    rows = [_to_row(name, k, group) for group in groups]
+    rows = [_to_row(name, k, group, dataset.classes.names) for group in groups]
     _show(reporter, run, name, rows)
     return [row | {"simulated": reporter.simulated} for row in rows]
 
 
-def _to_row(block: str, k: int, group: "Neighborhood") -> Row:
+def _to_row(block: str, k: int, group: "Neighborhood", classes: Sequence[str]) -> Row:
+    named = classes[int(group.name)] if group.kind == "class" else group.name
     measures: Row = {name: round(getattr(group, name), DECIMALS) for name in MEASURES}
-    return {"block": block, "k": k, "kind": group.kind, "group": group.name, "rows": group.rows, **measures}
+    return {"block": block, "k": k, "kind": group.kind, "group": named, "rows": group.rows, **measures}
 
 
 def _show(reporter: "Reporter", run: "Run", name: str, rows: list[Row]) -> None:

@@ -70,7 +70,9 @@ def _show_plugin(name: str, discovered: catalog.Catalog, as_json: bool) -> None:
     for entry in entries:
         comments = field_comments(entry.cls)
         parameters = [_describe_field(field, comments.get(field.name)) for field in dataclasses.fields(entry.cls)]
-        declared = {key: value for key in DECLARATIONS if (value := getattr(entry.cls, key, None))}
+        declared = {
+            key: value for key in DECLARATIONS if (value := getattr(entry.cls, key, None)) and not callable(value)
+        }
         example = example_line(entry, discovered.find)
         if as_json:
             facts = {key: getattr(entry, key) for key in ENTRY_FIELDS} | {"parameters": parameters, **declared}

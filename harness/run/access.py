@@ -33,8 +33,16 @@ def cell_access(labeler: Any, task: Task, catalog: Catalog) -> Access:
             )
         ),
         writes=tuple(_declared(plugins, "writes")),
-        network=any(getattr(plugin, "network", False) for plugin in plugins),
+        network=opens_sockets(plugins),
     )
+
+
+def opens_sockets(plugins: Iterable[Any]) -> bool:
+    """Return True if a plugin declares ``network = True``.
+
+    An attribute of another kind, such as a method of that name, declares nothing.
+    """
+    return any(getattr(plugin, "network", False) is True for plugin in plugins)
 
 
 def _code_files(plugins: Iterable[Any], catalog: Catalog) -> Iterator[str]:

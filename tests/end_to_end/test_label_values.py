@@ -85,6 +85,7 @@ def test_class_names_without_an_order_in_a_tsv_file(tmp_path):
     assert "MAE" not in page
     scored = set(pq.read_table(tmp_path / "leaderboards" / "small" / "scores.parquet")["metric"].to_pylist())
     assert scored & {"mae", "qwk", "rps", "spearman", "auc", "precision_top_10"} == set()
+    assert "| class billing |" in harness("diagnose", suite, cwd=tmp_path).stdout
     done = harness("label", suite, "--to", "out.parquet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     labels = pq.read_table(tmp_path / "out.parquet").to_pandas()

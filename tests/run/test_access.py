@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.run.access import opens_sockets
 from harness.utils.confinement import can_forbid_sockets, landlock_version
 from tests.command_line import harness, table, write_labelers, write_suite
 
@@ -92,3 +93,15 @@ def test_a_labeler_reads_what_it_declares_and_a_changed_answer_counts_for_nothin
     harness("leaderboard", "suite.yaml", "--plugin", "plugin.py", cwd=tmp_path)
     page = (tmp_path / "leaderboards/small/README.md").read_text()
     assert "its files have changed since it was finished" in page
+
+
+def test_only_a_declaration_opens_sockets(catalog):
+    """The networks of the bundled plugins have a method of that name."""
+    for entry in catalog.entries:
+        if entry.kind == "labelers":
+            assert not opens_sockets([entry.cls]), entry.name
+
+    class Declared:
+        network = True
+
+    assert opens_sockets([Declared()])
