@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 CARDS = ROOT / "docs" / "data" / "cards.csv"
-SEEDS = 20
+SEEDS = 60
 UNLABELLED = 1_000
 DIMENSIONS = 8
 METRICS = ("accuracy", "macro_f1", "mae", "coverage")
