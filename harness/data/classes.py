@@ -155,19 +155,24 @@ def listed_in_schema(field: pa.Field, metadata: dict[bytes, bytes] | None) -> Cl
     return Classes(tuple(names), ordered=False, stored="numbers")
 
 
-def take_classes(column: pa.Array, dictionary: pa.DictionaryArray | None) -> Classes | str:
+def take_classes(
+    column: pa.Array, dictionary: pa.DictionaryArray | None, missing: Sequence[Value] = ()
+) -> Classes | str:
     """Return the classes of a column as it is, or why they are not plain.
 
-    Text and booleans have no order, nor has a `dictionary` that names none; numbers have theirs.
+    Text and booleans have no order, nor has a `dictionary` that names none; numbers have theirs. Values of `missing`
+    are no classes.
     """
+    no_label = {"", *map(write_value, missing)}
     if dictionary is not None:
-        values = tuple(dictionary.dictionary.to_pylist())
+        values = tuple(value for value in dictionary.dictionary.to_pylist() if write_value(value) not in no_label)
         order = bool(dictionary.type.ordered)
         classes = Classes(values if order else tuple(sorted(values, key=str)), order)
         return find_value_error(classes.values) or classes
     if pa.types.is_boolean(column.type):
         return Classes((False, True), ordered=False)
-    distinct = [value for value in pc.unique(column.drop_null()).to_pylist() if value == value and value != ""]
+    present = [value for value in pc.unique(column.drop_null()).to_pylist() if value == value]
+    distinct = [value for value in present if write_value(value) not in no_label]
     if all(isinstance(value, str) for value in distinct):
         if 2 * len(distinct) > len(column) or len(distinct) > MAX_CLASSES:
             return f"has {len(distinct):,} different texts in {len(column):,} rows"

@@ -176,7 +176,7 @@ def labelled_rows(data: Data, table: DataTable) -> NDArray[np.bool_]:
 
 def _label_reader(data: Data, columns: ColumnReader) -> tuple[LabelReader, str | None]:
     """Return the reader of the target, and a line on classes not given."""
-    classes, remark = choose_classes(columns, data.hidden[0], data.given_classes, data.ordered)
+    classes, remark = choose_classes(columns, data.hidden[0], data.given_classes, data.ordered, data.missing_values)
     return LabelReader(columns, classes, data.missing_values), remark
 
 

@@ -113,11 +113,11 @@ class LabelReader:
         """Return what to do about labels (n,) that are not 0 to C - 1."""
         allowed = f"labels are whole numbers from 0 to {len(self.classes) - 1}"
         low, high = labels.min(), labels.max()  # may be infinite
-        whole = bool(np.isfinite(labels).all() and (labels == np.floor(labels)).all())
-        if whole and low == 1 and high <= len(self.classes):
+        are_whole = bool(np.isfinite(labels).all() and (labels == np.floor(labels)).all())
+        if are_whole and low == 1 and high <= len(self.classes):
             listed = ", ".join(str(value) for value in range(1, int(high) + 1))
             return f"{allowed}; these are from 1 to {high:g}: write 'classes: [{listed}]'"
-        if whole and low == 0 and high < MAX_CLASSES:
+        if are_whole and low == 0 and high < MAX_CLASSES:
             return f"{allowed}; set 'classes: {high + 1:g}' if {high:g} is a class, or map them"
         return f"{allowed}; map them, or list the values as 'classes: [...]'"
 
@@ -128,7 +128,7 @@ def is_true(column: pa.Array) -> NDArray[np.bool_]:
 
 
 def choose_classes(
-    columns: ColumnReader, name: str, classes: Classes | None, ordered: bool | None
+    columns: ColumnReader, name: str, classes: Classes | None, ordered: bool | None, missing: tuple[Value, ...] = ()
 ) -> tuple[Classes, str | None]:
     """Return the classes of a target, and a line on what was not given.
 
@@ -141,7 +141,7 @@ def choose_classes(
         return classes if ordered is None else replace(classes, ordered=ordered), None
     column = columns.read_encoded(name, "target")
     dictionary = column if pa.types.is_dictionary(column.type) else None
-    plain = listed_in_schema(field, metadata) or take_classes(column, dictionary)
+    plain = listed_in_schema(field, metadata) or take_classes(column, dictionary, missing)
     if isinstance(plain, str):
         where = f"{columns.table.display_name}: column {name!r}"
         raise DataError(f"{where}: {plain}; set data.classes, or data.cut for a continuous score", ("data", "target"))

@@ -85,7 +85,7 @@ def join_files(parts: Sequence[Path], origins: Sequence[str], target: Path) -> N
             for part, origin in zip(parts, origins, strict=True):
                 with pq.ParquetFile(part, buffer_size=READ_BYTES, page_checksum_verification=True) as file:
                     for batch in file.iter_batches(BATCH_ROWS):
-                        out.write_batch(_cast(batch, schema, origin))
+                        out.write_batch(cast_batch(batch, schema, origin))
 
 
 def origins_of(parts: Sequence[Path], names: Sequence[str], records: Sequence[Path | None]) -> tuple[Origin, ...]:
@@ -121,11 +121,16 @@ def _unify(one: pa.Field, other: pa.Field) -> bool:
     return True
 
 
-def _cast(batch: pa.RecordBatch, schema: pa.Schema, origin: str) -> pa.RecordBatch:
+def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, origin: str) -> pa.RecordBatch:
+    """Return a batch with the columns of `schema`, null where it has none.
+
+    Raises DataError that names `origin`, the file, and the column.
+    """
     columns = []
     for field in schema:
+        present = batch.schema.get_field_index(field.name) >= 0
         try:
-            columns.append(batch.column(field.name).cast(field.type))
+            columns.append(batch.column(field.name).cast(field.type) if present else pa.nulls(len(batch), field.type))
         except pa.ArrowException as error:
             reason = str(error).strip().partition("\n")[0]
             raise DataError(f"{origin}: column {field.name!r} cannot be read as {field.type}: {reason}") from None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.data.dataset import TEXT_PATHS, labelled_rows
 from harness.data.origin import Origin
+from harness.data.shards import cast_batch
 from harness.data.table import DataTable, batches
 from harness.errors import DataError, did_you_mean, first_few
 from harness.plugin.block import Rows
@@ -150,20 +151,8 @@ def _write(
         first = 0
         for batch in batches(old.path, plain.names):
             labelled_rows = batch.filter(pa.array(labelled[first : first + len(batch)]))
-            out.write_batch(_cast(labelled_rows, plain, new.display_name))
+            out.write_batch(cast_batch(labelled_rows, plain, new.display_name))
             first += len(batch)
         new_names = set(pq.read_schema(new.path).names).difference(labels)
         for batch in batches(new.path, [name for name in plain.names if name in new_names]):
-            out.write_batch(_cast(batch, plain, new.display_name))
-
-
-def _cast(batch: pa.RecordBatch, schema: pa.Schema, display_name: str) -> pa.RecordBatch:
-    columns = []
-    for field in schema:
-        present = batch.schema.get_field_index(field.name) >= 0
-        try:
-            columns.append(batch.column(field.name).cast(field.type) if present else pa.nulls(len(batch), field.type))
-        except pa.ArrowException as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise DataError(f"{display_name}: column {field.name!r} cannot be read as {field.type}: {reason}") from None
-    return pa.record_batch(columns, schema=schema)
+            out.write_batch(cast_batch(batch, plain, new.display_name))

@@ -87,6 +87,21 @@ def test_a_plain_column_is_taken_as_it_is_and_this_is_said(read_column, values, 
     assert f"column 'y' has the classes {dataset.classes}, {order} (data.classes is not set)" in dataset.remarks
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "missing", "classes", "y"),
+    [
+        ([-1, 2, 0, 1, -1], "int64", -1, (0, 1, 2), [2, 0, 1]),
+        (["b", "n/a", "a", "b", "a", "n/a"], None, "n/a", ("a", "b"), [1, 0, 1, 0]),
+        (["b", "?", "a"], "category", ("?", "n/a"), ("a", "b"), [1, 0]),
+        ([0.5, 9.0, 1.0], "float64", 9, (0.5, 1.0), [0, 1]),
+    ],
+)
+def test_a_value_that_means_no_label_is_no_class_of_its_own(read_column, values, dtype, missing, classes, y):
+    dataset = read_column(values, dtype, missing=missing)
+    assert dataset.classes.values == classes
+    assert dataset.y.tolist() == y
+
+
 def test_the_suite_says_whether_classes_have_an_order(read_column):
     assert read_column(list("abab"), ordered=True).classes.ordered
     assert not read_column([1, 2, 3, 1], ordered=False).classes.ordered
