@@ -39,11 +39,15 @@ class Template:
 
     def __post_init__(self) -> None:
         try:
-            names = [name for _, name, _, _ in Formatter().parse(self.template) if name is not None]
+            fields = [field for field in Formatter().parse(self.template) if field[1] is not None]
         except ValueError as error:
             raise ValueError(f"template {self.template!r}: {error}; braces that are text are written twice") from None
-        if not names or not all(name and name == name.strip() for name in names):
+        if not fields or not all(name and name == name.strip() for _, name, _, _ in fields):
             raise ValueError(f"template {self.template!r}: must have the names of columns in braces, as '{{title}}'")
+        for _, name, form, conversion in fields:
+            if form or conversion:
+                words = "takes no ':' and no '!': values are put in as they are"
+                raise ValueError(f"template {self.template!r}: the field of column {name!r} {words}")
 
     @property
     def columns(self) -> tuple[str, ...]:
