@@ -89,6 +89,7 @@ class Processes:
             except (EOFError, ConnectionError) as error:  # a broken pipe would be taken for that of the output
                 if attempt == STARTS - 1:
                     raise HarnessError(f"no worker can be started: its server has ended {STARTS} times") from error
+                forkserver._forkserver._stop()  # type: ignore[attr-defined] # it waits for the end of one that is dying
         return Child(process, folder, server=_parent_of(process.pid or 0))
 
 
