@@ -18,6 +18,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.report.page_consistency import read_leaderboards
 from harness.report.parquet_files import csv_copy, read_parquet
 from tests.warm import Warm
 
@@ -200,9 +201,8 @@ def board(output, name="small"):
 def ranks(output, name="small"):
     """Return {labeler: rank} of the first table of a leaderboard, without the mark of the leading group."""
     page = (output / "leaderboards" / name / "README.md").read_text()
-    lines = page.partition("| Rank ")[2].partition("\n\n")[0].splitlines()[2:]
-    rows = [line.strip("| ").split(" | ") for line in lines]
-    return {row[1]: row[0].removesuffix(" •") for row in rows}
+    lines = list(read_leaderboards(page))
+    return {rest["Labeler"]: shown["Rank"].removesuffix(" •") for title, shown, rest in lines if title == lines[0][0]}
 
 
 def long_rows(file, name="scores.parquet"):

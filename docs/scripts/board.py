@@ -1,4 +1,5 @@
-"""Copy the first table of each leaderboard that README.md names into it: `python docs/scripts/board.py`."""
+"""Copy the first board of each page that README.md names into it, without what is folded: `python
+docs/scripts/board.py`."""
 
 import re
 from pathlib import Path
@@ -7,9 +8,10 @@ BOARD = re.compile(r"<!-- board: (?P<file>\S+) -->\n.*?<!-- end of board -->", r
 
 
 def first_comparison(page: str) -> str:
-    """Return the heading, the circumstances and the table of a page's first comparison."""
-    heading, circumstances, table = page.split("\n## ")[1].split("\n\n")[:3]
-    return f"**{heading}**: {circumstances}\n\n{table}"
+    """Return the heading, the circumstances, the ranks and the classes of a page's first comparison."""
+    heading, circumstances, *parts = page.split("\n## ")[1].split("\n\n")
+    end = next(i for i, part in enumerate(parts) if part.startswith(("<details>", "- ")))
+    return "\n\n".join([f"**{heading}**: {circumstances}", *parts[:end]])
 
 
 def with_boards(readme: str, root: Path) -> str:

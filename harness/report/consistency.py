@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from harness.report.csv_files import csv_cell
 from harness.report.leaderboard_folder import BOARD_FILE, PLOTS_FOLDER, find_differences, orphaned_files
-from harness.report.leaderboard_tables import LEADER_MARK, metric_header
-from harness.report.markdown import escape, interval, mean_std, number
+from harness.report.page_consistency import Cells, Row, check_page, unquoted
 from harness.report.parquet_files import (
     COLUMNS,
     COVERAGE,
@@ -25,18 +24,13 @@ from harness.report.parquet_files import (
     csv_name,
     read_parquet,
 )
-from harness.scoring.leaderboard import DECIMALS, MeanStd
-from harness.statistics.metrics import DISPLAY_NAMES
+from harness.scoring.leaderboard import DECIMALS
 
-Row = dict[str, str]
 Pair = dict[str, Any]  # one row of pairs.parquet, its names as standings.csv has them
-Cells = dict[tuple[str, str], dict[str, list[float]]]  # (comparison, labeler) -> metric -> a value a test set
 Values = dict[tuple[str, str], dict[str, list[tuple[int | None, float]]]]  # with the fold
 FILES = (BOARD_FILE, "README.md", "standings.csv", PAIRS, SCORES)
 SETTINGS = f"{PLOTS_FOLDER}/settings.csv"
-METRICS = {metric_header(name): name for name in DISPLAY_NAMES}
 ROUNDING_ERROR = 1e-9  # of sums that were added up in another order
-COMPARISON_LINE = re.compile(r"Splits: (.*)\. Train [\d,-]+ rows, test ")  # below a heading
 
 
 def find_boards(folder: Path) -> list[Path]:
@@ -97,7 +91,7 @@ def _compare_tables(board: Path, page: str, tables: Mapping[str, pa.Table]) -> I
     names = ("comparison", "labeler_a", "labeler_b")
     pairs = [row | {name: csv_cell(row[name]) for name in names} for row in tables[PAIRS].to_pylist()]
     cells, counts = _cells(tables[SCORES], "- Protocol: record" in page)
-    yield from (f"{board / 'README.md'}: {line}" for line in _check_page(page, standings, cells, counts))
+    yield from (f"{board / 'README.md'}: {line}" for line in check_page(page, standings, cells, counts))
     yield from (f"{board / 'standings.csv'}: {line}" for line in _check_standings(standings, pairs))
     yield from (f"{board / BOARD_FILE}: {line}" for line in _check_record(record, standings))
 
@@ -137,36 +131,6 @@ def _of_test_sets(values: list[tuple[int | None, float]]) -> list[float]:
     A board of an earlier version has those of the folds alone.
     """
     return [value for fold, value in values if fold is None] or [value for _, value in values]
-
-
-def _check_page(page: str, standings: list[Row], cells: Cells, counts: Mapping[tuple[str, str], str]) -> Iterator[str]:
-    lines = {(comparison, line["Labeler"]): line for comparison, line in _leaderboard_lines(page)}
-    for row in standings:
-        key = row["comparison"], row["labeler"]
-        line = lines.pop((escape(key[0]), escape(_unquoted(key[1]))), None)
-        if line is None:
-            yield f"{key[0]}: no line of {key[1]!r}, which stands in standings.csv"
-            continue
-        for name, expected in _expected_cells(row, line, cells.get(key, {}), counts[key]):
-            if line[name] != expected:
-                yield f"{key[0]}, {key[1]}: {name} is {line[name]!r}, by the other files it is {expected!r}"
-    yield from (f"{comparison}: {labeler!r} does not stand in standings.csv" for comparison, labeler in lines)
-
-
-def _expected_cells(row: Row, line: Row, values: dict[str, list[float]], count: str) -> Iterator[tuple[str, str]]:
-    """Yield (column, text) of a line of the page, by the other files."""
-    yield "Rank", (row["rank"] or "–") + (f" {LEADER_MARK}" if row["leading"] == "True" else "")
-    if "95 % interval" in line:
-        yield "95 % interval", interval(_ends(row, "low", "high"))
-    against = next(name for name in line if name.startswith("vs "))
-    ends = interval(_ends(row, "difference_low", "difference_high"), signed=True)
-    difference = float(row["difference"]) if row["difference"] else None
-    yield against, number(difference, signed=True) + (f" ({ends})" if ends else "")
-    for name in line.keys() & METRICS.keys():
-        cells = values.get(METRICS[name])
-        yield name, mean_std(MeanStd.of(cells) if cells else None)
-    if values:
-        yield "Cells", count
 
 
 def _check_standings(standings: list[Row], pairs: list[Pair]) -> Iterator[str]:
@@ -229,36 +193,14 @@ def _check_record(record: dict[str, Any], standings: list[Row]) -> Iterator[str]
     rows = [row for row in standings if row["comparison"] == record["comparison"]]
     leading = [row["labeler"] for row in rows if row["leading"] == "True"]
     leading = leading or [row["labeler"] for row in rows if row["rank"] in ("1", "1=")]
-    if list(map(_unquoted, leading)) != record["leading"]:
+    if list(map(unquoted, leading)) != record["leading"]:
         leaders = "; ".join(record["leading"]) or "nobody"
         yield f"says that {leaders} leads {record['comparison']}, standings.csv does not"
-
-
-def _leaderboard_lines(page: str) -> Iterator[tuple[str, Row]]:
-    """Yield (comparison, {column: cell}) of every line of every leaderboard.
-
-    Both are as they are written on the page. A page without the line below the heading has the comparison as heading.
-    """
-    comparison, header = "", list[str]()
-    for line in page.splitlines():
-        if line.startswith("## "):
-            comparison, header = line[3:], []
-        elif (match := COMPARISON_LINE.match(line)) is not None:
-            comparison = match[1]
-        elif not line.startswith("| "):
-            header = []
-        else:
-            cells = [cell.strip() for cell in line[1:-1].split("|")]
-            if not header:
-                header = cells
-            elif header[:2] == ["Rank", "Labeler"] and not set(cells[0]) <= set(":-"):
-                yield comparison, dict(zip(header, cells, strict=True))
-
-
-def _ends(row: Row, low: str, high: str) -> tuple[float, float] | None:
-    return (float(row[low]), float(row[high])) if row[low] else None
-
-
-def _unquoted(text: str) -> str:
-    """Remove the quote before a name that begins like a formula."""
-    return text[1:] if re.match(r"'[=+\-@\t]", text) else text
+        return
+    if leading and "value" in record:
+        first = next(row for row in rows if row["labeler"] == leading[0])
+        ends = ("low", "high") if first["leading"] == "True" else ()
+        for name, column in (("value", "value"), ("gain", "difference"), *zip(ends, ends, strict=True)):
+            expected = float(first[column]) if first[column] else None
+            if record[name] != expected:
+                yield f"says that the {name} of {leading[0]} is {record[name]}, standings.csv has {expected}"

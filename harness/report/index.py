@@ -7,7 +7,9 @@ from typing import Any
 
 from harness.report.csv_files import to_csv
 from harness.report.leaderboard_folder import BOARD_FILE, find_differences, write_files
-from harness.report.markdown import escape, format_table
+from harness.report.markdown import escape, format_table, interval, number, unbroken
+from harness.report.names import shorten
+from harness.statistics.metrics import DISPLAY_NAMES
 
 MAX_NAMED_LEADERS = 3  # of a leading group; the others are counted
 FILES_NOTE = (
@@ -16,17 +18,18 @@ FILES_NOTE = (
     "`plots/` what the page shows, with its numbers. `harness leaderboard FOLDER --csv` writes the parquet tables as "
     "CSV beside them."
 )
-KEYS = ("name", "data", "simulated", "population", "target", "labelers", "comparison", "leading", "command")
-HEADER = (
-    "Board",
-    "Data",
-    "Population",
-    "Target",
-    "Labelers",
-    "Comparison with the most labels",
-    "Leading",
-    "Run it again",
+KEYS = (
+    *("name", "data", "simulated", "population", "target", "labelers", "comparison", "leading"),
+    *("metric", "value", "low", "high", "gain", "command"),
 )
+HEADER = ("Board", "Leading", "Score", "Gain", "Labelers")
+SCOPE_HEADER = ("Board", "Data", "Population", "Target", "Comparison with the most labels", "Run it again")
+LEADING_NOTE = (
+    "Leading: the labelers that none is significantly better than; where ranks claim nothing, the first by number. It "
+    "is about the comparison with the most labels. Score and gain are those of the first that leads, with a 95 % "
+    "interval where ranks are tested. Gain: over the baseline of the suite, by default the commonest class."
+)
+NAME_WIDTH = 32  # characters of a leader's name; board and README.csv have it in full
 
 
 def write_index(boards: Path) -> None:
@@ -60,25 +63,49 @@ def _read_boards(boards: Path) -> Iterator[Mapping[str, Any]]:
 def _page(records: list[Mapping[str, Any]]) -> str:
     parts = ["# Leaderboards"]
     for simulated, heading in ((False, "On real data"), (True, "On SIMULATED DATA")):
-        rows = [list(_row(record)) for record in records if bool(record.get("simulated")) == simulated]
-        if rows:
-            words = [name for name in HEADER if name != "Labelers"]
-            parts += [f"## {heading}", format_table(list(HEADER), rows, words)]
-    leading = (
-        "Leading: the labelers that none is significantly better than; where ranks claim nothing, the first by number."
-    )
-    return "\n\n".join([*parts, leading, FILES_NOTE]) + "\n"
+        boards = [record for record in records if bool(record.get("simulated")) == simulated]
+        if boards:
+            leaders, scopes = [[*_leaders(board)] for board in boards], [[*_scope(board)] for board in boards]
+            parts += [f"## {heading}", format_table([*HEADER], leaders, HEADER[:2])]
+            parts += ["<details>\n<summary>What each board is about, and its command</summary>"]
+            parts += [format_table([*SCOPE_HEADER], scopes, SCOPE_HEADER), "</details>"]
+    return "\n\n".join([*parts, LEADING_NOTE, FILES_NOTE]) + "\n"
 
 
-def _row(record: Mapping[str, Any]) -> Iterator[str]:
+def _link(record: Mapping[str, Any]) -> str:
     name = record["name"]
-    yield f"[{escape(name)}]({name}/README.md)"
-    for key in ("data", "population", "target"):
-        yield escape(str(record.get(key, "")))
+    return f"[{escape(name)}]({name}/README.md)"
+
+
+def _leaders(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the cells of HEADER."""
+    yield _link(record)
+    names = [str(title) for title in record.get("leading", ())]
+    short = shorten(names, NAME_WIDTH)
+    more = len(names) - MAX_NAMED_LEADERS
+    shown = "; ".join(escape(short[name]) for name in names[:MAX_NAMED_LEADERS])  # a name may have commas
+    yield shown + (f" and {more} more" if more > 0 else "") or "cannot be told apart"
+    yield from _score(record)
     yield str(int(record.get("labelers", 0)))
-    yield escape(str(record.get("comparison", "")))
-    leading = [escape(str(title)) for title in record.get("leading", ())]
-    more = len(leading) - MAX_NAMED_LEADERS
-    names = "; ".join(leading[:MAX_NAMED_LEADERS])  # a name may have commas
-    yield names + (f" and {more} more" if more > 0 else "") or "cannot be told apart"
-    yield escape(str(record.get("command", "")))
+
+
+def _score(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield score and gain of the first that leads; "" where nobody does.
+
+    A board of an earlier version has neither.
+    """
+    value, low, high, gain = (record.get(name) for name in ("value", "low", "high", "gain"))
+    if not isinstance(value, float | int):
+        yield from ("", "")
+        return
+    ends = "" if low is None or high is None else unbroken(f" ({interval((low, high))})")
+    metric = str(record.get("metric"))
+    yield f"{escape(DISPLAY_NAMES.get(metric, metric))} {number(value)}{ends}"
+    yield number(gain, signed=True)
+
+
+def _scope(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the cells of SCOPE_HEADER."""
+    yield _link(record)
+    for key in ("data", "population", "target", "comparison", "command"):
+        yield escape(str(record.get(key, "")))

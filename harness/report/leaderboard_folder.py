@@ -215,9 +215,14 @@ def _plot_files(tables: list[Table]) -> Iterator[tuple[str, str | bytes]]:
 def _board_record(run: Run, leaderboards: list[Leaderboard]) -> dict[str, object]:
     """Return the board's entry in the index.
 
-    It names the leaders of the comparison with the most labels.
+    It names the leaders of the comparison with the most labels, with the score of the first: an interval only where
+    ranks are tested.
     """
     most = max(leaderboards, key=lambda leaderboard: max(leaderboard.n_train))
+    first = most.leaders[0] if most.leaders else None
+    metric = run.suite.metrics.primary
+    ends = first.standing.interval if first and first.standing and first.standing.leading else None
+    low, high = ends or (None, None)
     return {
         "name": run.suite.name,
         "data": run.dataset.table.display_name,
@@ -227,5 +232,10 @@ def _board_record(run: Run, leaderboards: list[Leaderboard]) -> dict[str, object
         "labelers": len({row.title for leaderboard in leaderboards for row in leaderboard.rows}),
         "comparison": most.title,
         "leading": [row.title for row in most.leaders],
+        "metric": metric,
+        "value": first.values[metric].mean if first else None,
+        "low": low,
+        "high": high,
+        "gain": first.difference if first else None,
         "command": command(run),
     }

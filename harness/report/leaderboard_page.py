@@ -14,6 +14,7 @@ import harness
 from harness.report.claims import rank_claims
 from harness.report.headings import headings
 from harness.report.labeler_tables import labeler_tables
+from harness.report.leaderboard_parts import split_leaderboard
 from harness.report.leaderboard_tables import board_table, source_table
 from harness.report.learning_curves import refusal_reason
 from harness.report.markdown import escape, sentence, span
@@ -68,7 +69,7 @@ def markdown(
     for leaderboard in leaderboards:
         parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
         parts += [
-            to_markdown(board_table(run, leaderboard)),
+            *split_leaderboard(board_table(run, leaderboard)).markdown(),
             *_notes(run, leaderboard, settling.get(leaderboard.title)),
         ]
         if (settings := tuning.get(leaderboard.title)) is not None:
@@ -200,7 +201,7 @@ def _notes(run: Run, leaderboard: Leaderboard, settling: str | None) -> Iterator
     if any("=" in row.rank for row in leaderboard.rows):
         notes.append("`=` marks ties: equal to the printed precision.")
     if any(min(counts) < MIN_UNITS for counts in leaderboard.support.values()):
-        notes.append(f"A class with fewer than {MIN_UNITS} test rows (few) is shown; nothing is ranked on it.")
+        notes.append(f"A class with fewer than {MIN_UNITS} test rows is shown; nothing is ranked on it.")
     if any(row.oracle_gap is not None for row in leaderboard.rows):
         notes.append("Oracle gap: what choosing the best checkpoint on the test rows would add; no labeler may do so.")
     if notes:

@@ -12,11 +12,11 @@ from harness.scoring import audit_verdicts
 from harness.scoring.leaderboard import CellResult, Leaderboard, LeaderboardRow
 from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
 from harness.statistics.significance import MIN_UNITS
-from harness.suite.suite import ORDER_METRICS
 
 LEADER_MARK = "•"
 INTERVAL = "95 % interval"  # of the primary metric
 BOARD_METRICS = ("accuracy", "macro_f1", "mae")  # beside the primary one
+UNORDERED_METRICS = ("accuracy", "macro_f1", "calibration_error")  # of classes without an order
 BINARY_METRICS = ("accuracy", "macro_f1", "auc", "average_precision")  # of two classes
 MAX_SOURCES = 30  # columns of a table by source
 
@@ -34,8 +34,8 @@ def metric_header(metric: str) -> str:
 def board_metrics(run: Run) -> list[str]:
     """Return the metrics of a leaderboard, the primary one first."""
     primary, classes = run.suite.metrics.primary, run.dataset.classes
-    metrics = BINARY_METRICS if len(classes) == 2 else BOARD_METRICS
-    return [primary, *(m for m in metrics if m != primary and (classes.ordered or m not in ORDER_METRICS))]
+    metrics = BOARD_METRICS if classes.ordered else UNORDERED_METRICS
+    return [primary, *(metric for metric in (BINARY_METRICS if len(classes) == 2 else metrics) if metric != primary)]
 
 
 def board_table(run: Run, leaderboard: Leaderboard) -> Table:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from harness.scoring.leaderboard import DECIMALS, MeanStd
 
 MAX_LENGTH = 160  # characters of a name or a message in a table
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+NUMERIC = re.compile(r"(?:[-+\d\s.,/%()=•±–≥]|\bto\b|out of reach)*")  # numbers, intervals and ranks, no other words
 
 
 def escape(text: str) -> str:
@@ -13,10 +15,15 @@ def escape(text: str) -> str:
 
     It becomes one line without markup, without HTML and without the end of a cell; what is too long is cut.
     """
-    flat = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
+    flat = one_line(text)
     short = flat if len(flat) <= MAX_LENGTH else f"{flat[: MAX_LENGTH - 3]}..."
     # One underscore or hash between letters or digits marks nothing up; all else that may is written as its code.
     return re.sub(r"[\\`*{}\[\]<>|~!&]|(?<![^\W_])[_#]|[_#](?![^\W_])", lambda mark: f"&#{ord(mark[0])};", short)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and control characters."""
+    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
 
 
 def sentence(text: str) -> str:
@@ -27,10 +34,27 @@ def sentence(text: str) -> str:
 def format_table(header: list[str], rows: list[list[str]], left_columns: Iterable[str] = ("Labeler",)) -> str:
     """Lay out a table whose cells are Markdown already.
 
-    The columns named in `left_columns` are aligned left, the others right.
+    The columns named in `left_columns` are aligned left, the others right, and no number of these is broken.
     """
     align = ["---" if name in left_columns else "--:" for name in header]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *rows))
+    body = [
+        [cell if side == "---" else unbroken(cell) for side, cell in zip(align, cells, strict=True)] for cells in rows
+    ]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, align, *body))
+
+
+def unbroken(text: str) -> str:
+    """Keep a number, an interval or a rank on one line; leave words alone.
+
+    >>> unbroken("0.5 (0.4 to 0.6)") == "0.5 (0.4 to 0.6)".replace(" ", NO_BREAK_SPACE)
+    True
+    """
+    return text.replace(" ", NO_BREAK_SPACE) if NUMERIC.fullmatch(text) else text
+
+
+def breakable(text: str) -> str:
+    """Return a text with plain spaces, as it was before `unbroken`."""
+    return text.replace(NO_BREAK_SPACE, " ")
 
 
 def mean_std(value: MeanStd | None) -> str:

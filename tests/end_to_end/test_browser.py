@@ -1,14 +1,12 @@
 """The report in a real Chromium: it sorts, filters and tells, says nothing on the console, and asks nobody anything."""
 
 import csv
-import shutil
 
 import pytest
 
+from tests.browser import open_chromium
 from tests.command_line import harness, table, write_labelers, write_suite
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SURE = """
 proba = np.full((len(task.to_label), task.n_classes), 0.1)
 proba[np.arange(len(proba)), (task.to_label + self.k) % task.n_classes] = 0.5
@@ -19,15 +17,8 @@ FIRST = "#comparison-1 table >> nth=0"
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        found = next((path for path in map(shutil.which, NAMES) if path), own)
-        try:
-            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium starts (install one, or `playwright install chromium`): {error.message[:200]}")
+    with open_chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -46,9 +46,7 @@ def test_stars_in_a_csv_file(stars, tmp_path):
     assert run.returncode == 0, run.stderr
     page = board(tmp_path)["README.md"].decode()
     assert "- Target: stars, classes 1, 2, 3, 4, 5" in page
-    assert "| 1 (n=" in page
-    assert "| 5 (n=" in page
-    assert "| 0 (n=" not in page
+    assert "\n| Labeler | 1 | 2 | 3 | 4 | 5 |\n" in page
     done = harness("label", stars, "--to", "out.parquet", "--at-least", "4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     labels = pq.read_table(tmp_path / "out.parquet").to_pandas()
@@ -81,7 +79,8 @@ def test_class_names_without_an_order_in_a_tsv_file(tmp_path):
     assert run.returncode == 0, run.stderr
     page = board(tmp_path)["README.md"].decode()
     assert "> Column 'topic' has the classes billing, login, other, without an order (data.classes is not set)." in page
-    assert "| billing (n=" in page
+    assert "| Gain | Macro-F1 ↑ | Calibration error ↓ |\n" in page
+    assert "\n| Labeler | billing | login | other |\n" in page
     assert "MAE" not in page
     scored = set(pq.read_table(tmp_path / "leaderboards" / "small" / "scores.parquet")["metric"].to_pylist())
     assert scored & {"mae", "qwk", "rps", "spearman", "auc", "precision_top_10"} == set()
@@ -130,5 +129,7 @@ def test_two_classes_have_auc_and_average_precision(tmp_path):
     run = harness("run", suite, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     page = board(tmp_path)["README.md"].decode()
-    assert "| AUC ↑ | Average precision ↑ | false (n=" in page
+    assert "| Gain | Macro-F1 ↑ | AUC ↑ |\n" in page
+    assert "\n| Labeler | false | true |\n" in page
+    assert "| Average precision ↑ |" in page.partition("<summary>More columns: ")[2]
     assert "- AUC and average precision are of class true." in page

@@ -136,12 +136,12 @@ def test_the_glossary_has_every_column_of_a_board_and_each_word_once():
     words = re.findall(r"^\| ([^|]+?) \| [A-Z]", page, re.MULTILINE)
     assert len(words) == len(set(words)) >= 20
     board = (ROOT / "leaderboards" / "quickstart" / "README.md").read_text()
-    header = re.search(r"^\| Rank \| .*$", board, re.MULTILINE)[0]
-    columns = [column.strip(" ↑↓") for column in header.strip("| ").split(" | ")]
-    explained = page.lower()
-    for column in columns:
-        name = re.sub(r"^\d+ \(n=.*\)$", "(n=", column)
-        assert name.lower() in explained, column
+    headers = re.findall(r"^(\| Rank \| .*|\| Labeler \| .*Cells \|)$", board, re.MULTILINE)
+    columns = {column for header in headers for column in header.strip("| ").split(" | ")}
+    assert {"Gain", "Accuracy ↑ (95 % CI)", "vs majority", "Oracle gap"} <= columns
+    for column in (*columns, "test rows"):
+        for word in re.sub(r" [↑↓]", "", column).strip(")").split(" ("):
+            assert word.lower() in page.lower(), column
 
 
 def test_module_and_console_script_print_the_same_version():

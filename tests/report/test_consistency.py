@@ -10,6 +10,7 @@ import pytest
 
 from harness.report import index
 from harness.report.consistency import find_boards, find_contradictions
+from harness.report.markdown import breakable
 from harness.report.parquet_files import COLUMNS, read_parquet, to_parquet
 from tests.command_line import harness, long_rows
 
@@ -33,7 +34,7 @@ def board(tmp_path):
 
 
 def rewrite(file, old, new, count=1):
-    text = file.read_text()
+    text = breakable(file.read_text())
     assert old in text
     file.write_text(text.replace(old, new, count))
 
@@ -58,11 +59,19 @@ def altered(board, name, row, column, value):
         ("| 1-3 • |", "| 1-2 • |", "Rank is '1-2 •', by the other files it is '1-3 •'"),
         ("| 1-6 • |", "| 1-6 |", "Rank is '1-6', by the other files it is '1-6 •'"),
         ("0.5163 ± 0.0112", "0.5162 ± 0.0112", "Accuracy ↑ is '0.5162 ± 0.0112'"),
-        ("0.4885 to 0.5326", "0.4885 to 0.5325", "95 % interval is '0.4885 to 0.5325'"),
+        ("0.4885 to 0.5326", "0.4885 to 0.5325", "Accuracy ↑ (95 % CI) is '0.5163 (0.4885 to 0.5325)'"),
+        ("| +0.2184 |", "| +0.2183 |", "Gain is '+0.2183', by the other files it is '+0.2184'"),
         ("+0.2184 (", "+0.2183 (", "vs majority is '+0.2183 ("),
+        ("| 0.3706 |", "| 0.3705 |", "Macro-F1 ↑ is '0.3705', by the other files it is '0.3706'"),
         ("0.3706 ± 0.0115", "0.3706 ± 0.0116", "Macro-F1 ↑ is"),
         ("| 3/3 |", "| 2/3 |", "Cells is '2/3', by the other files it is '3/3'"),
-        ("| source_prior | 0.", "| source_priority | 0.", "no line of 'source_prior', which stands in standings.csv"),
+        (
+            "| source_prior | 0.3827 ±",
+            "| source_p | 0.3827 ±",
+            "no line of 'source_prior', which stands in standings.csv",
+        ),
+        ("| source_prior | 0.3827 (", "| source_p | 0.3827 (", "Labeler is 'source_p', which is not short for it"),
+        ("| mlp(on=embedding… | 0.4", "| mlp(on=text… | 0.4", "Labeler is 'mlp(on=text…', which is not short for it"),
         ("![What confidence", "![Another](plots/gone.svg)\n\n![What confidence", "plots/gone.svg: is missing"),
     ],
 )

@@ -42,6 +42,11 @@ def board(folder):
         file.write_bytes(content)
 
 
+def standings(board):
+    with (board / "small/standings.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 def test_a_fresh_board_is_right(folder, board):
     done = check(folder)
     assert (done.returncode, done.stdout) == (0, "1 board and the index: as the finished cells say\n"), done.stderr
@@ -176,12 +181,18 @@ def test_a_board_of_nothing_takes_no_boards_place(tmp_path, command):
 def test_the_index_names_every_board_that_speaks_for_itself(folder, board):
     page = (board / "README.md").read_text()
     assert "## On real data\n" in page
-    (row,) = [line for line in page.splitlines() if line.startswith("| [small]")]
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[0] == "[small](small/README.md)"
-    assert cells[3:6] == ["score", "2", "prefix, 50 % labelled"]
-    assert cells[6] == "knn(on=embedding, k=7)"
-    assert cells[7] == "harness run suite.yaml --threads 1"
+    rows = [line for line in page.splitlines() if line.startswith("| [small]")]
+    leaders, scope = ([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    assert leaders[0] == scope[0] == "[small](small/README.md)"
+    first = next(row for row in standings(board) if row["comparison"] == "prefix, 50 % labelled")
+    assert leaders[1:] == [
+        first["labeler"],
+        f"Accuracy {float(first['value']):.4f}",
+        f"{float(first['difference']):+.4f}",
+        "2",
+    ]
+    assert first["labeler"] == "knn(on=embedding, k=7)"
+    assert scope[3:] == ["score", "prefix, 50 % labelled", "harness run suite.yaml --threads 1"]
     about = json.loads((board / "small/board.json").read_text())
     (board / "a_twin").mkdir(exist_ok=True)
     (board / "a_twin/board.json").write_text(json.dumps(about | {"simulated": True, "leading": list("abcde")}))

@@ -148,12 +148,14 @@ def run(tmp_path_factory):
 def test_hostile_names_break_no_table_of_a_board(run):
     folder, _ = run
     page = board(folder)["README.md"].decode()
-    lines, settings, by_source, *inside = read_tables(page)
-    assert len(lines) == 1 + 27 + 1  # with the baseline
-    assert len({len(row) for row in lines}) == 1
+    lines, classes, rest, settings, by_source, *inside = read_tables(page)
+    assert len(lines) == len(rest) == len(classes) - 1 == 1 + 27 + 1  # with the baseline
+    assert {len(row) for row in lines} == {6}
+    assert len({len(row) for row in rest}) == len({len(row) for row in classes}) == 1
+    assert len({plain(row[1]) for row in lines}) == len(lines), "short names are distinct"
     assert len({len(row) for row in by_source}) == 1
     assert len(by_source[0]) == 1 + len({name for name in HOSTILE if "\x00" not in name})
-    titles = [plain(row[1]) for row in lines[1:]]
+    titles = [plain(row[0]) for row in rest[1:]]
     methods = [[plain(cell) for cell in row] for row in settings[1:]]
     assert [(row[0], row[1]) for row in methods] == [("majority", "1"), ("good", "7")]
     assert methods[1][2] in titles
@@ -167,11 +169,18 @@ def test_hostile_names_break_no_table_of_a_board(run):
         assert adopted == f"Accuracy of {name}"
         assert (one[0], other[:2]) == (name, [f"{name} (2)", name])
         assert one[3].startswith("0.")
-    assert page.count("\n<details>\n<summary>Inside good") == page.count("\n</details>\n") - 1 == 7
+    assert page.count("\n<details>\n<summary>Inside good") == page.count("\n</details>\n") - 2 == 7
     html = [token.content for token in PARSER.parse(page) if token.type == "html_block"]
-    assert len(html) == 16
+    assert len(html) == 18
     assert all(text.count("<") == text.count(">") in (1, 3) for text in html)
-    for row in (*lines, *settings, *by_source, *(row for labeler_table in inside for row in labeler_table)):
+    for row in (
+        *lines,
+        *classes,
+        *rest,
+        *settings,
+        *by_source,
+        *(row for labeler_table in inside for row in labeler_table),
+    ):
         for cell in row:
             plain(cell)
     kinds = {child.type for token in PARSER.parse(page) for child in token.children or ()}

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from harness.report.markdown import breakable
 from harness.report.tables import (
     Column,
     Estimate,
@@ -69,7 +70,9 @@ def test_the_csv_has_every_value_in_a_column_of_its_own():
 
 
 def test_markdown_has_escaped_cells_and_aligned_columns():
-    assert to_markdown(TABLE).splitlines() == [
+    drawn = to_markdown(TABLE)
+    assert "0.50\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.25" in drawn
+    assert breakable(drawn).splitlines() == [
         "| Labeler | Value | More |",
         "| --- | --: | --: |",
         "| one | 0.50 ± 0.25 | +0.1000 (+0.0000 to +0.2000) |",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.plugin.protocols import Split
+from harness.report.markdown import breakable
 from harness.run.plan import Cell, EvaluationSplit
 from harness.run.result import Result
 from harness.scoring.evidence import AnswerSource, collect_evidence
@@ -176,7 +177,7 @@ def test_a_page_says_what_its_ranks_claim(tmp_path):
     done = harness("run", "suite.yaml", "--threads", 1, "--plugin", "plugin.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "leaderboards/small/README.md").read_text()
-    assert "| 1 • | knn(on=embedding) |" in page
+    assert "| 1 • | knn(on=embedding) |" in breakable(page)
     assert ranks(tmp_path)["majority"] == ranks(tmp_path)["prior"] == "2-4"
     assert "6 pairs on the same test rows" in page
     assert "Smallest detectable difference: 0." in page
