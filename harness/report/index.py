@@ -8,7 +8,7 @@ from typing import Any
 from harness.report.csv_files import to_csv
 from harness.report.leaderboard_folder import BOARD_FILE, find_differences, write_files
 from harness.report.markdown import escape, format_table, interval, number, unbroken
-from harness.report.names import shorten
+from harness.report.page_width import shorten_names
 from harness.statistics.metrics import DISPLAY_NAMES
 
 MAX_NAMED_LEADERS = 3  # of a leading group; the others are counted
@@ -29,7 +29,7 @@ LEADING_NOTE = (
     "is about the comparison with the most labels. Score and gain are those of the first that leads, with a 95 % "
     "interval where ranks are tested. Gain: over the baseline of the suite, by default the commonest class."
 )
-NAME_WIDTH = 32  # characters of a leader's name; board and README.csv have it in full
+NAME_ROOM = 200.0  # pixels of a leader's name on the page; board and README.csv have it in full
 
 
 def write_index(boards: Path) -> None:
@@ -81,9 +81,9 @@ def _leaders(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the cells of HEADER."""
     yield _link(record)
     names = [str(title) for title in record.get("leading", ())]
-    short = shorten(names, NAME_WIDTH)
     more = len(names) - MAX_NAMED_LEADERS
-    shown = "; ".join(escape(short[name]) for name in names[:MAX_NAMED_LEADERS])  # a name may have commas
+    short = shorten_names(names, NAME_ROOM)[:MAX_NAMED_LEADERS] if names else []
+    shown = "; ".join(map(escape, short))  # a name may have commas
     yield shown + (f" and {more} more" if more > 0 else "") or "cannot be told apart"
     yield from _score(record)
     yield str(int(record.get("labelers", 0)))

@@ -67,7 +67,7 @@ def markdown(
         for leaderboard in leaderboards
     }
     for leaderboard in leaderboards:
-        parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *_untested(leaderboard)]
+        parts += [f"## {escape(titles[leaderboard.title])}", comparison_line(leaderboard), *untested_note(leaderboard)]
         parts += [
             *split_leaderboard(board_table(run, leaderboard)).markdown(),
             *_notes(run, leaderboard, settling.get(leaderboard.title)),
@@ -143,7 +143,7 @@ def comparison_line(leaderboard: Leaderboard) -> str:
     return f"Splits: {escape(leaderboard.title)}. {circumstances(leaderboard)}"
 
 
-def _untested(leaderboard: Leaderboard) -> list[str]:
+def untested_note(leaderboard: Leaderboard) -> list[str]:
     """Return the line above a table whose ranks are not tested."""
     why = leaderboard.standings.untested if leaderboard.standings else None
     return [f"> {why}: ranks are not tested"] if why else []

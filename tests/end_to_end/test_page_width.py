@@ -67,12 +67,19 @@ def find_boards(tables):
     return [table for table in tables if table["head"][:2] == ["Rank", "Labeler"] or table["first"] == "test rows"]
 
 
+def is_overview(table):
+    """Return True for a table of the index or of the sections of the record."""
+    return table["head"][0] in ("Board", "Section", "Rows and truth", "Suite")
+
+
 def check(measured):
     """Check that boards fit a page, line by line, and that no number on it is broken."""
     boards = find_boards(measured["boards"])
     assert all(board["width"] <= PAGE_WIDTH for board in boards), [(b["head"], b["width"]) for b in boards]
     assert all(set(board["tall"]) == {1} for board in boards), boards
     assert not any(board["folded"] for board in boards)
+    overviews = [table for table in measured["boards"] if is_overview(table) and not table["folded"]]
+    assert all(table["width"] <= PAGE_WIDTH for table in overviews), [(t["head"], t["width"]) for t in overviews]
     assert measured["broken"] == []
     return boards
 

@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))
+BOARD_PAGES = [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "leaderboards").rglob("*.md"))]
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 WITH_ANSWER = {"textarea", "input", "dropdown", "checkboxes"}
 TOOL_OF = {"ruff": "ruff", "end-of-file-fixer": "pre-commit-hooks", "check-yaml": "pre-commit-hooks"}
@@ -72,7 +73,7 @@ def test_contributing_names_commands_and_tests_that_there_are():
     assert set(re.findall(r"\btest_\w+\.py", page)) <= tests
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *BOARD_PAGES])
 def test_links_lead_to_files_and_headings(page):
     text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):

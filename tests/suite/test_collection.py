@@ -8,6 +8,7 @@ import pytest
 
 from harness.data.population import Population
 from harness.errors import SuiteError
+from harness.report.page_consistency import read_leaderboards
 from harness.run.executor import execute
 from harness.run.runner import Options, prepare_run
 from harness.scoring.collection import joint_leaderboards
@@ -123,14 +124,24 @@ def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
     first = harness("run", "all.yaml", "--threads", 1, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "two: 3 cells, 2 of them finished before" in first.stderr  # majority and neighbours come from `one`
-    page = (tmp_path / "leaderboards" / "all" / "README.md").read_text()
-    assert "[two](../two/README.md)" in page
-    ranked, mixed = page.split("## All lines, unranked")
-    assert ranked.count("| neighbours |") == 1
-    assert "| neighbours |" in mixed
+    folder = tmp_path / "leaderboards" / "all"
+    pages = {file: file.read_text() for file in folder.rglob("*.md")}
+    assert {file.relative_to(folder).as_posix() for file in pages} == {"README.md", "lines.md", "ranks/all-score.md"}
+    assert "| [two](../two/README.md) | all | score | real | 3 |" in pages[folder / "README.md"]
+    assert "| [all; score](ranks/all-score.md) | 1 | 3 |" in pages[folder / "README.md"]
+    ranked = [
+        (ranks["Rank"], rest["Labeler"]) for _, ranks, rest in read_leaderboards(pages[folder / "ranks/all-score.md"])
+    ]
+    assert [rank for rank, _ in ranked] == ["1", "2", "3"]
+    assert {name for _, name in ranked} == {"neighbours", "majority", "linear"}
+    assert pages[folder / "lines.md"].count("| neighbours |") == 1
+    stale = folder / "ranks/gone.md"
+    stale.write_text("# Gone\n")
+    checked = harness("leaderboard", "all.yaml", "--check", cwd=tmp_path)
+    assert (checked.returncode, checked.stdout) == (3, "leaderboards/all/ranks/gone.md: belongs to no page\n")
     again = harness("leaderboard", "all.yaml", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert (tmp_path / "leaderboards" / "all" / "README.md").read_text() == page
+    assert {file: file.read_text() for file in folder.rglob("*.md")} == pages
     assert "5 finished" in harness("status", "all.yaml", cwd=tmp_path).stdout
 
 
