@@ -22,14 +22,14 @@ KEYS = (
     *("name", "data", "simulated", "population", "target", "labelers", "comparison", "leading"),
     *("metric", "value", "low", "high", "gain", "command"),
 )
-HEADER = ("Board", "Leading", "Score", "Gain", "Labelers")
-SCOPE_HEADER = ("Board", "Data", "Population", "Target", "Comparison with the most labels", "Run it again")
+HEADER = ("Board", "Leading", "Score", "Gain")
+SCOPE_HEADER = ("Board", "Data", "Population", "Target", "Labelers", "Comparison with the most labels", "Run it again")
 LEADING_NOTE = (
     "Leading: the labelers that none is significantly better than; where ranks claim nothing, the first by number. It "
     "is about the comparison with the most labels. Score and gain are those of the first that leads, with a 95 % "
     "interval where ranks are tested. Gain: over the baseline of the suite, by default the commonest class."
 )
-NAME_ROOM = 200.0  # pixels of a leader's name on the page; board and README.csv have it in full
+NAME_ROOM = 300.0  # pixels of a leader's name on the page; board and README.csv have it in full
 
 
 def write_index(boards: Path) -> None:
@@ -61,14 +61,14 @@ def _read_boards(boards: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _page(records: list[Mapping[str, Any]]) -> str:
-    parts = ["# Leaderboards"]
+    parts, words = ["# Leaderboards"], [name for name in SCOPE_HEADER if name != "Labelers"]
     for simulated, heading in ((False, "On real data"), (True, "On SIMULATED DATA")):
         boards = [record for record in records if bool(record.get("simulated")) == simulated]
         if boards:
             leaders, scopes = [[*_leaders(board)] for board in boards], [[*_scope(board)] for board in boards]
             parts += [f"## {heading}", format_table([*HEADER], leaders, HEADER[:2])]
             parts += ["<details>\n<summary>What each board is about, and its command</summary>"]
-            parts += [format_table([*SCOPE_HEADER], scopes, SCOPE_HEADER), "</details>"]
+            parts += [format_table([*SCOPE_HEADER], scopes, words), "</details>"]
     return "\n\n".join([*parts, LEADING_NOTE, FILES_NOTE]) + "\n"
 
 
@@ -86,7 +86,6 @@ def _leaders(record: Mapping[str, Any]) -> Iterator[str]:
     shown = "; ".join(map(escape, short))  # a name may have commas
     yield shown + (f" and {more} more" if more > 0 else "") or "cannot be told apart"
     yield from _score(record)
-    yield str(int(record.get("labelers", 0)))
 
 
 def _score(record: Mapping[str, Any]) -> Iterator[str]:
@@ -107,5 +106,8 @@ def _score(record: Mapping[str, Any]) -> Iterator[str]:
 def _scope(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the cells of SCOPE_HEADER."""
     yield _link(record)
-    for key in ("data", "population", "target", "comparison", "command"):
+    for key in ("data", "population", "target"):
+        yield escape(str(record.get(key, "")))
+    yield str(int(record.get("labelers", 0)))
+    for key in ("comparison", "command"):
         yield escape(str(record.get(key, "")))

@@ -287,7 +287,7 @@ def test_hostile_names_break_no_index(tmp_path, name, other):
     about = {"data": name, "simulated": False, "population": other, "leading": [name, other] * 3, "command": name}
     (boards / "one" / "board.json").write_text(json.dumps(about))
     tables = read_tables(index_files(boards)["README.md"])
-    assert [(len(header), len(row)) for header, row in tables] == [(5, 5), (6, 6)]
+    assert [(len(header), len(row)) for header, row in tables] == [(4, 4), (7, 7)]
     for _, row in tables:
         for cell in row[1:]:
             plain(cell)

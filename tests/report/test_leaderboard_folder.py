@@ -189,10 +189,9 @@ def test_the_index_names_every_board_that_speaks_for_itself(folder, board):
         first["labeler"],
         f"Accuracy {float(first['value']):.4f}",
         f"{float(first['difference']):+.4f}",
-        "2",
     ]
     assert first["labeler"] == "knn(on=embedding, k=7)"
-    assert scope[3:] == ["score", "prefix, 50 % labelled", "harness run suite.yaml --threads 1"]
+    assert scope[3:] == ["score", "2", "prefix, 50 % labelled", "harness run suite.yaml --threads 1"]
     about = json.loads((board / "small/board.json").read_text())
     (board / "a_twin").mkdir(exist_ok=True)
     (board / "a_twin/board.json").write_text(json.dumps(about | {"simulated": True, "leading": list("abcde")}))
