@@ -133,7 +133,7 @@ def test_the_command_runs_all_shares_cells_and_writes_one_page(tmp_path):
         (ranks["Rank"], rest["Labeler"]) for _, ranks, rest in read_leaderboards(pages[folder / "ranks/all-score.md"])
     ]
     assert [rank for rank, _ in ranked] == ["1", "2", "3"]
-    assert {name for _, name in ranked} == {"neighbours", "majority", "linear"}
+    assert {name for _, name in ranked} == {"neighbours", "majority", "linear(on=embedding, penalty=2.0)"}
     assert pages[folder / "lines.md"].count("| neighbours |") == 1
     stale = folder / "ranks/gone.md"
     stale.write_text("# Gone\n")
@@ -159,3 +159,24 @@ def test_a_smaller_twin_takes_a_population_in_proportion():
     assert Population(take="first", n=30_000).scaled(0.02) == Population(take="first", n=600)
     assert Population(take="balanced", per_class=3_000).scaled(1e-6).per_class == 1
     assert Population().scaled(0.5) == Population()
+
+
+def test_the_page_begins_with_the_sections_of_the_record(tmp_path):
+    data = {"path": "twin:tulu_300k:300", "target": "gpt_scores", "classes": 6}
+    for name, section in (("one", "1"), ("two", "2.6")):
+        reference = {"sections": [section], "dataset": "tulu_300k"}
+        suite = write_suite(tmp_path, ["majority"], name=name, data=data, blocks=None, reference=reference)
+        suite.rename(tmp_path / f"{name}.yaml")
+    (tmp_path / "all.yaml").write_text("version: 1\nname: all\nsuites: [one.yaml, two.yaml]\n")
+    done = harness("run", "all.yaml", "--threads", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "leaderboards" / "all"
+    title, warning, table, *_ = (folder / "README.md").read_text().split("\n\n")
+    assert (title, warning.count("SIMULATED DATA")) == ("# all", 1)
+    header, _, first, second = table.splitlines()
+    assert header == "| Section | Record | Ours | Verdict |"
+    assert first.startswith("| [1](sections/1.md): share of class_prior, class 0 | 0.062 | 0.0")
+    assert first.endswith(" | 6 cannot be compared: the data are the simulated twin |")
+    assert second.startswith("| [2.6](sections/2.6.md): mean_neighbour_cosine of embedding_diagnosis bge | 0.75 | – | ")
+    assert "## Cannot be compared" in (folder / "sections/2.6.md").read_text()
+    assert harness("leaderboard", "all.yaml", "--check", "--threads", 1, cwd=tmp_path).returncode == 0
