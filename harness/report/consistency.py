@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.report.csv_files import csv_cell
+from harness.report.csv_files import csv_cell, without_formula_quote
 from harness.report.leaderboard_folder import BOARD_FILE, PLOTS_FOLDER, find_differences, orphaned_files
-from harness.report.page_consistency import Cells, Row, check_page, unquoted
+from harness.report.page_consistency import Cells, Row, check_page
 from harness.report.parquet_files import (
     COLUMNS,
     COVERAGE,
@@ -193,7 +193,7 @@ def _check_record(record: dict[str, Any], standings: list[Row]) -> Iterator[str]
     rows = [row for row in standings if row["comparison"] == record["comparison"]]
     leading = [row["labeler"] for row in rows if row["leading"] == "True"]
     leading = leading or [row["labeler"] for row in rows if row["rank"] in ("1", "1=")]
-    if list(map(unquoted, leading)) != record["leading"]:
+    if list(map(without_formula_quote, leading)) != record["leading"]:
         leaders = "; ".join(record["leading"]) or "nobody"
         yield f"says that {leaders} leads {record['comparison']}, standings.csv does not"
         return

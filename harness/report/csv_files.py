@@ -138,3 +138,12 @@ def csv_cell(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     return "" if value is None else str(value)
+
+
+def without_formula_quote(text: str) -> str:
+    """Remove the quote that a cell has before the beginning of a formula.
+
+    >>> without_formula_quote("'=1"), without_formula_quote("'tis")
+    ('=1', "'tis")
+    """
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from html import unescape
 
+from harness.report.csv_files import without_formula_quote
 from harness.report.leaderboard_parts import AGAINST, GAIN, MORE_COLUMNS, WITH_INTERVAL
 from harness.report.leaderboard_tables import LEADER_MARK, metric_header
 from harness.report.markdown import MAX_LENGTH, breakable, escape, interval, mean_std, number, one_line
@@ -22,7 +23,7 @@ def check_page(page: str, standings: list[Row], cells: Cells, counts: Mapping[tu
     lines = {(comparison, line["Labeler"]): (shown, line) for comparison, shown, line in read_leaderboards(page)}
     for row in standings:
         key = row["comparison"], row["labeler"]
-        name = unquoted(key[1])
+        name = without_formula_quote(key[1])
         shown, line = lines.pop((escape(key[0]), escape(name)), ({}, None))
         if line is None:
             yield f"{key[0]}: no line of {key[1]!r}, which stands in standings.csv"
@@ -112,8 +113,3 @@ def _tables(text: str) -> Iterator[list[Row]]:
 
 def _ends(row: Row, low: str, high: str) -> tuple[float, float] | None:
     return (float(row[low]), float(row[high])) if row[low] else None
-
-
-def unquoted(text: str) -> str:
-    """Remove the quote before a name that begins like a formula."""
-    return text[1:] if re.match(r"'[=+\-@\t]", text) else text
