@@ -28,6 +28,7 @@ from harness.cli import (
     report,
     run,
     schema,
+    site,
     why,
 )
 from harness.cli.options import EXIT_BAD_INPUT, EXIT_IN_USE, EXIT_INTERRUPTED, EXIT_OK
@@ -43,6 +44,7 @@ COMMANDS = (
     compare.compare,
     ranking.ranking,
     report.report,
+    site.site,
     export.export,
     audit.audit,
     diagnose.diagnose,

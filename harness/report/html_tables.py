@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import printable
-from harness.report.tables import Column, IntervalCell, Table, format_value
+from harness.report.tables import Column, Estimate, IntervalCell, Table, format_value
 from harness.scoring.leaderboard import MeanStd
 
 LABELER_COLUMNS = ("Labeler", "First", "Second")  # columns that name labelers
@@ -24,6 +24,7 @@ class HtmlCell:
     header: bool = False
     title: str = ""  # beside the pointer
     bar: tuple[float, float, float] | None = None  # low, value, high on a scale from 0 to 100
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _html_cell(column: Column, value: Any, numeric: bool, row_total: float, scal
     text = format_value(column, value)
     if isinstance(value, IntervalCell):
         return HtmlCell(text, numeric, repr(value.low), bar=_bar(value, scale))
+    if isinstance(value, Estimate):
+        return HtmlCell(text, numeric, repr(float(value.value)))
     mean = value.mean if isinstance(value, MeanStd) else value
     if column.shade == "row":
         share = value / row_total if row_total else 0.0

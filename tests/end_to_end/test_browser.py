@@ -4,7 +4,6 @@ import csv
 
 import pytest
 
-from tests.browser import open_chromium
 from tests.command_line import harness, table, write_labelers, write_suite
 
 SURE = """
@@ -13,12 +12,6 @@ proba[np.arange(len(proba)), (task.to_label + self.k) % task.n_classes] = 0.5
 return proba
 """
 FIRST = "#comparison-1 table >> nth=0"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +185,11 @@ def test_without_javascript_everything_is_there(browser, report):
     assert opened.locator("table").count() > 20
     assert opened.locator("figure use > title").count() > 20
     context.close()
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_breaks_no_rule_of_accessibility(page, violations, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert violations(page) == []

@@ -9,7 +9,6 @@ from harness.report.leaderboard_parts import split_leaderboard
 from harness.report.page_width import PAGE_WIDTH
 from harness.report.tables import Column, IntervalCell, Table
 from harness.scoring.leaderboard import MeanStd
-from tests.browser import open_chromium
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "leaderboards").glob("**/*.md"))]
@@ -51,9 +50,8 @@ MEASURE = """(digit) => {
 
 
 @pytest.fixture(scope="module")
-def page():
-    with open_chromium() as browser:
-        yield browser.new_page(viewport={"width": PAGE_WIDTH, "height": 800})
+def page(browser):
+    return browser.new_page(viewport={"width": PAGE_WIDTH, "height": 800})
 
 
 def measure(page, markdown):

@@ -9,11 +9,12 @@
     if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
     return cell.textContent.trim();
   };
+  const collator = new Intl.Collator(undefined, { numeric: true });
   const compare = (a, b, sign) => {
     if (a === "" || b === "") return (a === "") - (b === "");
     if (typeof a === "number" && typeof b === "number") return sign * (a - b);
     if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-    return sign * a.localeCompare(b, undefined, { numeric: true });
+    return sign * collator.compare(a, b);
   };
   const sort = (head) => {
     const table = head.closest("table");
@@ -23,8 +24,11 @@
     for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const body = table.tBodies[0];
-    const rows = [...body.rows].sort((a, b) => compare(value(a, column), value(b, column), down ? -1 : 1));
-    body.append(...rows);
+    const keyed = [...body.rows].map((row) => [value(row, column), row]);
+    keyed.sort(([a], [b]) => compare(a, b, down ? -1 : 1));
+    const rows = document.createDocumentFragment();
+    for (const [, row] of keyed) rows.append(row);
+    body.append(rows);
     sorting.textContent = `${table.caption.textContent}: sorted by ${head.textContent}, ${down ? "descending" : "ascending"}`;
   };
   for (const head of all("table.sortable thead th")) head.firstElementChild.addEventListener("click", () => sort(head));
@@ -43,7 +47,7 @@
       if (element instanceof SVGElement) element.style.display = matches ? "" : "none";
       else if (matches && labelers.has(element.dataset.labeler)) shown.add(element.dataset.labeler);
     }
-    count.textContent = query ? `${shown.size} of ${labelers.size} labelers` : "";
+    count.textContent = query ? `${shown.size} of ${labelers.size} ${count.dataset.unit}` : "";
   };
   filter.addEventListener("input", apply);
   filter.addEventListener("keydown", (event) => {
