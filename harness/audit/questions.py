@@ -60,7 +60,8 @@ def question_labelers(
     """
     labelers = {cell.candidate.title: (cell.candidate.labeler, cell.blocks) for cell in run.cells}
     split = run.cells[0].evaluation.split
-    spare = np.setdiff1d(np.arange(len(run.dataset)), np.concatenate([split.train, split.test]))
+    dataset = run.dataset.cut_by(split.train)
+    spare = np.setdiff1d(np.arange(len(dataset)), np.concatenate([split.train, split.test]))
     small = len(split.train) <= MAX_TRAIN_ROWS and len(split.test) <= MAX_TEST_ROWS
     reasons = dict.fromkeys(labelers, "") if full or small else _reduction_reasons(run, blocks)
     answers = dict[str, LabelerAnswers]()
@@ -72,7 +73,7 @@ def question_labelers(
             continue
         rows = subsample(split, spare, None, None, None) if whole_split else subsample(split, spare)
         names = dict.fromkeys(name for _, names in chosen.values() for name in names)
-        bench = make_bench(run.dataset, rows, {name: blocks[name] for name in names}, folders[1], salt)
+        bench = make_bench(dataset, rows, {name: blocks[name] for name in names}, folders[1], salt)
         try:
             findings = _judge(run, bench, chosen, processes, folders[0], jobs, progress)
         finally:
@@ -114,7 +115,7 @@ def _judge(
     progress: Progress,
 ) -> dict[str, LeakFinding]:
     """Return the finding on each of `labelers`, from its answers."""
-    truth = run.dataset.y[run.dataset.positions(bench.split.test)]
+    truth = bench.dataset.y[bench.dataset.positions(bench.split.test)]
     total = 0
 
     def ask(questions: Iterable[ProbeQuestion]) -> dict[ProbeQuestion, ProbeAnswer]:

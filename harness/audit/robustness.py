@@ -65,16 +65,16 @@ def mean_accuracies(run: Run) -> dict[str, float]:
 
 def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
     """Score against the labels of each rater."""
-    data, raters = run.suite.data, run.dataset.raters
+    data = run.suite.data
     others = [(column, name) for column, name in enumerate(data.raters) if name != data.target]
-    if raters is None or not others:
+    if not others:
         return
     scores: dict[str, Score] = {
         "the target": lambda cell, labels: _accuracy(labels, _truth(run, cell.evaluation.split))
     }
     for column, name in others:
         scores[name] = lambda cell, labels, column=column: _accuracy(  # type: ignore[misc]
-            labels, raters[run.dataset.positions(cell.evaluation.split.test), column]
+            labels, _rater_truth(run, cell.evaluation.split, column)
         )
     note = "Accuracy on the same test rows, with the labels of each rater as the truth; in brackets the rank under it."
     yield _table(run, comparison, "Other raters as truth", labelers, scores, note)
@@ -183,7 +183,14 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def _truth(run: Run, split: Split) -> NDArray[np.int64]:
-    return run.dataset.y[run.dataset.positions(split.test)]
+    dataset = run.dataset.cut_by(split.train)
+    return dataset.y[dataset.positions(split.test)]
+
+
+def _rater_truth(run: Run, split: Split, column: int) -> NDArray[np.int64]:
+    dataset = run.dataset.cut_by(split.train)
+    assert dataset.raters is not None  # of a suite that names raters
+    return np.asarray(dataset.raters[dataset.positions(split.test), column])
 
 
 def _accuracy(labels: Labels, truth: NDArray[np.int64], mask: Mask | None = None) -> float | None:

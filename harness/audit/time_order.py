@@ -46,7 +46,8 @@ def compare_with_time(run: Run, blocks: Mapping[str, Block], processes: Processe
         answer = run_probes(bench, [probe], run.catalog, processes, limits, folder, 1, lambda _: None)[probe]
         if answer.status != "ok":
             return False, f"{title} could not be tried on a split by time: {answer.reason}"
-        shares[kind] = float((answer.labels == dataset.y[dataset.positions(split.test)]).mean())
+        cut = dataset.cut_by(split.train)
+        shares[kind] = float((answer.labels == cut.y[cut.positions(split.test)]).mean())
         sizes = len(split.train), len(split.test)
     return describe_loss(title, shares["random"], shares["time"], *sizes)
 

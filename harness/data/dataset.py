@@ -3,7 +3,7 @@
 Splitters and the scorer read a Dataset; labelers and embedders never do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.data.classes import Classes, Value
 from harness.data.column_reader import ColumnReader
+from harness.data.cut import Scores, Shares
 from harness.data.label_reader import LabelReader, Labels, choose_classes
 from harness.data.population import Population, select
 from harness.data.raters import consensus, fuse_labels
@@ -32,6 +33,11 @@ TEXT_PATHS = (
     "[].value",
 )  # what is read of conversations
 MAX_NAMED_CLASSES = 5  # the others are left out
+CUT_ADVICE = "take fewer shares or more train rows, or give thresholds as 'cut: [...]'"
+CUT_REMARK = (
+    "each train set cuts the classes at its own quantiles: numbers of different seeds and ratios are about slightly "
+    "different classes; value MAE and value Spearman are about the same values"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,7 @@ class Dataset:
     times: NDArray[Any] | None = None  # (N,) numbers or text in the order of time
     missing: tuple[Value, ...] = ()  # values of the target that mean "no label"
     remarks: tuple[str, ...] = ()  # on labels that do not mean what they seem to
+    scores: Scores | None = None  # of the labelled rows, where the classes are cut from one
 
     def __len__(self) -> int:
         return len(self.items)
@@ -69,6 +76,21 @@ class Dataset:
     def positions(self, rows: Rows) -> NDArray[np.intp]:
         """Return the positions of labelled `rows` in ``labelled``."""
         return np.searchsorted(self.labelled, rows)
+
+    def cut_by(self, train: Rows) -> "Dataset":
+        """Return the dataset with the classes that `train` rows cut.
+
+        It is this one unless the target has shares. Until then its classes are those that all its labelled rows cut.
+        Raises DataError where a class is left without a train row.
+        """
+        if self.scores is None or self.scores.shares is None:
+            return self
+        try:
+            classes = self.scores.cut(self.classes, self.positions(train))
+        except ValueError as error:
+            raise DataError(f"{self.table.display_name}: {len(train):,} train rows: {error}; {CUT_ADVICE}") from None
+        y, raters = self.scores.number(classes)
+        return replace(self, y=y, raters=raters, classes=classes, scores=replace(self.scores, shares=None))
 
     def for_splitters(self, columns: tuple[str, ...] = ()) -> Labelled:
         """Return the labelled rows alone, with the texts of some columns.
@@ -99,6 +121,7 @@ class Dataset:
             self.items.identity,
             [hash_array(a) for a in (self.labelled, self.y, self.raters, self.groups)],
             self.n_classes if self.classes.ordered else [self.n_classes, "no order"],
+            *([] if self.scores is None else [hash_array(self.scores.target)]),
         )
 
 
@@ -148,6 +171,7 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     if data.raters:
         raters = np.stack([reader.rater(name, rows[labelled]) for name in data.raters], axis=1)
     y = target[rows[labelled]]
+    scores = _scores(data, reader, rows[labelled])
     return Dataset(
         table,
         items,
@@ -161,7 +185,12 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
         population.take == "oversampled",
         None if times is None else times[rows],
         data.missing_values,
-        tuple(filter(None, (remark, unused_classes_remark(y, classes)))),
+        tuple(
+            filter(
+                None, (remark, unused_classes_remark(y, classes), CUT_REMARK if isinstance(data.cut, Shares) else None)
+            )
+        ),
+        scores,
     )
 
 
@@ -175,9 +204,33 @@ def labelled_rows(data: Data, table: DataTable) -> NDArray[np.bool_]:
 
 
 def _label_reader(data: Data, columns: ColumnReader) -> tuple[LabelReader, str | None]:
-    """Return the reader of the target, and a line on classes not given."""
+    """Return the reader of the target, and a line on classes not given.
+
+    Of shares, the thresholds are those of all labelled rows of the file.
+    """
     classes, remark = choose_classes(columns, data.hidden[0], data.given_classes, data.ordered, data.missing_values)
-    return LabelReader(columns, classes, data.missing_values), remark
+    reader = LabelReader(columns, classes, data.missing_values)
+    if isinstance(data.cut, Shares):
+        scores, is_labelled = reader.scores(data.hidden[0])
+        try:
+            thresholds = data.cut.find_thresholds(scores[is_labelled]) if is_labelled.any() else ()
+        except ValueError as error:
+            fault = f"{columns.table.display_name}: column {data.hidden[0]!r}: {error}; {CUT_ADVICE}"
+            raise DataError(fault, ("data", "cut")) from None
+        reader = replace(reader, classes=replace(classes, cuts=thresholds))
+    return reader, remark
+
+
+def _scores(data: Data, reader: LabelReader, rows: Rows) -> Scores | None:
+    """Return the scores of labelled `rows` that classes are cut from, if any.
+
+    A target that is fused of several columns has no score.
+    """
+    if not reader.classes.cuts or reader.classes.stored == "texts" or isinstance(data.target, Fused):
+        return None
+    raters = [reader.scores(name)[0][rows] for name in data.raters]
+    shares = data.cut if isinstance(data.cut, Shares) else None
+    return Scores(reader.scores(data.target)[0][rows], np.stack(raters, axis=1) if raters else None, shares)
 
 
 def _text_identity(text: Text | None) -> object:

@@ -1,7 +1,7 @@
 """Read columns of labels as the numbers of their classes."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,8 @@ from harness.plugin.block import Rows
 
 Labels = tuple[NDArray[np.int64], NDArray[np.bool_]]
 """(N,) class numbers and (N,) bool, False where a row has no label."""
+Scores = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""(N,) numbers and (N,) bool, False where a row has no label."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,7 @@ class LabelReader:
             is_labelled = is_labelled & ~self._is_missing_text(column)
             codes = np.where(is_labelled, self.classes.number_texts(column), 0)
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            values = np.where(is_labelled, numbers_of(column), 0)
-            is_labelled = is_labelled & ~self._is_missing_number(values)
-            absent = np.flatnonzero(np.isnan(values) & is_labelled)
-            if len(absent):
-                raise self.columns.fail(name, absent, "NaN", "write null where there is no label")
+            values, is_labelled = self._numbers(name, column)
             codes = np.where(is_labelled, self._number(values), 0)
         else:
             where = f"{self.columns.table.display_name}: column {name!r}"
@@ -62,6 +60,24 @@ class LabelReader:
             raise self.columns.fail(name, wrong, *self._fault(column, is_labelled, int(wrong[0])))
         return codes.astype(np.int64), is_labelled
 
+    def scores(self, name: str, role: str = "target or raters") -> Scores:
+        """Return the numbers of a column, and which rows have one.
+
+        Raises DataError where they are no finite numbers.
+        """
+        column = self.columns.read(name, role)
+        kind = column.type
+        if pa.types.is_null(kind):
+            return np.zeros(self.columns.size), is_valid(column)
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            where = f"{self.columns.table.display_name}: column {name!r}"
+            raise DataError(f"{where}: a score that is cut into classes must be numbers, is {kind}", ("data", "cut"))
+        values, is_labelled = self._numbers(name, column)
+        infinite = np.flatnonzero(~np.isfinite(values))
+        if len(infinite):
+            raise self.columns.fail(name, infinite, "an infinite score", "write a number, or null")
+        return values.astype(np.float64), is_labelled
+
     def rater(self, name: str, rows: Rows) -> NDArray[np.int64]:
         """Return the class numbers of `rows`, all of which need one."""
         codes, is_labelled = self.labels(name)
@@ -69,6 +85,16 @@ class LabelReader:
         if len(absent):
             raise self.columns.fail(name, absent, "no label of this rater", "leave the rater out, or unlabel the rows")
         return codes[rows]
+
+    def _numbers(self, name: str, column: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return the numbers (N,) of a column, 0 without a label, and a mask."""
+        present = is_valid(column)
+        values = np.where(present, numbers_of(column), 0)
+        is_labelled = present & ~self._is_missing_number(values)
+        absent = np.flatnonzero(np.isnan(values) & is_labelled)
+        if len(absent):
+            raise self.columns.fail(name, absent, "NaN", "write null where there is no label")
+        return np.where(is_labelled, values, 0), is_labelled
 
     def _number(self, values: NDArray[np.generic]) -> NDArray[np.int64]:
         if self.classes.numbers is not None or self.classes.cuts:

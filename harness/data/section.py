@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from harness.data.classes import MAX_CLASSES, Classes, Value, find_value_error
+from harness.data.cut import Shares
 from harness.data.hub import is_hub
 from harness.plugin.items import Text, columns_of
 
@@ -34,7 +35,7 @@ class Data:
     classes: int | tuple[Value, ...] | None = None  # 0 to N - 1, or the values in their order; None: as the column is
     ordered: bool | None = None  # None: a list and numbers are, names that are not listed are not
     missing: Value | tuple[Value, ...] = ()  # of the target: no label, as null is
-    cut: tuple[float, ...] = ()  # thresholds of a continuous score, between its classes
+    cut: tuple[float, ...] | Shares = ()  # thresholds of a continuous score, or the shares of its classes
     when_missing: Literal["error", "twin"] = "error"  # twin: run on simulated data where the file is not there
     id: str | None = None  # column of integers or strings, each once; None: the row number
     text: Text | None = None  # column of conversations or texts; several columns are turns, the last the assistant's
@@ -55,7 +56,13 @@ class Data:
             raise ValueError("text must name at least one column")
         if self.cut and self.classes is not None:
             raise ValueError("'cut' makes the classes: leave 'classes' out")
-        if self.cut and (not np.isfinite(self.cut).all() or (np.diff(self.cut) <= 0).any()):
+        if isinstance(self.cut, Shares) and isinstance(self.target, Fused):
+            raise ValueError("cut: {shares: ...} needs a target of one column, not one that is fused of several")
+        if (
+            isinstance(self.cut, tuple)
+            and self.cut
+            and (not np.isfinite(self.cut).all() or (np.diff(self.cut) <= 0).any())
+        ):
             raise ValueError(f"cut must be increasing numbers, got {list(self.cut)}")
         if is_hub(self.path) and self.when_missing == "twin":
             raise ValueError("when_missing: twin is for files; what the hub has is fetched, or refused with the reason")
@@ -68,6 +75,8 @@ class Data:
     @property
     def given_classes(self) -> Classes | None:
         """The classes that the section names; None: the column's own."""
+        if isinstance(self.cut, Shares):
+            return self.cut.classes
         if self.cut:
             return Classes.cut(self.cut)
         if isinstance(self.classes, int):

@@ -17,6 +17,7 @@ def make_task(dataset: Dataset, split: Split, blocks: Mapping[str, Block]) -> Ta
     The labels and raters of test and spare rows are in no field, and the arrays are copies: nothing leads back to
     the dataset.
     """
+    dataset = dataset.cut_by(split.train)
     train = dataset.positions(split.train)
     spare = np.ones(len(dataset), np.bool_)
     spare[split.train] = spare[split.test] = False

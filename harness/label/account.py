@@ -69,6 +69,8 @@ def to_json(account: Account) -> dict[str, Any]:
     }
     if not account.classes.are_numbered:
         values["classes"] = {"values": list(account.classes.values), "ordered": account.classes.ordered}
+    if account.classes.cuts:
+        values["classes"]["cuts"] = list(account.classes.cuts)
     if not account.classes.ordered:  # distances and sums of classes mean nothing
         del values["quality"]["mae"], values["pool"]["at_least"], values["pool"]["score"]
     if account.growth is not None:

@@ -67,11 +67,12 @@ def _front_matter(account: Account) -> str:
 
 
 def _introduction(account: Account) -> str:
-    origin = account.provenance
+    origin, cuts = account.provenance, ", ".join(f"{cut:.6g}" for cut in account.classes.cuts)
     return (
         f"{account.rows:,} rows of {escape(origin.data)}. {account.gold:,} of them have a label in the column "
         f"{escape(origin.target)}; the labeler {escape(origin.labeler)} learnt from all of these and labelled "
         f"{account.labelled:,} others. `proxy_label` is its guess, not the truth."
+        + (f" The classes are cut at the scores {cuts}." if cuts else "")
     )
 
 

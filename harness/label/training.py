@@ -93,6 +93,7 @@ def plan_label_run(
     `with_curve` plans those of the learning curve, too. Raises DataError.
     """
     dataset = load_dataset(suite.data, Population(), table)
+    dataset = dataset.cut_by(dataset.labelled)  # the train set of the labels, whose classes the folds have, too
     unlabelled = np.setdiff1d(np.arange(len(dataset)), dataset.labelled)
     if len(unlabelled) == 0:
         raise DataError(

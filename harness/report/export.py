@@ -47,7 +47,8 @@ def _split_table(run: Run, evaluation: EvaluationSplit) -> pa.Table:
 
 
 def _answer_table(run: Run, cell: Cell) -> pa.Table:
-    split, dataset = cell.evaluation.split, run.dataset
+    split = cell.evaluation.split
+    dataset = run.dataset.cut_by(split.train)
     result, classes = run.store.read(cell.key), dataset.classes
     proba = pa.array(np.ascontiguousarray(result.proba).reshape(-1))
     m = len(split.test)

@@ -10,7 +10,7 @@ from harness.report.tables import Column, Estimate, IntervalCell, Table, columns
 from harness.run.runner import Run
 from harness.scoring import audit_verdicts
 from harness.scoring.leaderboard import CellResult, Leaderboard, LeaderboardRow
-from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER
+from harness.statistics.metrics import DISPLAY_NAMES, LOWER_IS_BETTER, VALUE_METRICS
 from harness.statistics.significance import MIN_UNITS
 
 LEADER_MARK = "•"
@@ -35,7 +35,9 @@ def board_metrics(run: Run) -> list[str]:
     """Return the metrics of a leaderboard, the primary one first."""
     primary, classes = run.suite.metrics.primary, run.dataset.classes
     metrics = BOARD_METRICS if classes.ordered else UNORDERED_METRICS
-    return [primary, *(metric for metric in (BINARY_METRICS if len(classes) == 2 else metrics) if metric != primary)]
+    metrics = BINARY_METRICS if len(classes) == 2 else metrics
+    of_values = tuple(VALUE_METRICS) if run.dataset.scores is not None else ()
+    return [primary, *(metric for metric in metrics if metric != primary), *of_values]
 
 
 def board_table(run: Run, leaderboard: Leaderboard) -> Table:

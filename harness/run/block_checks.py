@@ -32,7 +32,8 @@ def block_remarks(run: Run) -> list[str]:
         return []
     train = max((cell.evaluation.split.train for cell in run.cells), key=len)
     rows = np.sort(np.random.default_rng(0).permutation(train)[:SAMPLED_ROWS])
-    y = run.dataset.y[run.dataset.positions(rows)]
+    dataset = run.dataset.cut_by(train)
+    y = dataset.y[dataset.positions(rows)]
     file = run.store.folder / CHECK_FILE
     try:
         records: dict[str, Any] = json.loads(file.read_text())

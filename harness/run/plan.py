@@ -73,6 +73,8 @@ def evaluation_splits(suite: Suite, dataset: Dataset) -> tuple[list[EvaluationSp
         try:
             labelled = dataset.for_splitters(tuple(getattr(splits.splitter, "split_columns", ())))
             answers = [make_splits(splits.splitter, labelled, seed) for seed in splits.seeds]
+            for split in (split for answer in answers for split in answer):
+                dataset.cut_by(split.train)
         except DataError as error:
             raise DataError(str(error), ("splits", i)) from error
         for seed, answer in zip(splits.seeds, answers, strict=True):

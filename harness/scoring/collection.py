@@ -36,6 +36,8 @@ def _comparison_key(run: Run, comparison: str, cell_results: list[CellResult]) -
     """Hash the rows, truth, splits and ranking that comparable suites share."""
     dataset, suite = run.dataset, run.suite
     rows = [hash_array(array) for array in (dataset.items.ids, dataset.labelled, dataset.y, dataset.groups)]
+    if dataset.scores is not None:  # the truth that a train set cuts from them
+        rows.append(hash_array(dataset.scores.target))
     evaluations = dict.fromkeys(cell_result.cell.evaluation for cell_result in cell_results)
     splits = sorted(
         [hash_array(evaluation.split.train), hash_array(evaluation.split.test)] for evaluation in evaluations

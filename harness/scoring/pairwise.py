@@ -17,7 +17,7 @@ from harness.scoring.leaderboard import CellResult, test_set_scores
 from harness.scoring.score_run import answer_source
 from harness.scoring.scores import MetricKey, Truth
 from harness.scoring.standings import Difference, differences_of
-from harness.statistics.metrics import LABEL_METRICS, PROBABILITY_METRICS, value_range
+from harness.statistics.metrics import LABEL_METRICS, PROBABILITY_METRICS, VALUE_METRICS, value_range
 from harness.statistics.significance import MIN_UNITS
 
 GATE_PATTERN = re.compile(r"(?P<metric>\w+):(?P<limit>[+-]\d+(\.\d+)?)(?P<points>pp)?")
@@ -79,7 +79,7 @@ def parse_gate(text: str) -> Gate:
     match = GATE_PATTERN.fullmatch(text.strip())
     if match is None:
         raise HarnessError(f"--fail-if {text}: must be METRIC:LIMIT with a sign, such as accuracy:-0.5pp or mae:+0.02")
-    metrics = (*LABEL_METRICS, *PROBABILITY_METRICS)
+    metrics = (*LABEL_METRICS, *PROBABILITY_METRICS, *VALUE_METRICS)
     if match["metric"] not in metrics:
         raise HarnessError(f"--fail-if {text}: no metric {match['metric']!r}{did_you_mean(match['metric'], metrics)}")
     return Gate(match["metric"], float(match["limit"]) / (100 if match["points"] else 1))
@@ -141,9 +141,10 @@ def _same_rows(runs: tuple[Run, Run], pair: tuple[CellResult, CellResult]) -> bo
         return True
     ids, truths = [], []
     for run, cell_result in zip(runs, pair, strict=True):
-        test = cell_result.cell.evaluation.split.test
-        ids.append(run.dataset.items.ids[test])
-        truths.append(run.dataset.y[run.dataset.positions(test)])
+        split = cell_result.cell.evaluation.split
+        dataset = run.dataset.cut_by(split.train)
+        ids.append(dataset.items.ids[split.test])
+        truths.append(dataset.y[dataset.positions(split.test)])
     return np.array_equal(ids[0], ids[1]) and np.array_equal(truths[0], truths[1])
 
 

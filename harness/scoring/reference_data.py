@@ -50,7 +50,9 @@ class ReferenceData:
             rows = dataset.items.rows[dataset.labelled[dataset.y == self._class(row)]]
             return len(rows) / len(np.unique(rows)) if len(rows) else None
         if (row.method, row.metric) == ("test_support", "n_test"):
-            return self._mean_over_splits(row, lambda evaluation: self._counts(evaluation.split.test)[self._class(row)])
+            return self._mean_over_splits(
+                row, lambda evaluation: self._counts(evaluation, evaluation.split.test)[self._class(row)]
+            )
         if (row.method, row.metric) == ("class_weight", "weight"):
             return self._mean_over_splits(row, lambda evaluation: self._weights(evaluation)[self._class(row)])
         return None
@@ -113,9 +115,9 @@ class ReferenceData:
         neighborhood = self.neighborhoods[name]
         return neighborhood.cosine if row.metric == "mean_neighbour_cosine" else neighborhood.match
 
-    def _counts(self, rows: Any) -> Any:
+    def _counts(self, evaluation: EvaluationSplit, rows: Any) -> Any:
         """Return the (C,) numbers of rows of each class."""
-        dataset = self.run.dataset
+        dataset = self.run.dataset.cut_by(evaluation.split.train)
         return np.bincount(dataset.y[dataset.positions(rows)], minlength=dataset.n_classes)
 
     def _weights(self, evaluation: EvaluationSplit) -> Any:
@@ -123,7 +125,7 @@ class ReferenceData:
 
         They are inverse frequencies; 0 for an absent class.
         """
-        counts = self._counts(evaluation.split.train).astype(float)
+        counts = self._counts(evaluation, evaluation.split.train).astype(float)
         inverse = np.divide(1, counts, out=np.zeros_like(counts), where=counts > 0)
         return inverse / inverse.sum() * len(counts)
 

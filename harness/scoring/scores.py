@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.cut import mean_scores
 from harness.data.dataset import Dataset
 from harness.plugin.block import Rows
 from harness.plugin.protocols import Split
@@ -19,6 +20,7 @@ from harness.statistics.metrics import (
     LOWER_IS_BETTER,
     PROBABILITY_METRICS,
     TOP_SHARES,
+    VALUE_METRICS,
     ConfusionMatrix,
     auc,
     average_precision,
@@ -40,6 +42,8 @@ class Truth:
     y: NDArray[np.int64]  # (m,)
     sources: NDArray[Any] | None  # (m,)
     ordered: bool = True  # whether the classes are; else no metric counts a distance or a threshold
+    values: NDArray[np.float64] | None = None  # (m,) scores that the classes are cut from
+    class_means: NDArray[np.float64] | None = None  # (C,) of the train rows' scores
 
     @cached_property
     def slices(self) -> tuple[tuple[str | None, Rows], ...]:
@@ -87,9 +91,14 @@ class Scores:
 
 def truth_of(dataset: Dataset, split: Split) -> Truth:
     """Look up the truth of a split's test rows."""
-    y = dataset.y[dataset.positions(split.test)]
+    dataset = dataset.cut_by(split.train)
+    train, test = (dataset.positions(rows) for rows in (split.train, split.test))
     sources = None if dataset.sources is None else dataset.sources[split.test]
-    return Truth(y, sources, dataset.classes.ordered)
+    if dataset.scores is None:
+        return Truth(dataset.y[test], sources, dataset.classes.ordered)
+    scores = dataset.scores.target
+    means = mean_scores(scores[train], dataset.y[train], dataset.classes)
+    return Truth(dataset.y[test], sources, dataset.classes.ordered, scores[test], means)
 
 
 def score_results(results: Sequence[Result], truth: Truth, n_classes: int, primary: str) -> list[Scores]:
@@ -242,6 +251,10 @@ def _of_probabilities(proba: NDArray[Any], truth: Truth, n_classes: int) -> Iter
         of_slice = np.take(proba, rows, axis=1)
         for metric, measure in _with_meaning(PROBABILITY_METRICS, truth.ordered):
             yield (metric, None, source), measure(of_slice, y[rows]), len(rows)
+        if truth.values is not None and truth.class_means is not None:
+            for metric, measure_value in VALUE_METRICS.items():
+                number = measure_value(of_slice, truth.values[rows], truth.class_means)
+                yield (metric, None, source), number, len(rows)
     if n_classes == 2:
         yield ("auc", None, None), auc(proba, y, 1), len(y)
         yield ("average_precision", None, None), average_precision(proba[..., 1], y == 1), len(y)

@@ -20,7 +20,7 @@ MIN_PROBABILITY = 1e-7  # smaller ones are raised to it in the log loss; float32
 CALIBRATION_BINS = 15  # of the calibration error, equally wide (Guo et al. 2017)
 TOP_SHARES = (1, 3, 10)  # per cent
 
-LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error"})
+LOWER_IS_BETTER = frozenset({"mae", "log_loss", "rps", "calibration_error", "value_mae"})
 UNBOUNDED = float("inf")
 
 
@@ -41,6 +41,8 @@ DISPLAY_NAMES = {
     "spearman": "Spearman",
     "auc": "AUC",
     "average_precision": "Average precision",
+    "value_mae": "Value MAE",
+    "value_spearman": "Value Spearman",
 }
 
 
@@ -186,11 +188,16 @@ def expected_score(proba: Numbers) -> Values:
 
 
 def spearman(proba: Numbers, y: Numbers) -> Values:
-    """Return (...) rank correlations of the expected score with the truth.
+    """Return (...) rank correlations of the expected score with the truth."""
+    return rank_correlation(expected_score(proba), y)
+
+
+def rank_correlation(score: Numbers, truth: Numbers) -> Values:
+    """Return (...) Spearman correlations of scores (..., m) and truth (m,).
 
     Ties get their mean rank; undefined where either side is constant.
     """
-    score, truth = (mean_ranks(values) - (len(y) + 1) / 2 for values in (expected_score(proba), y))
+    score, truth = (mean_ranks(values) - (len(truth) + 1) / 2 for values in (score, truth))
     scale = np.sqrt((score**2).sum(axis=-1) * (truth**2).sum())
     common = (score * truth).sum(axis=-1)
     return np.asarray(np.divide(common, scale, out=np.full(np.shape(scale), np.nan), where=scale > 0))
@@ -202,6 +209,26 @@ PROBABILITY_METRICS: dict[str, Callable[[Numbers, Numbers], Values]] = {
     "rps": rps,
     "calibration_error": calibration_error,
     "spearman": spearman,
+}
+
+
+def value_mae(proba: Numbers, values: Numbers, means: Numbers) -> Values:
+    """Return (...) mean absolute errors of the expected value.
+
+    proba (..., m, C), true values (m,), mean value (C,) of each class.
+    """
+    return np.asarray(np.abs(proba.astype(np.float64) @ means - values).mean(axis=-1))
+
+
+def value_spearman(proba: Numbers, values: Numbers, means: Numbers) -> Values:
+    """Return (...) rank correlations of the expected value with the true."""
+    return rank_correlation(proba.astype(np.float64) @ means, values)
+
+
+# From probabilities (..., m, C), true values (m,) and the mean value (C,) of each class to (...).
+VALUE_METRICS: dict[str, Callable[[Numbers, Numbers, Numbers], Values]] = {
+    "value_mae": value_mae,
+    "value_spearman": value_spearman,
 }
 
 

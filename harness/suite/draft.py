@@ -55,6 +55,7 @@ def _data(guess: Guess, path: str) -> list[str]:
     if target.classes.cuts:
         cuts = ", ".join(f"{cut:.15g}" for cut in target.classes.cuts)
         lines.append(f"  cut: [{cuts}]   # thresholds of the score: low, middle, high, a third of the labels each")
+        lines.append("  # cut: {shares: [0.33, 0.34, 0.33]}   # or this: thirds of each train set alone")
     else:
         lines.append(f"  classes: {_list(target.classes.values)}   # the values of the target{order}")
     if not target.classes.ordered:

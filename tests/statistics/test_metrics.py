@@ -44,6 +44,22 @@ def test_kappa_correlation_and_auc_are_those_of_the_libraries(case):
 
 @settings(max_examples=50, deadline=None)
 @given(answered())
+def test_errors_and_ranks_of_expected_values_are_those_of_plain_loops(case):
+    y, proba = case
+    rng = np.random.default_rng(len(y))
+    means, values = np.sort(rng.normal(size=C)), np.round(y + rng.normal(size=len(y)), 1)
+    expected = [sum(float(p) * mean for p, mean in zip(row, means, strict=True)) for row in proba]
+    errors = [abs(a - b) for a, b in zip(expected, values, strict=True)]
+    assert metrics.value_mae(proba, values, means) == pytest.approx(np.mean(errors), abs=1e-12)
+    exact = proba.astype(np.float64) @ means  # ties are ties of these numbers
+    if len(np.unique(exact)) > 1 and len(np.unique(values)) > 1:
+        assert metrics.value_spearman(proba, values, means) == pytest.approx(spearmanr(exact, values)[0], abs=1e-12)
+    stack = np.stack([proba, proba[:, ::-1]])
+    assert metrics.value_mae(stack, values, means)[0] == metrics.value_mae(proba, values, means)
+
+
+@settings(max_examples=50, deadline=None)
+@given(answered())
 def test_ranked_probability_score_and_calibration_error_are_those_of_a_plain_loop(case):
     y, proba = case
     rows = []

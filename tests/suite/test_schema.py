@@ -146,6 +146,12 @@ def test_every_key_of_the_data_is_described(plugins: catalog.Catalog) -> None:
     assert [key for key, value in data.items() if not value.get("description")] == []
 
 
+def test_a_cut_is_thresholds_or_shares(validator: Draft202012Validator) -> None:
+    data = {"path": "x.parquet", "target": "score"}
+    for cut, is_valid in (([1, 2.5], True), ({"shares": [0.2, 0.8]}, True), ({"share": [0.2, 0.8]}, False), (1, False)):
+        assert validator.is_valid(BASE | {"data": data | {"cut": cut}}) == is_valid, cut
+
+
 def test_types_that_a_suite_cannot_give_take_no_value() -> None:
     assert Draft202012Validator(hint_schema(int | None)).is_valid(None)
     assert not Draft202012Validator(hint_schema(int | None)).is_valid("one")

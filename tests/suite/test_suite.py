@@ -342,6 +342,11 @@ MISTAKES = {
         "data.target",
         "two or more different columns, got ['a']",
     ),
+    "shares": (("classes: 6", "cut: {shares: [0.5, 0.4]}"), 8, "data.cut", "must sum to 1, [0.5, 0.4] sum to 0.9"),
+    "shares sign": (("classes: 6", "cut: {shares: [1.5, -0.5]}"), 8, "data.cut", "must be positive, got [1.5, -0.5]"),
+    "shares one": (("classes: 6", "cut: {shares: [1]}"), 8, "data.cut", "must be from 2 to 256 classes, got 1"),
+    "shares key": (("classes: 6", "cut: {share: [1]}"), 8, "data.cut.share", "did you mean 'shares'?"),
+    "shares text": (("classes: 6", "cut: {shares: [half]}"), 8, "data.cut.shares[0]", "must be a number, got 'half'"),
     "target": (("t: gpt", "t: 3"), 7, "data.target", "must be a string or a mapping, got 3"),
     "data list": (("metrics: {primary: accuracy}", "metrics: [3]"), 24, "metrics", "must be a mapping, got [3]"),
 }
