@@ -24,7 +24,7 @@ def features(conversation):
         "num_user_turns": roles.count("user"),
         "num_asst_turns": roles.count("assistant"),
     }
-    found = turns | _lengths(user, text) | _layout(text) | _style(text) | _readability(text)
+    found = turns | _lengths(user, text) | _layout(text) | _style(user, text) | _readability(text)
     found |= _marks(text) | _alignment(user, text) | _phrases(text)
     return {name: float(found[name]) for name in text_v2.TextV2.names}
 
@@ -86,7 +86,7 @@ def _layout(text):
         "url_count": len(re.findall(r"https?://", text)),
         "newline_density": text.count("\n") / max(len(text), 1),
         "newline_count": text.count("\n"),
-        "has_table": bool(rows),
+        "has_table": len(rows) >= 3,
         "table_rows": len(rows),
         "inline_code": len(re.findall(r"(?<!`)`[^`\n]+`(?!`)", text)),
         "bold_count": len(re.findall(r"\*\*[^*\n]+\*\*", text)),
@@ -95,15 +95,15 @@ def _layout(text):
     }
 
 
-def _style(text):
+def _style(user, text):
     words, whole = _words(text), text.strip()
     return {
         "special_density": sum(not char.isalnum() and not char.isspace() for char in text) / max(len(text), 1),
-        "question_marks": text.count("?"),
-        "has_question": "?" in text,
-        "instruction_keywords": sum(word in text_v1.INSTRUCTION_WORDS for word in _bare(text)),
+        "question_marks": user.count("?"),
+        "has_question": "?" in user,
+        "instruction_keywords": _occurring(text_v1.INSTRUCTION_WORDS, user),
         "starts_capital": whole[:1].isupper(),
-        "ends_punct": whole[-1:] in (".", "!", "?"),
+        "ends_punct": bool(_punctuation(whole[-1:])),
         "i_density": len(re.findall(r"\bI\b", text)) / max(len(words), 1),
         "bigram_repeat_ratio": _repeats(words, 2),
         "trigram_repeat_ratio": _repeats(words, 3),
@@ -139,35 +139,39 @@ def _syllables(word):
 def _marks(text):
     beyond = [(char, unicodedata.category(char)) for char in text if ord(char) > 127]
     maths = sum(char in "+<=>^" for char in text) + sum(kind == "Sm" for _, kind in beyond)
-    marks = {char for char in text if char in string.punctuation} | {char for char, kind in beyond if kind[0] == "P"}
     return {
         "math_density": maths / max(len(text), 1),
-        "punct_diversity": len(marks),
+        "punct_diversity": len(_punctuation(text)),
         "digit_density": sum(unicodedata.category(char) == "Nd" for char in text) / max(len(text), 1),
     }
+
+
+def _punctuation(text):
+    beyond = {char for char in text if ord(char) > 127 and unicodedata.category(char).startswith("P")}
+    return {char for char in text if char in string.punctuation} | beyond
+
+
+def _occurring(phrases, text):
+    whole = " " + " ".join(text.lower().split()).replace("’", "'")
+    return len([phrase for phrase in phrases if phrase in whole])
 
 
 def _alignment(user, text):
     asked = _bare(user)
     content = {word for word in asked if word not in text_v2.STOP_WORDS and any(char.isalnum() for char in word)}
     return {
-        "user_has_code": "```" in user,
-        "constraint_words": sum(word in text_v2.CONSTRAINT_WORDS for word in asked),
+        "user_has_code": "`" in user,
+        "constraint_words": _occurring(text_v2.CONSTRAINT_WORDS, user),
         "word_overlap_ratio": len(content & set(_bare(text))) / max(len(content), 1),
     }
 
 
 def _phrases(text):
     words = _bare(text)
-
-    def occurrences(phrases):
-        wanted = [phrase.split() for phrase in phrases]
-        return sum(words[i : i + len(each)] == each for each in wanted for i in range(len(words)))
-
     return {
-        "compliance_phrases": occurrences(text_v2.COMPLIANCE_PHRASES),
-        "refusal_phrases": occurrences(text_v2.REFUSAL_PHRASES),
-        "example_phrases": occurrences(text_v2.EXAMPLE_PHRASES),
+        "compliance_phrases": _occurring(text_v2.COMPLIANCE_PHRASES, text),
+        "refusal_phrases": _occurring(text_v2.REFUSAL_PHRASES, text),
+        "example_phrases": _occurring(text_v2.EXAMPLE_PHRASES, text),
         "hedge_density": sum(word in text_v2.HEDGES for word in words) / max(len(words), 1),
         "transition_density": sum(word in text_v2.TRANSITIONS for word in words) / max(len(words), 1),
     }

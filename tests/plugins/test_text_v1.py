@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness import FeatureSet, Items
 from harness_plugins.features.text_v1 import FEATURES, TextV1, measure
 
-USER = "Explain this. Is it good"
+USER = "Explain this? Is it good?"
 ANSWER = """\
 # My title
 I say: write code! Explain, I'm sure.
@@ -29,14 +29,14 @@ Good good good good?"""
 # Characters by line: 10 + 37 + 0 + 9 + 31 + 3 + 5 + 3 + 0 + 20 = 118, and 9 newlines.
 # Words by line: 3, 7, none, 3, 5, 1, 3, 1, none and 4, together 27.
 BY_HAND = {
-    "user_char_len": 24,
+    "user_char_len": 25,
     "asst_char_len": 127,
-    "total_char_len": 151,
-    "len_ratio": 127 / 24,
+    "total_char_len": 152,
+    "len_ratio": 127 / 25,
     "user_word_count": 5,
     "asst_word_count": 27,
     "log_asst_len": math.log(128),
-    "log_user_len": math.log(25),
+    "log_user_len": math.log(26),
     "num_turns": 2,
     "num_user_turns": 1,
     "num_asst_turns": 1,
@@ -44,7 +44,7 @@ BY_HAND = {
     "user_sentences": 2,
     "asst_paragraphs": 3,
     "avg_word_len_asst": 99 / 27,  # 127 less 9 newlines and 19 blanks
-    "avg_word_len_user": 20 / 5,
+    "avg_word_len_user": 21 / 5,
     "avg_sent_len_asst": 27 / 4,
     "vocab_diversity_asst": 24 / 27,  # "good" comes three times, the fence twice
     "vocab_diversity_user": 1,
@@ -57,9 +57,9 @@ BY_HAND = {
     "special_density": 23 / 127,  # by line 1, 5, 0, 1, 8, 3, 1, 3, 0, 1
     "newline_density": 9 / 127,
     "newline_count": 9,
-    "question_marks": 1,
+    "question_marks": 2,  # the answer has another
     "has_question": 1,
-    "instruction_keywords": 2,  # write, explain
+    "instruction_keywords": 1,  # explain; write is in the answer
     "starts_capital": 0,
     "ends_punct": 1,
     "bigram_repeat_ratio": 1 / 26,  # "good good" comes twice, "good good?" is another pair
@@ -128,19 +128,40 @@ def test_a_blank_answer_has_no_words_sentences_or_paragraphs(content):
         ("a\r\n\r\nb\n \t\nc\nd\n\n\n\ne\n\n", "asst_paragraphs", 4),
         ("``` a ``` b ```", "code_block_pairs", 1),
         ("I, I'm, I’ve (I) it In AI i WI-FI", "i_density", 4 / 9),
-        ("WRITE, *rewrite*: “list” lists writer", "instruction_keywords", 3),
         ("a_b“é文\x00", "special_density", 3 / 7),  # _ “ and NUL
         ("a... b?! c", "asst_sentences", 3),
         ("  Éa", "starts_capital", 1),
         ('"Ab"', "starts_capital", 0),
         ("ok! \n", "ends_punct", 1),
-        ("ok:", "ends_punct", 0),
+        ("ok:", "ends_punct", 1),
+        ("(ok)", "ends_punct", 1),
+        ("好。", "ends_punct", 1),
+        ("ok 5 €", "ends_punct", 0),
+        ("ok", "ends_punct", 0),
         ("A b a B a b", "bigram_repeat_ratio", 3 / 5),
         ("A b a B", "vocab_diversity_asst", 1 / 2),
     ],
 )
 def test_where_a_definition_ends(text, name, value):
     assert of(("assistant", text))[name] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("WRITE, *rewrite*: “list” lists writer", 2),  # each entry once, however often it occurs
+        ("Somehow translate\nit: what? Whatever", 3),  # inside of a longer word, too
+        ("who sums up", 0),
+    ],
+)
+def test_instruction_words_are_looked_for_in_the_users_text_once_each(text, number):
+    assert of(("user", text), ("assistant", "Explain"))["instruction_keywords"] == number
+
+
+def test_question_marks_are_those_of_the_user():
+    found = of(("assistant", "a? b?"), ("user", "c"))
+    assert (found["question_marks"], found["has_question"]) == (0, 0)
+    assert of(("user", "c?"), ("assistant", "a? b?"), ("user", "d??"))["question_marks"] == 3
 
 
 def plainly(user, text):
@@ -158,6 +179,8 @@ def plainly(user, text):
         "asst_char_len": len(text),
         "asst_word_count": len(words),
         "user_word_count": len(user.split()),
+        "question_marks": sum(char == "?" for char in user),
+        "has_question": any(char == "?" for char in user),
         "asst_sentences": sum(1 for piece in re.split(r"[.!?]+", text) if piece.strip()),
         "user_sentences": sum(1 for piece in re.split(r"[.!?]+", user) if piece.strip()),
         "asst_paragraphs": paragraphs,

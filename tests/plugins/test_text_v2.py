@@ -37,7 +37,7 @@ BY_HAND = {
     "fk_grade": 0.39 * 30 / 4 + 11.8 * 34 / 30 - 15.59,
     "coleman_liau": 0.0588 * (7600 / 30) - 0.296 * (400 / 30) - 15.8,
     "inline_code": 1,
-    "has_table": 1,
+    "has_table": 0,
     "table_rows": 1,
     "bold_count": 1,
     "italic_count": 1,
@@ -89,15 +89,24 @@ def test_names_are_those_of_text_v1_and_then_of_the_record_in_its_order():
 
 
 def test_the_lists_are_as_long_as_those_of_the_record_and_hold_nothing_twice():
-    assert (len(text_v2.CONSTRAINT_WORDS), len(text_v2.TRANSITIONS)) == (16, 13)
-    phrases = (text_v2.COMPLIANCE_PHRASES, text_v2.REFUSAL_PHRASES, text_v2.EXAMPLE_PHRASES, tuple(text_v2.HEDGES))
-    assert [len(set(each)) for each in phrases] == [10, 10, 9, 9]
+    assert (len(text_v2.TRANSITIONS), len(text_v2.HEDGES)) == (13, 9)
+    words = (text_v1.INSTRUCTION_WORDS, text_v2.CONSTRAINT_WORDS)
+    phrases = (*words, text_v2.COMPLIANCE_PHRASES, text_v2.REFUSAL_PHRASES, text_v2.EXAMPLE_PHRASES)
+    assert [len(set(each)) for each in phrases] == [16, 16, 10, 10, 9]
+    assert all(phrase == phrase.lower() for each in phrases for phrase in each)
 
 
 @pytest.mark.parametrize("name", ["COMPLIANCE", "REFUSAL", "EXAMPLE"])
 def test_every_phrase_of_a_list_is_found(name):
     for phrase in getattr(text_v2, f"{name}_PHRASES"):
-        assert of(("assistant", f"Then, {phrase.upper()}! x"))[f"{name.lower()}_phrases"] == 1, phrase
+        for text in (f"Then, {phrase.upper()}! x", phrase.strip(), f"{phrase}\n{phrase}"):
+            assert of(("assistant", text))[f"{name.lower()}_phrases"] == 1, text
+
+
+@pytest.mark.parametrize("word", text_v2.CONSTRAINT_WORDS)
+def test_every_constraint_word_is_found_in_the_users_text(word):
+    assert of(("user", f"x{word.upper()}, {word}"), ("assistant", ""))["constraint_words"] == 1
+    assert of(("user", ""), ("assistant", word))["constraint_words"] == 0
 
 
 def test_what_is_of_the_user_is_not_of_the_assistant_and_turns_are_joined_by_a_blank():
@@ -106,6 +115,7 @@ def test_what_is_of_the_user_is_not_of_the_assistant_and_turns_are_joined_by_a_b
     assert (found["constraint_words"], found["log_user_word_count"], found["user_has_code"]) == (1, math.log1p(2), 0)
     assert (found["compliance_phrases"], found["paren_count"], found["avg_para_len_asst"]) == (1, 0, 2)
     assert of(("assistant", "only ```"))["constraint_words"] == of(("assistant", "```"))["user_has_code"] == 0
+    assert of(("user", "a ` b"))["user_has_code"] == 1
 
 
 @pytest.mark.parametrize("turns", [[], [("system", "Write (x)!")], [("assistant", "")], [("assistant", " \n\n ")]])
@@ -120,6 +130,8 @@ def test_without_words_all_is_zero_but_the_grades(turns):
         ("`a` ``b`` ```c``` `d\ne` `f`", "inline_code", 2),
         ("|a|b|\n  | - | - | \r\n||\n| a\na | b |", "table_rows", 2),
         ("a | b || c", "has_table", 0),
+        ("|a|\n|-|", "has_table", 0),
+        ("|a|\n|-|\n|b|", "has_table", 1),
         ("**a** ** **b\nc** ***d***", "bold_count", 3),  # "** **" too has something between
         ("*a* **b** * c * *d\ne* 2*3*4 *f*", "italic_count", 3),
         ("* one\n* two", "italic_count", 0),
@@ -131,10 +143,11 @@ def test_without_words_all_is_zero_but_the_grades(turns):
         ("a b", "trigram_repeat_ratio", 0),
         ("A a b.", "hapax_ratio", 1 / 3),
         ("İİ x", "max_word_len_asst", 2),
-        ("Sure, **of\ncourse** – of course! Measure, offcourse", "compliance_phrases", 3),
-        ("Here’s one; HERE'S two", "compliance_phrases", 2),
+        ("Sure, **of\ncourse** – of course! Measure, offcourse", "compliance_phrases", 2),
+        ("Here’s one; HERE'S two", "compliance_phrases", 1),
+        ("There are some; unsure, where is it", "compliance_phrases", 0),
         ("I can’t; i'm sorry, (I cannot)", "refusal_phrases", 3),
-        ("For example, for example: e.g. this (e.g., that) for examples", "example_phrases", 4),
+        ("For example, for example: e.g. this (e.g., that) for examples", "example_phrases", 2),
         ("It *may*, perhaps; maybes", "hedge_density", 2 / 4),
         ("However: thus, “instead” x", "transition_density", 3 / 4),
     ],
@@ -208,14 +221,16 @@ def plainly(user, text):
         "table_rows": sum(1 for line in table if line.startswith("|") and line.endswith("|") and line[1:-1]),
         "digit_density": sum(unicodedata.category(c) == "Nd" for c in text) / max(len(text), 1),
         "trigram_repeat_ratio": sum(t in triples[:i] for i, t in enumerate(triples)) / max(len(triples), 1),
-        "refusal_phrases": sum(bare[i : i + 2] == ["i", "cannot"] for i in range(len(bare))),
+        "refusal_phrases": int("i cannot" in " ".join(low)),
+        "has_table": sum(1 for line in table if line.startswith("|") and line.endswith("|") and line[1:-1]) >= 3,
+        "user_has_code": any(char == "`" for char in user),
         "hedge_density": bare.count("may") / n,
-        "constraint_words": sum(w.strip(PUNCTUATION) == "only" for w in user.lower().split()),
+        "constraint_words": int("only" in user.lower()),
         "log_user_word_count": math.log(1 + len(user.split())),
     }
 
 
-FRAGMENTS = ["a", "e", "I", "I cannot ", "may ", "only ", "1", "|", "| ", "-", "\n", " ", "\t", ".", "?", "!", "_"]
+FRAGMENTS = ["a", "e", "`", "I", "I cannot ", "may ", "only ", "1", "|", "| ", "-", "\n", " ", "\t", ".", "?", "!", "_"]
 TRICKY = st.lists(st.sampled_from([*FRAGMENTS, "é", "文", "“", "\x00", "\u2028", "\xa0", "٣", "²"])).map("".join)
 
 

@@ -10,7 +10,9 @@ Every step is linear in the length of the text, whatever it holds.
 import re
 from collections import Counter
 from collections.abc import Callable
+from string import punctuation
 from typing import NamedTuple
+from unicodedata import category
 
 PUNCTUATION = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~“”‘’…"""
 """What is taken off both ends of a word before it is looked up in a list of words."""
@@ -32,11 +34,13 @@ class Reading(NamedTuple):
     text: str
     stripped: str  # the text without whitespace around it
     user_words: list[str]  # in lower case
+    user_line: str  # these words, a blank before each, apostrophes straight
     tokens: list[str]  # words as they are written
     words: list[str]  # in lower case
     vocabulary: Counter[str]  # of the words
     bare: list[str]  # the words without PUNCTUATION around them, as `strip_punctuation` has it
     bare_counts: Counter[str]
+    line: str  # the words, a blank before each, apostrophes straight
     user_sentences: list[str]
     sentences: list[str]
     n_paragraphs: int
@@ -56,7 +60,7 @@ def read(conversation: list[tuple[str, str]]) -> Reading:
     user_turns = [content for role, content in conversation if role == "user"]
     assistant_turns = [content for role, content in conversation if role == "assistant"]
     user, text = " ".join(user_turns), " ".join(assistant_turns)
-    words = text.lower().split()
+    words, user_words = text.lower().split(), user.lower().split()
     vocabulary = Counter(words)
     bared_words = {word: strip_punctuation(word) for word in vocabulary}
     bare = list(map(bared_words.__getitem__, words))
@@ -68,12 +72,14 @@ def read(conversation: list[tuple[str, str]]) -> Reading:
         user=user,
         text=text,
         stripped=stripped,
-        user_words=user.lower().split(),
+        user_words=user_words,
+        user_line=_line(user_words),
         tokens=text.split(),
         words=words,
         vocabulary=vocabulary,
         bare=bare,
         bare_counts=Counter(bare),
+        line=_line(words),
         user_sentences=_sentences(user),
         sentences=_sentences(text),
         # between the first and the last character that is not whitespace, blank lines only separate
@@ -110,12 +116,26 @@ def strip_punctuation(word: str) -> str:
     return word if word.isalnum() else word.strip(PUNCTUATION).replace("’", "'")
 
 
+def is_mark(char: str) -> bool:
+    """Return True for ASCII's punctuation and Unicode's (P) beyond it."""
+    return char in punctuation if char.isascii() else category(char)[0] == "P"
+
+
 def count_listed(reading: Reading, words: frozenset[str]) -> int:
     """Count the words of the text that are in `words`.
 
     Case and surrounding punctuation are ignored.
     """
     return sum(reading.bare_counts[word] for word in words if word in reading.bare_counts)
+
+
+def count_found(line: str, phrases: tuple[str, ...]) -> int:
+    """Count the phrases that occur in a line, each once."""
+    return sum([phrase in line for phrase in phrases])
+
+
+def _line(words: list[str]) -> str:
+    return " ".join(["", *words]).replace("’", "'")
 
 
 def _sentences(text: str) -> list[str]:

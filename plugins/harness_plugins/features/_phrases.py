@@ -1,20 +1,37 @@
-"""English words and phrases that text_v2 counts."""
+"""English words and phrases that text_v2 counts.
 
-CONSTRAINT_WORDS = frozenset(
-    "must should only exactly least most without avoid limit maximum minimum within between never always "  # noqa: SIM905 - reads as words
-    "ensure".split()
+Phrases are parts of a text: what begins with a blank begins a word there ("there are" is not " here are").
+"""
+
+CONSTRAINT_WORDS = (
+    "must",
+    "should",
+    "only",
+    "exactly",
+    "at least",
+    "at most",
+    "more than",
+    "less than",
+    "limit",
+    "within",
+    "between",
+    "without",
+    "avoid",
+    "ensure",
+    "never",
+    "always",
 )
 COMPLIANCE_PHRASES = (
-    "sure",
+    " sure,",
+    " sure!",
     "certainly",
     "of course",
     "absolutely",
-    "here is",
-    "here's",
-    "here are",
+    " here is",
+    " here are",
+    " here's",
     "happy to",
     "glad to",
-    "no problem",
 )
 REFUSAL_PHRASES = (
     "i cannot",
@@ -32,7 +49,7 @@ EXAMPLE_PHRASES = (
     "for example",
     "for instance",
     "such as",
-    "e.g",  # its last full stop is punctuation around the word
+    "e.g.",
     "as an example",
     "to illustrate",
     "consider the following",

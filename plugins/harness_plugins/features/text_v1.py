@@ -3,9 +3,12 @@
 `FEATURES` holds every name with its definition. Throughout:
 
 - the assistant's turns are joined by a blank, and so are the user's; other roles count as turns only;
-- all features are of the assistant's text, save those with "user" in the name and the counts of turns;
+- all features are of the assistant's text, save those with "user" in the name, the counts of turns and the three of
+  the prompt, which are of the user's text: question_marks, has_question and instruction_keywords;
 - a word is what stands between whitespace (a Chinese or Japanese text is one long word);
   a sentence is a piece between runs of ``.!?`` that is not blank; a paragraph is a piece between blank lines;
+- a word or phrase of a list counts once, however often it occurs in the text, inside of longer words too; case is
+  ignored, any whitespace is one blank, the text begins with a blank, and a curly apostrophe is a straight one;
 - a ratio or a density divides by max(count, 1), so that all are finite on any text.
 
 The names are those of an experiment record that does not define all of them; the definitions are this project's.
@@ -21,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Items, hookimpl
-from harness_plugins.features._conversation import Reading, count, count_listed, kind, read
+from harness_plugins.features._conversation import Reading, count, count_found, is_mark, kind, read
 
 FEATURES = (
     ("user_char_len", "characters (Unicode code points) of the user's text"),
@@ -52,19 +55,19 @@ FEATURES = (
     ("special_density", "characters neither alphanumeric nor whitespace / max(characters, 1)"),
     ("newline_density", "newlines / max(characters, 1)"),
     ("newline_count", "newlines"),
-    ("question_marks", "question marks"),
-    ("has_question", "1 if there is a question mark, else 0"),
-    ("instruction_keywords", "words in INSTRUCTION_WORDS, case and surrounding punctuation ignored"),
+    ("question_marks", "question marks of the user's text"),
+    ("has_question", "1 if there is a question mark in the user's text, else 0"),
+    ("instruction_keywords", "how many INSTRUCTION_WORDS occur in the user's text"),
     ("starts_capital", "1 if the first character that is not whitespace is an upper-case letter, else 0"),
-    ("ends_punct", "1 if the last character that is not whitespace is . ! or ?, else 0"),
+    ("ends_punct", "1 if the last character that is not whitespace is punctuation: ASCII's or Unicode's (P), else 0"),
     ("bigram_repeat_ratio", "pairs of neighbouring words that occurred before / max(pairs, 1), case ignored"),
     ("i_density", "I on its own or before an apostrophe, as in I'm / max(words, 1)"),
 )
 """(name, definition) in column order."""
 
-INSTRUCTION_WORDS = frozenset(
-    "write explain list describe create generate summarize translate compare identify "  # noqa: SIM905 - reads as words
-    "classify calculate provide suggest rewrite answer".split()
+INSTRUCTION_WORDS = tuple(
+    "write explain describe list create generate summarize translate compare analyze "  # noqa: SIM905 - reads as words
+    "provide give suggest how what why".split()
 )
 
 # These begin with a literal, which lets the matcher jump from one candidate to the next.
@@ -109,7 +112,7 @@ def numbers(reading: Reading) -> tuple[float, ...]:
     fences = text.count("```")
     items = len(_LIST_ITEM.findall(lines))
     newlines = text.count("\n")
-    questions = text.count("?")
+    questions = user.count("?")
     pairs = max(n_words - 1, 0)
 
     return (
@@ -143,9 +146,9 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         newlines,
         questions,
         questions > 0,
-        count_listed(reading, INSTRUCTION_WORDS),
+        count_found(reading.user_line, INSTRUCTION_WORDS),
         reading.stripped[:1].isupper(),
-        reading.stripped.endswith((".", "!", "?")),
+        any(map(is_mark, reading.stripped[-1:])),
         (pairs - len(set(pairwise(reading.words)))) / max(pairs, 1),
         len(_PRONOUN_I.findall(text)) / some_words,
     )

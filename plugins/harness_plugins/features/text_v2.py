@@ -3,8 +3,8 @@
 Those of text_v1, and readability, layout, alignment and phrases.
 
 `FEATURES` holds every name with its definition; all that text_v1 says of words, sentences and ratios holds here.
-A word or phrase of a list counts wherever its words follow each other, case, the punctuation around words and line
-breaks ignored; a curly apostrophe is a straight one. The lists are in `phrases`.
+Hedges and transitions are counted word by word, case and the punctuation around words ignored. The lists are in
+`_phrases`.
 
 The grades are those of Kincaid et al. (1975) and of Coleman and Liau (1975), with this project's counts in them.
 Every step is linear in the length of the text, whatever it holds.
@@ -14,7 +14,6 @@ import re
 from dataclasses import dataclass
 from math import log1p, sqrt
 from operator import mul
-from string import punctuation
 from typing import ClassVar
 from unicodedata import category
 
@@ -26,7 +25,9 @@ from harness_plugins.features._conversation import (
     Reading,
     count,
     count_distinct,
+    count_found,
     count_listed,
+    is_mark,
     kind,
     read,
     strip_punctuation,
@@ -57,7 +58,7 @@ FEATURES = (
     ("fk_grade", "0.39 words / max(sentences, 1) + 11.8 avg_syllables_per_word - 15.59"),
     ("coleman_liau", "0.0588 L - 0.296 S - 15.8, L letters of any script and S sentences per 100 words"),
     ("inline_code", "spans of one line between single backticks"),
-    ("has_table", "1 if there are table rows, else 0"),
+    ("has_table", "1 if there are more than two table rows (heading, rule and one more), else 0"),
     ("table_rows", "lines that begin and end with |, blanks around ignored, with something between; the rule counts"),
     ("bold_count", "spans of one line between ** and ** without * inside"),
     ("italic_count", "spans of one line between single * and * without * inside or whitespace at either end"),
@@ -66,19 +67,19 @@ FEATURES = (
     ("punct_diversity", "distinct punctuation marks: of ASCII's 32 and, beyond it, of Unicode's punctuation (P)"),
     ("digit_density", "decimal digits of any script / max(characters, 1)"),
     ("log_user_word_count", "ln(1 + user_word_count)"),
-    ("user_has_code", "1 if there is a code fence (three backticks) in the user's text, else 0"),
-    ("constraint_words", "words of the user's text in CONSTRAINT_WORDS, case and surrounding punctuation ignored"),
+    ("user_has_code", "1 if there is a backtick in the user's text, else 0"),
+    ("constraint_words", "how many CONSTRAINT_WORDS occur in the user's text"),
     (
         "word_overlap_ratio",
         "share of the distinct words of the user's text, less STOP_WORDS and words without a letter or digit, that "
         "recur in the assistant's, case and surrounding punctuation ignored; 0 without any",
     ),
     ("trigram_repeat_ratio", "triples of neighbouring words that occurred before / max(triples, 1), case ignored"),
-    ("compliance_phrases", "occurrences of COMPLIANCE_PHRASES"),
-    ("refusal_phrases", "occurrences of REFUSAL_PHRASES"),
+    ("compliance_phrases", "how many COMPLIANCE_PHRASES occur"),
+    ("refusal_phrases", "how many REFUSAL_PHRASES occur"),
     ("hedge_density", "words in HEDGES, case and surrounding punctuation ignored / max(words, 1)"),
     ("transition_density", "words in TRANSITIONS, case and surrounding punctuation ignored / max(words, 1)"),
-    ("example_phrases", "occurrences of EXAMPLE_PHRASES"),
+    ("example_phrases", "how many EXAMPLE_PHRASES occur"),
 )
 """(name, definition) in column order."""
 
@@ -91,7 +92,7 @@ _SYLLABLE = re.compile(r"(?!e\Z)[aeiouy]+")
 _LETTER = kind(str.isalpha)
 _DIGIT = kind(str.isdecimal)
 _MATHS = kind(lambda char: char in "+<=>^" if char.isascii() else category(char) == "Sm")
-_MARK = kind(lambda char: char in punctuation if char.isascii() else category(char)[0] == "P")
+_MARK = kind(is_mark)
 _CACHED_WORDS, _LONGEST_CACHED_WORD = (
     65_536,
     64,
@@ -139,7 +140,6 @@ def numbers(reading: Reading) -> tuple[float, ...]:
     content = {word for word in set(user_words) - STOP_WORDS if any(map(str.isalnum, word))}
     n_triples = max(n_words - 2, 0)
     triples = set(zip(words, words[1:], words[2:], strict=False))
-    spoken = f" {'  '.join(reading.bare)} "  # each word between blanks of its own
 
     return (
         max(lengths, default=0),
@@ -152,7 +152,7 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         0.39 * n_words / some_sentences + 11.8 * per_word - 15.59,
         (5.88 * count(reading, _LETTER) - 29.6 * n_sentences) / some_words - 15.8,
         len(_INLINE_CODE.findall(text)),
-        rows > 0,
+        rows > 2,
         rows,
         len(_BOLD.findall(text)),
         len(_ITALIC.findall(text)),
@@ -161,15 +161,15 @@ def numbers(reading: Reading) -> tuple[float, ...]:
         count_distinct(reading, _MARK),
         count(reading, _DIGIT) / chars,
         log1p(len(reading.user_words)),
-        "```" in reading.user,
-        sum(map(CONSTRAINT_WORDS.__contains__, user_words)),
+        "`" in reading.user,
+        count_found(reading.user_line, CONSTRAINT_WORDS),
         len(content & reading.bare_counts.keys()) / max(len(content), 1),
         (n_triples - len(triples)) / max(n_triples, 1),
-        _occurrences(_COMPLIANCE, spoken, reading),
-        _occurrences(_REFUSAL, spoken, reading),
+        count_found(reading.line, COMPLIANCE_PHRASES),
+        count_found(reading.line, REFUSAL_PHRASES),
         count_listed(reading, HEDGES) / some_words,
         count_listed(reading, TRANSITIONS) / some_words,
-        _occurrences(_EXAMPLE, spoken, reading),
+        count_found(reading.line, EXAMPLE_PHRASES),
     )
 
 
@@ -196,21 +196,6 @@ def _table_rows(text: str) -> int:
         return 0
     rows = map(str.strip, text.split("\n"))
     return sum(1 for row in rows if len(row) > 2 and row[0] == row[-1] == "|")
-
-
-def _occurrences(phrases: dict[str, str], spoken: str, reading: Reading) -> int:
-    return sum(spoken.count(phrase) for phrase, word in phrases.items() if word in reading.bare_counts)
-
-
-def _index_phrases(phrases: tuple[str, ...]) -> dict[str, str]:
-    """Map each phrase to its longest word.
-
-    A text without that word need not be searched for the phrase.
-    """
-    return {f" {phrase.replace(' ', '  ')} ": max(phrase.split(), key=len) for phrase in phrases}
-
-
-_COMPLIANCE, _REFUSAL, _EXAMPLE = map(_index_phrases, (COMPLIANCE_PHRASES, REFUSAL_PHRASES, EXAMPLE_PHRASES))
 
 
 @hookimpl
