@@ -107,6 +107,7 @@ def test_class_names_without_an_order_in_a_tsv_file(tmp_path):
     ("change", "line", "words"),
     [
         (("knn: {on: x, k: 9}", "ordinal: {on: x}"), 10, "ordinal(on=x) needs classes in an order"),
+        (("knn: {on: x, k: 9}", "mlp: {on: x, loss: emd}"), 10, "mlp(on=x, loss=emd) needs classes in an order"),
         (("labelers:", "metrics: {primary: mae}\nlabelers:"), 8, "mae needs classes in an order"),
     ],
 )

@@ -75,6 +75,9 @@ RECIPES = [
     Recipe("x", mixup=0.4, class_weight=True, label_smoothing=0.1),
     Recipe("x", loss="focal"),
     Recipe("x", loss="focal", gamma=0.5, class_weight=True),
+    Recipe("x", loss="sord", alpha=1.5),
+    Recipe("x", loss="emd", class_weight=True),
+    Recipe("x", loss="emd", mixup=0.4),
 ]
 
 

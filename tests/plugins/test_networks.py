@@ -1,5 +1,6 @@
 """The networks: sizes, forward passes and losses against NumPy, training, and how the epoch that answers is chosen."""
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -379,9 +380,17 @@ OUTPUTS, Y, WEIGHT = torch.tensor(PROBA).log(), torch.tensor([0, 2]), torch.tens
         (losses.cross_entropy(OUTPUTS, torch.tensor([[0.75, 0, 0.25], [0.25, 0, 0.75]]).double()), 1.612402),
         (losses.focal(OUTPUTS, Y, 2.0), 1.019190),  # -(.5^2 ln .5 + .9^2 ln .1) / 2
         (losses.focal(OUTPUTS, Y, 2.0, WEIGHT), 1.188371),  # -(.5^2 ln .5 + 1.5 .9^2 ln .1) / 2.5
+        (losses.soft_ordinal(OUTPUTS, Y, math.log(2)), 1.339228),  # targets 4/7 2/7 1/7 and 1/7 2/7 4/7
+        (losses.soft_ordinal(OUTPUTS, Y, 50.0), 1.497866),  # next to hard targets: the cross-entropy
+        (losses.earth_mover(OUTPUTS, Y), 0.555),  # (.5^2 + .2^2 + .1^2 + .9^2) / 2
+        (losses.earth_mover(OUTPUTS, Y, WEIGHT), 0.608),  # (.29 + 1.5 * .82) / 2.5
+        (losses.earth_mover(OUTPUTS, torch.tensor([[0.75, 0, 0.25], [0.25, 0, 0.75]]).double()), 0.255),
         (losses.ordinal(torch.tensor([[0.9, 0.2], [0.4, 0.6]]).logit(), torch.tensor([1, 2])), 0.438905),
     ],
-    ids=["cross-entropy", "class weight", "label smoothing", "mixed", "focal", "focal, class weight", "ordinal"],
+    ids=[
+        *("cross-entropy", "class weight", "label smoothing", "mixed", "focal", "focal, class weight"),
+        *("sord", "sord, sure", "emd", "emd, class weight", "emd, mixed", "ordinal"),
+    ],
 )
 def test_losses_by_hand(loss, by_hand):
     assert float(loss) == pytest.approx(by_hand, abs=2e-6)
@@ -404,6 +413,14 @@ def test_losses_equal_numpy(seed, rows, n_classes, gamma):
     focal = -(weight[y] * (1 - p_t) ** gamma * np.log(p_t)).sum() / weight[y].sum()
     assert float(losses.focal(o, t, gamma, w)) == pytest.approx(focal)
     assert float(losses.focal(o, t, 0.0, w)) == pytest.approx(float(losses.cross_entropy(o, t, w)))
+    distance = np.abs(np.arange(n_classes) - y[:, None])
+    soft = np.exp(-gamma * distance) / np.exp(-gamma * distance).sum(axis=1, keepdims=True)
+    by_row = -(soft * np.log(p)).sum(axis=1)
+    assert float(losses.soft_ordinal(o, t, gamma)) == pytest.approx(by_row.mean())
+    assert float(losses.soft_ordinal(o, t, gamma, w)) == pytest.approx(np.average(by_row, weights=weight[y]))
+    moved = [sum((p[i, : k + 1].sum() - (y[i] <= k)) ** 2 for k in range(n_classes - 1)) for i in range(rows)]
+    assert float(losses.earth_mover(o, t)) == pytest.approx(np.mean(moved), abs=1e-12)
+    assert float(losses.earth_mover(o, t, w)) == pytest.approx(np.average(moved, weights=weight[y]), abs=1e-12)
     q = expit(outputs[:, 1:])
     above = y[:, None] > np.arange(n_classes - 1)
     binary = -np.where(above, np.log(q), np.log(1 - q)).mean()
@@ -421,6 +438,47 @@ def test_the_default_objective_is_the_cross_entropy_of_torch_to_the_byte(rows):
     expected.backward()
     assert torch.equal(loss, expected)
     assert torch.equal(mine.grad, torchs.grad)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda o: losses.soft_ordinal(o, Y, 0.7),
+        lambda o: losses.soft_ordinal(o, Y, 2.0, WEIGHT),
+        lambda o: losses.earth_mover(o, Y),
+        lambda o: losses.earth_mover(o, Y, WEIGHT),
+    ],
+    ids=["sord", "sord, class weight", "emd", "emd, class weight"],
+)
+def test_slopes_of_ordered_losses_equal_differences(loss):
+    outputs = OUTPUTS.clone().requires_grad_()
+    loss(outputs).backward()
+    step = 1e-6 * torch.eye(6).double().view(6, 2, 3)
+    differences = [float(loss(OUTPUTS + one) - loss(OUTPUTS - one)) / 2e-6 for one in step]
+    np.testing.assert_allclose(outputs.grad.flatten(), differences, atol=1e-8)
+
+
+def test_the_best_answer_to_sord_is_its_target_and_to_emd_the_share_of_each_class():
+    y = torch.tensor([0, 0, 0, 2])
+    outputs = torch.zeros(3, requires_grad=True)
+    for loss, expected in (
+        (
+            lambda z: losses.soft_ordinal(z.expand(4, 3), y, 1.0),
+            np.array([3, 1]) @ softmax(np.array([[0.0, -1, -2], [-2, -1, 0]])),
+        ),
+        (lambda z: losses.earth_mover(z.expand(4, 3), y), np.array([3, 0, 1])),
+    ):
+        optimizer = torch.optim.LBFGS([outputs], lr=0.5, max_iter=400, tolerance_change=0, tolerance_grad=1e-9)
+        outputs.data.zero_()
+
+        def closure(loss=loss, optimizer=optimizer):
+            optimizer.zero_grad()
+            value = loss(outputs)
+            value.backward()
+            return value
+
+        optimizer.step(closure)
+        np.testing.assert_allclose(outputs.detach().softmax(dim=0), expected / 4, atol=5e-3)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
@@ -472,6 +530,13 @@ def test_class_weights_count_the_rows_trained_on_and_no_held_ones(overfitted):
         ({"label_smoothing": 0.3}, losses.cross_entropy(OUTPUTS, Y, smoothing=0.3)),
         ({"loss": "focal"}, losses.focal(OUTPUTS, Y, 2.0)),
         ({"loss": "focal", "gamma": 0.5}, losses.focal(OUTPUTS, Y, 0.5)),
+        ({"loss": "sord"}, losses.soft_ordinal(OUTPUTS, Y, 1.0)),
+        ({"loss": "sord", "alpha": 0.5}, losses.soft_ordinal(OUTPUTS, Y, 0.5)),
+        ({"loss": "emd"}, losses.earth_mover(OUTPUTS, Y)),
+        (
+            {"loss": "emd", "class_weight": True},
+            losses.earth_mover(OUTPUTS, Y, torch.tensor([0.5, 1.0, 1.5]).double()),
+        ),
         (
             {"loss": "focal", "class_weight": True},
             losses.focal(OUTPUTS, Y, 2.0, torch.tensor([0.5, 1.0, 1.5]).double()),
@@ -566,6 +631,19 @@ def test_softer_losses_are_less_sure(overfitted, parameters):
     assert less_sure < sure - 0.03
 
 
+@pytest.mark.parametrize("loss", ["sord", "emd"])
+@pytest.mark.parametrize("cls", [MLP, ResNet])
+def test_ordered_losses_learn_the_order(cls, loss):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((900, 4))
+    y = np.digitize(X @ [1, -1, 0.5, 0] + 0.3 * rng.standard_normal(900), [-1.5, -0.5, 0.5, 1.5])
+    task = task_of(X, y, n=600, n_classes=5)
+    proba = cls("x", hidden=32, epochs=25, batch=64, lr=5e-3, loss=loss).label(task).proba
+    error = np.abs(proba.argmax(axis=1) - y[600:])
+    assert error.mean() < 0.35
+    assert (error > 1).mean() < 0.02
+
+
 def test_ordinal_learns_the_order():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((900, 4))
@@ -593,6 +671,8 @@ VARIANTS = [
     Linear("embedding", epochs=2, class_weight=True, recipe="record"),
     Linear("embedding", epochs=2, loss="focal", gamma=0.5, recipe="record"),
     MLP("text", hidden=8, epochs=2, label_smoothing=0.1),
+    MLP("text", hidden=8, epochs=2, loss="sord", alpha=2.0),
+    ResNet("text", hidden=8, blocks=1, epochs=2, loss="emd", mixup=0.2, class_weight=True),
     MLP("text", hidden=8, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1, validation=0.0),
     *(MLP("text", hidden=8, epochs=2, precision=precision) for precision in ("float32", "bfloat16")),
     *(ResNet("text", hidden=8, blocks=1, epochs=2, precision=precision) for precision in ("float32", "bfloat16")),
@@ -738,6 +818,7 @@ def test_odd_tasks_get_sound_answers(labelled, m, n_classes, constant, batch, va
         ("patience", -1),
         ("hidden", 0),
         ("gamma", 3.0),
+        ("alpha", 0.5),
         ("label_smoothing", 1.0),
         ("label_smoothing", -0.1),
         ("mixup", -0.2),
@@ -760,6 +841,22 @@ def test_a_residual_network_has_a_width_and_a_block(network, field):
 def test_what_focal_cannot_mean_is_refused(field, value):
     with pytest.raises(ValueError, match=rf"^{field} must be .*, got {value}$"):
         MLP("x", loss="focal", **{field: value})
+
+
+@pytest.mark.parametrize("loss", ["sord", "emd"])
+def test_a_loss_of_distances_needs_an_order_and_takes_no_smoothing(loss):
+    assert MLP("x", loss=loss).needs_order
+    with pytest.raises(ValueError, match=rf"^label_smoothing must be 0 where loss is {loss}, got 0.1$"):
+        MLP("x", loss=loss, label_smoothing=0.1)
+
+
+def test_a_hard_loss_needs_no_order_and_alpha_is_that_of_sord():
+    assert not any(ResNet("x", loss=loss).needs_order for loss in ("cross_entropy", "focal"))
+    for alpha in (0.0, -1.0, float("inf")):
+        with pytest.raises(ValueError, match=r"^alpha must be positive, got"):
+            MLP("x", loss="sord", alpha=alpha)
+    with pytest.raises(ValueError, match=r"^loss must be left out, or recipe be record"):
+        Linear("x", loss="sord")
 
 
 def test_ordinal_has_no_choice_of_losses():

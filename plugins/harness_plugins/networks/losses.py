@@ -49,6 +49,30 @@ def focal(outputs: "Tensor", y: "Tensor", gamma: float, weight: "Tensor | None" 
     return (loss if weight is None else weight[y] * loss).sum() / _total_weight(y, weight)
 
 
+def soft_ordinal(outputs: "Tensor", targets: "Tensor", alpha: float, weight: "Tensor | None" = None) -> "Tensor":
+    """Return the cross-entropy with soft ordinal labels, a mean over rows.
+
+    Class i has the share softmax(-alpha |i - y|) of the target of a row of class y (Diaz and Marathe 2019). The
+    `targets` are classes (rows,) or class shares (rows, C), which mix these.
+    """
+    import torch
+
+    shares = _shares(targets, outputs)
+    classes = torch.arange(outputs.shape[1], device=outputs.device)
+    soft = (-alpha * (classes[:, None] - classes).abs()).to(outputs.dtype).softmax(dim=1)  # (C, C), a row for each y
+    return _mean(-((shares @ soft) * outputs.log_softmax(dim=1)).sum(dim=1), shares, weight)
+
+
+def earth_mover(outputs: "Tensor", targets: "Tensor", weight: "Tensor | None" = None) -> "Tensor":
+    """Return the mean squared earth mover's distance to the targets.
+
+    Of a row it is the sum over k of (P(y <= k) - target share of classes up to k)^2, classes one step apart (Hou et
+    al. 2016). The `targets` are classes (rows,) or class shares (rows, C).
+    """
+    shares = _shares(targets, outputs)
+    return _mean((outputs.softmax(dim=1) - shares).cumsum(dim=1).square().sum(dim=1), shares, weight)
+
+
 def mix(inputs: "Tensor", shares: "Tensor", partner: "Tensor", share: float) -> tuple["Tensor", "Tensor"]:
     """Mix inputs (rows, d) and shares (rows, C) with `partner` (rows,).
 
@@ -82,6 +106,18 @@ def ordinal_probabilities(outputs: "Tensor") -> "Tensor":
     before = functional.pad(above[:, :-1], (1, 0), value=1.0)  # P(y > -1) is 1,
     proba = (before - above).clamp(min=0)  # so the differences sum to 1, and clamped ones to no less
     return proba / proba.sum(dim=1, keepdim=True)
+
+
+def _shares(targets: "Tensor", outputs: "Tensor") -> "Tensor":
+    """Return class shares like `outputs` (rows, C) of classes or shares."""
+    from torch.nn import functional
+
+    return targets if targets.ndim == 2 else functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+
+
+def _mean(losses: "Tensor", shares: "Tensor", weight: "Tensor | None") -> "Tensor":
+    """Return the mean of losses (rows,), weighted by the rows' classes."""
+    return losses.mean() if weight is None else ((shares @ weight) * losses).sum() / (shares @ weight).sum()
 
 
 def _total_weight(targets: "Tensor", weight: "Tensor | None") -> "Tensor | int":

@@ -69,25 +69,36 @@ class Recipe(Training):
     A value, or a pair of values, without a meaning is a ValueError.
     """
 
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    loss: Literal["cross_entropy", "focal", "sord", "emd"] = "cross_entropy"  # the last two use the order of classes
     gamma: float = 2.0  # of the focal loss: the loss of a row counts (1 - p_t)^gamma
+    alpha: float = 1.0  # of sord: class i has the share softmax(-alpha |i - y|) of the target of a row of class y
     class_weight: bool = False  # a row counts by the inverse frequency of its class among the rows trained on
     label_smoothing: float = 0.0  # part of every target that is spread evenly over the classes
     mixup: float = 0.0  # train on mixed pairs of rows, each batch in shares drawn from Beta(mixup, mixup); 0 = do not
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        hard = self.loss != "focal"
         demand(
             self,
             ("gamma", 0 <= self.gamma < inf, "0 or more"),
             ("gamma", self.loss == "focal" or self.gamma == Recipe.gamma, "left out where loss is not focal"),
+            ("alpha", 0 < self.alpha < inf, "positive"),
+            ("alpha", self.loss == "sord" or self.alpha == Recipe.alpha, "left out where loss is not sord"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("mixup", 0 <= self.mixup < inf, "0 or more"),
-            # p_t is the probability of the row's one class
-            ("label_smoothing", hard or self.label_smoothing == 0, "0 where loss is focal"),
-            ("mixup", hard or self.mixup == 0, "0 where loss is focal"),
+            # p_t of the focal loss is the probability of the row's one class; sord and emd are soft already
+            (
+                "label_smoothing",
+                self.loss == "cross_entropy" or self.label_smoothing == 0,
+                f"0 where loss is {self.loss}",
+            ),
+            ("mixup", self.loss != "focal" or self.mixup == 0, "0 where loss is focal"),
         )
+
+    @property
+    def needs_order(self) -> bool:
+        """True where the loss measures distances between classes."""
+        return self.loss in ("sord", "emd")
 
     def objective(self, y: "Tensor", n_classes: int, seed: int) -> Objective:
         """Return the loss to minimise, given all classes y (n',) and a seed.
@@ -102,6 +113,10 @@ class Recipe(Training):
                 return losses.focal(network(inputs), y, self.gamma, weight)
             if self.mixup > 0:
                 inputs, y = self._mixed(inputs, y, n_classes, rng)
+            if self.loss == "sord":
+                return losses.soft_ordinal(network(inputs), y, self.alpha, weight)
+            if self.loss == "emd":
+                return losses.earth_mover(network(inputs), y, weight)
             return losses.cross_entropy(network(inputs), y, weight, self.label_smoothing)
 
         return loss
