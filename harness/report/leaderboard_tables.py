@@ -34,8 +34,8 @@ def metric_header(metric: str) -> str:
 def board_metrics(run: Run) -> list[str]:
     """Return the metrics of a leaderboard, the primary one first."""
     primary, classes = run.suite.metrics.primary, run.dataset.classes
-    metrics = BOARD_METRICS if classes.ordered else UNORDERED_METRICS
-    metrics = BINARY_METRICS if len(classes) == 2 else metrics
+    of_many = BOARD_METRICS if classes.ordered else UNORDERED_METRICS
+    metrics: tuple[str, ...] = BINARY_METRICS if len(classes) == 2 else of_many
     of_values = tuple(VALUE_METRICS) if run.dataset.scores is not None else ()
     return [primary, *(metric for metric in metrics if metric != primary), *of_values]
 
