@@ -30,7 +30,14 @@ from labelharness.progress import execute_with_progress, unchanged_environment
 from labelharness.suites import open_suite
 
 LOGGER = logging.getLogger("labelharness")
-OF_COMMANDS = ("out", "data", "suggest", "fail_if", "push")  # options of labels that `Run.label` has not by these names
+OF_COMMANDS = (
+    "out",
+    "data",
+    "suggest",
+    "form",
+    "fail_if",
+    "push",
+)  # options of labels that `Run.label` has not by these names
 
 
 class Labels(NamedTuple):
@@ -129,6 +136,8 @@ class Run:
         for name in ("at_least", "good"):  # a class, which commands are given as text
             if options.get(name) is not None:
                 options[name] = str(options[name])
+        if isinstance(options.get("gold"), str | Path):
+            options["gold"] = (options["gold"],)
         planned = self._finished.run
         if data is not None:
             data = Path(data) if isinstance(data, str | Path) else write_rows(data, planned.cache)

@@ -30,6 +30,10 @@ class LabelArguments:
     """The options of this command alone, as LabelOptions takes them."""
 
     out: Annotated[Path | None, typer.Option("--to", help="The parquet file to write, its card beside it.")] = None
+    gold: Annotated[
+        list[Path] | None,
+        typer.Option("--gold", help="Labels that people gave to suggested rows: CSV, Label Studio, Argilla."),
+    ] = None
     data: Annotated[Path | None, typer.Option(help="New rows to label; without it, those of the suite's data.")] = None
     truth: Annotated[str | None, typer.Option(help="Column of these rows to score the labels against.")] = None
     labeler: Annotated[str, typer.Option("--with", help="A labeler of the suite, or best.")] = "best"
@@ -41,6 +45,9 @@ class LabelArguments:
     at_least: Annotated[str | None, typer.Option(help="Accept labels from this one on.")] = None
     good: Annotated[str | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None
     suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None
+    form: Annotated[
+        str | None, typer.Option("--as", metavar="FORM", help="Of --suggest: label-studio, argilla or csv.")
+    ] = None
     labels_for: Annotated[
         float | None, typer.Option(help="How many labels would bring the accuracy there: 0.6 for 60 %.")
     ] = None
@@ -79,10 +86,11 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
     from harness.label.job import LabelOptions, prepare_labels
     from harness.label.output import write_labels, write_suggestion
     from harness.label.publish import publish
+    from harness.label.task_file import SUFFIXES
     from harness.run.opening import only_suite
 
-    out = target_file(arguments.out, shared.output, ".parquet")
-    options = LabelOptions(**vars(arguments) | {"out": out})
+    out = target_file(arguments.out, shared.output, SUFFIXES.get(arguments.form or "", ".parquet"))
+    options = LabelOptions(**vars(arguments) | {"out": out, "gold": tuple(arguments.gold or ())})
     options.check()
     reporter = make_reporter(shared.as_json)
     collection, plugins = load_suites(suite, shared.plugin)

@@ -125,10 +125,13 @@ class Dataset:
         )
 
 
-def load_dataset(data: Data, population: Population, table: DataTable) -> Dataset:
+def load_dataset(
+    data: Data, population: Population, table: DataTable, answers: tuple[Rows, NDArray[np.int64]] | None = None
+) -> Dataset:
     """Read and check the labels, ids, sources and groups of a population.
 
-    Texts and vectors are not read. Raises DataError.
+    `answers` are row numbers of the table (g,) and labels (g,) that these rows get, though the target has none. Texts
+    and vectors are not read. Raises DataError.
     """
     columns = ColumnReader(table)
     size = columns.size
@@ -146,6 +149,9 @@ def load_dataset(data: Data, population: Population, table: DataTable) -> Datase
     rows = select(population, target, is_labelled, sources, len(classes), table.display_name)
     if isinstance(data.target, Fused) and data.target.fuse == "consensus":
         rows = rows[~is_labelled[rows] | consensus(rater_labels[rows])]
+    if answers is not None:
+        answered, labels = answers
+        target[answered], is_labelled[answered] = labels, True
     if not is_labelled[rows].any():
         fault = f"{table.display_name}: column {' + '.join(names)}: no row of the population has a label"
         raise DataError(fault, ("data", "target"))

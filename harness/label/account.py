@@ -1,6 +1,6 @@
 """The account of a labelling: origin, quality, and limits of its labels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from harness.label.learning_curve import Growth
 from harness.label.postprocess import Postprocessor
 from harness.label.quality import Pool, Quality
 from harness.label.truth import TruthScore
+from harness.report.markdown import escape
 
 JSON_KEYS = {"shared_rows": "panel", "full": "whole"}  # attribute -> its older name, which the JSON file keeps
 
@@ -34,13 +35,38 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class ChosenLabels:
+    """Labels of rows that were chosen to be labelled, not drawn at random."""
+
+    files: tuple[str, ...]
+    rows: int
+    right: float  # share that is labelled right out of fold
+
+    def section(self, account: "Account") -> Iterable[str]:
+        """Yield the paragraphs of the card's section, Markdown."""
+        measured = account.quality.out_of_fold["accuracy"]
+        before = account.labelled + self.rows
+        yield "## Labels of chosen rows"
+        yield (
+            f"{self.rows:,} labels ({escape(', '.join(self.files))}) are of rows that were chosen to be labelled. Such "
+            "rows are no random sample, so they are in no number below: the folds learn from them and hold them out as "
+            f"other rows, and what is measured is measured on the {account.gold:,} labels of the data. Out of fold "
+            f"{self.right:.4f} of the chosen rows are labelled right, and {measured:.4f} of these."
+        )
+        yield (
+            f"The numbers are of all {before:,} rows without a label in the data, the chosen ones among them. Where "
+            f"those are harder than the others, the {account.labelled:,} that remain are labelled better than stated."
+        )
+
+
+@dataclass(frozen=True)
 class Account:
     """The origin, quality and limits of a file of labels."""
 
     provenance: Provenance
     classes: Classes
     rows: int
-    gold: int
+    gold: int  # labels in the data
     labelled: int  # by the labeler
     accepted: int  # of these
     postprocessor: Postprocessor
@@ -49,6 +75,7 @@ class Account:
     shift: CardShift
     growth: Growth | None = None  # if an accuracy was given for it
     truth: TruthScore | None = None  # if a column was given for it
+    chosen: ChosenLabels | None = None  # if a file of these was given
 
 
 def to_json(account: Account) -> dict[str, Any]:
@@ -77,6 +104,8 @@ def to_json(account: Account) -> dict[str, Any]:
         values["growth"] = _json_values(account.growth)
     if account.truth is not None:
         values["truth"] = asdict(account.truth)
+    if account.chosen is not None:
+        values["chosen"] = asdict(account.chosen)
     return values
 
 

@@ -25,6 +25,7 @@ def render_card(account: Account) -> str:
         *([f"> **{SIMULATED_NOTE}**"] if origin.simulated else []),
         *warnings_of(account),
         _introduction(account),
+        *([] if account.chosen is None else account.chosen.section(account)),
         *card_quality.section(account),
         *([] if account.truth is None else account.truth.section()),
         "## Which rows are accepted",
@@ -45,6 +46,11 @@ def render_card(account: Account) -> str:
 def warnings_of(account: Account) -> list[str]:
     """Return what must be read before any number, a bold line each."""
     lines = [card_shift.first_line(account.shift)] if account.shift.shifted else []
+    if account.chosen is not None:
+        lines.append(
+            f"**{account.chosen.rows:,} labels are of rows that were chosen, not drawn at random: the labeler learns "
+            "from them, and nothing is measured on them.**"
+        )
     if account.gold < FEW:
         lines.append(
             f"**Fewer than {FEW} labels: {account.gold} rows measure everything here, so the intervals are wide, and "
@@ -68,9 +74,11 @@ def _front_matter(account: Account) -> str:
 
 def _introduction(account: Account) -> str:
     origin, cuts = account.provenance, ", ".join(f"{cut:.6g}" for cut in account.classes.cuts)
+    chosen = account.chosen
+    others = "" if chosen is None else f", {chosen.rows:,} more have one in {escape(', '.join(chosen.files))}"
     return (
         f"{account.rows:,} rows of {escape(origin.data)}. {account.gold:,} of them have a label in the column "
-        f"{escape(origin.target)}; the labeler {escape(origin.labeler)} learnt from all of these and labelled "
+        f"{escape(origin.target)}{others}; the labeler {escape(origin.labeler)} learnt from all of these and labelled "
         f"{account.labelled:,} others. `proxy_label` is its guess, not the truth."
         + (f" The classes are cut at the scores {cuts}." if cuts else "")
     )
@@ -127,6 +135,7 @@ def _pool_table(account: Account) -> str:
 
 def _column_table(account: Account) -> str:
     options = account.postprocessor.options
+    given = "" if account.chosen is None else " or was given one"
     rows = [
         ("proxy_label", "the labeler's guess; on gold rows the out-of-fold one"),
         ("proxy_score", "expected class under proxy_probs"),
@@ -138,11 +147,14 @@ def _column_table(account: Account) -> str:
         ),
         ("label_set", f"these classes hold the truth in {options.coverage:.4g} of rows"),
         ("accepted", "what to use; a gold row counts by its own label"),
-        ("is_gold", f"the row has a label in {account.provenance.target}"),
+        ("is_gold", f"the row has a label in {account.provenance.target}{given}"),
         ("outside_support", "the row is unlike the labelled ones"),
         ("proxy_labeler, run_id", "the labeler that gave the label, and the run"),
+        ("gold_label, is_chosen", "the row's own label, and whether the row was chosen to be labelled"),
     ]
     present = label_file.column_names(account.classes)
+    if account.chosen is not None:
+        present += label_file.GOLD_COLUMNS
     rows = [row for row in rows if row[0].partition(",")[0] in present]
     return format_table(["Column", "Meaning"], [[escape(a), escape(b)] for a, b in rows], ("Column", "Meaning"))
 

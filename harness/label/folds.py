@@ -41,6 +41,22 @@ def assign_folds(dataset: Dataset, folds: int) -> Numbers:
     return np.asarray(fold[unit])
 
 
+def assign_chosen(dataset: Dataset, fold: Numbers, chosen: Rows, y: Numbers) -> Numbers:
+    """Return (g,) the fold of each row that was chosen to be labelled.
+
+    `dataset` and `fold` are those of the labelled rows that were not, whose folds stay as they are; y (g,) are labels.
+    A row whose group is in a fold goes there; the others are dealt, groups whole, without groups every class evenly.
+    """
+    chosen_fold, folds = _fold_of(dataset, chosen, fold), int(fold.max()) + 1
+    free = np.flatnonzero(chosen_fold < 0)
+    if dataset.groups is None:
+        unit = np.argsort(np.argsort(y[free], kind="stable"))  # a place in the order of classes
+    else:
+        unit = np.unique(dataset.groups[chosen[free]], return_inverse=True)[1].reshape(-1)
+    chosen_fold[free] = unit % folds
+    return chosen_fold
+
+
 def learning_curve_splits(dataset: Dataset, train: Rows, queries: Rows, fold: int) -> Iterator[EvaluationSplit]:
     """Yield a fold's learning-curve splits, the smallest first.
 
@@ -61,15 +77,15 @@ def learning_curve_splits(dataset: Dataset, train: Rows, queries: Rows, fold: in
 def choose_pool(dataset: Dataset, unlabelled: Rows, fold: Numbers) -> tuple[Rows, Numbers]:
     """Choose the pool: (p,) unlabelled rows, (p,) the fold that answers.
 
-    A row whose group has labelled rows goes to the fold that holds them out, so that to each fold's labeler its
-    unlabelled rows are as new as its held-out ones; the others are dealt. Both are empty where the rows are too few for
-    every fold: estimates of the pool then go without.
+    A row that a fold holds out itself, or whose group it holds out, goes to that fold, so that to each fold's labeler
+    its rows of the pool are as new as its held-out ones; the others are dealt. Both are empty where the rows are too
+    few for every fold: estimates of the pool then go without.
     """
     rng, folds = np.random.default_rng(1), int(fold.max()) + 1
     pool = np.sort(rng.permutation(unlabelled)[: POOL_ROWS_PER_LABEL * len(fold)])
     pool_fold = rng.permutation(len(pool)) % folds
-    group_fold = _group_fold(dataset, pool, fold)
-    pool_fold = np.where(group_fold >= 0, group_fold, pool_fold)
+    held_out_by = _fold_of(dataset, pool, fold)
+    pool_fold = np.where(held_out_by >= 0, held_out_by, pool_fold)
     if len(np.unique(pool_fold)) < folds:
         return NO_ROWS, NO_ROWS
     return pool, pool_fold
@@ -82,14 +98,13 @@ def choose_shared_pool(dataset: Dataset, pool: Rows, fold: Numbers) -> tuple[Row
     row's group.
     """
     shared_pool = np.sort(np.random.default_rng(2).permutation(pool)[:SHARED_POOL_ROWS])
-    group_fold = _group_fold(dataset, shared_pool, fold)
-    return shared_pool, (group_fold < 0) | (group_fold == np.arange(int(fold.max()) + 1)[:, None])
+    held_out_by = _fold_of(dataset, shared_pool, fold)
+    return shared_pool, (held_out_by < 0) | (held_out_by == np.arange(int(fold.max()) + 1)[:, None])
 
 
-def _group_fold(dataset: Dataset, rows: Rows, fold: Numbers) -> Numbers:
-    """Return (r,) the fold that holds out each row's group; -1 for none."""
-    if dataset.groups is None:
-        return np.full(len(rows), -1)
-    of_group = np.full(int(dataset.groups.max()) + 1, -1)
-    of_group[dataset.groups[dataset.labelled]] = fold
-    return np.asarray(of_group[dataset.groups[rows]])
+def _fold_of(dataset: Dataset, rows: Rows, fold: Numbers) -> Numbers:
+    """Return (r,) the fold that holds out each row, or its group; -1 for none."""
+    units = np.arange(len(dataset)) if dataset.groups is None else dataset.groups
+    of_unit = np.full(int(units.max()) + 1, -1)
+    of_unit[units[dataset.labelled]] = fold
+    return np.asarray(of_unit[units[rows]])

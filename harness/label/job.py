@@ -1,6 +1,6 @@
 """Prepare a labelling: from a suite's run and options to a job."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from harness.data.classes import Classes
 from harness.data.row_copy import RowCopy, check_rows
 from harness.data.table import DataTable, open_table
 from harness.errors import HarnessError, did_you_mean
-from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, training
+from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, task_file, training
 from harness.label.choice import Choice, choose_labeler
 from harness.label.postprocess import PostprocessOptions
 from harness.label.training import LabelRun
@@ -23,7 +23,7 @@ from harness.utils.locks import hold_lock
 class LabelOptions:
     """The options of a labelling."""
 
-    out: Path  # the parquet file to write
+    out: Path  # the file to write
     data: Path | None = None  # new rows to label; None: those of the suite's data
     truth: str | None = None  # column of the rows to label that they are scored against
     labeler: str = "best"  # of the suite, or "best"
@@ -36,6 +36,8 @@ class LabelOptions:
     at_least: str | None = None  # label to accept from, as the data have it
     good: str | None = None  # least true class of a good row; None: the second highest
     suggest: int | None = None  # rows to label next, written instead of labels
+    form: str | None = None  # of the file of these rows: an annotation tool's; None: parquet
+    gold: Sequence[str | Path] = ()  # files of labels that people gave to chosen rows
     labels_for: float | None = None  # accuracy that more labels shall reach
     folds: int = 5
     unseen_classes: bool = False  # whether a class may have no labelled row
@@ -52,8 +54,17 @@ class LabelOptions:
             raise HarnessError(f"--fail-if {self.fail_if}: must be shift")
         if self.fail_if is not None and self.suggest is not None:
             raise HarnessError("--fail-if is about labels; --suggest writes none")
+        if self.form is not None and self.form not in task_file.SUFFIXES:
+            raise HarnessError(f"--as {self.form}: unknown{did_you_mean(self.form, task_file.SUFFIXES)}")
+        if self.form is not None and self.suggest is None:
+            raise HarnessError("--as is a form of rows to label next: give --suggest N, too")
         if self.labels_for is not None:
             learning_curve.check_target(self.labels_for)
+            if self.gold:
+                raise HarnessError(
+                    "--labels-for and --gold: its curve is of labels drawn at random, and those of --gold were chosen; "
+                    "give one of them"
+                )
             if self.suggest is not None:
                 raise HarnessError(
                     "--labels-for and --suggest: give one of them; the second command reuses the trainings of the first"
@@ -129,6 +140,13 @@ def _with_classes(run: Run) -> Suite:
     return replace(run.suite, data=replace(data, classes=classes.values, ordered=classes.ordered))
 
 
+def _new_columns(run: Run, options: LabelOptions) -> tuple[str, ...]:
+    """Return the names of the columns that are added to the rows."""
+    if options.suggest is not None:
+        return suggestion_file.COLUMN_NAMES
+    return label_file.column_names(run.dataset.classes) + (label_file.GOLD_COLUMNS if options.gold else ())
+
+
 def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
     """Choose the labeler, open the rows to label, and plan the trainings.
 
@@ -143,16 +161,26 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
         source = open_table(str(options.data), (Path.cwd(),), run.cache, "error", None)
         joined = new_rows.join_rows(suite, table, source, run.cache)
         table, source_start = joined.table, joined.before
-    labels = label_file.column_names(run.dataset.classes)
-    columns = labels if options.suggest is None else suggestion_file.COLUMN_NAMES
-    label_file.check_target(source.path, source.display_name, options.out, source.sha256, columns)
+    if options.form is None:
+        columns = _new_columns(run, options)
+        label_file.check_target(source.path, source.display_name, options.out, source.sha256, columns)
+    else:
+        task_file.check_target(options.form, options.out)
     choice = choose_labeler(run, options.labeler)
     with_curve = options.labels_for is not None
     label_run = training.plan_label_run(
-        suite, choice.candidate, table, run.catalog, run.options, options.folds, with_curve
+        suite,
+        choice.candidate,
+        table,
+        run.catalog,
+        run.options,
+        options.folds,
+        with_curve,
+        tuple(map(Path, options.gold)),
+        source_start,
     )
     classes = label_run.dataset.classes
-    unseen = training.unseen_classes(label_run.dataset)
+    unseen = training.unseen_classes(label_run.run.dataset)
     if unseen and not options.unseen_classes:
         named = ", ".join(classes.names[c] for c in unseen)
         raise HarnessError(

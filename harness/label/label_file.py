@@ -27,6 +27,7 @@ COLUMN_NAMES = (
     *("proxy_label", "proxy_score", "proxy_probs", "confidence", "label_low", "label_high", "label_set"),
     *("accepted", "is_gold", "outside_support", "proxy_labeler", "run_id"),
 )
+GOLD_COLUMNS = ("gold_label", "is_chosen")  # where labels of chosen rows were given beside those of the data
 
 
 def column_names(classes: Classes) -> tuple[str, ...]:
@@ -86,6 +87,19 @@ def make_columns(
         "run_id": pa.DictionaryArray.from_arrays(words, [run_id]).dictionary_decode(),
     }
     return pa.table({name: columns[name] for name in column_names(classes)})
+
+
+def add_gold_columns(columns: pa.Table, classes: Classes, gold: Rows, y: Numbers, chosen: Rows) -> pa.Table:
+    """Add GOLD_COLUMNS: the labels y (r,) of the rows `gold` (r,).
+
+    Other rows have null. The rows `chosen` (g,) were chosen to be labelled.
+    """
+    place, present = np.zeros(len(columns), np.int64), np.isin(np.arange(len(columns)), gold)
+    place[gold] = np.arange(len(gold))
+    labels = classes.decode(y).take(pa.array(place, mask=~present))
+    for name, values in zip(GOLD_COLUMNS, (labels, np.isin(np.arange(len(columns)), chosen)), strict=True):
+        columns = columns.append_column(name, pa.array(values))
+    return columns
 
 
 def _sets(inside: Numbers, at: Rows, present: Numbers, classes: Classes) -> pa.Array:

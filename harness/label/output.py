@@ -2,7 +2,7 @@
 
 import json
 
-from harness.label import label_file, suggestion_file
+from harness.label import label_file, suggestion_file, task_file
 from harness.label.account import Account, to_json
 from harness.label.card import render_card
 from harness.label.columns import build_columns
@@ -38,6 +38,10 @@ def write_suggestion(job: LabelJob, k: int) -> Suggestion:
     The cells of the job's run must be finished; raises DataError otherwise.
     """
     suggestion = suggest_rows(job, k)
+    if job.options.form is not None:
+        classes = job.label_run.dataset.classes.names
+        task_file.write_tasks(job.options.form, suggestion.tasks, classes, job.label_run.labeler, job.options.out)
+        return suggestion
     metadata = {
         "data": job.source.sha256,
         "labeler": job.label_run.labeler,

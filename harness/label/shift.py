@@ -57,7 +57,7 @@ def compare_with_pool(
 
     Vectors are those of the blocks that the labeler reads.
     """
-    dataset, rest = label_run.dataset, label_run.unlabelled
+    dataset, rest = label_run.dataset, label_run.without_label
     category, pool_category = label_categories(proba.held_out, proba.pool)
 
     def units(*rows: Rows) -> tuple[Numbers | None, ...]:
@@ -79,7 +79,8 @@ def compare_with_pool(
         tests["vectors"] = compare_means(*vectors, *units(dataset.labelled[sample], others))
     results = {name: _judge(test) for name, test in tests.items() if test is not None}
     if support.measured and len(support.far):
-        results["far rows"] = judge_far(float(support.far.mean()), support.calibrated, count_units(dataset, rest))
+        units_of_far = count_units(dataset, label_run.unlabelled)
+        results["far rows"] = judge_far(float(support.far.mean()), support.calibrated, units_of_far)
     found, corrected = ShiftTests(results, None), None
     more = {"sources", "far rows"}.intersection(found.reasons)  # than the mix of the classes has changed
     if found.shifted and not more and vectors is not None and dataset.groups is None and len(pool_category):

@@ -1,6 +1,6 @@
 """The file of rows to label next: rows of the data, with new columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from harness.data.row_copy import RowCopy
 from harness.label import label_file
+from harness.label.task_file import LabelTask
 from harness.statistics.intervals import Numbers
 
 COLUMN_NAMES = ("wanted", "proxy_label", "confidence", "proxy_probs", "proxy_labeler")
@@ -24,6 +25,7 @@ class Suggestion:
     need: Numbers  # (C,) 1 - F1 of each class, out of fold
     by_class: Mapping[str, int]  # label by the labeler -> rows
     by_source: Mapping[str, int]  # source -> rows
+    tasks: Sequence[LabelTask] = ()  # (k) for an annotation tool, where they were asked for
 
 
 def write_rows(source: RowCopy, target: Path, suggestion: Suggestion, metadata: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from harness.label.active_learning import choose_diverse, class_need, uncertaint
 from harness.label.columns import fit_postprocessors, open_blocks
 from harness.label.job import LabelJob
 from harness.label.suggestion_file import Suggestion
+from harness.label.task_file import LabelTask, make_tasks
 from harness.label.training import read_probabilities
 
 
@@ -42,4 +43,9 @@ def suggest_rows(job: LabelJob, k: int) -> Suggestion:
     if dataset.sources is not None:
         names, counts = np.unique(dataset.sources[rows], return_counts=True)
         by_source = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-    return Suggestion(dataset.items.rows[rows] - job.source_start, columns, need, by_class, by_source)
+    source_rows = dataset.items.rows[rows] - job.source_start
+    tasks: list[LabelTask] = []
+    if job.options.form is not None:
+        ids = source_rows if label_run.run.suite.data.id is None else dataset.items.ids[rows]
+        tasks = make_tasks(dataset, rows, ids.tolist(), weight[chosen], label, answers.confidence[chosen])
+    return Suggestion(source_rows, columns, need, by_class, by_source, tasks)

@@ -6,7 +6,9 @@ rows, for a part of the unlabelled ones, which is its alone, and for the shared 
 answer for: these show how far two trainings of one labeler differ.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from harness.errors import DataError
 from harness.label import folds as label_folds
 from harness.label import learning_curve
 from harness.label.folds import NO_ROWS
+from harness.label.gold import NO_CHOSEN, Chosen, read_chosen
 from harness.plugin.block import Rows
 from harness.plugin.protocols import Split, iter_plugins
 from harness.run import blocks
@@ -33,20 +36,24 @@ class LabelRun:
     """A planned labelling.
 
     The first cell of its run is the refit, then come the folds, then, if there is to be a learning curve, for each fold
-    its trainings on fewer labels.
+    its trainings on fewer labels. The labelers learn from the labels of the data and from those of rows that were
+    chosen to be labelled; what is measured is measured on the former alone. There the latter count as unlabelled.
     """
 
-    run: Run
-    unlabelled: Rows  # (m,) rows of the dataset
+    run: Run  # its dataset has the labels of the chosen rows, too
+    dataset: Dataset  # without them: its labelled rows (n,) measure the labels
+    chosen: Chosen
+    unlabelled: Rows  # (m,) rows of the dataset that are not chosen
     fold: Numbers  # (n,) of each labelled row
-    pool: Rows  # (p,) unlabelled rows that the folds answer for
+    pool: Rows  # (p,) unlabelled and chosen rows that one fold each answers for
     pool_fold: Numbers  # (p,)
     shared_pool: Rows  # (q,) rows of the pool that all folds answer for
     shared_pool_mask: Numbers  # (K, q) False where the fold has learnt from the row's group, and does not answer
 
     @property
-    def dataset(self) -> Dataset:
-        return self.run.dataset
+    def without_label(self) -> Rows:
+        """(m + g,) rows without a label in the data: unlabelled and chosen."""
+        return np.union1d(self.unlabelled, self.chosen.rows)
 
     @property
     def labelled_groups(self) -> Numbers | None:
@@ -75,6 +82,7 @@ class Probabilities:
 
     refit: Numbers  # (m, C) of the unlabelled rows, by the refit labeler
     held_out: Numbers  # (n, C) of the labelled rows, out of fold
+    chosen: Numbers  # (g, C) of the chosen rows, out of fold
     pool: Numbers  # (p, C) of the pool, by the labelers of the folds
     shared_pool: Numbers  # (K, q, C) of the shared pool by each fold's labeler, NaN where it does not answer
 
@@ -87,27 +95,43 @@ def plan_label_run(
     options: Options,
     folds: int,
     with_curve: bool = False,
+    gold: Sequence[Path] = (),
+    first_row: int = 0,
 ) -> LabelRun:
     """Open every row of the table and plan the cells; run nothing.
 
-    `with_curve` plans those of the learning curve, too. Raises DataError.
+    `with_curve` plans those of the learning curve, too. `gold` are files of answers; where the data have no ids, they
+    number the rows from the table's `first_row` on. Raises DataError.
     """
     dataset = load_dataset(suite.data, Population(), table)
-    dataset = dataset.cut_by(dataset.labelled)  # the train set of the labels, whose classes the folds have, too
-    unlabelled = np.setdiff1d(np.arange(len(dataset)), dataset.labelled)
+    dataset = training_set = dataset.cut_by(dataset.labelled)  # the classes of the labels are those of the folds, too
+    chosen = NO_CHOSEN
+    if gold:
+        chosen = read_chosen(gold, dataset, suite.data.id is None, first_row)
+        answers = dataset.items.rows[chosen.rows], chosen.y
+        training_set = load_dataset(suite.data, Population(), table, answers)
+        training_set = replace(training_set, classes=dataset.classes, scores=None)  # answers are classes, not scores
+    unlabelled = np.setdiff1d(np.arange(len(dataset)), training_set.labelled)
     if len(unlabelled) == 0:
         raise DataError(
             f"{table.display_name}: column {' + '.join(suite.data.hidden)}: all {len(dataset):,} rows have a label; "
             "those to label have null"
         )
     fold = label_folds.assign_folds(dataset, folds)
-    pool, pool_fold = label_folds.choose_pool(dataset, unlabelled, fold)
-    shared_pool, shared_pool_mask = label_folds.choose_shared_pool(dataset, pool, fold)
-    evaluations = [EvaluationSplit("labels", Split(dataset.labelled, unlabelled, NO_ROWS, 0))]
+    training_fold = np.empty(len(training_set.labelled), np.int64)
+    training_fold[training_set.positions(dataset.labelled)] = fold
+    training_fold[training_set.positions(chosen.rows)] = label_folds.assign_chosen(dataset, fold, chosen.rows, chosen.y)
+    without_label = np.union1d(unlabelled, chosen.rows)
+    pool, pool_fold = label_folds.choose_pool(training_set, without_label, training_fold)
+    shared_pool, shared_pool_mask = label_folds.choose_shared_pool(
+        training_set, np.setdiff1d(pool, chosen.rows), training_fold
+    )
+    evaluations = [EvaluationSplit("labels", Split(training_set.labelled, unlabelled, NO_ROWS, 0))]
     curve: list[EvaluationSplit] = []
     transductive = any(getattr(plugin, "transductive", False) for plugin in iter_plugins(candidate.labeler))
     for number in np.unique(fold):
-        train, held_out = dataset.labelled[fold != number], dataset.labelled[fold == number]
+        is_held_out = training_fold == number
+        train, held_out = training_set.labelled[~is_held_out], training_set.labelled[is_held_out]
         shared = shared_pool[shared_pool_mask[number]]
         queries = np.unique(np.concatenate([held_out, pool[pool_fold == number], shared]))
         evaluations.append(EvaluationSplit("out of fold", Split(train, queries, NO_ROWS, 0, fold=int(number))))
@@ -117,11 +141,11 @@ def plan_label_run(
             curve += label_folds.learning_curve_splits(dataset, train, curve_queries, int(number))
     cache = cache_of(options)
     label_suite = replace(suite, name=f"{suite.name}-labels", population=Population(), labelers=(candidate,))
-    recipes = blocks.recipes(suite.blocks, dataset, catalog, cache / "digests")
-    cells = plan(label_suite, dataset, evaluations + curve, recipes, catalog, options.hardware, cache / "digests")
+    recipes = blocks.recipes(suite.blocks, training_set, catalog, cache / "digests")
+    cells = plan(label_suite, training_set, evaluations + curve, recipes, catalog, options.hardware, cache / "digests")
     store = Store(options.output / "runs" / label_suite.name)
-    run = Run(label_suite, catalog, options, dataset, recipes, cells, store)
-    return LabelRun(run, unlabelled, fold, pool, pool_fold, shared_pool, shared_pool_mask)
+    run = Run(label_suite, catalog, options, training_set, recipes, cells, store)
+    return LabelRun(run, dataset, chosen, unlabelled, fold, pool, pool_fold, shared_pool, shared_pool_mask)
 
 
 def read_probabilities(label_run: LabelRun) -> Probabilities:
@@ -132,6 +156,7 @@ def read_probabilities(label_run: LabelRun) -> Probabilities:
             raise DataError(f"{cell.candidate.title} ({cell.evaluation}): {reason}")
     refit, *folds = label_run.cells
     held_out = np.empty((len(dataset.labelled), dataset.n_classes), np.float32)
+    chosen = np.empty((len(label_run.chosen.rows), dataset.n_classes), np.float32)
     pool = np.empty((len(label_run.pool), dataset.n_classes), np.float32)
     shared_pool = np.full((*label_run.shared_pool_mask.shape, dataset.n_classes), np.nan, np.float32)
     for cell in folds:
@@ -139,11 +164,13 @@ def read_probabilities(label_run: LabelRun) -> Probabilities:
         proba = np.asarray(run.store.read(cell.key).proba)
         rows = label_run.fold == split.fold
         held_out[rows] = proba[np.searchsorted(split.test, dataset.labelled[rows])]
+        chosen_rows = ~np.isin(label_run.chosen.rows, split.train)
+        chosen[chosen_rows] = proba[np.searchsorted(split.test, label_run.chosen.rows[chosen_rows])]
         pool_rows = label_run.pool_fold == split.fold
         pool[pool_rows] = proba[np.searchsorted(split.test, label_run.pool[pool_rows])]
         shared = label_run.shared_pool_mask[split.fold]
         shared_pool[split.fold, shared] = proba[np.searchsorted(split.test, label_run.shared_pool[shared])]
-    return Probabilities(np.asarray(run.store.read(refit.key).proba), held_out, pool, shared_pool)
+    return Probabilities(np.asarray(run.store.read(refit.key).proba), held_out, chosen, pool, shared_pool)
 
 
 def measure_growth(label_run: LabelRun, proba: Probabilities, target: float) -> learning_curve.Growth:
