@@ -9,22 +9,26 @@ from harness.plugin.folds import fold, holdout, learning_from, out_of_fold
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.items import Items
 from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
+from harness.plugin.rule import BlockScaler, Rule, learn
 from harness.plugin.task import On, Predictions, Task
-from harness.search.neighbors import graph, neighbors
+from harness.search.neighbors import NeighborIndex, graph, neighbors
 
 __version__ = "0.2.0"
 
 __all__ = [
     "Block",
+    "BlockScaler",
     "DataError",
     "Embedder",
     "FeatureSet",
     "Items",
     "Labeler",
     "Labelled",
+    "NeighborIndex",
     "NotApplicable",
     "On",
     "Predictions",
+    "Rule",
     "Split",
     "Splitter",
     "Task",
@@ -32,6 +36,7 @@ __all__ = [
     "graph",
     "holdout",
     "hookimpl",
+    "learn",
     "learning_from",
     "neighbors",
     "out_of_fold",

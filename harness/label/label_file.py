@@ -6,7 +6,7 @@ Rows keep their order, and nothing of the input is changed.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -147,8 +147,18 @@ def file_state(source: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
+class Columns(Protocol):
+    """New columns: an Arrow table, or one that is made slice by slice."""
+
+    schema: pa.Schema
+
+    def slice(self, offset: int, length: int) -> pa.Table:
+        """Return the columns of `length` rows from row `offset` on."""
+        ...
+
+
 def write_with_columns(
-    rows: RowCopy, target: Path, columns: pa.Table, metadata: Mapping[str, Any], state: list[int]
+    rows: RowCopy, target: Path, columns: Columns, metadata: Mapping[str, Any], state: list[int]
 ) -> None:
     """Write the rows of a file with new `columns` to `target`, at once.
 

@@ -80,14 +80,14 @@ def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, labels: Sequ
                 f"{new.display_name}: no column {field.name!r}, which the suite reads"
                 f"{did_you_mean(field.name, new_schema.names)}"
             )
-        new_type, old_type = (_storage_type(kind) for kind in (new_schema.field(field.name).type, field.type))
+        new_type, old_type = (storage_type(kind) for kind in (new_schema.field(field.name).type, field.type))
         if pa.types.is_null(new_type):
             continue
-        if _type_family(new_type) != _type_family(old_type):
+        if type_family(new_type) != type_family(old_type):
             raise DataError(
                 f"{new.display_name}: column {field.name!r} is {new_type}, in {old.display_name} it is {old_type}"
             )
-        new_width, old_width = _width(new, field.name, new_type), _width(old, field.name, old_type)
+        new_width, old_width = vector_width(new, field.name, new_type), vector_width(old, field.name, old_type)
         if new_width is not None and old_width is not None and new_width != old_width:
             raise DataError(
                 f"{new.display_name}: column {field.name!r} holds vectors of {new_width} numbers, in "
@@ -95,24 +95,24 @@ def _check_types(schema: pa.Schema, old: DataTable, new: DataTable, labels: Sequ
             )
 
 
-def _storage_type(kind: pa.DataType) -> pa.DataType:
+def storage_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _type_family(kind: pa.DataType) -> str:
+def type_family(kind: pa.DataType) -> str:
     """Return the family of a type, within which types can be cast."""
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return "number"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return "text"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return f"list of {_type_family(kind.value_type)}"
+        return f"list of {type_family(kind.value_type)}"
     return str(kind) if not pa.types.is_struct(kind) else "struct"
 
 
-def _width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
+def vector_width(table: DataTable, name: str, kind: pa.DataType) -> int | None:
     """Return the length of a column's first vector; None without vectors."""
-    if _type_family(kind) != "list of number":
+    if type_family(kind) != "list of number":
         return None
     with pq.ParquetFile(table.path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(64, columns=[name]):
@@ -127,7 +127,7 @@ def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Mask) 
     old_ids, new_ids = (
         pq.read_table(table.path, columns=[name], page_checksum_verification=True).column(0) for table in (old, new)
     )
-    new_ids = new_ids.cast(_storage_type(old_ids.type))
+    new_ids = new_ids.cast(storage_type(old_ids.type))
     counts = pc.value_counts(new_ids)
     repeated = pc.filter(counts.field(0), pc.greater(counts.field(1), 1))
     if len(repeated):
@@ -146,7 +146,7 @@ def _check_ids_apart(old: DataTable, new: DataTable, name: str, labelled: Mask) 
 def _write(
     target: Path, schema: pa.Schema, old: DataTable, new: DataTable, labelled: Mask, labels: Sequence[str]
 ) -> None:
-    plain = pa.schema([pa.field(field.name, _storage_type(field.type)) for field in schema])
+    plain = pa.schema([pa.field(field.name, storage_type(field.type)) for field in schema])
     with pq.ParquetWriter(target, plain) as out:
         first = 0
         for batch in batches(old.path, plain.names):

@@ -7,12 +7,14 @@ Distances are cosines of the labeler's blocks, to the labelled rows of one side;
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from harness.data.dataset import Dataset
-from harness.plugin.block import Block, Floats, Rows, fuse, parts
+from harness.plugin.block import Block, Floats, Rows, Scaling, fit_scalings, scaled_matrix, scaled_parts
 from harness.search.neighbors import normalize
 from harness.statistics.intervals import Numbers
 
@@ -47,27 +49,64 @@ class Support:
         return np.asarray(self.far | self.strange)
 
 
-def find_unsupported(dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block]) -> Support:
-    """Find the unlabelled rows (m,) that the labelled ones do not cover."""
-    strange = np.zeros(len(unlabelled), np.bool_)
+@dataclass(frozen=True, eq=False)
+class SupportReference:
+    """The labelled rows that others are compared with."""
+
+    scalings: tuple[Scaling | None, ...]  # of each block
+    vectors: Floats | None  # (r, d) of length 1; None: too few labelled rows, or no blocks
+    min_cosine: float  # to the nearest of them; a row with less is far
+    calibrated: int  # labelled rows, or groups of them, that set it
+    sources: Mapping[str, int] | None  # labelled rows of each source, where there are sources
+
+    def find_far(self, blocks: Sequence[Block], rows: Rows) -> Numbers:
+        """Return (len(rows),) True for rows of `blocks` that are far."""
+        far = np.zeros(len(rows), np.bool_)
+        if self.vectors is not None:
+            with threadpool_limits(1):  # a second thread does not help products so small
+                for part, X in scaled_parts(blocks, self.scalings, rows, PRODUCT_ROWS):
+                    far[part] = _far(normalize(X), self.vectors, self.min_cosine)
+        return far
+
+    def find_strange(self, sources: NDArray[Any] | None, rows: int) -> Numbers:
+        """Return (rows,) True for rows of a source that is hardly labelled."""
+        if sources is None or self.sources is None:
+            return np.zeros(rows, np.bool_)
+        names, code = np.unique(sources, return_inverse=True)
+        strange = np.array([self.sources.get(str(name), 0) < MIN_SOURCE_ROWS for name in names], np.bool_)
+        return np.asarray(strange[code.reshape(-1)])
+
+
+def fit_reference(dataset: Dataset, blocks: Sequence[Block]) -> SupportReference:
+    """Return the labelled rows that others are compared with."""
+    sources = None
     if dataset.sources is not None:
         names, count = np.unique(dataset.sources[dataset.labelled], return_counts=True)
-        strange = ~np.isin(dataset.sources[unlabelled], names[count >= MIN_SOURCE_ROWS])
+        sources = {str(name): int(number) for name, number in zip(names, count, strict=True)}
     reference_rows, calibration_rows = _split_labelled(dataset)
-    measured = len(blocks) > 0 and len(calibration_rows) >= 1 / FAR_SHARE - 1
-    far = np.zeros(len(unlabelled), np.bool_)
-    if measured:
-        fused = fuse(blocks, dataset.labelled, reference_rows, calibration_rows)
-        reference, calibration = (normalize(X) for X in fused)
-        nearest = np.sort((calibration @ reference.T).max(axis=1))
-        # The r + 1 ranks of a row among r like it are equally likely.
-        min_cosine = nearest[int(np.floor((len(nearest) + 1) * FAR_SHARE)) - 1]
-        with threadpool_limits(1):  # a second thread does not help products so small
-            for rows, X in parts(blocks, dataset.labelled, unlabelled, PRODUCT_ROWS):
-                far[rows] = _far(normalize(X), reference, min_cosine)
-    return Support(
-        far, strange, measured, _by_source(dataset, unlabelled, far | strange), count_units(dataset, calibration_rows)
+    calibrated = count_units(dataset, calibration_rows)
+    if len(blocks) == 0 or len(calibration_rows) < 1 / FAR_SHARE - 1:
+        return SupportReference((), None, 0.0, calibrated, sources)
+    scalings = tuple(fit_scalings(blocks, dataset.labelled))
+    reference, calibration = (
+        normalize(scaled_matrix(blocks, scalings, rows)) for rows in (reference_rows, calibration_rows)
     )
+    nearest = np.sort((calibration @ reference.T).max(axis=1))
+    # The r + 1 ranks of a row among r like it are equally likely.
+    min_cosine = float(nearest[int(np.floor((len(nearest) + 1) * FAR_SHARE)) - 1])
+    return SupportReference(scalings, reference, min_cosine, calibrated, sources)
+
+
+def find_unsupported(
+    dataset: Dataset, unlabelled: Rows, blocks: Sequence[Block], reference: SupportReference | None = None
+) -> Support:
+    """Find the unlabelled rows (m,) that the labelled ones do not cover."""
+    reference = reference or fit_reference(dataset, blocks)
+    sources = None if dataset.sources is None else dataset.sources[unlabelled]
+    strange = reference.find_strange(sources, len(unlabelled))
+    far = reference.find_far(blocks, unlabelled)
+    by_source = _by_source(dataset, unlabelled, far | strange)
+    return Support(far, strange, reference.vectors is not None, by_source, reference.calibrated)
 
 
 def count_units(dataset: Dataset, rows: Rows) -> int:

@@ -147,15 +147,19 @@ class Postprocessor:
         return replace(self, max_score=max_score, thresholds=tuple(thresholds), temperature=temperature)
 
     def _accept(self, rows: LabelledRows) -> LabelledRows:
-        options, accepted = self.options, rows.accepted
+        return replace(rows, accepted=self.choose_accepted(rows.label, rows.confidence, rows.score))
+
+    def choose_accepted(self, label: Numbers, confidence: Numbers, score: Numbers) -> Numbers:
+        """Return (r,) True for the rows to accept, among all rows of a file."""
+        options = self.options
         if options.top is not None:
-            accepted = selective.top_share(rows.score, options.top)
-        elif options.at_least is not None:
-            accepted = rows.label >= options.at_least
-        elif self.thresholds:
+            return selective.top_share(score, options.top)
+        if options.at_least is not None:
+            return np.asarray(label >= options.at_least)
+        if self.thresholds:
             levels = [np.inf if t.confidence is None else t.confidence for t in self.thresholds]
-            accepted = selective.accept(rows.confidence, rows.label, np.array(levels), options.keep)
-        return replace(rows, accepted=accepted)
+            return selective.accept(confidence, label, np.array(levels), options.keep)
+        return np.ones(len(label), np.bool_)
 
 
 def fit_postprocessor(

@@ -56,12 +56,8 @@ def fuse(blocks: Sequence[Block], fitted_on: Rows, *row_sets: Rows) -> tuple[Flo
 
     Returns one (len(rows), d) float32 matrix per set of rows, d being the sum over the blocks.
     """
-    scalings = _fit_scalings(blocks, fitted_on)
-    matrices = tuple(_allocate(blocks, len(rows)) for rows in row_sets)
-    for matrix, rows in zip(matrices, row_sets, strict=True):
-        for start in range(0, len(rows), GATHER_ROWS):
-            _fill(matrix[start : start + GATHER_ROWS], blocks, scalings, rows[start : start + GATHER_ROWS])
-    return matrices
+    scalings = fit_scalings(blocks, fitted_on)
+    return tuple(scaled_matrix(blocks, scalings, rows) for rows in row_sets)
 
 
 def parts(blocks: Sequence[Block], fitted_on: Rows, rows: Rows, size: int) -> Iterator[tuple[slice, Floats]]:
@@ -69,7 +65,26 @@ def parts(blocks: Sequence[Block], fitted_on: Rows, rows: Rows, size: int) -> It
 
     The slice selects the chunk among `rows`; a chunk has `size` rows, the last one what remains.
     """
-    scalings = _fit_scalings(blocks, fitted_on)
+    yield from scaled_parts(blocks, fit_scalings(blocks, fitted_on), rows, size)
+
+
+def fit_scalings(blocks: Sequence[Block], rows: Rows) -> list[Scaling | None]:
+    """Return each block's mean and scale (d,) on `rows`; None: embeddings."""
+    return [_fit_scaling(block, rows) if block.kind == "feature" else None for block in blocks]
+
+
+def scaled_matrix(blocks: Sequence[Block], scalings: Sequence[Scaling | None], rows: Rows) -> Floats:
+    """Return the (len(rows), d) matrix of blocks whose scalings are fitted."""
+    matrix = _allocate(blocks, len(rows))
+    for start in range(0, len(rows), GATHER_ROWS):
+        _fill(matrix[start : start + GATHER_ROWS], blocks, scalings, rows[start : start + GATHER_ROWS])
+    return matrix
+
+
+def scaled_parts(
+    blocks: Sequence[Block], scalings: Sequence[Scaling | None], rows: Rows, size: int
+) -> Iterator[tuple[slice, Floats]]:
+    """Yield chunks as `parts` does, of blocks whose scalings are fitted."""
     for start in range(0, len(rows), size):
         chunk = slice(start, min(start + size, len(rows)))
         matrix = _allocate(blocks, chunk.stop - start)
@@ -88,10 +103,6 @@ def _fill(matrix: Floats, blocks: Sequence[Block], scalings: Sequence[Scaling | 
         values = block.array[rows]
         matrix[:, start:stop] = values if scaling is None else (values - scaling[0]) / scaling[1]
         start = stop
-
-
-def _fit_scalings(blocks: Sequence[Block], rows: Rows) -> list[Scaling | None]:
-    return [_fit_scaling(block, rows) if block.kind == "feature" else None for block in blocks]
 
 
 def _fit_scaling(block: Block, rows: Rows) -> Scaling:

@@ -5,7 +5,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,10 @@ References = dict[str, tuple[str, str, str | None]]
 def label_in_worker(
     labeler_spec: Mapping[str, Any], references: References, task: Task, engine: Engine = "auto"
 ) -> None:
-    """Run a labeler on a task; write its answer to the current folder.
+    """Run a labeler on a task; write its answer to the current folder."""
 
-    ANSWER_FILE has the status, the reason of a failure, and the names of the files with the arrays.
-    """
-    answer: dict[str, Any] = {"status": "failed", "reason": ""}
-    folder = Path.cwd()
-    try:
-        labeler = spec.from_spec(labeler_spec, lambda _kind, name: resolve(references[name]))
-        started = time.perf_counter()
+    def label(labeler: Any) -> dict[str, Any]:
+        folder, started = Path.cwd(), time.perf_counter()
         try:
             with use_engine(engine) as searches:
                 result = labeler.label(task)
@@ -43,11 +38,24 @@ def label_in_worker(
         seconds = time.perf_counter() - started
         fault = find_error(result, len(task.to_label), task.n_classes)
         if fault is not None:
-            answer["reason"] = fault
-        else:
-            predictions = result if isinstance(result, Predictions) else Predictions(result)
-            cost = {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
-            answer = save_predictions(predictions) | {"status": "ok", "reason": "", **cost}
+            return {"status": "failed", "reason": fault}
+        predictions = result if isinstance(result, Predictions) else Predictions(result)
+        return save_predictions(predictions) | {"seconds": seconds, "memory": _peak_memory(), "searches": searches}
+
+    write_answer(labeler_spec, references, label)
+
+
+def write_answer(
+    labeler_spec: Mapping[str, Any], references: References, work: Callable[[Any], dict[str, Any]]
+) -> None:
+    """Build a labeler, let it work, and write the outcome to ANSWER_FILE.
+
+    That has the status, the reason of a failure, and what `work` returns: such as the names of the files with arrays.
+    """
+    answer: dict[str, Any] = {"status": "failed", "reason": ""}
+    folder = Path.cwd()
+    try:
+        answer = {"status": "ok", "reason": ""} | work(spec.from_spec(labeler_spec, finder(references)))
     except NotApplicable as error:
         answer = {"status": "not applicable", "reason": first_line(str(error))}
     except MemoryError:
@@ -59,7 +67,12 @@ def label_in_worker(
     except BaseException as error:  # a panic of a Rust library is no Exception
         traceback.print_exc()
         answer["reason"] = describe_error(error)
-    replace_text(Path(ANSWER_FILE), canonical_json(answer))
+    replace_text(folder / ANSWER_FILE, canonical_json(answer))
+
+
+def finder(references: References) -> Callable[[str, str], type[Any]]:
+    """Return the function by which `spec.from_spec` finds labelers."""
+    return lambda _kind, name: resolve(references[name])
 
 
 def describe_denial(error: PermissionError) -> str:

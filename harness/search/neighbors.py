@@ -1,13 +1,15 @@
 """Exact nearest labelled rows by cosine, and the graph of all rows."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from harness.errors import DataError
 from harness.plugin.block import Block, Floats, Indices, Rows, fuse
 from harness.plugin.precomputed import PrecomputedNeighbors, fingerprint
+from harness.plugin.rule import BlockScaler
 from harness.plugin.task import On, Task
 from harness.search import deduplicate
 from harness.search.engine import current_engine, record_search
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 SMALL_NORM = 1e-15  # norms below are computed again from scaled values: their squares leave float32
 MIN_EXACT_SEARCH_COST = 1e11  # multiplications: below, brute force is faster
+QUERY_ROWS = 32_768  # rows that an index is searched for at a time
+NEW_ROW = -1  # the number of a row that is none of those in an index
 
 
 def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Indices]:
@@ -36,6 +40,33 @@ def neighbors(task: Task, on: On, k: int) -> tuple[Floats, Indices]:
     (X,) = fuse(blocks, task.labelled, rows)
     similarity, index = nearest(normalize(X, rows), rows, len(task.labelled), len(task.labelled), k)
     return similarity, index.astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborIndex:
+    """The labelled rows of a task, among which new rows find neighbours."""
+
+    scaler: BlockScaler
+    vectors: Floats  # (n, d) of length 1
+    rows: Rows  # (n,) row numbers: of equally near rows the lower comes first
+
+    @classmethod
+    def fit(cls, task: Task, on: On) -> Self:
+        """Return the index of the labelled rows by the blocks `on`."""
+        scaler = BlockScaler.fit(task, on)
+        return cls(scaler, normalize(scaler.matrix(task.blocks, task.labelled), task.labelled), task.labelled)
+
+    def search(self, blocks: Mapping[str, Block], rows: Rows, k: int) -> Iterator[tuple[slice, Floats, Indices]]:
+        """Yield (slice of `rows`, similarity, index), both (rows, k), in parts.
+
+        As by `neighbors`, but that no row is taken for a labelled one. The answer does not depend on the parts.
+        """
+        k, n = min(k, len(self.rows)), len(self.rows)
+        for part, X in self.scaler.parts(blocks, rows, QUERY_ROWS):
+            numbers = np.concatenate([self.rows, np.full(len(X), NEW_ROW)])
+            both = np.concatenate([self.vectors, normalize(X, rows[part])])
+            similarity, index = nearest(both, numbers, n, n, k)
+            yield part, similarity, index.astype(np.int32)
 
 
 def graph(task: Task, on: On, k: int) -> "csr_matrix":

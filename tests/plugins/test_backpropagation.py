@@ -20,7 +20,7 @@ from harness_plugins.networks.layers import trunk
 from harness_plugins.networks.parameters import Recipe
 from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
 from harness_plugins.networks.precision import precision
-from harness_plugins.networks.training import learn
+from harness_plugins.networks.training import label
 from harness_plugins.wrappers.ensemble import Ensemble
 
 pytestmark = pytest.mark.slow
@@ -160,7 +160,7 @@ def test_the_written_and_the_recorded_passes_train_alike():
     """Without dropout both are the same arithmetic, up to rounding."""
     task, _ = task_of(700, n=500)
     labeler = MLP("x", hidden=16, dropout=0, epochs=4, batch=64, validation=0, precision="float32")
-    wrapped = learn(task, labeler, lambda d, n_classes: Sequential(labeler.network(d, n_classes), Identity()))
+    wrapped = label(task, labeler, lambda d, n_classes: Sequential(labeler.network(d, n_classes), Identity()))
     assert stages_of(Sequential(labeler.network(3, 2), Identity())) is None
     np.testing.assert_allclose(labeler.label(task).proba, wrapped.proba, atol=1e-5)
 
@@ -294,7 +294,7 @@ def test_the_answer_is_what_the_weights_say_in_float32(validation):
         return built[0]
 
     recipe = Recipe("x", epochs=6, batch=20, lr=0.01, validation=validation, precision="bfloat16")
-    answer = learn(task, recipe, build)
+    answer = label(task, recipe, build)
     x = task.matrix("x")[1].astype(np.float64)
     for layer in (0, 3, 6):
         weight, bias = (p.detach().numpy().astype(np.float64) for p in built[0][layer].parameters())
@@ -311,7 +311,7 @@ def test_steps_too_small_for_bfloat16_add_up(name):
     torch.nn.init.ones_(network[0].weight)
     recipe = Recipe("x", lr=1e-4, weight_decay=0, epochs=300, batch=64, validation=0, precision=name)
     task, _ = task_of(80, n=64, d=4, n_classes=2)
-    learn(task, recipe, lambda d, n_classes: network)
+    label(task, recipe, lambda d, n_classes: network)
     moved = (network[0].weight.detach() - 1).abs()
     assert 5e-3 < float(moved.mean()) < 2e-2  # 300 steps of 1e-4 under a cosine: 1.5e-2
 

@@ -19,7 +19,7 @@ from harness.testing import labeler_checks
 from harness_plugins.networks import losses
 from harness_plugins.networks.parameters import Recipe
 from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
-from harness_plugins.networks.training import learn, settling
+from harness_plugins.networks.training import label, settling
 
 pytestmark = pytest.mark.slow
 
@@ -171,7 +171,7 @@ def test_dropout_is_on_in_every_epoch_and_off_whenever_rows_are_answered(overfit
             seen.append((self.training, len(inputs)))
             return super().forward(inputs)
 
-    learn(overfitted, Recipe("x", epochs=3, validation=0.2), Recording)
+    label(overfitted, Recipe("x", epochs=3, validation=0.2), Recording)
     held = int(holdout(overfitted, 0.2).sum())
     assert seen == [(True, 200 - held), (False, held), (False, 60)] * 3 + [(False, 60)]  # each epoch a checkpoint
 
@@ -518,7 +518,7 @@ SEEN = []
 
 def test_class_weights_count_the_rows_trained_on_and_no_held_ones(overfitted):
     SEEN.clear()
-    learn(overfitted, Recording("x", epochs=1, validation=0.3, class_weight=True), torch.nn.Linear)
+    label(overfitted, Recording("x", epochs=1, validation=0.3, class_weight=True), torch.nn.Linear)
     assert len(SEEN) == 1
     assert SEEN[0] == (overfitted.y[~holdout(overfitted, 0.3)].tolist(), 3, overfitted.seed)
 
@@ -743,7 +743,7 @@ def zero(d, n_classes):
 
 def test_the_seed_shuffles_the_batches(overfitted):
     recipe = Recipe("x", epochs=1, batch=20, validation=0)  # from zero weights only the order of the rows can differ
-    first, again, other = (learn(replace(overfitted, seed=seed), recipe, zero).proba for seed in (1, 1, 2))
+    first, again, other = (label(replace(overfitted, seed=seed), recipe, zero).proba for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-5
 
@@ -751,10 +751,10 @@ def test_the_seed_shuffles_the_batches(overfitted):
 def test_equal_probabilities_go_to_the_lower_class():
     task = task_of(np.random.default_rng(0).standard_normal((50, 4)), np.arange(40) % 5, n=40, n_classes=5)
     recipe = Recipe("x", epochs=2, lr=1e-30, validation=0)  # too small a step to break the ties
-    answer = learn(task, recipe, zero)
+    answer = label(task, recipe, zero)
     assert np.ptp(answer.proba) == 0
     assert not answer.checkpoints["epoch 2"].any()
-    held = learn(task, replace(recipe, validation=0.3), zero)
+    held = label(task, replace(recipe, validation=0.3), zero)
     assert held.facts["validation_accuracy"] == (task.y[holdout(task, 0.3)] == 0).mean() > 0
     assert held.facts["best_epoch"] == 1
 

@@ -3,13 +3,15 @@
 The defaults are a reading of the record, which names the model and not its settings.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import On, Predictions, Task, holdout, hookimpl
+from harness import Block, BlockScaler, On, Predictions, Task, holdout, hookimpl
+from harness_plugins._constant import ConstantRule
 from harness_plugins._ranges import demand
 
 if TYPE_CHECKING:
@@ -69,17 +71,41 @@ class GBM:
         )
 
     def label(self, task: Task) -> Predictions:
+        trees, facts = self._fit(task)
+        if isinstance(trees, ConstantRule):
+            return Predictions(trees.label(task.blocks, task.to_label), facts)
+        parts = task.parts(self.on, task.to_label, PREDICTED_ROWS)
+        if trees.chosen:
+            return Predictions(np.vstack([trees.predict(part) for _, part in parts]), facts)
+        checkpoints = {f"round {last}": np.empty(len(task.to_label), np.uint8) for last in trees.stages}
+        proba = np.empty((len(task.to_label), task.n_classes))
+        for place, part in parts:
+            for labels, raw in zip(checkpoints.values(), trees.add_stages(part), strict=True):
+                labels[place] = raw.argmax(axis=1)
+            proba[place] = _softmax(raw)
+        return Predictions(proba, facts, checkpoints)
+
+    def learn(self, task: Task) -> "GBMRule | ConstantRule":
+        trees, _ = self._fit(task)
+        if isinstance(trees, ConstantRule):
+            return trees
+        text = trees.booster.model_to_string(num_iteration=trees.rounds)
+        model = np.frombuffer(text.encode(), np.uint8)
+        return GBMRule(BlockScaler.fit(task, self.on), model, trees.rounds, trees.chosen, task.n_classes)
+
+    def _fit(self, task: Task) -> "tuple[Trees | ConstantRule, dict[str, Any]]":
+        """Train on the labelled rows; return the trees and facts on them."""
         held = holdout(task, self.validation)  # (n,)
         kept = int((~held).sum())
         if len(np.unique(task.y[~held])) < 2:
-            return _predict_shares(task, "one class in train")
+            return _take_shares(task, "one class in train")
         if int(self._parameters(task)["bagging_fraction"] * kept) < 2 * self.min_child:
-            return _predict_shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
+            return _take_shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
         booster, course = self._train(task, held)
         loss, best = min(course, default=(None, _count_rounds(booster)), key=lambda round_loss: round_loss[0])
         gain = booster.feature_importance("gain", iteration=best)  # (d,)
         if not gain.any():
-            return _predict_shares(task, "no feature splits the rows")
+            return _take_shares(task, "no feature splits the rows")
         facts = {
             "rounds": course[-1][1] if course else best,  # stopped early, the booster keeps the best alone
             "best_round": best if course else None,
@@ -87,10 +113,7 @@ class GBM:
             "settled": self._settled(course),
             "tables": {"Importances": _importances(gain / gain.sum(), _names(task, self.on))},
         }
-        if course:
-            parts = task.parts(self.on, task.to_label, PREDICTED_ROWS)
-            return Predictions(np.vstack([booster.predict(part, num_iteration=best) for _, part in parts]), facts)
-        return _predict_staged(booster, task, self.on, facts)
+        return Trees(booster, best, bool(course)), facts
 
     def _train(self, task: Task, held: np.ndarray) -> "tuple[Booster, list[tuple[float, int]]]":
         """Train on the labelled rows that are not `held` (n,).
@@ -162,14 +185,69 @@ def _bin_rows(
     return lightgbm.Dataset(X, task.y[rows], reference=like, params=parameters).construct()
 
 
-def _predict_shares(task: Task, reason: str) -> Predictions:
-    """Predict the class shares of the labelled rows for every row.
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """The rounds of a booster that answer."""
+
+    booster: "Booster"
+    rounds: int
+    chosen: bool  # by validation; else the answer is summed in stages, which are checkpoints
+
+    @property
+    def stages(self) -> list[int]:
+        """The last round of each stage."""
+        return [min(start + CHECKPOINT_ROUNDS, self.rounds) for start in range(0, self.rounds, CHECKPOINT_ROUNDS)]
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return (rows, C) probabilities of X (rows, d)."""
+        if self.chosen:
+            return self.booster.predict(X, num_iteration=self.rounds)
+        *_, raw = self.add_stages(X)
+        return _softmax(raw)
+
+    def add_stages(self, X: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the sum (rows, C) after each stage; trees are walked once."""
+        total = 0.0
+        for start in range(0, self.rounds, CHECKPOINT_ROUNDS):
+            total = total + self.booster.predict(
+                X, start_iteration=start, num_iteration=CHECKPOINT_ROUNDS, raw_score=True
+            )
+            yield total
+
+
+@dataclass(frozen=True, eq=False)
+class GBMRule:
+    """The trees, as LightGBM writes them to a text file."""
+
+    scaler: BlockScaler
+    model: np.ndarray  # (bytes,) uint8, the text
+    rounds: int
+    chosen: bool
+    n_classes: int
+
+    def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
+        from lightgbm import Booster
+
+        trees = Trees(Booster(model_str=self.model.tobytes().decode()), self.rounds, self.chosen)
+        proba = np.empty((len(rows), self.n_classes))
+        for place, part in self.scaler.parts(blocks, rows, PREDICTED_ROWS):
+            proba[place] = trees.predict(part)
+        return proba
+
+
+def _softmax(raw: np.ndarray) -> np.ndarray:
+    weight = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+def _take_shares(task: Task, reason: str) -> tuple[ConstantRule, dict[str, Any]]:
+    """Return the class shares of the labelled rows as rule, and facts.
 
     That is what a tree without a split predicts.
     """
     share = np.bincount(task.y, minlength=task.n_classes) / len(task.y)  # (C,)
     facts = {"rounds": 0, "best_round": None, "validation_log_loss": None, "settled": True}
-    return Predictions(np.tile(share, (len(task.to_label), 1)), facts | {"fallback": f"class shares: {reason}"})
+    return ConstantRule(share), facts | {"fallback": f"class shares: {reason}"}
 
 
 def _count_rounds(booster: "Booster") -> int:
@@ -178,24 +256,6 @@ def _count_rounds(booster: "Booster") -> int:
     Where nothing could be split, the first holds the class shares.
     """
     return int(booster.num_trees() // booster.num_model_per_iteration())
-
-
-def _predict_staged(booster: "Booster", task: Task, on: On, facts: dict[str, Any]) -> Predictions:
-    """Predict with the last round; keep the labels of rounds before it.
-
-    Each tree is walked once.
-    """
-    last = _count_rounds(booster)
-    starts = range(0, last, CHECKPOINT_ROUNDS)
-    m = len(task.to_label)
-    raw = np.zeros((m, task.n_classes))
-    checkpoints = {f"round {min(start + CHECKPOINT_ROUNDS, last)}": np.empty(m, np.uint8) for start in starts}
-    for place, part in task.parts(on, task.to_label, PREDICTED_ROWS):
-        for start, labels in zip(starts, checkpoints.values(), strict=True):
-            raw[place] += booster.predict(part, start_iteration=start, num_iteration=CHECKPOINT_ROUNDS, raw_score=True)
-            labels[place] = raw[place].argmax(axis=1)
-    weight = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return Predictions(weight / weight.sum(axis=1, keepdims=True), facts, checkpoints)
 
 
 def _names(task: Task, on: On) -> list[str]:

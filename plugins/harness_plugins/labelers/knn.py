@@ -1,11 +1,12 @@
 """k nearest neighbours: weighted vote or mean of labelled rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from harness import On, Predictions, Task, hookimpl, neighbors
+from harness import Block, NeighborIndex, On, Predictions, Task, hookimpl, neighbors
 
 VOTING_ROWS = 1_024  # rows that vote at a time: their weights stay in the processor's cache
 
@@ -36,22 +37,33 @@ class KNN:
         """Declare the neighbours that ``label`` uses."""
         return [(self.on, self.k)]
 
+    def learn(self, task: Task) -> "KNNRule":
+        return KNNRule(self, NeighborIndex.fit(task, self.on), task.y, task.n_classes)
+
     def label(self, task: Task) -> Predictions:
+        """Label as the rule does, by neighbours that cells may share.
+
+        A row that is labelled itself, which no rule is asked about, is not its own neighbour.
+        """
         similarity, index = neighbors(task, self.on, self.k)  # (m, k), (m, k)
-        proba = np.empty((len(similarity), task.n_classes))
+        return self.vote(similarity, index, task.y, task.n_classes)
+
+    def vote(self, similarity: np.ndarray, index: np.ndarray, y: np.ndarray, n_classes: int) -> Predictions:
+        """Return the answer by the neighbours (m, k) among the labels y (n,)."""
+        proba = np.empty((len(similarity), n_classes))
         confidence = np.empty(len(similarity))
         for start in range(0, len(similarity), VOTING_ROWS):
             part = slice(start, start + VOTING_ROWS)
             weight = self._weight(similarity[part].astype(np.float64))  # (rows, k), rows sum to 1
-            y = task.y[index[part]]  # (rows, k)
+            votes = y[index[part]]  # (rows, k)
             if self.mode == "regression":
-                proba[part], confidence[part] = _mean(weight, y, task.n_classes)
+                proba[part], confidence[part] = _mean(weight, votes, n_classes)
             else:
-                proba[part] = _votes(weight, y, task.n_classes)
+                proba[part] = _votes(weight, votes, n_classes)
         if self.mode == "regression":
             return Predictions(proba, rows={"confidence": confidence})
         if self.prior_calibration:
-            prior = np.bincount(task.y, minlength=task.n_classes) / len(task.y)
+            prior = np.bincount(y, minlength=n_classes) / len(y)
             proba = np.divide(proba, prior, out=np.zeros_like(proba), where=prior > 0)
         return Predictions(proba / proba.sum(axis=1, keepdims=True))
 
@@ -67,6 +79,22 @@ class KNN:
         log_weight[nobody, 0] = 0.0  # then the nearest keeps weight 1
         weight = np.exp(log_weight - log_weight[:, :1])
         return weight / weight.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True, eq=False)
+class KNNRule:
+    """The labelled rows, for the votes of the nearest."""
+
+    labeler: KNN
+    index: NeighborIndex
+    y: np.ndarray  # (n,)
+    n_classes: int
+
+    def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
+        proba = np.empty((len(rows), self.n_classes))
+        for part, similarity, index in self.index.search(blocks, rows, self.labeler.k):
+            proba[part] = self.labeler.vote(similarity, index, self.y, self.n_classes).proba
+        return proba
 
 
 def _votes(weight: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness import Task, hookimpl
+from harness_plugins._constant import ConstantRule
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,13 @@ class Majority:
 
     name: ClassVar[str] = "majority"
 
+    def learn(self, task: Task) -> ConstantRule:
+        share = np.zeros(task.n_classes)
+        share[np.bincount(task.y, minlength=task.n_classes).argmax()] = 1.0
+        return ConstantRule(share)
+
     def label(self, task: Task) -> np.ndarray:
-        counts = np.bincount(task.y, minlength=task.n_classes)
-        proba = np.zeros((len(task.to_label), task.n_classes))
-        proba[:, counts.argmax()] = 1.0
-        return proba
+        return self.learn(task).label(task.blocks, task.to_label)
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,12 @@ class Prior:
 
     name: ClassVar[str] = "prior"
 
-    def label(self, task: Task) -> np.ndarray:
+    def learn(self, task: Task) -> ConstantRule:
         counts = np.bincount(task.y, minlength=task.n_classes)
-        return np.tile(counts / counts.sum(), (len(task.to_label), 1))
+        return ConstantRule(counts / counts.sum())
+
+    def label(self, task: Task) -> np.ndarray:
+        return self.learn(task).label(task.blocks, task.to_label)
 
 
 @hookimpl

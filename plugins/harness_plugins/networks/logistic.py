@@ -6,12 +6,14 @@ range in the pool.
 """
 
 import warnings
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import On, Predictions, Task, holdout
+from harness import Block, BlockScaler, On, Task, holdout
+from harness_plugins._constant import ConstantRule
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -29,14 +31,40 @@ CHUNK_ROWS = 8_192  # rows at a time
 MIN_PROBABILITY = 1e-6  # of a class, in the validation log loss
 
 
-def fit(task: Task, on: On, penalty: float, validation: float, balanced: bool) -> Predictions:
-    """Fit a logistic regression and label ``task.to_label``.
+@dataclass(frozen=True, eq=False)
+class LogisticRule:
+    """A fitted logistic regression and the scales of its columns."""
+
+    scaler: BlockScaler
+    mean: np.ndarray  # (d,)
+    scale: np.ndarray  # (d,)
+    coefficients: np.ndarray  # (classes, d), of two classes (1, d)
+    intercept: np.ndarray
+    classes: np.ndarray  # those of the labelled rows
+    n_classes: int
+
+    def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression()
+        model.coef_, model.intercept_, model.classes_ = self.coefficients, self.intercept, self.classes
+        proba = np.zeros((len(rows), self.n_classes), np.float32)
+        for place, part in self.scaler.parts(blocks, rows, CHUNK_ROWS):
+            proba[place, self.classes] = model.predict_proba((part - self.mean) / self.scale)
+        return proba
+
+
+def fit(
+    task: Task, on: On, penalty: float, validation: float, balanced: bool
+) -> tuple[LogisticRule | ConstantRule, dict[str, Any]]:
+    """Fit a logistic regression; return the rule and facts on it.
 
     A `penalty` of 0 is chosen among PENALTIES by the log loss of rows held out, a share `validation`. Then all rows are
     fitted. Where train has one class alone, that class answers. `balanced` weighs a row by the inverse frequency of its
     class.
     """
-    (X,) = task.matrix(on, task.labelled)  # (n, d)
+    scaler = BlockScaler.fit(task, on)
+    X = scaler.matrix(task.blocks, task.labelled)  # (n, d)
     mean, scale = column_scales(X)
     X -= mean
     X /= scale
@@ -44,18 +72,17 @@ def fit(task: Task, on: On, penalty: float, validation: float, balanced: bool) -
     if penalty == 0:
         losses = _validation_losses(task, X, validation, balanced)
         penalty = min(losses, key=losses.__getitem__, default=FIXED_PENALTY)
-    proba = np.zeros((len(task.to_label), task.n_classes), np.float32)
     classes = np.unique(task.y)
     facts = {"penalty": penalty, "validation_log_loss": losses.get(penalty)}
     if len(classes) == 1:
-        proba[:, classes] = 1
-        return Predictions(proba, {"parameters": 0, **facts, "steps": 0, "settled": True})
+        share = np.zeros(task.n_classes, np.float32)
+        share[classes] = 1
+        return ConstantRule(share), {"parameters": 0, **facts, "steps": 0, "settled": True}
     model = _Path(balanced).fit(X, task.y, penalty)
-    for place, part in task.parts(on, task.to_label, CHUNK_ROWS):
-        proba[place, classes] = model.predict_proba((part - mean) / scale)
     steps = int(model.n_iter_.max())
     parameters = (X.shape[1] + 1) * task.n_classes
-    return Predictions(proba, {"parameters": parameters, **facts, "steps": steps, "settled": steps < MAX_STEPS})
+    rule = LogisticRule(scaler, mean, scale, model.coef_, model.intercept_, model.classes_, task.n_classes)
+    return rule, {"parameters": parameters, **facts, "steps": steps, "settled": steps < MAX_STEPS}
 
 
 def column_scales(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

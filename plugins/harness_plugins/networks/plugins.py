@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from harness import Predictions, Task, hookimpl
+from harness_plugins._constant import ConstantRule
 from harness_plugins._ranges import demand
-from harness_plugins.networks import logistic, losses
+from harness_plugins.networks import logistic, losses, training
+from harness_plugins.networks.logistic import LogisticRule
 from harness_plugins.networks.parameters import Objective, Recipe, Training
-from harness_plugins.networks.training import PRELOAD, learn
+from harness_plugins.networks.rule import NetworkRule
+from harness_plugins.networks.training import PRELOAD
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,9 +61,16 @@ class Linear(Recipe):
         return Sequential(Dropout(self.dropout), Linear(d, n_classes))
 
     def label(self, task: Task) -> Predictions:
-        if self.recipe == "logistic":
-            return logistic.fit(task, self.on, self.penalty, self.validation, self.class_weight)
-        return learn(task, self, self.network)
+        if self.recipe == "record":
+            return training.label(task, self, self.network)
+        rule, facts = self._fit(task)
+        return Predictions(rule.label(task.blocks, task.to_label), facts)
+
+    def learn(self, task: Task) -> LogisticRule | ConstantRule | NetworkRule:
+        return training.learn(task, self, self.network) if self.recipe == "record" else self._fit(task)[0]
+
+    def _fit(self, task: Task) -> tuple[LogisticRule | ConstantRule, dict[str, Any]]:
+        return logistic.fit(task, self.on, self.penalty, self.validation, self.class_weight)
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,10 @@ class MLP(Recipe):
         )
 
     def label(self, task: Task) -> Predictions:
-        return learn(task, self, self.network)
+        return training.label(task, self, self.network)
+
+    def learn(self, task: Task) -> NetworkRule:
+        return training.learn(task, self, self.network)
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,10 @@ class ResNet(Recipe):
         return Sequential(trunk(d, self.hidden, self.blocks, self.dropout), Linear(self.hidden, n_classes))
 
     def label(self, task: Task) -> Predictions:
-        return learn(task, self, self.network)
+        return training.label(task, self, self.network)
+
+    def learn(self, task: Task) -> NetworkRule:
+        return training.learn(task, self, self.network)
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,10 @@ class Ordinal(Training):
         return losses.ordinal_probabilities(outputs)
 
     def label(self, task: Task) -> Predictions:
-        return learn(task, self, self.network)
+        return training.label(task, self, self.network)
+
+    def learn(self, task: Task) -> NetworkRule:
+        return training.learn(task, self, self.network)
 
 
 @hookimpl

@@ -1,13 +1,15 @@
 """Train a small network on the labelled rows and label the rest."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import Predictions, Task, holdout
+from harness import BlockScaler, Predictions, Task, holdout
 from harness_plugins.networks.parameters import MIN_STEPS, Objective, Training
 from harness_plugins.networks.precision import precision
+from harness_plugins.networks.rule import PREDICTED_ROWS, NetworkRule, predict
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from harness_plugins.networks.backpropagation import Passes
 
-PREDICTED_ROWS = 8_192  # rows answered at a time
 CHECKPOINTS = 10  # epochs, evenly spaced, that are checkpoints beside the chosen one where validation chooses
 MIN_PROBABILITY = 1e-6  # of a class, in a log loss
 SETTLED_FALL = 0.01  # share of a loss that it may still fall by in the last tenth of a training
@@ -30,8 +31,38 @@ PRELOAD = (
 )
 
 
-def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -> Predictions:
-    """Train the network ``build(d, C)`` and label ``task.to_label``.
+Build = Callable[[int, int], "Module"]
+"""(d, C) -> the network to train."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A trained network."""
+
+    network: "Module"  # with the weights that answer
+    epoch: int  # which they are of
+    facts: dict[str, Any]
+    checkpoints: dict[str, np.ndarray]  # of the other epochs
+
+
+def label(task: Task, recipe: Training, build: Build) -> Predictions:
+    """Train the network ``build(d, C)`` and label ``task.to_label``."""
+    fitted = fit(task, recipe, build)
+    scaler, shape = BlockScaler.fit(task, recipe.on), (len(task.to_label), task.n_classes)
+    proba = predict(fitted.network, recipe, scaler.parts(task.blocks, task.to_label, PREDICTED_ROWS), shape)
+    own = {f"epoch {fitted.epoch}": proba.argmax(axis=1).astype(np.uint8)} if task.checkpoints else {}
+    return Predictions(proba, fitted.facts, fitted.checkpoints | own)
+
+
+def learn(task: Task, recipe: Training, build: Build) -> NetworkRule:
+    """Train the network ``build(d, C)``; return its weights as a rule."""
+    network = fit(replace(task, checkpoints=False), recipe, build).network
+    weights = {name: tensor.cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+    return NetworkRule(recipe, BlockScaler.fit(task, recipe.on), task.n_classes, weights)
+
+
+def fit(task: Task, recipe: Training, build: Build) -> Fit:
+    """Train the network ``build(d, C)`` on the labelled rows.
 
     Beside the parameters the recipe has two methods: ``objective(y, C, seed)`` says what to minimise, given the classes
     y (n',) trained on, and ``probabilities(outputs)`` turns what the network puts out into probabilities (rows, C).
@@ -91,9 +122,6 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
                 break
     if validated:
         network.load_state_dict(best_weights)
-    proba = answer(network, task, recipe, device)
-    if task.checkpoints:
-        checkpoints[f"epoch {best_epoch or epoch}"] = proba.argmax(axis=1).astype(np.uint8)
     facts = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "epochs": epoch,
@@ -102,7 +130,7 @@ def learn(task: Task, recipe: Training, build: Callable[[int, int], "Module"]) -
         "precision": str(dtype).removeprefix("torch."),
         **settling(course_losses, epochs, epochs * -(-len(rows) // recipe.batch)),
     }
-    return Predictions(proba, facts, checkpoints)
+    return Fit(network, best_epoch or epoch, facts, checkpoints)
 
 
 def train(
@@ -186,18 +214,3 @@ def pool_labels(
         outputs = course.outputs(torch.from_numpy(part).to(device, dtype))
         labels[place] = recipe.probabilities(outputs).argmax(dim=1).cpu().numpy()
     return labels
-
-
-def answer(network: "Module", task: Task, recipe: Training, device: "torch.device") -> np.ndarray:
-    """Return (m, C) float32 probabilities of `network`.
-
-    It is on `device`; nothing is dropped.
-    """
-    import torch
-
-    network.eval()
-    proba = np.empty((len(task.to_label), task.n_classes), np.float32)
-    with torch.inference_mode():
-        for place, part in task.parts(recipe.on, task.to_label, PREDICTED_ROWS):
-            proba[place] = recipe.probabilities(network(torch.from_numpy(part).to(device))).cpu().numpy()
-    return proba

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness import Labeler, Predictions, Task, hookimpl, learning_from
+from harness import Labeler, Predictions, Rule, Task, hookimpl, learn, learning_from
 from harness_plugins.wrappers._answer import answer, with_facts
 
 
@@ -29,10 +29,16 @@ class Balanced:
             raise ValueError(f"per_class must be at least 1, got {self.per_class}")
 
     def label(self, task: Task) -> Predictions:
-        drawn = self._draw(task)  # positions
-        reduced = learning_from(task, task.labelled[drawn], task.y[drawn])
+        reduced = self._reduce(task)
         rows_per_class = np.bincount(reduced.y, minlength=task.n_classes).tolist()
         return with_facts(answer(self.base, reduced), {"rows_per_class": rows_per_class})
+
+    def learn(self, task: Task) -> Rule:
+        return learn(self.base, self._reduce(task))
+
+    def _reduce(self, task: Task) -> Task:
+        drawn = self._draw(task)  # positions
+        return learning_from(task, task.labelled[drawn], task.y[drawn])
 
     def _draw(self, task: Task) -> np.ndarray:
         rng = np.random.default_rng(task.seed)

@@ -3,12 +3,13 @@
 Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Labeler, Predictions, Task, holdout, hookimpl, out_of_fold
+from harness import Block, Labeler, Predictions, Rule, Task, holdout, hookimpl, learn, out_of_fold
 from harness_plugins.wrappers._answer import answer, with_facts
 
 MIN_PROBABILITY = 1e-7  # a smaller probability counts as this much, as in the log loss of the board
@@ -40,6 +41,9 @@ class Calibrated:
         base = answer(self.base, task)
         return with_facts(replace(base, proba=apply_temperature(base.proba, facts["temperature"])), facts)
 
+    def learn(self, task: Task) -> "CalibratedRule":
+        return CalibratedRule(learn(self.base, task), self._fit(task)["temperature"])
+
     def _fit(self, task: Task) -> dict[str, Any]:
         if not holdout(task, 0.5).any():  # nothing can be held apart, so nothing is known of the base's honesty
             return {"temperature": 1.0, "log_loss_before": None, "log_loss_after": None}
@@ -47,6 +51,17 @@ class Calibrated:
         real = np.ones(len(task.y), np.bool_) if task.pseudo is None else ~task.pseudo
         before, temperature, after = fit(proba[real], task.y[real])
         return {"temperature": temperature, "log_loss_before": before, "log_loss_after": after}
+
+
+@dataclass(frozen=True, eq=False)
+class CalibratedRule:
+    """The base's rule, and the temperature."""
+
+    base: Rule
+    temperature: float
+
+    def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
+        return apply_temperature(self.base.label(blocks, rows), self.temperature)
 
 
 def fit(proba: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:

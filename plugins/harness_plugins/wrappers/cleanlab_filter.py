@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Labeler, NotApplicable, Predictions, Task, hookimpl, learning_from, out_of_fold
+from harness import Labeler, NotApplicable, Predictions, Rule, Task, hookimpl, learn, learning_from, out_of_fold
 from harness_plugins.wrappers._answer import answer, with_facts
 
 FilterBy = Literal[
@@ -47,6 +47,14 @@ class Cleanlab:
             raise ValueError(f"folds must be at least 2, got {self.folds}")
 
     def label(self, task: Task) -> Predictions:
+        cleaned, facts = self._clean(task)
+        return with_facts(answer(self.base, cleaned), facts)
+
+    def learn(self, task: Task) -> Rule:
+        return learn(self.base, self._clean(task)[0])
+
+    def _clean(self, task: Task) -> tuple[Task, dict[str, Any]]:
+        """Return the task with the labels that are left, and facts on them."""
         apart = task.labelled if task.groups is None else task.groups[task.labelled]
         present = np.unique(task.y)  # (K,)
         if len(present) < 2 or len(np.unique(apart)) < 2:
@@ -66,7 +74,7 @@ class Cleanlab:
             "n_train_clean": len(rows),  # what `base` learns from in the end
             "tables": {"Label issues": table(task.y, flagged, y, task.n_classes)},
         }
-        return with_facts(answer(self.base, learning_from(task, rows, y)), facts)
+        return learning_from(task, rows, y), facts
 
 
 def among(proba: np.ndarray, present: np.ndarray) -> np.ndarray:

@@ -1,13 +1,13 @@
 """Ensembles: the weighted mean of several labelers' probabilities."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Labeler, On, Predictions, Task, fold, holdout, hookimpl
+from harness import Block, Labeler, On, Predictions, Rule, Task, fold, holdout, hookimpl, learn
 from harness_plugins.wrappers._answer import answer, answer_without_checkpoints
 
 WEIGHT_STEPS = range(11)
@@ -61,6 +61,10 @@ class Ensemble:
             },
         )
 
+    def learn(self, task: Task) -> "EnsembleRule":
+        inner = replace(task, checkpoints=False)
+        return EnsembleRule(tuple(learn(member, inner) for member in self.members), self._weights(task)[0])
+
     def _tables(self, weights: tuple[float, ...]) -> dict[str, Any]:
         rows = [
             [f"member {number}", member.name, float(weight)]
@@ -92,6 +96,17 @@ class Ensemble:
         hits = [int((labels_of(mean(probas, _pair(step))) == task.y[held]).sum()) for step in WEIGHT_STEPS]
         step = max(WEIGHT_STEPS, key=lambda step: (hits[step], -abs(step - 5), -step))
         return step, {"validation_rows": len(place), "validation_accuracy": hits[step] / len(place)}
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleRule:
+    """The members' rules and their weights."""
+
+    members: tuple[Rule, ...]
+    weights: tuple[float, ...]
+
+    def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
+        return mean([member.label(blocks, rows) for member in self.members], self.weights)
 
 
 def sweep(probas: list[np.ndarray]) -> dict[str, np.ndarray]:

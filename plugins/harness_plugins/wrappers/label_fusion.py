@@ -1,11 +1,11 @@
 """Label fusion: learn from several raters instead of the target."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Labeler, NotApplicable, Predictions, Task, hookimpl, learning_from
+from harness import Labeler, NotApplicable, Predictions, Rule, Task, hookimpl, learn, learning_from
 from harness_plugins.wrappers._answer import answer, with_facts
 
 
@@ -27,14 +27,21 @@ class LabelFusion:
         return self.how == "median"
 
     def label(self, task: Task) -> Predictions:
+        fused, facts = self._fuse(task)
+        return with_facts(answer(self.base, fused), facts)
+
+    def learn(self, task: Task) -> Rule:
+        return learn(self.base, self._fuse(task)[0])
+
+    def _fuse(self, task: Task) -> tuple[Task, dict[str, Any]]:
+        """Return the task with fused labels, and facts on them."""
         if task.raters is None:
             raise NotApplicable("the labelled rows have no raters; name their columns under data, as 'raters: [...]'")
         y, kept = fuse_raters(task.raters, self.how, task.n_classes)
         if not kept.any():
             raise NotApplicable("no two raters agree on any labelled row")
         fused = learning_from(task, task.labelled[kept], y[kept])
-        facts = {"share_changed": float((y[kept] != task.y[kept]).mean()), "rows_dropped": int((~kept).sum())}
-        return with_facts(answer(self.base, fused), facts)
+        return fused, {"share_changed": float((y[kept] != task.y[kept]).mean()), "rows_dropped": int((~kept).sum())}
 
 
 def fuse_raters(raters: np.ndarray, how: str, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

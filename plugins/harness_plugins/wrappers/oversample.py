@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness import Labeler, Predictions, Task, hookimpl, learning_from
+from harness import Labeler, Predictions, Rule, Task, hookimpl, learn, learning_from
 from harness_plugins.wrappers._answer import answer, with_facts
 
 
@@ -24,11 +24,19 @@ class Oversample:
     base: Labeler
 
     def label(self, task: Task) -> Predictions:
-        extra = _extra(task)  # positions
-        drawn = np.concatenate([np.arange(len(task.y)), extra])
-        enlarged = learning_from(task, task.labelled[drawn], task.y[drawn])
+        enlarged = _enlarge(task)
         rows_per_class = np.bincount(enlarged.y, minlength=task.n_classes).tolist()
-        return with_facts(answer(self.base, enlarged), {"rows_per_class": rows_per_class, "repeated_rows": len(extra)})
+        repeated = len(enlarged.y) - len(task.y)
+        return with_facts(answer(self.base, enlarged), {"rows_per_class": rows_per_class, "repeated_rows": repeated})
+
+    def learn(self, task: Task) -> Rule:
+        return learn(self.base, _enlarge(task))
+
+
+def _enlarge(task: Task) -> Task:
+    """Return the task with the rows of rare classes repeated."""
+    drawn = np.concatenate([np.arange(len(task.y)), _extra(task)])  # positions
+    return learning_from(task, task.labelled[drawn], task.y[drawn])
 
 
 def _extra(task: Task) -> np.ndarray:
