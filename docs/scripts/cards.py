@@ -132,8 +132,9 @@ def label(world: World, seed: int, folder: Path, processes: Any, plugins: Any) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from harness.label.columns import build_columns
+    from harness.label.columns import build_columns, fit_postprocessors
     from harness.label.job import LabelOptions, prepare_labels
+    from harness.label.training import read_probabilities
     from harness.run.runner import Options, prepare_run
     from harness.suite.collection import load_collection
 
@@ -157,8 +158,9 @@ def label(world: World, seed: int, folder: Path, processes: Any, plugins: Any) -
     run = train(run, processes, store)
     options = LabelOptions(folder / "labels.parquet", target_accuracy=TARGET, unseen_classes=True)
     job = prepare_labels(run, options)
-    label_run = replace(job.label_run, run=train(job.label_run.run, processes, store))
-    account, made = build_columns(replace(job, label_run=label_run))
+    job = replace(job, label_run=replace(job.label_run, run=train(job.label_run.run, processes, store)))
+    proba = read_probabilities(job.label_run)
+    account, made = build_columns(job, proba, fit_postprocessors(job, proba))
     return account, made, pool
 
 

@@ -12,6 +12,7 @@ import typer
 
 from harness import __version__
 from harness.cli import (
+    apply,
     audit,
     compare,
     demo,
@@ -40,7 +41,7 @@ COMMANDS = (
     demo.demo,
     init.init,
     *(run.run, run.plan, run.validate, run.status, leaderboard.leaderboard),
-    label.label,
+    *(label.label, apply.apply),
     compare.compare,
     ranking.ranking,
     report.report,

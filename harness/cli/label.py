@@ -44,6 +44,9 @@ class LabelArguments:
     top: Annotated[float | None, typer.Option(help="Accept this share of rows, the highest scores.")] = None
     at_least: Annotated[str | None, typer.Option(help="Accept labels from this one on.")] = None
     good: Annotated[str | None, typer.Option(help="True score that a selection is after; 4 of 0 to 5.")] = None
+    save: Annotated[
+        Path | None, typer.Option(help="Keep what the labeler has learnt in this folder, for harness apply.")
+    ] = None
     suggest: Annotated[int | None, typer.Option(min=1, help="Write this many rows to label next instead.")] = None
     form: Annotated[
         str | None, typer.Option("--as", metavar="FORM", help="Of --suggest: label-studio, argilla or csv.")
@@ -101,6 +104,10 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
         account = write_labels(job)
         shifted = account.shift.shifted
         _show_labels(reporter, account, options.out)
+        if options.save is not None:
+            reporter.line(
+                f"rule: {options.save}; harness apply {options.save} NEW_FILE --to LABELS.parquet labels other rows"
+            )
         files = {options.out.name: options.out, "README.md": job.card}
     else:
         _show_suggestion(reporter, write_suggestion(job, options.suggest), options.out)

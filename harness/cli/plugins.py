@@ -71,7 +71,9 @@ def _show_plugin(name: str, discovered: catalog.Catalog, as_json: bool) -> None:
         comments = field_comments(entry.cls)
         parameters = [_describe_field(field, comments.get(field.name)) for field in dataclasses.fields(entry.cls)]
         declared = {
-            key: value for key in DECLARATIONS if (value := getattr(entry.cls, key, None)) and not callable(value)
+            key: value
+            for key in DECLARATIONS
+            if (value := getattr(entry.cls, key, None)) and not callable(value) and not isinstance(value, property)
         }
         example = example_line(entry, discovered.find)
         if as_json:

@@ -21,7 +21,6 @@ from harness.label.training import (
     Probabilities,
     count_in_labelled_groups,
     measure_growth,
-    read_probabilities,
     unseen_classes,
 )
 from harness.plugin.block import Block, Rows
@@ -58,11 +57,9 @@ def fit_postprocessors(job: LabelJob, proba: Probabilities) -> Postprocessors:
     return Postprocessors(folds, transferred, gold, chosen)
 
 
-def build_columns(job: LabelJob) -> tuple[Account, pa.Table]:
+def build_columns(job: LabelJob, proba: Probabilities, fitted: Postprocessors) -> tuple[Account, pa.Table]:
     """Return the account of the labels and the new columns of the source."""
     label_run, options, dataset = job.label_run, job.postprocessing, job.label_run.dataset
-    proba = read_probabilities(label_run)
-    fitted = fit_postprocessors(job, proba)
     answers = fitted.refit.apply(proba.refit)
     transfers = refit.estimate_transfers(
         proba.refit[np.searchsorted(label_run.unlabelled, label_run.shared_pool)],

@@ -8,7 +8,16 @@ from harness.data.classes import Classes
 from harness.data.row_copy import RowCopy, check_rows
 from harness.data.table import DataTable, open_table
 from harness.errors import HarnessError, did_you_mean
-from harness.label import label_file, learning_curve, new_rows, publish, suggestion_file, task_file, training
+from harness.label import (
+    label_file,
+    learning_curve,
+    new_rows,
+    publish,
+    rule_saving,
+    suggestion_file,
+    task_file,
+    training,
+)
 from harness.label.choice import Choice, choose_labeler
 from harness.label.postprocess import PostprocessOptions
 from harness.label.training import LabelRun
@@ -44,6 +53,7 @@ class LabelOptions:
     licence: str = "unknown"  # of the source
     fail_if: str | None = None  # "shift": an exit code of its own where one is seen
     push: str | None = None  # OWNER/NAME of a data set on the hub
+    save: Path | None = None  # the folder to save the labeler's rule to
 
     def check(self) -> None:
         """Raise a HarnessError for what is wrong whatever the data are."""
@@ -58,6 +68,8 @@ class LabelOptions:
             raise HarnessError(f"--as {self.form}: unknown{did_you_mean(self.form, task_file.SUFFIXES)}")
         if self.form is not None and self.suggest is None:
             raise HarnessError("--as is a form of rows to label next: give --suggest N, too")
+        if self.save is not None and self.suggest is not None:
+            raise HarnessError("--save keeps the rule that wrote labels; --suggest writes none")
         if self.labels_for is not None:
             learning_curve.check_target(self.labels_for)
             if self.gold:
@@ -179,6 +191,8 @@ def prepare_labels(run: Run, options: LabelOptions) -> LabelJob:
         tuple(map(Path, options.gold)),
         source_start,
     )
+    if options.save is not None:
+        rule_saving.check_savable(label_run.run, options.save)
     classes = label_run.dataset.classes
     unseen = training.unseen_classes(label_run.run.dataset)
     if unseen and not options.unseen_classes:

@@ -150,7 +150,10 @@ def file_state(source: Path) -> list[int]:
 class Columns(Protocol):
     """New columns: an Arrow table, or one that is made slice by slice."""
 
-    schema: pa.Schema
+    @property
+    def schema(self) -> pa.Schema:
+        """The names and types of the columns."""
+        ...
 
     def slice(self, offset: int, length: int) -> pa.Table:
         """Return the columns of `length` rows from row `offset` on."""

@@ -77,7 +77,7 @@ def compare_with_pool(
     vectors = fuse(blocks, dataset.labelled, dataset.labelled[sample], others) if blocks else None
     if vectors is not None:
         tests["vectors"] = compare_means(*vectors, *units(dataset.labelled[sample], others))
-    results = {name: _judge(test) for name, test in tests.items() if test is not None}
+    results = {name: judge(test) for name, test in tests.items() if test is not None}
     if support.measured and len(support.far):
         units_of_far = count_units(dataset, label_run.unlabelled)
         results["far rows"] = judge_far(float(support.far.mean()), support.calibrated, units_of_far)
@@ -115,5 +115,6 @@ def judge_far(share: float, calibrated: int, rows: int) -> ShiftTest:
     return ShiftTest(p, share, p < ALPHA and share >= MIN_FAR_SHARE)
 
 
-def _judge(test: SamplesTest) -> ShiftTest:
+def judge(test: SamplesTest) -> ShiftTest:
+    """Judge the difference of two samples: significant, and not small."""
     return ShiftTest(test.p, test.effect, test.p < ALPHA and test.effect >= MIN_EFFECT)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.data.tasks import make_task
 from harness.errors import HarnessError, PluginError, describe_error, first_line
@@ -29,6 +30,7 @@ from harness.run.scheduler import MemoryBudget, start_order
 from harness.run.store import Store, write_suite_record
 from harness.run.worker import References, label_in_worker
 from harness.suite import spec
+from harness.suite.catalog import Catalog
 from harness.suite.suite import Candidate, Suite
 from harness.utils.confinement import landlock_version
 from harness.utils.files import DISK_ERRORS, check_space, naming_file, remove_folder
@@ -57,10 +59,11 @@ def warm_up(suites: Iterable[Suite], options: Options) -> None:
     """
     fresh = [suite for suite in suites if not Store(options.output / "runs" / suite.name).cells.exists()]
     if fresh:
-        _make_processes([candidate for suite in fresh for candidate in suite.labelers], options).warm_up()
+        make_processes([candidate for suite in fresh for candidate in suite.labelers], options).warm_up()
 
 
-def _make_processes(candidates: Iterable[Candidate], options: Options) -> Processes:
+def make_processes(candidates: Iterable[Candidate], options: Options) -> Processes:
+    """Return the server of workers for these labelers."""
     modules = ("harness.run.worker", "harness.run.neighbor_lists", *preload_modules(candidates))
     loops = cache_of(options) / "numba"
     choose_cache(loops)
@@ -89,7 +92,7 @@ def execute(
     if not todo and not missing:
         return
     try:
-        processes = _make_processes([cell.candidate for cell in todo], run.options)
+        processes = make_processes([cell.candidate for cell in todo], run.options)
         _build_blocks(run, missing, processes, on_block)
         names = {name for cell in todo for name in cell.blocks}
         opened = {name: open_block(run.recipes[name], run.cache) for name in names}
@@ -184,7 +187,7 @@ def _start(cell: Cell, run: Run, blocks: Blocks, lists: NeighborLists, processes
     remove_folder(folder)
     folder.mkdir()
     labeler = cell.candidate.labeler
-    references: References = {plugin.name: run.catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
+    references = references_of(labeler, run.catalog)
     task = make_task(run.dataset, cell.evaluation.split, {name: blocks[name] for name in cell.blocks})
     on_disk = lists.get(cell.evaluation, {})
     declared = {(need.on, need.among) for need in needs(labeler)}
@@ -198,6 +201,11 @@ def _start(cell: Cell, run: Run, blocks: Blocks, lists: NeighborLists, processes
     task = replace(task, precomputed=neighbors, precomputed_graphs=graphs)
     arguments = (spec.to_spec(labeler), references, task, run.options.engine)
     return processes.start(label_in_worker, arguments, folder.absolute(), cell_access(labeler, task, run.catalog))
+
+
+def references_of(labeler: Any, catalog: Catalog) -> References:
+    """Return the classes of a labeler and those in it, for its worker."""
+    return {plugin.name: catalog.of(plugin).reference() for plugin in iter_plugins(labeler)}
 
 
 def _commit_or_fail(cell: Cell, child: Child, limit: str | None, run: Run, blocks: Blocks) -> Outcome:

@@ -34,7 +34,7 @@ def learn_in_worker(labeler_spec: Mapping[str, Any], references: References, tas
     def work(labeler: Any) -> dict[str, Any]:
         with use_engine(engine):
             folder = Path.cwd()
-            arrays, form = rule_spec.to_arrays(learn(labeler, task), labeler)
+            arrays, form = rule_spec.to_arrays(learn(labeler, task), rule_spec.rule_classes(labeler))
             with naming_file(folder / ARRAYS_FILE), (folder / ARRAYS_FILE).open("wb") as out:
                 np.savez(out, allow_pickle=False, **arrays)
             write_text(folder / FORM_FILE, canonical_json(form))
@@ -74,7 +74,7 @@ def read_rule(arrays_file: Path, form: Any, labeler: Any, references: References
     Raises DataError where it is of another form than the labeler's.
     """
     with np.load(arrays_file, allow_pickle=False) as archive:
-        rule: Rule = rule_spec.from_arrays(dict(archive), form, labeler, finder(references))
+        rule: Rule = rule_spec.from_arrays(dict(archive), form, rule_spec.rule_classes(labeler), finder(references))
     return rule
 
 

@@ -38,15 +38,23 @@ def rule_classes(labeler: Any) -> dict[str, type]:
     classes: dict[str, type] = {}
     for plugin in iter_plugins(labeler):
         try:
-            pending = list(_dataclasses_in(get_type_hints(type(plugin).learn).get("return")))
-            while pending:
-                cls = pending.pop()
-                if _name(cls) not in classes:
-                    classes[_name(cls)] = cls
-                    pending += [each for hint in get_type_hints(cls).values() for each in _dataclasses_in(hint)]
+            returned = get_type_hints(type(plugin).learn).get("return")
+            classes |= dataclass_names(*_dataclasses_in(returned))
         except (NameError, TypeError, AttributeError) as error:
             form = "must name the class that it returns: def learn(self, task: Task) -> MyRule"
             raise PluginError(f"labeler {plugin.name!r}: learn() {form}: {describe_error(error)}") from error
+    return classes
+
+
+def dataclass_names(*roots: type) -> dict[str, type]:
+    """Return dataclasses, and those in the types of their fields, by name."""
+    classes: dict[str, type] = {}
+    pending = list(roots)
+    while pending:
+        cls = pending.pop()
+        if _name(cls) not in classes:
+            classes[_name(cls)] = cls
+            pending += [part for hint in get_type_hints(cls).values() for part in _dataclasses_in(hint)]
     return classes
 
 
@@ -61,16 +69,18 @@ def _name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def to_arrays(rule: Any, labeler: Any) -> tuple[Arrays, Any]:
-    """Return a rule as arrays by name, and JSON that names them.
+def to_arrays(value: Any, classes: Mapping[str, type]) -> tuple[Arrays, Any]:
+    """Return a dataclass as arrays by name, and JSON that names them.
 
-    Raises PluginError for a value that cannot be stored, with its place in the rule.
+    `classes` are those that may be in it. Raises PluginError for a value that cannot be stored, with its place.
     """
-    classes, arrays = rule_classes(labeler), Arrays()
+    arrays = Arrays()
 
     def write(value: Any, place: str) -> Any:
         if isinstance(value, np.generic):
             value = value.item()
+        if isinstance(value, float) and not np.isfinite(value):
+            return {"float": str(value)}
         if isinstance(value, PLAIN):
             return value
         if isinstance(value, np.ndarray):
@@ -92,23 +102,23 @@ def to_arrays(rule: Any, labeler: Any) -> tuple[Arrays, Any]:
             return {"class": name, "fields": {key: write(item, f"{place}.{key}") for key, item in parts}}
         raise PluginError(f"{place} is a {type(value).__name__}, which a rule cannot hold")
 
-    try:
-        return arrays, write(rule, "rule")
-    except PluginError as error:
-        raise PluginError(f"labeler {labeler.name!r}: {error}") from None
+    return arrays, write(value, "rule")
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]], form: Any, labeler: Any, find: Callable[[str, str], Any]) -> Any:
-    """Return the rule that `to_arrays` wrote; `find` is the catalog's.
+def from_arrays(
+    arrays: Mapping[str, NDArray[Any]], form: Any, classes: Mapping[str, type], find: Callable[[str, str], Any]
+) -> Any:
+    """Return the dataclass that `to_arrays` wrote; `find` is the catalog's.
 
-    Raises DataError where the JSON is of another form, or of another version of the labeler.
+    Raises DataError where the JSON is of another form, or of another version of the classes.
     """
-    classes = rule_classes(labeler)
 
     def read(value: Any) -> Any:
         if isinstance(value, PLAIN):
             return value
         match value:
+            case {"float": str(number)}:
+                return float(number)
             case {"array": str(place)}:
                 return arrays[place]
             case {"tuple": list(items)}:
@@ -124,6 +134,5 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], form: Any, labeler: Any, fin
     try:
         return read(form)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"is no rule of the installed labeler {labeler.name!r}, or of another version: {describe_error(error)}"
-        ) from None
+        fault = f"is no {error} here" if isinstance(error, KeyError) else describe_error(error)
+        raise DataError(f"of another version of the plugins than is installed: {fault}") from None

@@ -12,7 +12,7 @@ from harness.plugin.block import Block
 from harness.plugin.protocols import Labeler, iter_plugins
 from harness.plugin.rule import Rule, learn
 from harness.plugin.task import Predictions, Task
-from harness.suite.rule_spec import find_learn_error, from_arrays, to_arrays
+from harness.suite.rule_spec import find_learn_error, from_arrays, rule_classes, to_arrays
 from harness.testing.examples import task_for
 from harness.testing.finding import PromiseError, require
 from harness.utils.hashing import canonical_json
@@ -38,10 +38,11 @@ def check_rule_stored(labeler: Labeler) -> None:
     task, rule = _learn(labeler)
     classes = {plugin.name: type(plugin) for plugin in iter_plugins(labeler)}
     try:
-        arrays, form = to_arrays(rule, labeler)
+        allowed = rule_classes(labeler)
+        arrays, form = to_arrays(rule, allowed)
         canonical_json(form)
-        loaded = from_arrays(_stored(arrays), form, labeler, lambda _kind, name: classes[name])
-        arrays_again, form_again = to_arrays(loaded, labeler)
+        loaded = from_arrays(_stored(arrays), form, allowed, lambda _kind, name: classes[name])
+        arrays_again, form_again = to_arrays(loaded, allowed)
     except (HarnessError, ValueError) as error:
         raise PromiseError(f"a rule must be arrays and JSON: {error}") from error
     same = form_again == form and {name: array.tobytes() for name, array in arrays.items()} == {

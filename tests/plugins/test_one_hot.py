@@ -102,6 +102,27 @@ def test_columns_must_be_named_once_each():
         OneHot(("a", "b", "a"))
 
 
-def test_is_a_feature_set_that_must_see_all_rows():
+def test_is_a_feature_set_that_must_see_all_rows_until_it_is_fitted(tmp_path):
     assert isinstance(OneHot(("a",)), FeatureSet)
-    assert not getattr(OneHot, "rowwise", False)
+    assert not OneHot(("a",)).rowwise
+    items = items_of(tmp_path, {"a": ["x", "y"]})
+    assert OneHot(("a",)).fitted(items, ("a=x", "a=y")).rowwise
+
+
+def test_fitted_it_makes_the_columns_that_it_has_met(tmp_path):
+    columns = {"a": ["x", "y", None], "a=b": [1, 2, 2]}
+    items = items_of(tmp_path, columns)
+    fitted = OneHot(("a", "a=b"))
+    array, names = fitted.features(items)
+    fitted = fitted.fitted(items, names)
+    np.testing.assert_array_equal(fitted.features(items)[0], array)
+    other = items_of(tmp_path, {"a": ["z", "x"], "a=b": [2, 7]})
+    made = {name: column.tolist() for name, column in zip(names, fitted.features(other)[0].T, strict=True)}
+    expected = {"a=x": [0, 1], "a=y": [0, 0], "a=null": [0, 0], "a=b=1": [0, 0], "a=b=2": [1, 0]}
+    assert fitted.features(other)[1] == names
+    assert made == expected
+
+
+def test_categories_are_of_a_column():
+    with pytest.raises(ValueError, match="got 'b=1'"):
+        OneHot(("a",), ("a=x", "b=1"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -33,6 +33,14 @@ class Npy:
                 "rows are never joined by position unsaid: give either 'ids: FILE.npy' with the id of each row, "
                 "or 'order: same'"
             )
+
+    def fitted(self, items: Items, names: tuple[str, ...]) -> Self:
+        """Return the same; DataError where rows are joined by their order."""
+        if self.ids is None:
+            raise DataError(
+                f"the rows of {self.path} are those of {items.path}, by their order: it has none for others"
+            )
+        return self
 
     def embed(self, items: Items, start: int) -> Iterator[np.ndarray]:
         """Yield (rows, d) float32 arrays.

@@ -1,14 +1,14 @@
 """Columns of the data as they are: numbers, yes and no, categories."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 
 from harness import DataError, Items, hookimpl
-from harness_plugins.features.one_hot import encode_categories
+from harness_plugins.features.one_hot import column_of, encode_categories
 
 MIN_COUNTED_ROWS = 100  # fewer rows may be numbered by chance
 GLOB_MARKS = "*?["
@@ -22,11 +22,30 @@ class Columns:
     among them. Numbers keep their scale: a labeler gets features z-scored on its train rows. True and false are 1 and
     0. Text is a category, one-hot. A null number is the mean of the column, and one more column says where, as
     "age=null"; a null category is a category. A column that does not vary is left out.
+
+    With `kept` these are the columns, whatever the data have: `means` are those of the numbers, and a row with another
+    category has zeros.
     """
 
     name: ClassVar[str] = "columns"
 
     columns: tuple[str, ...]
+    kept: tuple[str, ...] = ()  # names of the columns to make; without them those that the data have
+    means: dict[str, float] = field(default_factory=dict, hash=False)  # of the columns of numbers, where kept is given
+
+    @property
+    def rowwise(self) -> bool:
+        return bool(self.kept)
+
+    def fitted(self, items: Items, names: tuple[str, ...]) -> Self:
+        """Return the set with the columns and the means of these rows."""
+        used = tuple(c for c in self._chosen(items) if c in names or any(column_of(n, (c,)) for n in names))
+        means = {}
+        for column in used:
+            values = items.values(column)
+            if is_number(values):
+                means[column] = _mean(_to_numbers(values))
+        return replace(self, columns=used, kept=names, means=means)
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -40,6 +59,8 @@ class Columns:
         Raises DataError for a named column that holds vectors, conversations, row numbers or too many categories, and
         for a pattern that takes none.
         """
+        if self.kept:
+            return self._kept_columns(items), self.kept
         arrays, names = [], []
         for column in self._chosen(items):
             try:
@@ -57,6 +78,20 @@ class Columns:
         kept = varies if varies.any() else np.ones(len(varies), np.bool_)
         return X[:, kept], tuple(name for name, keep in zip(names, kept, strict=True) if keep)
 
+    def _kept_columns(self, items: Items) -> np.ndarray:
+        """Return (rows, d) the columns `kept`; zeros for other categories."""
+        made: dict[str, np.ndarray] = {}
+        for column in self.columns:
+            values = items.values(column)
+            if column in self.means:
+                array = _fill(_to_numbers(values), self.means[column])
+                made |= {column: array[:, 0], f"{column}=null": array[:, 1]}
+            else:
+                code, own = encode_categories(column, values)
+                made |= {name: (code == number).astype(np.float32) for number, name in enumerate(own)}
+        zeros = np.zeros(len(items), np.float32)
+        return np.stack([made.get(name, zeros) for name in self.kept], axis=1)
+
     def _chosen(self, items: Items) -> list[str]:
         chosen: dict[str, None] = {}
         for pattern in self.columns:
@@ -72,11 +107,8 @@ class Columns:
 
 def _encode(column: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
     """Return (rows, k) float32 and the k names of one column."""
-    kind = values.type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if is_number(values):
         return _encode_numbers(column, values)
-    if pa.types.is_boolean(kind) and not values.null_count:
-        return _encode_numbers(column, values.cast(pa.uint8()))
     code, names = encode_categories(column, values)
     if len(values) >= MIN_COUNTED_ROWS and 2 * len(names) > len(values):
         raise DataError(
@@ -87,8 +119,38 @@ def _encode(column: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
     return array, names
 
 
+def is_number(values: pa.Array) -> bool:
+    """Return True for a column that counts by its numbers."""
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return not values.null_count
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _to_numbers(values: pa.Array) -> np.ndarray:
+    """Return (rows,) float64; null is NaN."""
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.uint8())
+    return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _mean(numbers: np.ndarray) -> float:
+    """Return the mean of the numbers (rows,) that float32 can hold."""
+    with np.errstate(over="ignore"):
+        present = np.isfinite(numbers.astype(np.float32))
+    return float(numbers[present].mean()) if present.any() else 0.0
+
+
+def _fill(numbers: np.ndarray, mean: float) -> np.ndarray:
+    """Return (rows, 2) float32: numbers, or the mean; where it stands."""
+    with np.errstate(over="ignore"):
+        array = numbers.astype(np.float32)
+    present = np.isfinite(array)
+    return np.stack([np.where(present, array, np.float32(mean)), (~present).astype(np.float32)], axis=1)
+
+
 def _encode_numbers(column: str, values: pa.Array) -> tuple[np.ndarray, list[str]]:
-    numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)  # null is NaN
+    numbers = _to_numbers(values)
     with np.errstate(invalid="ignore"):
         steps = np.diff(numbers)
     if len(numbers) >= MIN_COUNTED_ROWS and (steps == 1).all():
@@ -100,9 +162,7 @@ def _encode_numbers(column: str, values: pa.Array) -> tuple[np.ndarray, list[str
         raise DataError(f"column {column!r} has no finite number")
     if present.all():
         return array[:, None], [column]
-    mean = numbers[present].mean()
-    absent = (~present).astype(np.float32)
-    return np.stack([np.where(present, array, np.float32(mean)), absent], axis=1), [column, f"{column}=null"]
+    return _fill(numbers, _mean(numbers)), [column, f"{column}=null"]
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """One-hot columns of the values of data columns."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,17 +20,32 @@ class OneHot:
 
     Takes integer, boolean, string and dictionary columns. Null is a category of its own, "source=null"; should the
     text "null" stand beside nulls, it is written in quotes.
+
+    With `categories`, as "source=dolly", these are the columns, whatever values the data have: a row with another value
+    has zeros.
     """
 
     name: ClassVar[str] = "one_hot"
 
     columns: tuple[str, ...]
+    categories: tuple[str, ...] = ()  # columns to make; without them those of the values in the data
+
+    @property
+    def rowwise(self) -> bool:
+        return bool(self.categories)
+
+    def fitted(self, items: Items, names: tuple[str, ...]) -> Self:
+        """Return the set with the categories that it has met."""
+        return replace(self, categories=names)
 
     def __post_init__(self) -> None:
         if not self.columns:
             raise ValueError("columns must name at least one column")
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(f"columns names a column twice: {', '.join(self.columns)}")
+        strange = [name for name in self.categories if column_of(name, self.columns) is None]
+        if strange:
+            raise ValueError(f"categories must be a column, '=' and a value, got {strange[0]!r}")
 
     def features(self, items: Items) -> tuple[np.ndarray, tuple[str, ...]]:
         """Return (rows, d) zeros and ones, float32, and the d names.
@@ -38,6 +53,8 @@ class OneHot:
         Raises DataError for a column that does not hold categories or holds more than a thousand.
         """
         coded = [_code(items, column) for column in self.columns]
+        if self.categories:
+            return _place(coded, self.categories), self.categories
         names = tuple(name for _, names in coded for name in names)
         array = np.zeros((len(items), len(names)), np.float32)
         offset = 0
@@ -45,6 +62,22 @@ class OneHot:
             array[np.arange(len(items)), offset + code] = 1
             offset += len(own)
         return array, names
+
+
+def column_of(name: str, columns: tuple[str, ...]) -> str | None:
+    """Return the column that a category "source=dolly" is of, or None."""
+    return max((column for column in columns if name.startswith(f"{column}=")), key=len, default=None)
+
+
+def _place(coded: list[tuple[np.ndarray, list[str]]], categories: tuple[str, ...]) -> np.ndarray:
+    """Return (rows, d) the codes (rows,) of each column as `categories`."""
+    place = {name: number for number, name in enumerate(categories)}
+    array = np.zeros((len(coded[0][0]), len(categories)), np.float32)
+    for code, own in coded:
+        target = np.array([place.get(name, -1) for name in own] or [-1])[code]
+        known = np.flatnonzero(target >= 0)
+        array[known, target[known]] = 1
+    return array
 
 
 def _code(items: Items, column: str) -> tuple[np.ndarray, list[str]]:
