@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,20 +110,9 @@ def apply_rule(
     `on_block` is called with the finished rows of a block. The new file is never whole in memory. Raises DataError.
     """
     state = label_file.file_state(job.table.path)
-    opened = _build_blocks(job, on_block)
-    cache = cache_of(job.options)
-    with tempfile.TemporaryDirectory(prefix="apply-", dir=cache) as folder:
-        proba = label_rows(
-            job.saved.candidate,
-            job.saved.record.form,
-            job.saved.folder / ARRAYS_FILE,
-            opened,
-            len(job.items),
-            len(job.saved.classes),
-            job.catalog,
-            job.options,
-            Path(folder),
-        )
+    opened = build_blocks(job, on_block)
+    with tempfile.TemporaryDirectory(prefix="apply-", dir=cache_of(job.options)) as folder:
+        proba = predict(job, opened, Path(folder))
         answers = _Answers(proba, job.saved.measured.postprocessor())
         label, accepted = answers.label_all()
         support = job.saved.measured.support
@@ -186,7 +175,8 @@ def _recipe(name: str, saved: SavedRule, items: Items, catalog: Catalog, cache: 
     return recipe
 
 
-def _build_blocks(job: ApplyJob, on_block: Callable[[Recipe, int, int], None]) -> dict[str, Block]:
+def build_blocks(job: ApplyJob, on_block: Callable[[Recipe, int, int], None]) -> dict[str, Block]:
+    """Make the blocks of the new rows, and map them."""
     options, cache, n = job.options, cache_of(job.options), len(job.items)
     hardware = options.hardware
     processes = Processes(("harness.run.block_writer",), hardware.threads, hardware.device, options.jobs)
@@ -202,6 +192,26 @@ def _build_blocks(job: ApplyJob, on_block: Callable[[Recipe, int, int], None]) -
             slots = block_builder.default_slots(recipe, n, options.jobs * hardware.threads)
             block_builder.build_block(recipe, job.items, cache, processes, options.limits, progress, slots)
     return {name: open_block(recipe, cache) for name, recipe in job.recipes.items()}
+
+
+def predict(job: ApplyJob, opened: Mapping[str, Block], folder: Path) -> NDArray[np.float32]:
+    """Return (m, C) probabilities of the new rows, in a file in `folder`.
+
+    They are those that the labeler itself would give them, trained on what the rule has learnt from.
+    """
+    saved = job.saved
+    arrays_file, m = saved.folder / ARRAYS_FILE, len(job.items)
+    return label_rows(
+        saved.candidate,
+        saved.record.form,
+        arrays_file,
+        opened,
+        m,
+        len(saved.classes),
+        job.catalog,
+        job.options,
+        folder,
+    )
 
 
 def _sources(job: ApplyJob) -> NDArray[Any] | None:

@@ -157,10 +157,12 @@ def read_rule(folder: Path, catalog: Catalog) -> SavedRule:
         with np.load(folder / MEASURED_FILE, allow_pickle=False) as archive:
             arrays = dict(archive)
         measured = rule_spec.from_arrays(arrays, record.measured, rule_spec.dataclass_names(Measured), catalog.find)
+        if not isinstance(measured, Measured):
+            raise TypeError("it lacks what was measured")
         account = json.loads((folder / ACCOUNT_FILE).read_text(encoding="utf-8"))
     except HarnessError as error:
         raise PluginError(f"{folder}: the rule cannot be used here: {error.problems[0]}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder / RULE_FILE}: is of another form than this version reads: {error}") from None
     return SavedRule(folder, record, Candidate(record.title, labeler), classes, measured, account, sha256)
 

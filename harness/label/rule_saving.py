@@ -31,7 +31,7 @@ from harness.label.rule_file import (
     text_to_json,
 )
 from harness.label.training import LabelRun, Probabilities
-from harness.plugin.protocols import iter_plugins
+from harness.plugin.protocols import block_names, iter_plugins
 from harness.run.blocks import Recipe, open_block
 from harness.run.hardware import processor_kernels
 from harness.run.plan import core_code
@@ -55,7 +55,7 @@ def check_savable(run: Run, folder: Path) -> None:
             f"--save {folder}: {cell.candidate.title}: {reason}; rules of these are saved: {', '.join(names)}"
         )
     rule_spec.rule_classes(cell.candidate.labeler)
-    for name in cell.blocks:
+    for name in block_names(cell.candidate.labeler):  # of one that names none it turns out which its rule reads
         check_maker(run.recipes[name], folder)
     if folder.exists() and not (folder / RULE_FILE).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
         raise HarnessError(f"--save {folder}: is there already and is no rule; name another folder")
@@ -84,10 +84,12 @@ def save_rule(label_run: LabelRun, proba: Probabilities, refit: Postprocessor, a
     scratch = clear(target.with_name(f".{target.name}.partial"))
     try:
         with hold_lock(run.store.folder / "lock", wait=False):
-            form = learn_rule(run, cell, clear(run.store.scratch / "rule"))
+            learnt = learn_rule(run, cell, clear(run.store.scratch / "rule"))
             shutil.copyfile(run.store.scratch / "rule" / ARRAYS_FILE, scratch / ARRAYS_FILE)
             remove_folder(run.store.scratch / "rule")
-        opened = {name: open_block(run.recipes[name], run.cache) for name in cell.blocks}
+        for name in learnt.blocks:
+            check_maker(run.recipes[name], folder)
+        opened = {name: open_block(run.recipes[name], run.cache) for name in learnt.blocks}
         measured = Measured(
             fit_reference(dataset, list(opened.values())),
             np.bincount(proba.refit.argmax(axis=1), minlength=dataset.n_classes),
@@ -103,8 +105,8 @@ def save_rule(label_run: LabelRun, proba: Probabilities, refit: Postprocessor, a
         save_arrays(scratch / MEASURED_FILE, arrays)
         write_text(scratch / CARD_FILE, render_card(account))
         write_text(scratch / ACCOUNT_FILE, json.dumps(to_json(account), indent=1) + "\n")
-        sources = {name: _source(run, run.recipes[name], opened[name].names) for name in cell.blocks}
-        seal_rule(scratch, _record(label_run, account, form, measured_form, sources))
+        sources = {name: _source(run, run.recipes[name], block.names) for name, block in opened.items()}
+        seal_rule(scratch, _record(label_run, account, learnt.form, measured_form, sources))
         remove_folder(target)
         scratch.rename(target)
         sync(target.parent)

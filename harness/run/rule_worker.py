@@ -1,7 +1,7 @@
 """Learn a rule, and label rows by one, inside a worker process."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ LABELLED_ROWS = 2**20
 def learn_in_worker(labeler_spec: Mapping[str, Any], references: References, task: Task, engine: Engine) -> None:
     """Learn a rule, write it to the current folder, and label by it.
 
-    The rows to label are labelled by the rule as it is read back from its files.
+    The rows to label are labelled by the rule as it is read back from its files. The answer's facts have the "blocks"
+    that this has read.
     """
 
     def work(labeler: Any) -> dict[str, Any]:
@@ -40,7 +41,9 @@ def learn_in_worker(labeler_spec: Mapping[str, Any], references: References, tas
             write_text(folder / FORM_FILE, canonical_json(form))
             stored_form = json.loads((folder / FORM_FILE).read_text())
             rule = read_rule(folder / ARRAYS_FILE, stored_form, labeler, references)
-            return _label(rule, task.blocks, task.to_label, task.n_classes, folder)
+            read = _ReadBlocks(task.blocks)
+            answer = _label(rule, read, task.to_label, task.n_classes, folder)
+            return answer | {"facts": {"blocks": sorted(read.names)}}
 
     write_answer(labeler_spec, references, work)
 
@@ -76,6 +79,25 @@ def read_rule(arrays_file: Path, form: Any, labeler: Any, references: References
     with np.load(arrays_file, allow_pickle=False) as archive:
         rule: Rule = rule_spec.from_arrays(dict(archive), form, rule_spec.rule_classes(labeler), finder(references))
     return rule
+
+
+class _ReadBlocks(Mapping[str, Block]):
+    """Blocks, and the names of those that were read."""
+
+    def __init__(self, blocks: Mapping[str, Block]) -> None:
+        self.blocks = blocks
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Block:
+        block = self.blocks[name]
+        self.names.add(name)
+        return block
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.blocks)
+
+    def __len__(self) -> int:
+        return len(self.blocks)
 
 
 def _label(rule: Rule, blocks: Mapping[str, Block], rows: Rows, n_classes: int, folder: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,16 @@ from harness.utils.processes import Child, Limits
 NO_ROWS = np.empty(0, np.int64)
 
 
-def learn_rule(run: Run, cell: Cell, folder: Path) -> Any:
-    """Learn the rule of a finished cell; return what its arrays are, JSON.
+@dataclass(frozen=True)
+class LearntRule:
+    """A rule that a worker has learnt."""
+
+    form: Any  # what its arrays are, JSON
+    blocks: tuple[str, ...]  # that it reads, in the order of the cell's
+
+
+def learn_rule(run: Run, cell: Cell, folder: Path) -> LearntRule:
+    """Learn the rule of a finished cell.
 
     The arrays are in ARRAYS_FILE of `folder`. The labeler is trained once more; the rule, as it is read back from its
     files, must give the probabilities of the cell, to the byte. Raises PluginError where it does not.
@@ -42,7 +50,7 @@ def learn_rule(run: Run, cell: Cell, folder: Path) -> Any:
     arguments = (spec.to_spec(labeler), references_of(labeler, run.catalog), task, run.options.engine)
     processes = make_processes([cell.candidate], run.options)
     child = processes.start(learn_in_worker, arguments, folder.absolute(), cell_access(labeler, task, run.catalog))
-    _await(child, run.options.limits, cell.candidate.title)
+    answer = _await(child, run.options.limits, cell.candidate.title)
     if not is_regular(folder / FORM_FILE) or not is_regular(folder / ARRAYS_FILE):
         raise PluginError(f"{cell.candidate.title}: its worker left no rule")
     proba = _open_proba(folder, len(task.to_label), task.n_classes)
@@ -51,7 +59,8 @@ def learn_rule(run: Run, cell: Cell, folder: Path) -> Any:
             f"{cell.candidate.title}: what it learns gives other probabilities than its label(), so nothing is saved; "
             f"harness check {labeler.name} finds why"
         )
-    return json.loads((folder / FORM_FILE).read_text())
+    read = answer["facts"].get("blocks", ())
+    return LearntRule(json.loads((folder / FORM_FILE).read_text()), tuple(name for name in cell.blocks if name in read))
 
 
 def label_rows(
@@ -80,12 +89,13 @@ def label_rows(
     return _open_proba(folder, rows, n_classes)
 
 
-def _await(child: Child, limits: Limits, title: str) -> None:
-    """Wait for a worker; raise DataError with the reason where it failed."""
+def _await(child: Child, limits: Limits, title: str) -> Mapping[str, Any]:
+    """Return a worker's answer; raise DataError with the reason if it failed."""
     limit = child.wait(limits)
     answer = None if limit else read_answer(child.folder)
     if answer is None or answer["status"] != "ok":
         raise DataError(f"{title}: {limit or (answer or {}).get('reason') or child.describe_exit()}")
+    return answer
 
 
 def _open_proba(folder: Path, rows: int, n_classes: int) -> NDArray[np.float32]:

@@ -8,7 +8,8 @@ With pytest::
     def test_my_labeler(check):
         check(MyLabeler())
 
-and likewise with `embedder_checks`, `feature_checks` and `splitter_checks`. A check raises AssertionError with one
+and likewise with `rule_checks` (of a labeler that has ``learn``), `embedder_checks`, `feature_checks` and
+`splitter_checks`. A check raises AssertionError with one
 sentence: what is wrong and what to do. Without pytest, ``harness check NAME`` runs them all through `check_plugin`.
 A check raises NotApplicable where the plugin does, or where an embedder, feature set or splitter raises a DataError
 because it cannot use the example.
@@ -22,6 +23,7 @@ from harness.testing.examples import example_items, example_labelled, example_ta
 from harness.testing.finding import Check, Finding, run_check
 from harness.testing.labelers import labeler_checks
 from harness.testing.robustness import robustness_checks
+from harness.testing.rules import rule_checks
 from harness.testing.splitters import splitter_checks
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "feature_checks",
     "labeler_checks",
     "robustness_checks",
+    "rule_checks",
     "splitter_checks",
 ]
 
@@ -43,7 +46,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "embedders": embedder_checks,
     "features": feature_checks,
     "splitters": splitter_checks,
-    "labelers": (*labeler_checks, *robustness_checks),
+    "labelers": (*labeler_checks, *robustness_checks, *rule_checks),
 }
 """The checks of each kind of plugin, as `harness.suite.catalog.KINDS` names them."""
 

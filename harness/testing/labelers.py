@@ -17,7 +17,6 @@ from harness.plugin.protocols import Labeler, block_names, iter_plugins
 from harness.plugin.task import Predictions, Task, find_error
 from harness.testing.examples import ONE_HOT, example, keep_positions, pair_groups, task_for
 from harness.testing.finding import PromiseError, check_form, require
-from harness.testing.rules import rule_checks
 
 
 def check_facts(labeler: Labeler) -> None:
@@ -143,7 +142,6 @@ labeler_checks: tuple[Callable[[Labeler], None], ...] = (
     ),
     _valid("check_groups", "with pairs as groups", pair_groups),
     _valid("check_no_raters", "without raters", lambda task: replace(task, raters=None)),
-    *rule_checks,
 )
 
 
