@@ -92,7 +92,10 @@ def read_verdicts(file: Path) -> Iterator[ReferenceVerdict]:
 def reshape(folder: Path) -> None:
     """Write the pages of one collection again."""
     boards = folder.parent
-    top, *sections = (folder / "README.md").read_text(encoding="utf-8").split("\n## ")
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    if "\n## All lines, unranked\n" not in page:
+        raise SystemExit(f"{folder / 'README.md'}: is no page of labelharness 0.1.0 over several suites")
+    top, *sections = page.split("\n## ")
     suites = list(read_suites(next(part for part in top.split("\n\n") if part.startswith("| Suite |")), boards))
     *ranked, unranked, again = sections
     header, lines = read_raw(unranked.split("\n\n")[2].strip())
