@@ -22,7 +22,7 @@ PAGE = """# old
 
 Train 10 rows, test 90 rows; {seeds}
 
-| Rank | Labeler | Accuracy ↑ | 95 % interval | vs majority | Macro-F1 ↑ | 0 (n=80) | 1 (n=9, few) | Oracle gap | Cells |
+| Rank | Labeler | Accuracy ↑ | 95 % interval | vs majority | Macro-F1 ↑ | 0 (n=80) | 1 (n=9, few) | Gap | Cells |
 | --: | --- | --: | --: | --: | --: | --: | --: | --: | --: |
 | 1 • | a&#124;b | 0.9000 | 0.8000 to 0.9500 | +0.4000 (+0.3000 to +0.5000) | 0.8000 | 0.99 | 0.50 | +0.0100 | 1/1 |
 | 2-3 | majority | 0.5000 | 0.4000 to 0.6000 | +0.0000 | 0.3000 | 1.00 | 0.00 |  | 1/1 |
