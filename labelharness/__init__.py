@@ -2,14 +2,15 @@
 
 >>> import labelharness as lh
 
-`run` runs a suite to a `Run` with its board, `suite` builds one, and `LabelerClassifier` is any labeler as a classifier
-of scikit-learn. Plugins import `harness`.
+`run` runs a suite to a `Run` with its board, `suite` builds one, `apply` labels new rows by a saved rule, and
+`LabelerClassifier` is any labeler as a classifier of scikit-learn. Plugins import `harness`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.errors import DataError, HarnessError, InUse, PluginError, SuiteError
+from labelharness.rules import apply
 from labelharness.runs import Labels, Run, run
 from labelharness.suites import suite
 
@@ -26,6 +27,7 @@ __all__ = [
     "Run",
     "SuiteError",
     "__version__",
+    "apply",
     "run",
     "suite",
 ]

@@ -33,6 +33,7 @@ LOGGER = logging.getLogger("labelharness")
 OF_COMMANDS = (
     "out",
     "data",
+    "save",
     "suggest",
     "form",
     "fail_if",
@@ -122,12 +123,19 @@ class Run:
         return cell_table(self._finished.cell_results).to_pandas()
 
     def label(
-        self, data: Any = None, *, target_accuracy: float | None = None, to: str | Path | None = None, **options: Any
+        self,
+        data: Any = None,
+        *,
+        target_accuracy: float | None = None,
+        to: str | Path | None = None,
+        save: str | Path | None = None,
+        **options: Any,
     ) -> Labels:
         """Label every row without a label by the winner of the board.
 
         `data` are new rows, a path or in memory; without it those of the suite's data are labelled. `to` is a parquet
-        file to keep, with its card. The other options are those of `harness label`: `labeler`, `coverage`, `top` ...
+        file to keep, with its card; `save` is a folder for the labeler's rule, by which `labelharness.apply` labels
+        other rows. The other options are those of `harness label`: `labeler`, `coverage`, `top` ...
         """
         names = [field.name for field in fields(LabelOptions) if field.name not in OF_COMMANDS]
         for name in options:
@@ -143,7 +151,8 @@ class Run:
             data = Path(data) if isinstance(data, str | Path) else write_rows(data, planned.cache)
         with TemporaryDirectory() as folder, unchanged_environment():
             out = Path(folder) / "labels.parquet" if to is None else Path(to)
-            chosen = LabelOptions(out, data, target_accuracy=target_accuracy, **options)
+            rule = None if save is None else Path(save)
+            chosen = LabelOptions(out, data, target_accuracy=target_accuracy, save=rule, **options)
             chosen.check()
             job = prepare_labels(planned, chosen)
             job.train(lambda trainings, blocks: execute_with_progress(trainings, self._progress, blocks))

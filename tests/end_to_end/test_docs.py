@@ -127,6 +127,19 @@ def test_the_kit_example_of_the_docs_runs(rows: Path) -> None:
     assert " passed" in done.stdout
 
 
+def test_the_rule_of_the_docs_keeps_its_promises(rows: Path) -> None:
+    (source,) = [block for block in blocks(PAGES["plugins.md"], "python") if "CentroidRule" in block]
+    head, hook = (
+        "from dataclasses import dataclass\nfrom typing import ClassVar\n",
+        "\n\n@hookimpl\ndef harness_labelers():\n",
+    )
+    head += "import numpy as np\nfrom harness import BlockScaler, On, Task, hookimpl\n\n"
+    (rows / "rule.py").write_text(f"{head}{source}{hook}    return [Centroid]\n")
+    checked = harness_run("check", "centroid", "--plugin", "rule.py", cwd=rows)
+    assert checked.returncode == 0, checked.stdout
+    assert re.search(r"passed +check_rule_labels|check_rule_labels.*passed", checked.stdout)
+
+
 def test_the_entry_point_of_the_readme_is_the_group_of_the_project() -> None:
     shown = tomllib.loads(blocks(README, "toml")[0])
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text())
