@@ -1,37 +1,31 @@
 """Fetch data sets of the Hugging Face hub.
 
 Their address is ``hub:OWNER/NAME``, with ``@REVISION`` and ``:SPLIT`` where wanted. What the local hub cache has is
-used as it is; the rest is fetched once. The library reads HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN.
+used as it is; the rest is fetched once, file by file. The hub's library reads HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and
+HF_TOKEN. Which files a split has, and how they are read, is up to the `datasets` library.
 """
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from harness.errors import DataError, did_you_mean, printable
-from harness.plugin.items import READ_BYTES
-from harness.utils.files import replace_text, replacing
+from harness.data import hub_reader
+from harness.data.shards import join_files
+from harness.errors import DataError, printable
+from harness.utils.files import replace_text
 from harness.utils.hashing import digest, hash_file
 from harness.utils.locks import hold_lock
 
 ADDRESS = re.compile(r"hub:([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([^@:\s]+))?(?::([^:]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+CARD = "README.md"
+LIST_SUFFIX = ".files.json"  # of the list of a commit's files
 SHARD = re.compile(r"(.+)-(\d+)-of-(\d+)(?:-[0-9a-f]+)?")  # train-00000-of-00002
-JOINED_ROWS = 16_384  # rows joined at a time
-DEFAULT_FOLDERS = ("data", "default")  # folders that name no configuration
-# The words by which the hub's own library assigns files to splits.
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -41,13 +35,13 @@ class Address:
     text: str  # as the user wrote it
     repository: str  # OWNER/NAME
     revision: str  # a branch, a tag or a commit
-    part: str | None  # a split, CONFIGURATION/SPLIT, or a pattern that ends with .parquet
+    part: str | None  # a split, CONFIGURATION/SPLIT, or a pattern of files such as data/*.csv
 
     @property
     def command(self) -> str:
         """The command that fetches it."""
         revision = "" if self.revision == "main" else f" --revision {self.revision}"
-        return f"hf download {self.repository} --repo-type dataset{revision} --include '*.parquet'"
+        return f"hf download {self.repository} --repo-type dataset{revision}"
 
 
 @dataclass(frozen=True)
@@ -65,58 +59,46 @@ def is_hub(path: str) -> bool:
 
 
 def fetch(path: str, cache: Path) -> HubFile:
-    """Return the parquet files of a split as one file.
+    """Return the rows of a split as one parquet file.
 
-    Rows are in the order of the files' names. Files that the local hub cache lacks are fetched, unless HF_HUB_OFFLINE
-    is set. Raises DataError with advice.
+    They are in the order of the `datasets` library. Files that the local hub cache lacks are fetched, unless
+    HF_HUB_OFFLINE is set. Raises DataError with advice.
     """
     address = _parse_address(path)
     try:
         from huggingface_hub import constants
+
+        import_module("datasets")
     except ImportError:
-        raise DataError(f"{path}: needs the Hugging Face hub's library: pip install 'labelharness[hf]'") from None
+        raise DataError(f"{path}: needs the libraries of the hub: pip install 'labelharness[hf]'") from None
     home = Path(constants.HF_HUB_CACHE) / f"datasets--{address.repository.replace('/', '--')}"
-    commit = _cached_commit(home, address.revision)
-    commit, names = _list_files(address, commit, home, cache / "hub")
-    split, chosen = choose(names, address.part, path)
-    snapshot = home / "snapshots" / commit
-    if not all((snapshot / name).exists() for name in chosen):
-        snapshot = _download(address, commit, chosen, is_cached=_cached_commit(home, address.revision) == commit)
-    _check_complete(snapshot, chosen, address)
-    display_name = f"hub:{address.repository}@{snapshot.name}:{split}"
-    files = [snapshot / name for name in chosen]
-    hashes = [hash_file(file, cache / "digests") for file in files]
-    if len(files) == 1:
-        return HubFile(files[0].absolute(), display_name, hashes[0])
-    sha256 = digest(hashes)  # not of the joined file, whose bytes depend on who wrote it
-    return HubFile(_join_files(files, display_name, cache / "hub" / f"{sha256}.parquet"), display_name, sha256)
-
-
-def choose(names: Iterable[str], part: str | None, display_name: str) -> tuple[str, list[str]]:
-    """Return (split, its files in order) of a repository's parquet files.
-
-    >>> choose(["data/train-1-of-2.parquet", "data/train-0-of-2.parquet", "test.parquet"], None, "hub:a/b")
-    ('train', ['data/train-0-of-2.parquet', 'data/train-1-of-2.parquet'])
-    """
-    names = sorted((name for name in names if name.endswith(".parquet")), key=_sort_key)
-    if not names:
-        advice = "a data set of another format has a parquet copy if @refs/convert/parquet is put behind its name"
-        raise DataError(f"{display_name}: holds no parquet file; {advice}")
-    if part is not None and part.endswith(".parquet"):
-        chosen = [part] if part in names else [name for name in names if fnmatchcase(name, part)]
-        if not chosen:
-            raise DataError(f"{display_name}: no file is called {part!r}{did_you_mean(part, names)}")
-        return part, chosen
-    splits: dict[str, list[str]] = {}
-    for name in names:
-        splits.setdefault(_split_of(name), []).append(name)
-    split = _only_match(list(splits), part)
-    if split is not None:
-        return split, splits[split]
-    if part is None or len(_with_suffix(splits, part)) > 1:
-        example = f"{display_name.removesuffix(f':{part}')}:{next(iter(splits))}"
-        raise DataError(f"{display_name}: holds several splits ({', '.join(splits)}); name one, as {example}")
-    raise DataError(f"{display_name}: no split is called {part!r}{did_you_mean(part, splits)}")
+    folder = cache / "hub"
+    commit, names = _list_files(address, _cached_commit(home, address.revision), home, folder)
+    with _scratch_folder(folder / digest(path)[:16]) as scratch:
+        listing = _lay_out(names, _card(address, commit, names, home), scratch / "listing")
+        split = hub_reader.choose_split(listing, address.part, path, scratch)
+        snapshot = home / "snapshots" / commit
+        if not all((snapshot / name).exists() for name in split.files):
+            is_cached = _cached_commit(home, address.revision) == commit
+            snapshot = _download(address, commit, split.files, is_cached)
+        _check_complete(snapshot, split.files, address)
+        files = [snapshot / name for name in split.files]
+        hashes = [hash_file(file, cache / "digests") for file in files]
+        display_name = f"hub:{address.repository}@{snapshot.name}:{split.name}"
+        origins = [f"{display_name}: {name}" for name in split.files]
+        with hub_reader.one_line(display_name):
+            has_own_types = split.is_parquet and all(split.has_features_of(file) for file in files)
+        if has_own_types and len(files) == 1:
+            return HubFile(files[0].absolute(), display_name, hashes[0])
+        # Not of the joined file, whose bytes depend on who wrote it.
+        sha256 = digest(hashes) if has_own_types else digest(hashes, split.recipe)
+        target = folder / f"{sha256}.parquet"
+        if split.is_parquet:
+            with hub_reader.one_line(display_name):
+                join_files(files, origins, target, None if has_own_types else split.schema)
+        else:
+            hub_reader.write_parquet(split, files, target, display_name, scratch)
+    return HubFile(target.absolute(), display_name, sha256)
 
 
 def _parse_address(path: str) -> Address:
@@ -143,7 +125,7 @@ def _list_files(address: Address, commit: str | None, home: Path, memo: Path) ->
     The list of a commit never changes: it is fetched once and kept in the folder `memo`. Offline the files in the cache
     are the list, and a missing file of a split may go unnoticed.
     """
-    note = memo / f"{address.repository.replace('/', '--')}@{commit}.json"
+    note = memo / f"{address.repository.replace('/', '--')}@{commit}{LIST_SUFFIX}"
     if commit is not None and note.exists():
         return commit, json.loads(note.read_text())
     from huggingface_hub import HfApi, constants
@@ -160,14 +142,52 @@ def _list_files(address: Address, commit: str | None, home: Path, memo: Path) ->
         if commit is not None and cached:
             return commit, cached
         raise _refusal(address, error) from None
-    names = sorted(file.rfilename for file in info.siblings or () if file.rfilename.endswith(".parquet"))
+    names = sorted(file.rfilename for file in info.siblings or ())
     sha = str(info.sha)
-    replace_text(memo / f"{address.repository.replace('/', '--')}@{sha}.json", json.dumps(names))
+    replace_text(memo / f"{address.repository.replace('/', '--')}@{sha}{LIST_SUFFIX}", json.dumps(names))
     return sha, names
 
 
+def _card(address: Address, commit: str, names: Sequence[str], home: Path) -> str | None:
+    """Return the card of a data set, which the cache may lack offline."""
+    from huggingface_hub import constants
+
+    card = home / "snapshots" / commit / CARD
+    if CARD in names and not card.exists() and not constants.HF_HUB_OFFLINE:
+        is_cached = _cached_commit(home, address.revision) == commit
+        card = _download(address, commit, [CARD], is_cached) / CARD
+    return card.read_text("utf-8", "replace") if card.exists() else None
+
+
+def _lay_out(names: Sequence[str], card: str | None, folder: Path) -> Path:
+    """Make a folder of the card and of empty files; return it.
+
+    The `datasets` library assigns files to splits by their names and the card alone.
+    """
+    for name in names:
+        path = PurePosixPath(name)
+        if not path.is_absolute() and ".." not in path.parts:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+    if card is not None:
+        (folder / CARD).write_text(card, "utf-8")
+    return folder
+
+
+@contextmanager
+def _scratch_folder(folder: Path) -> Iterator[Path]:
+    """Make an empty folder for one process, and remove it at the end."""
+    with hold_lock(folder.with_suffix(".lock")):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _cached_files(snapshot: Path) -> list[str]:
-    return [file.relative_to(snapshot).as_posix() for file in snapshot.rglob("*.parquet") if file.exists()]
+    return sorted(file.relative_to(snapshot).as_posix() for file in snapshot.rglob("*") if file.is_file())
 
 
 def _download(address: Address, commit: str, names: Sequence[str], is_cached: bool) -> Path:
@@ -215,72 +235,7 @@ def _check_complete(snapshot: Path, names: Sequence[str], address: Address) -> N
     if missing:
         raise DataError(f"{address.text}: {snapshot / missing[0]} is not there; fetch it: {address.command}")
     shards = [match for name in names if (match := SHARD.fullmatch(PurePosixPath(name).stem))]
-    picked = address.part is not None and address.part.endswith(".parquet")
+    picked = address.part is not None and PurePosixPath(address.part).suffix
     if not picked and shards and len(names) < int(shards[0][3]):
         lacking = f"{len(names)} of its {int(shards[0][3])} files are in the hub cache"
         raise DataError(f"{address.text}: {lacking}; fetch the others: {address.command}")
-
-
-def _split_of(name: str) -> str:
-    """Return the split of a file, its configuration first: train, en/train."""
-    path = PurePosixPath(name)
-    shard = SHARD.fullmatch(path.stem)
-    words = [
-        SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", str(path.with_suffix("")).lower()) if word in SPLIT_NAMES
-    ]
-    split = shard[1] if shard else words[-1] if words else "train"
-    folders = [
-        folder for folder in path.parts[:-1] if folder not in DEFAULT_FOLDERS and folder.lower() not in SPLIT_NAMES
-    ]
-    return "/".join([*folders, split])
-
-
-def _only_match(splits: list[str], part: str | None) -> str | None:
-    """Return the only split that `part` can mean, or None."""
-    split = part or "train"
-    if split in splits:
-        return split
-    if part is None and len(splits) == 1:
-        return splits[0]
-    matches = _with_suffix(splits, split)
-    return matches[0] if len(matches) == 1 else None
-
-
-def _with_suffix(splits: Iterable[str], part: str) -> list[str]:
-    return [split for split in splits if split.endswith(f"/{part}")]
-
-
-def _sort_key(name: str) -> list[Any]:
-    """Return a key that sorts the numbers in names by value: 9 before 10."""
-    return [int(piece) if piece.isdigit() else piece for piece in re.split(r"(\d+)", name)]
-
-
-def _join_files(files: Sequence[Path], display_name: str, target: Path) -> Path:
-    with hold_lock(target.with_suffix(".lock")):
-        if not target.exists():
-            schemas = [_schema(file, display_name) for file in files]
-            for file, other in zip(files, schemas, strict=True):
-                if set(other.names) != set(schemas[0].names):
-                    odd = sorted(set(other.names) ^ set(schemas[0].names))[0]
-                    raise DataError(f"{display_name}: column {odd!r} is not in both {files[0].name} and {file.name}")
-            try:
-                schema = pa.unify_schemas(schemas, promote_options="permissive")
-                with replacing(target) as scratch, pq.ParquetWriter(scratch, schema) as out:
-                    for file in files:
-                        with pq.ParquetFile(
-                            file, pre_buffer=False, buffer_size=READ_BYTES, page_checksum_verification=True
-                        ) as source:
-                            for batch in source.iter_batches(JOINED_ROWS):
-                                out.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
-            except pa.ArrowException as error:
-                reason = printable(str(error).strip().partition("\n")[0])
-                raise DataError(f"{display_name}: its files do not have the same types: {reason}") from None
-    return target.absolute()
-
-
-def _schema(file: Path, display_name: str) -> pa.Schema:
-    try:
-        return pq.read_schema(file).remove_metadata()
-    except (pa.ArrowException, OSError) as error:
-        reason = printable(str(error).strip().partition("\n")[0])
-        raise DataError(f"{display_name}: {file.name} is not a readable parquet file: {reason}") from None

@@ -71,16 +71,16 @@ def _one_format(files: Sequence[Path], path: str) -> list[Path]:
     return data
 
 
-def join_files(parts: Sequence[Path], origins: Sequence[str], target: Path) -> None:
+def join_files(parts: Sequence[Path], origins: Sequence[str], target: Path, schema: pa.Schema | None = None) -> None:
     """Write the rows of parquet files, one after the other, to `target`.
 
-    `origins` are the files as the user names them. Raises DataError with the first whose columns are not those of the
-    file before.
+    `origins` are the files as the user names them; the columns are those of a `schema`, where one is given. Raises
+    DataError with the first whose columns do not fit.
     """
     with hold_lock(target.with_suffix(".lock")):
         if target.exists():
             return
-        schema = _common_schema(parts, origins)
+        schema = _common_schema(parts, origins) if schema is None else schema
         with replacing(target) as scratch, pq.ParquetWriter(scratch, schema) as out:
             for part, origin in zip(parts, origins, strict=True):
                 with pq.ParquetFile(part, buffer_size=READ_BYTES, page_checksum_verification=True) as file:

@@ -1,8 +1,11 @@
 """hub: data from a cache laid out by hand and from a hub on the loopback."""
 
+import gzip
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.data.hub import choose
+from harness.data.classes import listed_in_schema
+from harness.data.hub import _lay_out
+from harness.data.hub_reader import choose_split
 from harness.errors import DataError
 from harness.utils.hashing import hash_file
 from tests.command_line import harness, ranks, run_module, table, write_suite
@@ -49,7 +54,7 @@ def fetched(path, cwd, **more):
 
 
 def lay_out_cache(cwd, files, commit=COMMIT, revision="main", repository="owner--name"):
-    """Lay files {name: table} out as the hub's own library does."""
+    """Lay files {name: table or bytes} out as the hub's own library does."""
     home = cwd / "hf" / "hub" / f"datasets--{repository}"
     (home / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
     (home / "refs" / revision).write_text(commit)
@@ -58,10 +63,18 @@ def lay_out_cache(cwd, files, commit=COMMIT, revision="main", repository="owner-
         link.parent.mkdir(parents=True, exist_ok=True)
         blob = home / "blobs" / hashlib.sha256(name.encode()).hexdigest()
         blob.parent.mkdir(exist_ok=True)
-        pq.write_table(rows, blob)
+        if isinstance(rows, bytes):
+            blob.write_bytes(rows)
+        else:
+            pq.write_table(rows, blob)
         link.unlink(missing_ok=True)
         link.symlink_to(blob)
     return home
+
+
+def schema_of(file, column):
+    schema = pq.read_schema(file)
+    return schema.field(column), schema.metadata
 
 
 def rows(*values, **more):
@@ -74,52 +87,80 @@ def shards(n=2, split="train"):
 
 # Which files are meant.
 
+CARD = """---
+configs:
+- config_name: en
+  data_files:
+  - {split: train, path: en/*.csv}
+  - {split: test, path: test.csv}
+  sep: ";"
+- config_name: de
+  data_files: de/*.csv
+---
+"""
 
-@pytest.mark.parametrize(
-    ("names", "part", "split", "chosen"),
-    [
-        (["tulu.parquet"], None, "train", [0]),
-        (["b.parquet", "a.parquet", "card.md"], None, "train", [1, 0]),
-        (["data/train-00000-of-00001-0a1b2c.parquet", "data/test-00000-of-00001.parquet"], None, "train", [0]),
-        (["data/train_sft-00000-of-00001.parquet"], None, "train_sft", [0]),
-        (["x-10.parquet", "x-9.parquet"], None, "train", [1, 0]),
-        (["test.parquet", "train.parquet"], "test", "test", [0]),
-        (["val.parquet", "train.parquet"], "validation", "validation", [0]),
-        (
-            ["default/train/0001.parquet", "default/train/0000.parquet", "default/test/0000.parquet"],
-            None,
-            "train",
-            [1, 0],
-        ),
-        (["en/train-00000-of-00001.parquet", "en/test-00000-of-00001.parquet"], None, "en/train", [0]),
-        (["en/train.parquet", "de/train.parquet"], "de/train", "de/train", [1]),
-        (["en/train.parquet", "en/test.parquet", "de/train.parquet"], "test", "en/test", [1]),
-        (["a/one.parquet", "a/two.parquet", "b/one.parquet"], "a/*.parquet", "a/*.parquet", [0, 1]),
-        (["a[1].parquet", "a1.parquet"], "a[1].parquet", "a[1].parquet", [0]),
-    ],
-)
-def test_the_files_of_a_split(names, part, split, chosen):
-    assert choose(names, part, "hub:o/n") == (split, [names[i] for i in chosen])
+
+TRAIN = None, "train", [1, 0]
+
+
+def repository(folder, names, card=None):
+    """Make a repository of empty files, whose names alone count."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    if card is not None:
+        (folder / "README.md").write_text(card)
+    return folder
 
 
 @pytest.mark.parametrize(
-    ("names", "part", "words"),
+    ("names", "card", "part", "split", "chosen"),
     [
-        (["train.jsonl"], None, "hub:o/n: holds no parquet file; .*@refs/convert/parquet"),
-        (
-            ["en/train.parquet", "de/train.parquet"],
-            None,
-            r"several splits \(de/train, en/train\); name one, as hub:o/n:de/",
-        ),
-        (["en/train.parquet", "de/train.parquet"], "train", "name one, as hub:o/n:de/train"),
-        (["train.parquet", "test.parquet"], "tests", "no split is called 'tests'; did you mean 'test'"),
-        (["train.parquet"], "tarin.parquet", "no file is called 'tarin.parquet'; did you mean 'train.parquet'"),
+        (["tulu.parquet"], None, None, "train", [0]),
+        (["b.jsonl", "a.jsonl", "card.md"], None, None, "train", [1, 0]),
+        (["data/train-00000-of-00001-0a1b2c.parquet", "data/test-00000-of-00001.parquet"], None, None, "train", [0]),
+        (["data/train_sft-00000-of-00001.parquet"], None, None, "train_sft", [0]),
+        (["test.csv", "train.csv"], None, "test", "test", [0]),
+        (["val.csv.gz", "train.csv.gz"], None, "validation", "validation", [0]),
+        (["default/train/1.parquet", "default/train/0.parquet", "default/test/0.parquet"], None, None, "train", [1, 0]),
+        (["en/train.parquet", "de/train.parquet"], None, "de/train", "de/train", [1]),
+        (["en/a.csv", "en/b.csv", "de/a.csv", "test.csv"], CARD, "en/train", "en/train", [0, 1]),
+        (["en/a.csv", "de/a.csv", "test.csv"], CARD, "en/test", "en/test", [2]),
+        (["en/a.csv", "de/a.csv", "test.csv"], CARD, "de/train", "de/train", [1]),
+        (["a/one.parquet", "a/two.parquet", "b/one.parquet"], None, "a/*.parquet", "a/*.parquet", [0, 1]),
+        (["en/train.csv", "de/train.csv"], None, "*/train.csv", "*/train.csv", [1, 0]),
+        (["en/a.csv", "de/a.csv"], "---\nconfigs:\n- {config_name: default, data_files: '*/a.csv'}\n---\n", *TRAIN),
+        (["a[1].csv", "a1.csv"], None, "a[1].csv", "a[1].csv", [0]),
     ],
 )
-def test_what_is_not_there_or_not_clear_is_refused(names, part, words):
-    address = "hub:o/n" if part is None else f"hub:o/n:{part}"
+def test_the_files_of_a_split(tmp_path, names, card, part, split, chosen):
+    folder = repository(tmp_path / "repository", names, card)
+    answer = choose_split(folder, part, "hub:o/n", tmp_path / "scratch")
+    assert (answer.name, answer.files) == (split, tuple(names[i] for i in chosen))
+
+
+@pytest.mark.parametrize(
+    ("names", "card", "part", "words"),
+    [
+        (["weights.bin"], None, None, "^hub:o/n: holds no file in a format that the `datasets` library reads$"),
+        (["en/a.csv", "de/a.csv", "test.csv"], CARD, None, "configurations en, de; name one, as hub:o/n:en/train$"),
+        (["en/a.csv", "de/a.csv", "test.csv"], CARD, "fr/train", "no configuration is called 'fr'; known: de, en"),
+        (["en/train.csv", "de/train.csv"], None, None, "in the folders de, en, .*; name one, as hub:o/n:de/train, or"),
+        (["en/train.csv", "de/train.csv"], None, "train", "name one, as hub:o/n:de/train, or"),
+        (["train.csv", "test.csv"], None, "tests", "no split is called 'tests'; did you mean 'test'"),
+        (
+            ["data/a-00000-of-00001.csv", "data/b-00000-of-00001.csv"],
+            None,
+            None,
+            r"several splits \(a, b\); name one, as hub:o/n:a$",
+        ),
+        (["train.csv"], None, "tarin.csv", "no file is called 'tarin.csv'; did you mean 'train.csv'"),
+    ],
+)
+def test_what_is_not_there_or_not_clear_is_refused(tmp_path, names, card, part, words):
+    folder = repository(tmp_path / "repository", names, card)
     with pytest.raises(DataError, match=words) as caught:
-        choose(names, part, address)
+        choose_split(folder, part, "hub:o/n" if part is None else f"hub:o/n:{part}", tmp_path / "scratch")
     assert "\n" not in str(caught.value)
 
 
@@ -166,6 +207,78 @@ def test_columns_in_another_order_or_all_null_are_the_same_columns(tmp_path):
     assert pq.read_table(data["file"]).to_pylist() == [{"x": 1, "y": None}, {"x": 2, "y": "b"}]
 
 
+LABELS = """---
+dataset_info:
+  features:
+  - {name: text, dtype: string}
+  - name: label
+    dtype: {class_label: {names: {'0': neg, '1': pos}}}
+---
+"""
+OTHERS = {"de/a.csv": b"x\n5\n", "test.csv": b"x;y\n6;7\n"}
+CSV = b"text,label\na,pos\nb,neg\n"
+JSON = b'{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train.csv", CSV),
+        ("train.csv.gz", gzip.compress(CSV, mtime=0)),
+        ("train.jsonl", JSON),
+        ("train.parquet", pa.table({"text": ["a", "b"], "label": [1, 0]})),
+    ],
+    ids=["csv", "csv.gz", "jsonl", "parquet"],
+)
+def test_files_of_any_format_have_the_class_names_of_the_card(tmp_path, name, content):
+    lay_out_cache(tmp_path, {name: content, "README.md": LABELS.encode()})
+    data = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
+    written = pq.read_table(data["file"])
+    assert written.to_pylist() == [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+    classes = listed_in_schema(written.schema.field("label"), written.schema.metadata)
+    assert classes.names == ("neg", "pos")
+    before = Path(data["file"]).stat().st_ino
+    assert fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1") == data
+    assert Path(data["file"]).stat().st_ino == before, "it is converted once"
+    assert not list((tmp_path / "cache/hub").glob("*/")), "nothing is left of the conversion"
+    lay_out_cache(tmp_path, {"README.md": LABELS.replace("'1': pos", "'1': pos, '2': odd").encode()})
+    other = fetched("hub:owner/name", tmp_path, HF_HUB_OFFLINE="1")
+    assert other["sha256"] != data["sha256"], "what decides how a file is read is content"
+    assert listed_in_schema(*schema_of(other["file"], "label")).names == ("neg", "pos", "odd")
+
+
+@pytest.mark.slow
+def test_options_of_the_card_are_obeyed(tmp_path):
+    lay_out_cache(tmp_path, {"en/a.csv": b"x;y\n1;2\n", "en/b.csv": b"x;y\n3;4\n", "README.md": CARD.encode()} | OTHERS)
+    data = fetched("hub:owner/name:en/train", tmp_path, HF_HUB_OFFLINE="1")
+    assert data["display_name"] == f"hub:owner/name@{COMMIT}:en/train"
+    assert pq.read_table(data["file"]).to_pylist() == [{"x": 1, "y": 2}, {"x": 3, "y": 4}]
+
+
+@pytest.mark.slow
+def test_files_that_do_not_fit_are_one_line(tmp_path):
+    lay_out_cache(tmp_path, {"a.csv": b"x,y\n1,2\n", "b.csv": b"x\n1\n"})
+    lay_out_cache(tmp_path, {"a.jsonl": b"{oops\n"}, repository="owner--broken")
+    lay_out_cache(tmp_path, {"a.parquet": rows(1), "b.parquet": b"PAR1 not"}, repository="owner--half")
+    lay_out_cache(tmp_path, {"a.parquet": b"PAR1", "README.md": LABELS.encode()}, repository="owner--damaged")
+    for path, words in (
+        ("hub:owner/name", "different"),
+        ("hub:owner/broken", "hub:owner/broken@"),
+        ("hub:owner/half", f"hub:owner/half@{COMMIT}:train: "),
+        ("hub:owner/damaged", f"hub:owner/damaged@{COMMIT}:train: "),
+    ):
+        error = fetched(path, tmp_path, HF_HUB_OFFLINE="1")["error"]
+        assert words in error
+        assert "\n" not in error
+        assert str(tmp_path) not in error
+
+
+def test_files_are_not_led_out_of_the_folder(tmp_path):
+    _lay_out(["../../x.csv", "/tmp/y.csv", "data/z.csv"], None, tmp_path / "in" / "side")
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.csv")] == ["in/side/data/z.csv"]
+
+
 @pytest.mark.slow
 def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_path):
     files = shards(3)
@@ -179,14 +292,14 @@ def test_what_the_cache_lacks_is_refused_with_the_command_that_fetches_it(tmp_pa
     home = lay_out_cache(tmp_path, {"a.parquet": rows(1)}, repository="owner--damaged")
     damaged = home / "snapshots" / COMMIT / "a.parquet"
     damaged.resolve().write_bytes(b"PAR1 not")
-    command = "hf download owner/{} --repo-type dataset --include '*.parquet'"
+    command = "hf download owner/{} --repo-type dataset"
     for path, message in (
         ("hub:owner/name", f"2 of its 3 files are in the hub cache; fetch the others: {command.format('name')}"),
         ("hub:owner/absent", f"HF_HUB_OFFLINE is set; where there is a network: {command.format('absent')}"),
-        ("hub:owner/name@v2", "hf download owner/name --repo-type dataset --revision v2 --include '*.parquet'"),
+        ("hub:owner/name@v2", "hf download owner/name --repo-type dataset --revision v2"),
         (f"hub:owner/name@{OTHER}", "not in the hub cache"),
-        ("hub:owner/columns", "column 'z' is not in both a-0-of-2.parquet and a-1-of-2.parquet"),
-        ("hub:owner/types", "its files do not have the same types: "),
+        ("hub:owner/columns", "a-1-of-2.parquet: a column 'z', "),
+        ("hub:owner/types", "all files need the same types"),
         ("hub:owner", "must be hub:OWNER/NAME, with @REVISION and :SPLIT"),
         ("hub:owner/../name", "must be hub:OWNER/NAME"),
         ("hub:owner/name@../../x", "must be hub:OWNER/NAME"),
@@ -202,6 +315,20 @@ def test_without_the_library_the_extra_is_named(tmp_path):
     (tmp_path / "huggingface_hub.py").write_text("raise ModuleNotFoundError('gone')")
     error = fetched("hub:owner/name", tmp_path, PYTHONPATH=str(tmp_path))["error"]
     assert error.endswith("pip install 'labelharness[hf]'")
+
+
+def test_without_a_hub_path_no_library_of_the_hub_is_imported(tmp_path):
+    pq.write_table(rows(1), tmp_path / "d.parquet")
+    program = """
+import sys
+from pathlib import Path
+from harness.run import runner
+from harness.data.table import open_table
+open_table("d.parquet", (Path(),), Path("cache"), "error", None)
+print({"datasets", "huggingface_hub"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 # A suite.
@@ -338,7 +465,8 @@ def test_what_the_cache_lacks_is_fetched_once_and_the_commit_stays(tmp_path, hub
     assert data["display_name"] == f"hub:owner/name@{COMMIT}:train"
     assert pq.read_table(data["file"])["x"].to_pylist() == [0, 1, 10, 11]
     got = {path.rpartition("/")[2] for method, path in hub.requests if method == "GET" and "/resolve/" in path}
-    assert got == {"train-00000-of-00002.parquet", "train-00001-of-00002.parquet"}, "the split, and nothing else"
+    split = {"train-00000-of-00002.parquet", "train-00001-of-00002.parquet"}
+    assert got == {"README.md", *split}, "the card and the split, and nothing else"
     assert (tmp_path / "hf/hub/datasets--owner--name/refs/main").read_text() == COMMIT
 
     hub.requests.clear()
