@@ -35,6 +35,7 @@ PARAMETERS = {
     "balanced": {"base": {"knn": {"on": "embedding", "k": 7}}},
     "label_fusion": {"base": {"knn": {"on": "embedding", "k": 7}}, "how": "majority"},
     "ensemble": {"members": ["prior", {"knn": {"on": "embedding", "k": 7}}], "choose": "validation"},
+    "decide": {"base": {"knn": {"on": "embedding", "k": 7}}, "rule": "median", "prior": "macro_f1", "folds": 2},
     "calibrated": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 2},
 }
 

@@ -27,6 +27,7 @@ from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
 from harness_plugins.wrappers.balanced import Balanced
 from harness_plugins.wrappers.calibrated import Calibrated
 from harness_plugins.wrappers.cleanlab_filter import Cleanlab
+from harness_plugins.wrappers.decide import Decide
 from harness_plugins.wrappers.ensemble import Ensemble
 from harness_plugins.wrappers.label_fusion import LabelFusion
 from harness_plugins.wrappers.oversample import Oversample
@@ -60,6 +61,8 @@ LABELERS = [
     Ensemble((Oversample(Linear(on="text", epochs=2, recipe="record")), KNN(on="embedding")), choose="validation"),
     Ensemble((KNN(on="embedding"), KNN(on="text"), Prior()), (2.0, 1.0, 1.0)),
     Calibrated(KNN(on="embedding"), folds=3),
+    Decide(KNN(on="embedding"), rule="median"),
+    Decide(KNN(on="text"), prior="macro_f1", folds=2),
     LabelSpreading(on="embedding"),
     LabelSpreading(on=("text", "source"), pca=0),
     GraphPropagation(on="embedding"),
