@@ -45,8 +45,10 @@ class LeaderboardParts:
         """Yield the parts of a page, the rest folded away."""
         yield to_markdown(self.ranks)
         baseline = next((name.removeprefix(AGAINST) for name in self.rest.names if _is_gain(name)), None)
-        lines = [f"{GAIN}: the difference from {escape(baseline)} on the same test rows."] if baseline else []
-        yield from [" ".join([*lines, *([CLASSES_LINE] if self.classes else [])])] if lines or self.classes else []
+        about = [f"{GAIN}: the difference from {escape(baseline)} on the same test rows."] if baseline else []
+        about += [CLASSES_LINE] if self.classes else []
+        if about:
+            yield " ".join(about)
         yield from map(to_markdown, self.classes)
         shown, full = ([row[i] for row in table.rows] for i, table in ((1, self.ranks), (0, self.rest)))
         more = [*(["full names"] if shown != full else []), *self.rest.names[1:]]

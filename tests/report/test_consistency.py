@@ -1,6 +1,7 @@
 """Boards checked without cells: an altered file contradicts another."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -105,6 +106,18 @@ def test_an_altered_table_contradicts_the_other_files(board, name, row, column, 
     altered(board, name, row, column, value)
     contradictions = list(find_contradictions(board))
     assert any(said in line for line in contradictions), contradictions
+
+
+@pytest.mark.parametrize(("name", "column"), [("value", "value"), ("low", "low"), ("gain", "difference")])
+def test_an_altered_score_in_the_index_contradicts_the_standings(board, name, column):
+    record = json.loads((board / "board.json").read_text())
+    with (board / "standings.csv").open(newline="") as lines:
+        first = next(row for row in csv.DictReader(lines) if row["comparison"] == record["comparison"])
+    assert record[name] == float(first[column])
+    (board / "board.json").write_text(json.dumps(record | {name: 0.99}))
+    (line,) = find_contradictions(board)
+    leader = record["leading"][0]
+    assert line.endswith(f"says that the {name} of {leader} is 0.99, standings.csv has {first[column]}")
 
 
 def test_a_missing_or_broken_file_is_one_line(board):
