@@ -23,6 +23,7 @@ from harness_plugins.labelers.label_spreading import LabelSpreading
 from harness_plugins.labelers.majority import Majority, Prior
 from harness_plugins.labelers.sklearn_model import SklearnModel
 from harness_plugins.labelers.table_prior import SourcePrior, TablePrior
+from harness_plugins.labelers.trees import ExtraTrees, Forest, HistGBM
 from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
 from harness_plugins.wrappers.balanced import Balanced
 from harness_plugins.wrappers.calibrated import Calibrated
@@ -53,6 +54,9 @@ LABELERS = [
     Ordinal(on=("text", "embedding"), hidden=16, blocks=2, epochs=2),
     GBM(on="embedding", rounds=20),
     GBM(on=("text", "embedding"), rounds=12, min_child=2, validation=0.0),
+    Forest(on="embedding", n_estimators=5),
+    ExtraTrees(on=("text", "embedding"), n_estimators=5, class_weight=True),
+    HistGBM(on="text", max_iter=4),
     SklearnModel(on="embedding", model="sklearn.linear_model.LogisticRegression", parameters={"max_iter": 500}),
     SklearnModel(on=("text", "bge"), model="sklearn.tree.DecisionTreeClassifier", parameters={"max_depth": 3}),
     Oversample(KNN(on="embedding")),
