@@ -286,3 +286,86 @@ def test_an_interrupted_or_failed_command_leaves_no_scratch(folder, monkeypatch)
     with pytest.raises(ZeroDivisionError):
         apply()
     assert not list((folder / "runs" / "cache").glob("apply-*"))
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from harness import BlockScaler, On, Task, hookimpl
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    scaler: BlockScaler
+    centres: np.ndarray
+
+    def label(self, blocks, rows):
+        distance = np.square(self.scaler.matrix(blocks, rows)[:, None] - self.centres).sum(axis=2)
+        return np.eye(len(self.centres))[distance.argmin(axis=1)]
+
+
+@dataclass(frozen=True)
+class Centroid:
+    name: ClassVar[str] = "centroid"
+    on: On
+    cheats: bool = False  # label() does not follow from what it learns
+
+    def learn(self, task: Task) -> Nearest:
+        scaler = BlockScaler.fit(task, self.on)
+        X = scaler.matrix(task.blocks, task.labelled)
+        return Nearest(scaler, np.stack([X[task.y == c].mean(axis=0) for c in range(task.n_classes)]))
+
+    def label(self, task):
+        proba = self.learn(task).label(task.blocks, task.to_label)
+        return proba[:, ::-1].copy() if self.cheats else proba
+
+
+@hookimpl
+def harness_labelers():
+    return [Centroid]
+"""
+
+
+def test_a_plugin_file_is_saved_and_applied_as_a_bundled_labeler_is(folder, capsys):
+    Path("mine.py").write_text(PLUGIN)
+    suite = json.loads(Path("suite.yaml").read_text())
+    suite["labelers"] += [{"centroid": {"on": "text"}, "as": name} for name in ("mine",)]
+    suite["labelers"] += [{"centroid": {"on": "text", "cheats": True}, "as": "cheat"}]
+    Path("suite.yaml").write_text(json.dumps(suite))
+    save("mine", plugin=[Path("mine.py")])
+    assert "no labeler is called 'centroid'" in refused()
+    apply(plugin=[Path("mine.py")])
+    labels = pd.read_parquet("out.parquet")
+    rule = np.load("rule/rule.npz")
+    assert rule["rule.centres"].shape == (6, 35)
+    assert (labels.proxy_labeler == "mine").all()
+    Path("out.parquet").unlink()
+    capsys.readouterr()
+    with pytest.raises(HarnessError, match=r"cheat: what it learns gives other probabilities than its label\(\)"):
+        save("cheat", plugin=[Path("mine.py")], out=Path("cheat.parquet"), save=Path("cheat"))
+    assert Path("cheat.parquet").exists()  # the labels are not lost
+    assert not Path("cheat").exists()
+    Path("mine.py").write_text(PLUGIN.replace("distance.argmin", "distance.argmax"))
+    apply(plugin=[Path("mine.py")])
+    assert "code centroid changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "values"), [("top", 0.1), ("keep", 0.2), ("at_least", "4")])
+def test_what_is_accepted_is_chosen_among_the_new_rows(folder, option, values):
+    more = {"target_accuracy": 0.99} if option == "keep" else {}
+    save("knn", **{option: values} | more)
+    apply()
+    labels = pd.read_parquet("out.parquet")
+    if option == "top":
+        accepted = labels.proxy_score.rank(ascending=False, method="first") <= 9
+        np.testing.assert_allclose(labels.proxy_score[labels.accepted].min(), labels.proxy_score[accepted].min())
+        assert labels.accepted.sum() == 9
+    elif option == "keep":
+        for _, rows in labels.groupby("proxy_label"):
+            assert rows.accepted.sum() >= np.ceil(0.2 * len(rows))
+            assert rows.confidence[rows.accepted].min() >= rows.confidence[~rows.accepted].max()
+    else:
+        np.testing.assert_array_equal(labels.accepted, labels.proxy_label >= 4)
