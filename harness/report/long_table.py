@@ -11,8 +11,8 @@ from harness.errors import printable
 from harness.scoring.leaderboard import DECIMALS
 
 ROWS_IN_SIGHT = 100
-STORED_DECIMALS = 6  # of numbers in a page; the file beside it has all digits
-SHOWN_DECIMALS = {"ratio": None, "p": STORED_DECIMALS, "p_holm": STORED_DECIMALS}  # None: as they are
+STORED_DECIMALS = 8  # of numbers in a page; the file beside it has all digits
+SHOWN_DECIMALS = {"ratio": None, "p": 6, "p_holm": 6}  # None: as they are
 NUMBERS = re.compile(r"(\d+)")
 
 

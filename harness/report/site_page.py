@@ -33,11 +33,12 @@ def _text(file: str) -> str:
 def render(template: str, title: str, script: str = "report.js", root: str = "", **values: Any) -> str:
     """Return a page of the site; `root` leads from its folder to the index.
 
-    The page loads nothing: style and script stand in it, and its policy allows this script alone.
+    The page loads nothing: style and script stand in it, and its policy allows this script alone, or none for "".
     """
     from markupsafe import Markup
 
-    code = _text(script)
+    code = _text(script) if script else ""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     shared = {"simulated": False, "warnings": [], "here": "", "csv_files": Markup("{}")}
     return str(
         _environment()
@@ -48,7 +49,7 @@ def render(template: str, title: str, script: str = "report.js", root: str = "",
             root=root,
             style=Markup(_text("report.css") + _text("site.css")),
             script=Markup(code),
-            script_hash=base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
+            policy=Markup(f"'sha256-{digest}'" if script else "'none'"),
             made_with=f"Made by labelharness {harness.__version__} from the files of the boards.",
         )
     )

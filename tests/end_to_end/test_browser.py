@@ -187,8 +187,7 @@ def test_without_javascript_everything_is_there(browser, report):
     context.close()
 
 
-@pytest.mark.parametrize("width", [1200, 360])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
 def test_the_report_breaks_no_rule_of_accessibility(page, violations, scheme, width):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
