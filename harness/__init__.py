@@ -3,15 +3,19 @@
 >>> from harness import Task, hookimpl
 """
 
-from harness.errors import DataError, NotApplicable
-from harness.plugin.block import Block
-from harness.plugin.folds import fold, holdout, learning_from, out_of_fold
-from harness.plugin.hookspecs import hookimpl
-from harness.plugin.items import Items
-from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
-from harness.plugin.rule import BlockScaler, Rule, learn
-from harness.plugin.task import On, Predictions, Task
-from harness.search.neighbors import NeighborIndex, graph, neighbors
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.errors import DataError, NotApplicable
+    from harness.plugin.block import Block
+    from harness.plugin.folds import fold, holdout, learning_from, out_of_fold
+    from harness.plugin.hookspecs import hookimpl
+    from harness.plugin.items import Items
+    from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
+    from harness.plugin.rule import BlockScaler, Rule, learn
+    from harness.plugin.task import On, Predictions, Task
+    from harness.search.neighbors import NeighborIndex, graph, neighbors
 
 __version__ = "0.2.0"
 
@@ -41,3 +45,27 @@ __all__ = [
     "neighbors",
     "out_of_fold",
 ]
+
+_NAMES = {
+    "errors": ("DataError", "NotApplicable"),
+    "plugin.block": ("Block",),
+    "plugin.folds": ("fold", "holdout", "learning_from", "out_of_fold"),
+    "plugin.hookspecs": ("hookimpl",),
+    "plugin.items": ("Items",),
+    "plugin.protocols": ("Embedder", "FeatureSet", "Labeler", "Labelled", "Split", "Splitter"),
+    "plugin.rule": ("BlockScaler", "Rule", "learn"),
+    "plugin.task": ("On", "Predictions", "Task"),
+    "search.neighbors": ("NeighborIndex", "graph", "neighbors"),
+}  # by module
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used.
+
+    The command can be interrupted from its first line on, and NumPy is not imported by then.
+    """
+    for module, names in _NAMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"harness.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,7 +33,17 @@ MAY_IMPORT = {
     "cli": f"{BELOW_AUDIT} testing audit label",
 }
 BELOW_INTERFACE = {*BELOW_AUDIT.split(), "label"}  # of labelharness, which lies beside the command line
-SHARED_BY_COMMANDS = ("app", "console", "progress", "options", "environment", "libraries", "__init__", "__main__")
+SHARED_BY_COMMANDS = (
+    "app",
+    "console",
+    "progress",
+    "options",
+    "environment",
+    "libraries",
+    "start",
+    "__init__",
+    "__main__",
+)
 PLUGIN_FOLDERS = ("embedders", "features", "splitters", "labelers", "wrappers")
 MAX_LINES = 320
 MAX_METHODS = 10

@@ -1,6 +1,6 @@
 """`python -m harness.cli` is the command `harness`."""
 
-from harness.cli.app import main
+from harness.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -91,8 +91,8 @@ def _top(
 def main() -> None:
     """Run the command line and exit with its code."""
     prepare_streams()
-    catch_interrupts()
     try:
+        catch_interrupts()
         _run()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

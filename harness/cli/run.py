@@ -133,7 +133,7 @@ def validate(
             elif error is not None:
                 print(f"error: {clean_lines(str(error))}", file=sys.stderr)
             else:
-                tally = ", ".join(f"{count} {noun}" for noun, count in counts.items())
+                tally = ", ".join(f"{n} {noun.removesuffix('s') if n == 1 else noun}" for noun, n in counts.items())
                 print(clean_lines(f"{checked}: ok ({tally}){unchecked and f'; {unchecked}'}"), flush=True)
     if refused:
         raise typer.Exit(EXIT_BAD_INPUT)

@@ -50,7 +50,42 @@ def test_closed_streams_cost_no_traceback_and_keep_the_exit_code(folder, shell_e
     assert done.returncode in (0, plain.returncode)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+
+
+def interrupted(number, at):
+    """Give the command in a process that sends itself a signal in the midst of its start; `at` is a line of code."""
+    program = f"""
+import os, sys
+def interrupt():
+    os.kill(os.getpid(), {int(number)})
+from harness.cli.start import main
+{at}
+main()
+"""
+    return subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, timeout=120)
+
+
+@SIGNALS
+@pytest.mark.parametrize("module", ["harness.cli.app", "typer", "harness.errors", "harness.cli.label"])
+def test_an_interrupt_while_the_command_is_imported_ends_it_quietly(number, module):
+    done = interrupted(number, f"sys.addaudithook(lambda e, a: e == 'import' and a[0] == {module!r} and interrupt())")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@SIGNALS
+@pytest.mark.parametrize("name", ["prepare_streams", "catch_interrupts", "_run", "release_interrupts"])
+def test_an_interrupt_between_two_handlers_is_no_death_by_a_signal(number, name):
+    """Python ends itself by SIGINT where a KeyboardInterrupt is left to it, whatever signal it came from."""
+    wrapped = f"import harness.cli.app as app; real = app.{name}; app.{name} = lambda: (real(), interrupt())"
+    if name in ("release_interrupts", "_run"):  # which leaves by SystemExit
+        wrapped = wrapped.replace("(real(), interrupt())", "(interrupt(), real())")
+    done = interrupted(number, wrapped)
+    assert done.returncode == 130
+    assert done.stderr == ""
+
+
+@SIGNALS
 def test_an_interrupt_while_python_leaves_prints_no_traceback(number):
     leave = f"import atexit, os; atexit.register(os.kill, os.getpid(), {int(number)})"
     program = f"{leave}; from harness.cli.app import main; main()"

@@ -232,7 +232,7 @@ def test_validate_looks_at_the_data_and_keeps_nothing(folder):
     (folder / "suite.yaml").write_text(SUITE)
     before = sorted(folder.rglob("*"))
     done = harness("validate", "suite.yaml", cwd=folder)
-    assert done.stdout == "suite.yaml: ok (1 labelers, 1 blocks)\n"
+    assert done.stdout == "suite.yaml: ok (1 labeler, 1 block)\n"
     (folder / "suite.yaml").write_text(SUITE.replace("column: emb", "column: embb"))
     done = harness("validate", "suite.yaml", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
@@ -240,7 +240,7 @@ def test_validate_looks_at_the_data_and_keeps_nothing(folder):
     (folder / "suite.yaml").write_text(SUITE.replace("data.parquet", "absent.parquet"))
     done = harness("validate", "suite.yaml", cwd=folder)
     assert done.stdout.endswith(
-        "ok (1 labelers, 1 blocks); absent.parquet is not there, so its columns were not checked\n"
+        "ok (1 labeler, 1 block); absent.parquet is not there, so its columns were not checked\n"
     )
     assert sorted(folder.rglob("*")) == before
 
