@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from harness.errors import PluginError, did_you_mean
 from harness.plugin.block import Block
 from harness.plugin.protocols import resolve_labeler
+from harness.plugin.rule import learn
 from harness.plugin.task import Task, find_error
 from harness.suite.catalog import Catalog, discover
+from harness.suite.rule_spec import find_learn_error
 from harness.suite.spec import Reader
 from harness.utils.yaml_file import Place, from_mapping
 
@@ -30,9 +32,9 @@ MAX_SEED = 2**31
 class LabelerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A labeler, by its name and parameters, that classifies dense X.
 
-    `fit` keeps the rows: a labeler learns when it labels, so each prediction is a training. `base` and other labelers
-    inside are given as in a suite: `{"knn": {"k": 5}}`. The columns are used as they are; to scale them, put a scaler
-    before it in a Pipeline.
+    `fit` learns a rule where the labeler has such. Else it keeps the rows, and each prediction is a training. `base` and
+    other labelers inside are given as in a suite: `{"knn": {"k": 5}}`. The columns are used as they are; to scale them,
+    put a scaler before it in a Pipeline.
     """
 
     def __init__(self, labeler: str = "knn", *, random_state: Any = 0, **parameters: Any) -> None:
@@ -59,24 +61,29 @@ class LabelerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> "LabelerClassifier":
-        """Keep the rows X (n, d) with their labels y (n,), of any kind."""
+        """Learn from rows X (n, d) with their labels y (n,), of any kind."""
         self.X_, labels = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(labels)
         self.classes_, self.y_ = np.unique(labels, return_inverse=True)
         self.seed_ = int(check_random_state(self.random_state).randint(MAX_SEED))
         self.labeler_ = self._build()
+        self.rule_ = None
+        if len(self.classes_) > 1 and find_learn_error(self.labeler_) is None:
+            self.rule_ = learn(self.labeler_, self._task(self.X_[:0]))
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return (m, C) probabilities of rows X (m, d), by `classes_`."""
         check_is_fitted(self)
         rows: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
-        n, m, n_classes = len(self.X_), len(rows), len(self.classes_)
+        m, n_classes = len(rows), len(self.classes_)
         if n_classes == 1:
             return np.ones((m, 1))
-        block = Block(np.concatenate([self.X_, rows]), "embedding")
-        task = Task({BLOCK: block}, np.arange(n), self.y_, np.arange(n, n + m), n_classes, self.seed_)
-        answer = self.labeler_.label(task)
+        answer = (
+            self.labeler_.label(self._task(rows))
+            if self.rule_ is None
+            else self.rule_.label({BLOCK: Block(rows, "embedding")}, np.arange(m))
+        )
         if (error := find_error(answer, m, n_classes)) is not None:
             raise ValueError(f"labeler {self.labeler!r}: {error}")
         proba: NDArray[np.float64] = np.array(getattr(answer, "proba", answer), np.float64)
@@ -87,6 +94,12 @@ class LabelerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the (m,) likeliest classes of rows X (m, d)."""
         check_is_fitted(self)
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def _task(self, rows: NDArray[np.float32]) -> Task:
+        """Return the task of labelling `rows` (m, d)."""
+        n, block = len(self.X_), Block(np.concatenate([self.X_, rows]), "embedding")
+        labelled, to_label = np.arange(n), np.arange(n, n + len(rows))
+        return Task({BLOCK: block}, labelled, self.y_, to_label, len(self.classes_), self.seed_)
 
     def _check_names(self, names: Iterable[str]) -> None:
         valid = _defaults(self.labeler)

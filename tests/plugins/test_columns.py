@@ -42,6 +42,26 @@ def test_numbers_categories_and_nulls(encode):
     ]
 
 
+def test_fitted_it_makes_the_same_columns_of_other_rows(tmp_path):
+    def items(frame):
+        table = pa.Table.from_pandas(pd.DataFrame(frame))
+        pq.write_table(table, tmp_path / "d.parquet")
+        rows = np.arange(table.num_rows)
+        return Items(str(tmp_path / "d.parquet"), rows, rows, tuple(table.column_names))
+
+    pool = {"x_age": [30, None, 50], "x_plan": ["b", "a", None], "x_same": [1, 1, 1], "x_yes": [True, False, True]}
+    first = items(pool)
+    array, names = Columns(("x_*",)).features(first)
+    fitted = Columns(("x_*",)).fitted(first, names)
+    assert fitted.columns == ("x_age", "x_plan", "x_yes")
+    assert fitted.rowwise
+    np.testing.assert_array_equal(fitted.features(first)[0], array)
+    other = items({"x_age": [None, 7], "x_plan": ["c", "b"], "x_yes": [True, True], "x_new": ["p", "q"]})
+    made, same_names = fitted.features(other)
+    assert same_names == names == ("x_age", "x_age=null", "x_plan=a", "x_plan=b", "x_plan=null", "x_yes")
+    assert made.tolist() == [[40, 1, 0, 0, 0, 1], [7, 0, 0, 1, 0, 1]]
+
+
 def test_a_pattern_takes_what_can_be_used_in_the_order_of_the_file(encode):
     n = 120
     rng = np.random.default_rng(0)
