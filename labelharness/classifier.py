@@ -32,8 +32,8 @@ MAX_SEED = 2**31
 class LabelerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A labeler, by its name and parameters, that classifies dense X.
 
-    `fit` learns a rule where the labeler has such. Else it keeps the rows, and each prediction is a training. `base` and
-    other labelers inside are given as in a suite: `{"knn": {"k": 5}}`. The columns are used as they are; to scale them,
+    `fit` learns a rule where the labeler has one. Else it keeps the rows, and each prediction is a training. Labelers
+    inside others are given as in a suite: `base={"knn": {"k": 5}}`. The columns are used as they are; to scale them,
     put a scaler before it in a Pipeline.
     """
 
