@@ -105,6 +105,8 @@ def label(suite: SuiteFile, arguments: LabelArguments, shared: TrainingOptions) 
         shifted = account.shift.shifted
         _show_labels(reporter, account, options.out)
         if options.save is not None:
+            if reporter.as_json:
+                reporter.event("rule", folder=str(options.save))
             reporter.line(
                 f"rule: {options.save}; harness apply {options.save} NEW_FILE --to LABELS.parquet labels other rows"
             )

@@ -19,12 +19,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harness import On, Predictions, Task, hookimpl
+from harness import BlockScaler, On, Predictions, Task, hookimpl
+from harness_plugins._constant import ConstantRule
+from harness_plugins.labelers._sklearn_rule import PREDICTED_ROWS, SklearnRule, fitted_state, predict, steps_of
 
 PACKAGES = ("sklearn", "lightgbm", "xgboost", "catboost")
 HIDDEN_MODULES = ("tests", "conftest")  # parts of a path that have no underscore, and are not public all the same
 NO_STEPS = ("base", "callback", "datasets", "exceptions", "experimental", "externals", "metrics", "utils")
-PREDICTED_ROWS = 16_384  # rows answered at a time: some models hold several float64 copies of what they answer for
 
 # Left to itself LightGBM takes every core whatever the harness allows, and chooses its layout by timing; CatBoost takes
 # every core, and writes files and progress.
@@ -67,21 +68,35 @@ class SklearnModel:
         self._make()  # a wrong name or parameter is a problem of the suite, not of its cells
 
     def label(self, task: Task) -> Predictions:
-        from sklearn.exceptions import ConvergenceWarning
-
-        proba = np.zeros((len(task.to_label), task.n_classes))
         seen, y = np.unique(task.y, return_inverse=True)  # 0..k-1: XGBoost takes no gaps
         if len(seen) == 1:
-            proba[:, seen] = 1.0
-            return Predictions(proba, {"settled": True})
+            return Predictions(_only(seen, task.n_classes).label(task.blocks, task.to_label), {"settled": True})
+        model, settled = self._fit(task, y)
+        parts = task.parts(self.on, task.to_label, PREDICTED_ROWS)
+        return Predictions(predict(model, seen, parts, (len(task.to_label), task.n_classes)), {"settled": settled})
+
+    def learn(self, task: Task) -> SklearnRule | ConstantRule:
+        """Learn a rule; NotApplicable where a model is more than numbers."""
+        seen, y = np.unique(task.y, return_inverse=True)
+        if len(seen) == 1:
+            return _only(seen, task.n_classes)
+        model, _ = self._fit(task, y)
+        states = tuple(fitted_state(step) for step in steps_of(model))
+        return SklearnRule(self, BlockScaler.fit(task, self.on), states, seen, task.n_classes)
+
+    def build(self) -> Any:
+        """Build the unfitted model, to be given a fitted state."""
+        return self._make()
+
+    def _fit(self, task: Task, y: np.ndarray) -> tuple[Any, bool]:
+        """Return the fitted model, and whether its training had converged."""
+        from sklearn.exceptions import ConvergenceWarning
+
         model = self._make(task.seed % 2**31)  # LightGBM takes 31 bits, scikit-learn 32
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             model.fit(*task.matrix(self.on, task.labelled), y)  # (n, d), (n,)
-        settled = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-        for place, part in task.parts(self.on, task.to_label, PREDICTED_ROWS):
-            proba[place, seen[model.classes_]] = model.predict_proba(part)
-        return Predictions(proba, {"settled": settled})
+        return model, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
 
     def _make(self, seed: int | None = None) -> Any:
         """Build the unfitted model or pipeline, its random states by a seed.
@@ -95,6 +110,13 @@ class SklearnModel:
         *steps, last = [_read_step(step) for step in self.pipeline]
         models = [_seeded(_make_transformer(path, given), given, seed) for path, given in steps]
         return make_pipeline(*models, _seeded(_make(*last), last[1], seed))
+
+
+def _only(seen: np.ndarray, n_classes: int) -> ConstantRule:
+    """Return the rule of the one class that train has."""
+    share = np.zeros(n_classes)
+    share[seen] = 1.0
+    return ConstantRule(share)
 
 
 def _read_step(step: Step) -> tuple[str, Mapping[str, Value]]:
