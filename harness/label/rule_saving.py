@@ -107,9 +107,13 @@ def save_rule(label_run: LabelRun, proba: Probabilities, refit: Postprocessor, a
         write_text(scratch / ACCOUNT_FILE, json.dumps(to_json(account), indent=1) + "\n")
         sources = {name: _source(run, run.recipes[name], block.names) for name, block in opened.items()}
         seal_rule(scratch, _record(label_run, account, learnt.form, measured_form, sources))
-        remove_folder(target)
+        old = target.with_name(f".{target.name}.old")
+        remove_folder(old)
+        if target.exists():
+            target.rename(old)
         scratch.rename(target)
         sync(target.parent)
+        remove_folder(old)
     finally:
         remove_folder(scratch)
 
@@ -174,12 +178,7 @@ def _columns(run: Run, sources: dict[str, BlockSource]) -> dict[str, ColumnForm]
 
 def _texts(value: Any) -> list[str]:
     """Return every text in a spec, names of columns among them."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return (
-        [value]
-        if isinstance(value, str)
-        else [t for part in value for t in _texts(part)]
-        if isinstance(value, list)
-        else []
-    )
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for part in parts for text in _texts(part)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SMALL_NORM = 1e-15  # norms below are computed again from scaled values: their squares leave float32
 MIN_EXACT_SEARCH_COST = 1e11  # multiplications: below, brute force is faster
-QUERY_ROWS = 32_768  # rows that an index is searched for at a time
+QUERY_ROWS = 16_384  # rows that an index is searched for at a time
 NEW_ROW = -1  # the number of a row that is none of those in an index
 
 
