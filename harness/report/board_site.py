@@ -30,7 +30,7 @@ def board_files(board: FinishedBoard) -> dict[str, str | bytes]:
         copies["suite.yaml"] = suite.read_bytes()
     pages: dict[str, str | bytes] = {}
     if is_of_this_run(board):
-        pages[REPORT] = _without_glossary_link((board.folder / REPORT).read_text(encoding="utf-8"))
+        pages[REPORT] = _without_glossary_link((board.folder / REPORT).read_text(encoding="utf-8", errors="replace"))
     pages["scores.html"] = table_page(
         board.name, "every number", "Every number of every cell.", board.scores, SCORES, board.is_simulated
     )
@@ -124,7 +124,7 @@ def _board_page(board: FinishedBoard, copies: list[str], pages: list[str], suite
         failures=to_html(failures) if failures.rows else None,
         command=printable(str(board.record.get("command", ""))),
         suite_file=suite.name if suite else "",
-        suite=suite.read_text(encoding="utf-8") if suite else "",
+        suite=suite.read_text(encoding="utf-8", errors="replace") if suite else "",
         csv_files=Markup(as_json(to_csv_files(tables))),
     )
 
@@ -181,7 +181,7 @@ def _figures(board: FinishedBoard, name: str) -> Iterator[dict[str, Any]]:
 
     for file in sorted((board.folder / PLOTS_FOLDER).glob("*.svg")):
         if file.stem == name or file.stem.rpartition("-")[0] == name:
-            drawing = file.read_text(encoding="utf-8")
+            drawing = file.read_text(encoding="utf-8", errors="replace")
             try:
                 title = ElementTree.fromstring(drawing).findtext("{http://www.w3.org/2000/svg}title") or file.stem
                 yield {"svg": Markup(embed_svg(drawing, file.stem)), "caption": printable(title)}

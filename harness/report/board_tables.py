@@ -34,8 +34,8 @@ def headings(board: FinishedBoard) -> dict[str, tuple[str, str]]:
     A comparison that the page of an earlier version heads by its splits alone has no line.
     """
     found = {comparison: (comparison, "") for comparison in board.comparisons}
-    file, heading = board.folder / "README.md", ""
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+    heading = ""
+    for line in board.page.splitlines():
         if line.startswith("## "):
             heading = unescape(line[3:])
         elif (match := SPLITS_LINE.fullmatch(line)) is not None and unescape(match[1]) in found:
@@ -45,8 +45,7 @@ def headings(board: FinishedBoard) -> dict[str, tuple[str, str]]:
 
 def warnings(board: FinishedBoard) -> list[str]:
     """Return the warnings that head the board's page."""
-    file = board.folder / "README.md"
-    head = file.read_text(encoding="utf-8").partition("\n## ")[0] if file.is_file() else ""
+    head = board.page.partition("\n## ")[0]
     return [unescape(text) for text in re.findall(r"^> \*\*(.*)\*\*$", head, re.MULTILINE)]
 
 
@@ -150,9 +149,9 @@ def cost_table(board: FinishedBoard, comparison: str) -> Table | None:
     """Return seconds and memory of a cell of each labeler, their means."""
     costs: dict[str, list[Sequence[float | None]]] = {}
     for row in csv_rows(board, "timings.csv"):
-        if row["kind"] == "cell" and row["comparison"] == comparison and row["seconds"]:
-            cost = (_float(row[name]) for name in ("seconds", "peak_memory_mib", "parameters"))
-            costs.setdefault(row["labeler"], []).append(tuple(cost))
+        if row.get("kind") == "cell" and row.get("comparison") == comparison and row.get("seconds"):
+            cost = (_float(row.get(name, "")) for name in ("seconds", "peak_memory_mib", "parameters"))
+            costs.setdefault(row.get("labeler", ""), []).append(tuple(cost))
     means = {
         labeler: [_mean([value for value in column if value is not None]) for column in zip(*rows, strict=True)]
         for labeler, rows in costs.items()

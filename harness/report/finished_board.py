@@ -24,6 +24,9 @@ from harness.scoring.leaderboard import MeanStd
 STANDINGS = "standings.csv"
 FACT = re.compile(r"- ([A-Z][\w ]*): (.*)")  # a line on data, rows, target, class shares or protocol
 WRITE_AGAIN = "write the board again with harness leaderboard SUITE"
+RECORD_KEYS = {"data", "simulated", "population", "target", "comparison"}  # of board.json
+TEXTS = {"comparison", "labeler", "rank", "leading"}  # columns of standings.csv
+NUMBERS = ("rank_low", "rank_high", "value", "low", "high", "difference", "difference_low", "difference_high")
 ROUNDING_ERROR = 1e-9  # of means that were added up in another order
 
 Standing = Mapping[str, str]
@@ -63,12 +66,15 @@ class FinishedBoard:
         return [row for row in self.standings if row["comparison"] == comparison]
 
     @cached_property
+    def page(self) -> str:
+        """The text of README.md; "" where there is none."""
+        file = self.folder / "README.md"
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    @cached_property
     def facts(self) -> Mapping[str, str]:
         """The lines about data, rows, target and classes at the page's head."""
-        file = self.folder / "README.md"
-        if not file.is_file():
-            return {}
-        head = file.read_text(encoding="utf-8").partition("\n## ")[0]
+        head = self.page.partition("\n## ")[0]
         matches = (FACT.fullmatch(line) for line in head.splitlines())
         return {match[1]: unescape(match[2]) for match in matches if match and match[1] != "Words"}
 
@@ -105,11 +111,14 @@ def read_board(folder: Path) -> FinishedBoard:
             raise HarnessError(f"{folder}: is no board, {name} is missing; {WRITE_AGAIN}")
     try:
         record = json.loads((folder / BOARD_FILE).read_text(encoding="utf-8"))
-        standings = tuple(_read_csv(folder / STANDINGS))
     except ValueError as error:
-        raise HarnessError(f"{folder}: cannot be read: {' '.join(str(error).split())[:160]}; {WRITE_AGAIN}") from None
-    if not isinstance(record, dict) or not standings or not {"comparison", "labeler", "value"} <= standings[0].keys():
-        raise HarnessError(f"{folder}: {BOARD_FILE} or {STANDINGS} is not as the harness writes it; {WRITE_AGAIN}")
+        reason = " ".join(str(error).split())[:160]
+        raise HarnessError(f"{folder / BOARD_FILE}: cannot be read: {reason}; {WRITE_AGAIN}") from None
+    if not isinstance(record, dict) or not record.keys() >= RECORD_KEYS:
+        raise HarnessError(f"{folder / BOARD_FILE}: is not as the harness writes it; {WRITE_AGAIN}")
+    standings = tuple(_read_csv(folder / STANDINGS))
+    if not standings or not all(map(_is_standing, standings)):
+        raise HarnessError(f"{folder / STANDINGS}: is not as the harness writes it; {WRITE_AGAIN}")
     return FinishedBoard(folder, record, standings)
 
 
@@ -157,9 +166,20 @@ def _read_table(folder: Path, name: str) -> pa.Table:
 
 
 def _read_csv(file: Path) -> Iterator[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            yield {name: without_formula_quote(text or "") for name, text in row.items() if name is not None}
+    try:
+        with file.open(encoding="utf-8", errors="replace", newline="") as lines:
+            for row in csv.DictReader(lines):
+                yield {name: without_formula_quote(text or "") for name, text in row.items() if name is not None}
+    except csv.Error as error:
+        raise HarnessError(f"{file}: cannot be read: {error}; {WRITE_AGAIN}") from None
+
+
+def _is_standing(row: Standing) -> bool:
+    """Return True if a row has the columns of standings.csv, and numbers there."""
+    try:
+        return all(float(row[name] or 0) < np.inf for name in NUMBERS) and row.keys() >= TEXTS
+    except (KeyError, ValueError):
+        return False
 
 
 def _mean(values: list[tuple[bool, bool, float]]) -> MeanStd:

@@ -82,7 +82,7 @@ def audit_table(file: Path) -> Table | None:
     """Return the findings of an audit of this suite, if there was one."""
     if not file.is_file():
         return None
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
         findings = [row for row in csv.DictReader(lines) if row.get("check") in ("remark", "verdict")]
     rows = tuple((row["what"], row["labeler"] or "the data", row["value"]) for row in findings)
     return Table("audit", "Audit", columns(("Finding", "Labeler", "Why")), rows)

@@ -62,7 +62,7 @@ def verdict(ranked: DataSetRanking) -> str:
         return f"The labelers cannot be told apart: of {count} over {n} data sets none is separated."
     leaders = [ranked.labelers[i] for i in ranked.ranking.order if _leads(ranked, i)]
     lead = f"{escape(leaders[0])} leads" if len(leaders) == 1 else f"{len(leaders)} labelers lead, not told apart"
-    return f"{separated} of {count} are separated over {n} data sets; {lead}."
+    return f"{separated} of {count} {'is' if separated == 1 else 'are'} separated over {n} data sets; {lead}."
 
 
 def claims(ranked: DataSetRanking) -> Iterator[str]:

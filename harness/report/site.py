@@ -131,7 +131,7 @@ def _index_row(board: FinishedBoard) -> tuple[Any, ...]:
         of_board["Data"].partition(HASH_MARK)[0],
         str(board.record.get("population", "")),
         str(board.record.get("target", "")),
-        int(board.record.get("labelers", 0)),
+        len({row["labeler"] for row in board.standings}),
     )
 
 

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -238,3 +239,32 @@ def test_a_failed_labeler_stands_on_the_page_without_a_rank(tmp_path):
     write_site(Path(tmp_path / "boards"), tmp_path / "public")
     rows = cells((tmp_path / "public/one/index.html").read_text())
     assert ["–", "broken"] in [row[:2] for row in rows]
+
+
+GARBAGE = (b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"{}", b"[1]", b"comparison,labeler,rank,leading,value\nx,y,1,True,z\n")
+NEEDED = ("board.json", "standings.csv", "scores.parquet", "pairs.parquet")
+OTHERS = ("README.md", "timings.csv", "audit.csv", "report/leaderboard.csv")
+PLOTS = ("plots/settings.csv", "plots/fits.csv", "plots/coverage.parquet", "plots/curves-1.svg")
+
+
+def problems(boards, public):
+    """Return the lines about boards that cannot be a site."""
+    try:
+        write_site(boards, public)
+    except HarnessError as error:
+        return error.problems
+    return []
+
+
+@pytest.mark.parametrize("name", [*NEEDED, *OTHERS, *PLOTS])
+def test_a_damaged_file_is_one_line_with_its_name_or_is_done_without(tmp_path, name):
+    board = tmp_path / "boards/record_diagnosis"
+    shutil.copytree(LEADERBOARDS / "record_diagnosis", board)
+    (board / "report").mkdir()
+    (board / "report.html").write_text("<p>report</p>")
+    for content in GARBAGE:
+        (board / name).write_bytes(content)
+        found = problems(tmp_path / "boards", tmp_path / "public")
+        assert len(found) <= 1
+        assert all(f"record_diagnosis/{name}" in line for line in found)
+        assert found or name not in NEEDED, content
