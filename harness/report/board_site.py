@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.errors import HarnessError, printable
 from harness.report import board_tables
-from harness.report.finished_board import STANDINGS, FinishedBoard, csv_rows
+from harness.report.finished_board import STANDINGS, FinishedBoard, csv_rows, head_lines
 from harness.report.html_report import as_json, audit_table
 from harness.report.html_tables import to_html
 from harness.report.leaderboard_folder import BOARD_FILE, PLOTS_FOLDER
@@ -112,7 +112,7 @@ def _board_page(board: FinishedBoard, copies: list[str], pages: list[str], suite
         board.name,
         root="../",
         simulated=board.is_simulated,
-        warnings=[*notes, *(warning for warning in board_tables.warnings(board) if warning not in notes)],
+        warnings=[*notes, *(warning for warning in head_lines(board.page) if warning not in notes)],
         leaders=printable(board_tables.leader_sentence(board, main, titles[main][0])),
         facts=[(term, printable(text)) for term, text in facts(board).items()],
         files=copies,

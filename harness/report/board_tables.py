@@ -43,12 +43,6 @@ def headings(board: FinishedBoard) -> dict[str, tuple[str, str]]:
     return found
 
 
-def warnings(board: FinishedBoard) -> list[str]:
-    """Return the warnings that head the board's page."""
-    head = board.page.partition("\n## ")[0]
-    return [unescape(text) for text in re.findall(r"^> \*\*(.*)\*\*$", head, re.MULTILINE)]
-
-
 def baseline(board: FinishedBoard, comparison: str) -> str:
     """Return the labeler that differences are taken from, or "baseline"."""
     rows = [row for row in board.of(comparison) if row.get("difference") and float(row["difference"]) == 0]
@@ -175,7 +169,7 @@ def other_table(board: FinishedBoard, name: str, title: str, comparison: str | N
     if not rows:
         return None
     names = [key[:1].upper() + key[1:] for key in rows[0]]
-    values = tuple(tuple(map(_number_or_text, row.values())) for row in rows)
+    values = tuple(tuple(map(number_or_text, row.values())) for row in rows)
     table = Table(Path(name).stem, title, columns(names), values)
     return table.without(table.empty)
 
@@ -210,7 +204,8 @@ def _class_names(board: FinishedBoard, n: int) -> dict[int, str]:
     return dict(enumerate(names)) if len(names) == n else {}
 
 
-def _number_or_text(text: str) -> Any:
+def number_or_text(text: str) -> Any:
+    """Return a cell of a CSV file as a number if it is one; None if empty."""
     if not text:
         return None
     value = _float(text)

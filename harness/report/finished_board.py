@@ -116,10 +116,15 @@ def read_board(folder: Path) -> FinishedBoard:
         raise HarnessError(f"{folder / BOARD_FILE}: cannot be read: {reason}; {WRITE_AGAIN}") from None
     if not isinstance(record, dict) or not record.keys() >= RECORD_KEYS:
         raise HarnessError(f"{folder / BOARD_FILE}: is not as the harness writes it; {WRITE_AGAIN}")
-    standings = tuple(_read_csv(folder / STANDINGS))
+    standings = tuple(read_csv(folder / STANDINGS))
     if not standings or not all(map(_is_standing, standings)):
         raise HarnessError(f"{folder / STANDINGS}: is not as the harness writes it; {WRITE_AGAIN}")
     return FinishedBoard(folder, record, standings)
+
+
+def head_lines(page: str) -> list[str]:
+    """Return the bold lines, such as warnings, at the head of a page."""
+    return [unescape(text) for text in re.findall(r"^> \*\*(.*)\*\*$", page.partition("\n## ")[0], re.MULTILINE)]
 
 
 def primary_metric(board: FinishedBoard, comparison: str) -> str | None:
@@ -155,7 +160,7 @@ def long_table(board: FinishedBoard, name: str) -> pa.Table | None:
 
 def csv_rows(board: FinishedBoard, name: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file of the board; none without it."""
-    return list(_read_csv(board.folder / name)) if (board.folder / name).is_file() else []
+    return list(read_csv(board.folder / name)) if (board.folder / name).is_file() else []
 
 
 def _read_table(folder: Path, name: str) -> pa.Table:
@@ -165,7 +170,8 @@ def _read_table(folder: Path, name: str) -> pa.Table:
         raise HarnessError(f"{folder / name}: {error}; {WRITE_AGAIN}") from None
 
 
-def _read_csv(file: Path) -> Iterator[dict[str, str]]:
+def read_csv(file: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file of a board; HarnessError if torn."""
     try:
         with file.open(encoding="utf-8", errors="replace", newline="") as lines:
             for row in csv.DictReader(lines):
@@ -175,7 +181,7 @@ def _read_csv(file: Path) -> Iterator[dict[str, str]]:
 
 
 def _is_standing(row: Standing) -> bool:
-    """Return True if a row has the columns of standings.csv, and numbers there."""
+    """Return True if a row has the columns and numbers of standings.csv."""
     try:
         return all(float(row[name] or 0) < np.inf for name in NUMBERS) and row.keys() >= TEXTS
     except (KeyError, ValueError):

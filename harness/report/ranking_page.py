@@ -10,7 +10,7 @@ from harness.report.data_set_ranking import SEEDS_FOR_ERRORS, DataSetRanking
 from harness.report.leaderboard_folder import write_files
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.leaderboard_tables import LEADER_MARK
-from harness.report.markdown import escape, format_table
+from harness.report.markdown import escape, format_table, sentence
 from harness.report.tables import Column, Estimate, IntervalCell, Table, to_csv_files, to_markdown
 from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.ranking import friedman_test
@@ -33,7 +33,7 @@ def markdown(ranked: DataSetRanking, folder: Path, command: str) -> str:
     """Return the page for a folder; `command` makes it again."""
     parts = [f"# Ranking over {len(ranked.boards)} data sets"]
     parts += [f"> **{SIMULATED_NOTE}**"] if ranked.is_simulated else []
-    parts += [f"> **{verdict(ranked)}**", to_markdown(ranking_table(ranked))]
+    parts += [f"> **{sentence(verdict(ranked))}**", to_markdown(ranking_table(ranked))]
     parts += ["\n".join(f"- {claim}" for claim in claims(ranked))]
     parts += [f"![Critical difference: bars join labelers that are not separated]({PLOT})"]
     parts += [f"## {ranked.metric_name} on each data set", to_markdown(value_table(ranked), ("Labeler",))]
@@ -61,7 +61,7 @@ def verdict(ranked: DataSetRanking) -> str:
     if not separated:
         return f"The labelers cannot be told apart: of {count} over {n} data sets none is separated."
     leaders = [ranked.labelers[i] for i in ranked.ranking.order if _leads(ranked, i)]
-    lead = f"{escape(leaders[0])} leads" if len(leaders) == 1 else f"{len(leaders)} labelers lead, not told apart"
+    lead = f"{leaders[0]} leads" if len(leaders) == 1 else f"{len(leaders)} labelers lead, not told apart"
     return f"{separated} of {count} {'is' if separated == 1 else 'are'} separated over {n} data sets; {lead}."
 
 

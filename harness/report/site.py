@@ -16,6 +16,7 @@ from harness.report.html_report import as_json
 from harness.report.html_tables import HtmlTable, to_html
 from harness.report.leaderboard_page import SIMULATED_NOTE
 from harness.report.leaderboard_tables import metric_header
+from harness.report.ranking_site import FinishedRanking, find_rankings, ranking_files
 from harness.report.site_page import render
 from harness.report.tables import Column, Estimate, Table, to_csv_files
 from harness.utils.files import replace_bytes, replace_text
@@ -48,7 +49,10 @@ def write_site(leaderboards: Path, to: Path) -> Site:
     contents: dict[str, str | bytes] = {}
     for board in boards:
         contents |= {f"{board.name}/{name}": content for name, content in board_files(board).items()}
-    contents |= {"index.html": index_page(boards), "data.html": data_page(boards), ".nojekyll": ""}
+    rankings = list(find_rankings(leaderboards))
+    for ranking in rankings:
+        contents |= {f"{ranking.name}/{name}": content for name, content in ranking_files(ranking).items()}
+    contents |= {"index.html": index_page(boards, rankings), "data.html": data_page(boards), ".nojekyll": ""}
     contents[LIST_FILE] = json.dumps(sorted(contents), indent=1) + "\n"
     for name, content in contents.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,7 @@ def write_site(leaderboards: Path, to: Path) -> Site:
     return Site(to / "index.html", len(boards), reports, any(board.is_simulated for board in boards))
 
 
-def index_page(boards: Sequence[FinishedBoard]) -> str:
+def index_page(boards: Sequence[FinishedBoard], rankings: Sequence[FinishedRanking]) -> str:
     """Return the page over all boards, real and simulated ones apart."""
     from markupsafe import Markup
 
@@ -76,7 +80,24 @@ def index_page(boards: Sequence[FinishedBoard]) -> str:
             parts.append({"id": name, "title": title, "table": _searchable(to_html(table), group)})
     warnings = [SIMULATED_NOTE] if all(board.is_simulated for board in boards) else []
     csv_files = Markup(as_json(to_csv_files(tables)))
-    return render("site_index.html", "Leaderboards", here="index", parts=parts, warnings=warnings, csv_files=csv_files)
+    listed = [
+        {
+            "name": printable(ranking.name),
+            "link": f"{quote(ranking.name)}/index.html",
+            "verdict": printable(ranking.verdict),
+            "simulated": ranking.is_simulated,
+        }
+        for ranking in rankings
+    ]
+    return render(
+        "site_index.html",
+        "Leaderboards",
+        here="index",
+        parts=parts,
+        rankings=listed,
+        warnings=warnings,
+        csv_files=csv_files,
+    )
 
 
 def data_page(boards: Sequence[FinishedBoard]) -> str:

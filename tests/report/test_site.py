@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, printable
 from harness.report.board_site import find_suite
 from harness.report.csv_files import csv_cell
+from harness.report.data_set_ranking import rank_boards
 from harness.report.finished_board import read_board
+from harness.report.ranking_page import write_ranking
 from harness.report.site import write_site
 from tests.boards import COMPARISON, write_board
 from tests.conftest import ROOT
@@ -239,6 +241,28 @@ def test_a_failed_labeler_stands_on_the_page_without_a_rank(tmp_path):
     write_site(Path(tmp_path / "boards"), tmp_path / "public")
     rows = cells((tmp_path / "public/one/index.html").read_text())
     assert ["–", "broken"] in [row[:2] for row in rows]
+
+
+def test_a_ranking_over_data_sets_stands_on_top_with_its_numbers(tmp_path):
+    values = {HOSTILE: [0.5, 0.6, 0.7], "b": [0.1, 0.2, 0.3], "c": [0.2, 0.1, 0.1]}
+    folders = [write_board(tmp_path / "boards" / f"data_{i}", values) for i in range(7)]
+    ranked = rank_boards([read_board(folder) for folder in folders])
+    write_ranking(ranked, tmp_path / "boards/over_all", "harness ranking ...")
+    assert write_site(tmp_path / "boards", tmp_path / "public").boards == 7
+    index = Page((tmp_path / "public/index.html").read_text())
+    (item,) = [text for _, text in index.of("li") if text.startswith("over_all")]
+    assert item.startswith("over_all: SIMULATED DATA: 3 of 3 pairs are separated over 7 data sets; =x</script>")
+    text = (tmp_path / "public/over_all/index.html").read_text()
+    page, rows = Page(text), cells(text)
+    assert page.of("title")[0][1] == "SIMULATED DATA: over_all"
+    assert [attributes.get("type") for attributes, _ in page.of("script")] == ["application/json", None]
+    first = ranked.ranking.interval[0]
+    assert (
+        next(row[2] for row in rows if row[1:2] == [printable(HOSTILE)]) == f"1.00 ({first[0]:.2f} to {first[1]:.2f})"
+    )
+    shutil.rmtree(tmp_path / "boards/over_all")
+    write_site(tmp_path / "boards", tmp_path / "public")
+    assert not (tmp_path / "public/over_all").exists()
 
 
 GARBAGE = (b"", b"\xff\xfe\x00", b"a,b\n1,2\n", b"{}", b"[1]", b"comparison,labeler,rank,leading,value\nx,y,1,True,z\n")
