@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.linalg  # noqa: F401 - has a BLAS of its own, loaded before its threads are limited
+from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 from harness.data.table import open_table
@@ -24,6 +25,8 @@ SCORES = "tulu_300k_scores.parquet"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if sys.platform == "linux":
     fork_server.ask(lambda: warm().workers)
+settings.register_profile("untimed", deadline=None)  # an example that takes long is no fault
+settings.load_profile("untimed")
 threadpool_limits(1, "blas")  # there are as many processes of tests as cores
 
 LONGEST = (

@@ -1,6 +1,7 @@
 """Read rows with all of their columns, those too that no suite has named.
 
-pyarrow cannot read lists of fixed size among which there are nulls: these columns are read as lists of any length.
+pyarrow before 26 cannot read lists of fixed size among which there are nulls: these columns are read as lists of any
+length.
 """
 
 from collections.abc import Iterator

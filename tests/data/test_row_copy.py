@@ -12,7 +12,7 @@ N = 9_000
 
 @pytest.fixture(scope="module")
 def table():
-    """Columns that pyarrow reads, and two that it does not: fixed-size lists with nulls, one inside a struct."""
+    """Columns that pyarrow reads, and two that it reads from 26 on: fixed-size lists with nulls, one in a struct."""
     return pa.table(
         {
             "word": pa.array(["x", "y", None] * (N // 3)).dictionary_encode(),
@@ -26,12 +26,19 @@ def table():
     )
 
 
+def can_be_read(file, name):
+    try:
+        return pq.read_table(file, columns=[name]).num_rows == N
+    except pa.ArrowException:
+        return False
+
+
 @pytest.mark.parametrize("names", [["word", "image", "s", "vector", "when"], ["image"], ["word", "vector"]])
 def test_every_column_is_copied_with_its_values(table, tmp_path, names):
     file = tmp_path / "data.parquet"
     pq.write_table(table.select(names), file, row_group_size=7_000)
     rows = check_rows(file, "data.parquet")
-    assert rows.as_lists == tuple(name for name in names if name in ("image", "s"))
+    assert rows.as_lists == tuple(name for name in names if name in ("image", "s") and not can_be_read(file, name))
     again = pa.Table.from_batches(rows.batches(), rows.schema)
     assert again.to_pylist() == table.select(names).to_pylist()
     kept = [name for name in names if name not in rows.as_lists]
