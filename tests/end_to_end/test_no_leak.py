@@ -39,6 +39,7 @@ PARAMETERS = {
     "label_fusion": {"base": {"knn": {"on": "embedding", "k": 7}}, "how": "majority"},
     "ensemble": {"members": ["prior", {"knn": {"on": "embedding", "k": 7}}], "choose": "validation"},
     "decide": {"base": {"knn": {"on": "embedding", "k": 7}}, "rule": "median", "prior": "macro_f1", "folds": 2},
+    "seeds": {"base": {"mlp": {"on": "text", "epochs": 2, "hidden": 4}}, "n": 2},
     "calibrated": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 2},
 }
 

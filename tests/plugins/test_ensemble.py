@@ -237,3 +237,10 @@ def test_parameters_out_of_range_are_refused(parameters, words):
 @pytest.mark.parametrize("choose", ["fixed", "validation"])
 def test_keeps_the_promises_of_a_labeler(choose, check):
     check(Ensemble((KNN(on="embedding"), Linear(on="text", epochs=2, recipe="record")), choose=choose))
+
+
+def test_equal_members_are_refused_with_a_hint():
+    network = Linear("embedding", epochs=1, recipe="record")
+    with pytest.raises(ValueError, match=r"^members must differ, 1 and 3 are equal and answer alike; .*seeds: \{base"):
+        Ensemble((network, Prior(), Linear("embedding", epochs=1, recipe="record")))
+    assert len(Ensemble((network, Linear("embedding", epochs=2, recipe="record"))).members) == 2

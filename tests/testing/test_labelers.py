@@ -33,6 +33,7 @@ from harness_plugins.wrappers.ensemble import Ensemble
 from harness_plugins.wrappers.label_fusion import LabelFusion
 from harness_plugins.wrappers.oversample import Oversample
 from harness_plugins.wrappers.rescaled import Rescaled
+from harness_plugins.wrappers.seeds import Seeds
 from harness_plugins.wrappers.self_training import SelfTraining
 
 LABELERS = [
@@ -67,6 +68,7 @@ LABELERS = [
     Calibrated(KNN(on="embedding"), folds=3),
     Decide(KNN(on="embedding"), rule="median"),
     Decide(KNN(on="text"), prior="macro_f1", folds=2),
+    Seeds(MLP(on="text", hidden=4, epochs=1), n=2),
     LabelSpreading(on="embedding"),
     LabelSpreading(on=("text", "source"), pca=0),
     GraphPropagation(on="embedding"),

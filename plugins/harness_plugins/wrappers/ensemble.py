@@ -41,6 +41,11 @@ class Ensemble:
             raise ValueError(f"validation must be in (0, 0.5], got {self.validation}")
         if self.choose == "validation" and (len(self.members) != 2 or self.weights is not None):
             raise ValueError("choose: validation finds the weights of two members: give two, and no weights")
+        for number, member in enumerate(self.members, 1):
+            first = self.members.index(member) + 1
+            if first < number:
+                hint = "for several trainings of one labeler use seeds: {base: ..., n: 8}"
+                raise ValueError(f"members must differ, {first} and {number} are equal and answer alike; {hint}")
 
     def needs(self) -> list[tuple[On, int]]:
         """Declare the neighbours that the members ask for."""
