@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.errors import DataError, NotApplicable
     from harness.plugin.block import Block
-    from harness.plugin.folds import fold, holdout, learning_from, out_of_fold
+    from harness.plugin.folds import assign_folds, fold, holdout, learning_from, out_of_fold
     from harness.plugin.hookspecs import hookimpl
     from harness.plugin.items import Items
     from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
@@ -36,6 +36,7 @@ __all__ = [
     "Split",
     "Splitter",
     "Task",
+    "assign_folds",
     "fold",
     "graph",
     "holdout",
@@ -49,7 +50,7 @@ __all__ = [
 _NAMES = {
     "errors": ("DataError", "NotApplicable"),
     "plugin.block": ("Block",),
-    "plugin.folds": ("fold", "holdout", "learning_from", "out_of_fold"),
+    "plugin.folds": ("assign_folds", "fold", "holdout", "learning_from", "out_of_fold"),
     "plugin.hookspecs": ("hookimpl",),
     "plugin.items": ("Items",),
     "plugin.protocols": ("Embedder", "FeatureSet", "Labeler", "Labelled", "Split", "Splitter"),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 
+CLASS_WEIGHT = 2**32  # a class of n_c rows weighs this over n_c; its product with all rows still fits 64 bits
+
 
 def units(task: Task) -> NDArray[np.int64]:
     """Return the unit (n,), 0..U-1, of each labelled position.
@@ -84,21 +86,45 @@ def learning_from(task: Task, rows: Rows, y: NDArray[np.int64]) -> Task:
     return replace(task, labelled=rows, y=y, raters=raters, pseudo=pseudo_or_none, validation=validation)
 
 
-def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float64]:
-    """Return cross-validated (n, C) probabilities of the labelled positions.
+def assign_folds(task: Task, folds: int) -> NDArray[np.int64]:
+    """Return the fold (n,), 0..K-1, of each labelled position.
 
-    Each comes from a labeler that was trained without the position's unit.
-    The units are distributed over `folds` folds (fewer where there are fewer units) in an order drawn by ``task.seed``.
+    Whole units, stratified by class; K is `folds`, or the number of units where there are fewer. Where every unit is
+    one position, the folds' numbers of rows differ by at most one, in each class as in all. Else a unit joins the fold
+    where the rows of its classes are scarcest, which keeps the sum over folds and classes of d^2 / n_c below that over
+    units and classes of v^2 / n_c: n_c rows of a class, v of them in a unit, a fold has d more than the n_c / K that
+    are its share.
     """
     unit = units(task)
     n_units = int(unit.max(initial=-1)) + 1
     if min(n_units, folds) < 2:
-        raise ValueError("out_of_fold needs at least two folds, and two labelled rows (or groups) to deal to them")
+        raise ValueError("at least two folds are needed, and two labelled rows (or groups) to deal to them")
+    counts = np.zeros((n_units, task.n_classes), np.int64)  # rows of each class in each unit
+    np.add.at(counts, (unit, task.y), 1)
+    weight = CLASS_WEIGHT // np.maximum(counts.sum(axis=0), 1)  # (C,) whole numbers: the same folds on every processor
+    sizes = counts.sum(axis=1)
+    drawn = np.random.default_rng(task.seed).permutation(n_units)
+    order = drawn[np.lexsort((counts.argmax(axis=1)[drawn], -sizes[drawn]))]  # large units first, then class by class
+    held = np.zeros((min(n_units, folds), task.n_classes), np.int64)  # rows of each class in each fold
     fold_of_unit = np.empty(n_units, np.int64)
-    fold_of_unit[np.random.default_rng(task.seed).permutation(n_units)] = np.arange(n_units) % min(folds, n_units)
-    proba = np.empty((len(unit), task.n_classes))
-    for number in range(min(folds, n_units)):
-        held = fold_of_unit[unit] == number
+    for number in order:
+        crowding = held @ (weight * counts[number])
+        least = np.flatnonzero(crowding == crowding.min())
+        chosen = least[held[least].sum(axis=1).argmin()]
+        held[chosen] += counts[number]
+        fold_of_unit[number] = chosen
+    return fold_of_unit[unit]
+
+
+def out_of_fold(labeler: "Labeler", task: Task, folds: int) -> NDArray[np.float64]:
+    """Return cross-validated (n, C) probabilities of the labelled positions.
+
+    Each comes from a labeler that was trained without the position's unit, on the other folds of ``assign_folds``.
+    """
+    fold_number = assign_folds(task, folds)  # (n,)
+    proba = np.empty((len(fold_number), task.n_classes))
+    for number in range(int(fold_number.max()) + 1):
+        held = fold_number == number
         inner = fold(task, held)
         answer = labeler.label(inner)
         answer = answer.proba if isinstance(answer, Predictions) else answer

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import Block, Predictions, Task, fold, holdout, learning_from, out_of_fold
+from harness import Block, Predictions, Task, assign_folds, fold, holdout, learning_from, out_of_fold
 from harness.plugin.folds import units
 
 N = 40
@@ -242,6 +242,63 @@ class Counter:
     def label(self, task):
         self.calls.append(len(task.to_label))
         return np.full((len(task.to_label), 3), 1 / 3)
+
+
+def class_counts(y, fold_number, n_classes=3):
+    """Return the rows of each class in each fold (K, C)."""
+    return np.array([np.bincount(y[fold_number == k], minlength=n_classes) for k in range(fold_number.max() + 1)])
+
+
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=40), st.integers(2, 12), st.integers(0, 1000))
+@settings(deadline=None)
+def test_folds_of_single_rows_differ_by_at_most_one_row_in_each_class_and_in_all(y, folds, seed):
+    y = np.array(y)
+    counts = class_counts(y, assign_folds(task_of(np.arange(len(y)), y=y, seed=seed), folds))
+    assert len(counts) == min(folds, len(y))
+    assert (counts.max(axis=0) - counts.min(axis=0) <= 1).all()
+    assert np.ptp(counts.sum(axis=1)) <= 1
+    assert (counts.sum(axis=1) > 0).all()
+
+
+@given(tasks(), st.integers(2, 6))
+@settings(deadline=None)
+def test_folds_hold_whole_units_within_the_bound_that_is_stated(task, folds):
+    unit = units(task)
+    if unit.max() == 0:
+        return
+    fold_number = assign_folds(task, folds)
+    assert all(len(np.unique(fold_number[unit == u])) == 1 for u in np.unique(unit))
+    counts = class_counts(task.y, fold_number)
+    assert len(counts) == min(folds, len(np.unique(unit)))
+    assert (counts.sum(axis=1) > 0).all()
+    in_class = np.maximum(counts.sum(axis=0), 1)
+    away = ((counts - counts.mean(axis=0)) ** 2 / in_class).sum()
+    assert away < (class_counts(task.y, unit) ** 2 / in_class).sum()
+
+
+def test_large_groups_are_dealt_as_evenly_as_by_hand():
+    """Groups of 4, 3, 2 and 1 rows, of one class each: two folds of 5 rows, whatever the seed."""
+    rows = np.arange(20)
+    groups = np.zeros(N, np.int64)
+    groups[rows] = [0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 4, 4, 4, 5, 5, 5, 6, 6, 7]
+    for seed in range(10):
+        task = task_of(rows, y=np.repeat([0, 1], 10), groups=groups, seed=seed)
+        assert class_counts(task.y, assign_folds(task, 2)).tolist() == [[5, 5, 0], [5, 5, 0]]
+
+
+def test_folds_do_not_depend_on_the_order_of_the_labelled_rows():
+    rows, order = np.arange(20), np.random.default_rng(0).permutation(20)
+    for groups in (None, np.arange(N) // 3):
+        number = assign_folds(task_of(rows, groups=groups, seed=4), 4)
+        shuffled = assign_folds(task_of(rows[order], groups=groups, seed=4), 4)
+        np.testing.assert_array_equal(shuffled, number[order])
+
+
+def test_two_rows_of_a_class_meet_a_row_of_their_class_in_training():
+    """Dealt without regard to classes they often land in one fold."""
+    y = np.array([1, 1] + [0] * 18)
+    for seed in range(20):
+        assert len(np.unique(assign_folds(task_of(np.arange(20), y=y, seed=seed), 5)[:2])) == 2
 
 
 @pytest.mark.parametrize(("folds", "expected"), [(2, [6, 5]), (5, [3, 2, 2, 2, 2]), (50, [1] * 11)])

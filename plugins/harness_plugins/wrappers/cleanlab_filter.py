@@ -29,9 +29,9 @@ class Cleanlab:
 
     The base predicts the labelled rows out of fold first; cleanlab flags labels by that.
 
-    The folds are dealt at random, whole groups at a time, and are not stratified: with few rows of a class, some of
-    them may be judged by a labeler that met none. Removing never takes a whole class; its most confident row stays.
-    One class, or rows (or groups) for a single fold, leave nothing to compare: NotApplicable.
+    The folds are stratified, whole groups at a time. The single row of a class, or a class in one group, is judged by
+    a labeler that met none of it. Removing never takes a whole class; its most confident row stays. One class, or rows
+    (or groups) for a single fold, leave nothing to compare: NotApplicable.
     """
 
     name: ClassVar[str] = "cleanlab"
