@@ -54,7 +54,7 @@ def test_every_label_is_scikit_learns_among_3000_rows(engine):
         answer = GraphPropagation(on="e").label(Task({"e": Block(X, "embedding")}, labelled, y[labelled], to_label, 6))
     assert answer.facts["iterations"] == model.n_iter_
     reached = model.label_distributions_.sum(axis=1) > 0
-    assert answer.facts["cut_off"] == (~reached).sum()
+    assert answer.rows["unreached"].sum() == (~reached).sum()
     here = to_label[reached[to_label]]
     proba = answer.proba[reached[to_label]]
     np.testing.assert_allclose(proba, model.label_distributions_[here], atol=1e-9)
@@ -87,7 +87,7 @@ def test_one_step_by_hand():
     task = angles([0, 10, 30], [0, 1], [2, 0], [2])
     answer = GraphPropagation(on="x", neighbors=2, alpha=0.5, iterations=1).label(task)
     np.testing.assert_allclose(answer.proba, [[1, 0, 0]])
-    assert answer.facts == {"iterations": 1, "settled": False, "cut_off": 0}
+    assert (answer.facts["iterations"], answer.facts["settled"], answer.facts["unreached"]) == (1, False, 0)
 
 
 def test_a_row_cut_off_from_every_label_takes_the_class_shares():
@@ -96,16 +96,16 @@ def test_a_row_cut_off_from_every_label_takes_the_class_shares():
     answer = GraphPropagation(on="x", neighbors=2).label(task)
     np.testing.assert_allclose(answer.proba[:2], [[0.5, 0, 0.5]] * 2)
     assert answer.proba[2].argmax() == 2
-    assert answer.facts["cut_off"] == 2
+    assert answer.facts["unreached"] == 2 / 3
 
 
 def test_a_label_travels_over_spare_rows():
     # Each names its nearest: 42 -> 30 -> 20 -> 11 -> 3 degrees, the last labelled. Without the two between, 30 -> 42.
     degrees, spread = [30, 20, 11, 3, 42], GraphPropagation(on="x", neighbors=2)
     chain = spread.label(angles(degrees, [3], [1], [0, 4], spare=[1, 2]))
-    assert chain.facts["cut_off"] == 0
+    assert chain.facts["unreached"] == 0
     broken = spread.label(angles(degrees, [3], [1], [0, 4]))
-    assert broken.facts["cut_off"] == 2
+    assert broken.facts["unreached"] == 1
 
 
 def test_repeated_rows_count_once():

@@ -33,11 +33,16 @@ def two_islands(labels):
     return Task({"x": Block(X.astype(np.float32), "embedding")}, [0, 1, 2], labels, np.arange(3, 16), n_classes=4)
 
 
+def unreached_table(count, share):
+    rows = {"columns": ["Rows", "Count", "Share"], "rows": [["unreached", count, share]]}
+    return {"Rows that no label reaches": rows}
+
+
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("on", ["text", "embedding", ("source", "embedding")])
 def test_keeps_the_promises_of_a_labeler(on, check):
     check(LabelSpreading(on=on))
-    check(LabelSpreading(on=on, pca=0, neighbors=3))
+    check(LabelSpreading(on=on, pca=0, neighbors=3, unreached="zero"))
 
 
 @pytest.mark.parametrize(("neighbors", "alpha"), [(7, 0.2), (4, 0.6)])
@@ -46,7 +51,13 @@ def test_agrees_with_scikit_learn_on_the_columns_as_they_are(neighbors, alpha):
     expected, model = by_hand(task, np.concatenate(task.matrix("text")), n_neighbors=neighbors, alpha=alpha)
     answer = LabelSpreading(on="text", pca=0, neighbors=neighbors, alpha=alpha).label(task)
     np.testing.assert_allclose(answer.proba, expected, atol=1e-12)
-    assert answer.facts == {"components": None, "iterations": model.n_iter_, "settled": True, "cut_off": 0}
+    assert answer.facts == {
+        "components": None,
+        "iterations": model.n_iter_,
+        "settled": True,
+        "unreached": 0.0,
+        "tables": unreached_table(0, 0.0),
+    }
 
 
 @pytest.mark.parametrize(("pca", "components"), [(5, 5), (256, 12)])
@@ -77,7 +88,22 @@ def test_a_row_cut_off_from_every_label_takes_the_class_shares():
     answer = LabelSpreading(on="x", pca=0, neighbors=3).label(two_islands([1, 3, 3]))
     np.testing.assert_allclose(answer.proba[5:], np.tile([0, 1 / 3, 0, 2 / 3], (8, 1)), atol=1e-12)
     assert (np.abs(answer.proba[:5] - [0, 1 / 3, 0, 2 / 3]) > 1e-3).any(axis=1).all()  # reached, so not the shares
-    assert answer.facts["cut_off"] == 8
+    assert answer.facts["unreached"] == 8 / 13
+    assert answer.facts["tables"] == unreached_table(8, 8 / 13)
+    assert answer.rows["unreached"].tolist() == [False] * 5 + [True] * 8
+
+
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_zero_gives_the_labels_that_scikit_learn_gives_rows_that_no_label_reaches(lowest):
+    """Its `transduction_` as it is: the lowest labelled class, which is nearly always 0."""
+    task = two_islands([lowest, 3, 3])
+    model = Spreading(kernel="knn", n_neighbors=3, alpha=0.2).fit(task.blocks["x"].array, [lowest, 3, 3, *[-1] * 13])
+    answer = LabelSpreading(on="x", pca=0, neighbors=3, unreached="zero").label(task)
+    assert (answer.proba.argmax(axis=1) == model.transduction_[3:]).all()
+    assert (model.transduction_[8:] == lowest).all()
+    prior = LabelSpreading(on="x", pca=0, neighbors=3).label(task)
+    np.testing.assert_array_equal(answer.proba[:5], prior.proba[:5])
+    assert answer.facts == prior.facts
 
 
 def test_slow_spreading_is_a_fact_and_no_warning():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from harness import On, Predictions, Task, graph, hookimpl
-from harness_plugins.labelers.label_spreading import check_spreading, deduplicate, read_answers
+from harness_plugins.labelers.label_spreading import check_spreading, deduplicate, read_answers, spread_predictions
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -53,8 +53,7 @@ class GraphPropagation:
             before, steps = mass, steps + 1
             mass = self.alpha * (S @ before) + (1 - self.alpha) * labels  # a label is never wholly washed away
             settled = bool(np.abs(mass - before).sum() < self.tolerance)
-        proba, cut_off = read_answers(task, unique, mass)
-        return Predictions(proba, {"iterations": steps, "settled": settled, "cut_off": cut_off})
+        return spread_predictions(*read_answers(task, unique, mass), {"iterations": steps, "settled": settled})
 
 
 def weights(similarity: "csr_matrix") -> "csr_matrix":

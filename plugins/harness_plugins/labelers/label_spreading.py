@@ -5,7 +5,7 @@ Zhou, Bousquet, Lal, Weston, Schölkopf: Learning with Local and Global Consiste
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -18,7 +18,8 @@ MAX_ROWS = 50_000  # its search takes the square of the rows: minutes from here 
 class LabelSpreading:
     """scikit-learn's LabelSpreading with the kernel "knn" after PCA.
 
-    The components are of labelled rows and pool together.
+    The components are of labelled rows and pool together. scikit-learn gives the lowest labelled class, 0, to rows
+    that no label reaches; the record scored them so (`unreached: zero`).
     """
 
     name: ClassVar[str] = "label_spreading"
@@ -29,6 +30,7 @@ class LabelSpreading:
     pca: int = 256  # components, at most rows - 1 and d; 0 = the columns as they are
     neighbors: int = 7  # Euclidean; every row counts as the first of its own
     alpha: float = 0.2  # share that a row takes from its neighbours, the rest from its label
+    unreached: Literal["prior", "zero"] = "prior"  # rows that no label reaches: the class shares, or class 0
 
     def __post_init__(self) -> None:
         if self.pca < 0:
@@ -55,14 +57,15 @@ class LabelSpreading:
             model.fit(X, y)
         mass = np.zeros((rows, task.n_classes))
         mass[:, model.classes_] = model.label_distributions_
-        proba, cut_off = read_answers(task, unique, mass)
+        proba, unreached = read_answers(task, unique, mass)
+        if self.unreached == "zero":
+            proba[unreached] = np.arange(task.n_classes) == unique.y.min()
         facts = {
             "components": components if components > 0 else None,
             "iterations": int(model.n_iter_),
             "settled": bool(model.n_iter_ < model.max_iter),
-            "cut_off": cut_off,
         }
-        return Predictions(proba, facts)
+        return spread_predictions(proba, unreached, facts)
 
 
 def check_spreading(neighbors: int, alpha: float) -> None:
@@ -86,8 +89,8 @@ def deduplicate(task: Task) -> Task:
     return replace(single, to_label=np.setdiff1d(task.to_label, rows), spare=np.setdiff1d(task.spare, rows))
 
 
-def read_answers(task: Task, unique: Task, mass: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return (m, C) probabilities and the number of unreached rows.
+def read_answers(task: Task, unique: Task, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (m, C) probabilities and the (m,) mask of unreached rows.
 
     `mass` (n' + m' or more, C) is what arrived at the rows of `unique`, the labelled ones first. A row cut off from
     every label takes the class shares of the labelled rows.
@@ -97,7 +100,18 @@ def read_answers(task: Task, unique: Task, mass: np.ndarray) -> tuple[np.ndarray
     arrived = mass[order[np.searchsorted(rows[order], task.to_label)]]  # (m, C)
     total = arrived.sum(axis=1, keepdims=True)  # (m, 1)
     prior = np.tile(np.bincount(task.y, minlength=task.n_classes) / len(task.y), (len(arrived), 1))
-    return np.divide(arrived, total, out=prior, where=total > 0), int((total == 0).sum())
+    return np.divide(arrived, total, out=prior, where=total > 0), total[:, 0] == 0
+
+
+def spread_predictions(proba: np.ndarray, unreached: np.ndarray, facts: dict[str, Any]) -> Predictions:
+    """Return the (m, C) probabilities with the `unreached` (m,) rows.
+
+    The rows are a mask that the harness scores; their share is a fact, and a table on the page.
+    """
+    share = float(unreached.mean()) if len(unreached) else 0.0
+    table = {"columns": ["Rows", "Count", "Share"], "rows": [["unreached", int(unreached.sum()), share]]}
+    facts = {**facts, "unreached": share, "tables": {"Rows that no label reaches": table}}
+    return Predictions(proba, facts, rows={"unreached": unreached})
 
 
 @hookimpl
