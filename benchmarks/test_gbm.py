@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness import Block, Task
+from harness_plugins.labelers._categories import Categories
 from harness_plugins.labelers.gbm import GBM, _bin_rows
 
 ROUNDS = 3
@@ -28,7 +29,7 @@ def task_of(rows: int, columns: int) -> Task:
 def seconds(gbm: GBM, task: Task) -> tuple[float, float]:
     """Return the seconds for binning alone and for a round."""
     start = time.perf_counter()
-    _bin_rows(task, "x", np.ones(len(task.y), bool), gbm._parameters(task))
+    _bin_rows(task, "x", np.ones(len(task.y), bool), gbm._parameters(task), Categories())
     binning = time.perf_counter() - start
     start = time.perf_counter()
     gbm.label(task)

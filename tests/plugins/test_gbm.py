@@ -15,8 +15,10 @@ from harness import Block, Task, holdout
 from harness.plugin.task import find_error
 from harness.suite.spec import display_name
 from harness.testing import labeler_checks
+from harness_plugins.labelers._categories import Categories
 from harness_plugins.labelers.gbm import GBM
 
+NO_ROWS = np.empty(0, np.int64)
 SMALL = GBM("x", rounds=60, learning_rate=0.2, leaves=7, min_child=5, early_stopping=0, validation=0.3)
 
 
@@ -317,3 +319,91 @@ def test_start_up_does_not_import_lightgbm():
 )
 def test_its_promises_are_kept(gbm, check):
     check(gbm)
+
+
+# Categories.
+
+
+def shops(n=900, levels=60, seed=0):
+    """A task of two numbers and the one-hot columns of a category, which decides most of three classes."""
+    rng = np.random.default_rng(seed)
+    code, X = rng.permutation(np.arange(n) % levels), rng.standard_normal((n, 2))
+    y = np.digitize(1.5 * rng.standard_normal(levels)[code] + X[:, 0] + 0.5 * rng.standard_normal(n), [-0.7, 0.7])
+    one_hot = np.eye(levels, dtype=np.float32)[code]
+    names = ("size", *(f"shop={i}" for i in range(levels)), "size=null")
+    block = Block(np.column_stack([X[:, :1], one_hot, X[:, 1:]]).astype(np.float32), "feature", names)
+    labelled = np.arange(n // 2)
+    return Task({"x": block}, labelled, y[labelled], np.arange(n // 2, n), 3), code, y
+
+
+NATIVE = replace(SMALL, categories="native", validation=0)
+
+
+def test_native_categories_are_those_of_lightgbm():
+    task, code, _ = shops()
+    scaled = task.matrix("x", np.arange(900))[0][:, [0, -1]]
+    X = np.column_stack([scaled, code]).astype(np.float32)
+    options = {"cat_smooth": 1, "cat_l2": 1, "min_data_per_group": 5, "max_cat_threshold": 64}
+    options |= {"objective": "multiclass", "num_class": 3, "learning_rate": 0.2, "num_leaves": 7, "min_data_in_leaf": 5}
+    options |= {"bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.8, "lambda_l1": 0.1, "lambda_l2": 1}
+    options |= {"seed": task.seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
+    train = lightgbm.Dataset(X[:450], task.y, categorical_feature=[2], params=options)
+    expected = lightgbm.train(options, train, 60).predict(X[450:])
+    answer = NATIVE.label(task)
+    np.testing.assert_allclose(answer.proba, expected, rtol=1e-9)
+    assert sorted(row[0] for row in answer.facts["tables"]["Importances"]["rows"]) == ["shop", "size", "size=null"]
+
+
+def test_a_category_of_many_values_is_learnt_better_as_one_feature():
+    gains = []
+    for seed in range(4):
+        task, _, y = shops(seed=seed)
+        one_hot, native = (
+            (replace(SMALL, min_child=20, categories=kind).label(task).proba.argmax(axis=1) == y[450:]).mean()
+            for kind in ("one_hot", "native")
+        )
+        gains.append(native - one_hot)
+    assert min(gains) > 0.05
+
+
+def test_a_rule_of_native_categories_answers_as_the_labeler():
+    task, _, _ = shops()
+    rule = NATIVE.learn(task)
+    assert rule.label(task.blocks, task.to_label).tobytes() == NATIVE.label(task).proba.tobytes()
+
+
+@given(st.lists(st.integers(0, 4), min_size=5, max_size=30), st.integers(0, 3), st.booleans())
+def test_merged_columns_are_the_numbers_of_the_categories(codes, before, scaled):
+    codes = np.array([0, 1, 2, 3, 4, *codes])
+    one_hot = np.eye(5, dtype=np.float32)[codes]
+    other = np.random.default_rng(before).normal(size=(len(codes), before)).astype(np.float32)
+    names = (*(f"n{i}" for i in range(before)), *(f"c={i}" for i in range(5)), "n=null")
+    X = np.column_stack([other, one_hot, other[:, :0].sum(axis=1)])
+    task = Task({"x": Block(X, "feature", names)}, np.arange(len(codes)), codes % 2, np.arange(0), 2)
+    categories = Categories.find(task, "x")
+    assert categories.groups == ((before, before + 5),)
+    if scaled:
+        (X,) = task.matrix("x", task.labelled)
+    merged = categories.merge(X)
+    assert merged[:, -1].tolist() == codes.tolist()
+    assert np.array_equal(merged[:, :before], X[:, :before])
+    assert categories.places(X.shape[1]) == [merged.shape[1] - 1]
+    assert categories.merge_names(list(names)) == [*names[:before], "n=null", "c"]
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        (("a=0", "a=1"), [[1, 0], [0, 1]]),  # two columns: a number does as well
+        (("a=0", "a=1", "a=2"), [[1, 0, 0], [0, 1, 1]]),  # two at once
+        (("a=0", "a=1", "a=2"), [[1, 0, 0], [0, 0, 0]]),
+        (("a=0", "a=1", "a=2"), [[1, 0, 0], [0, 0.5, 0.5]]),
+        (("a=0", "b=1", "a=2"), [[1, 0, 0], [0, 1, 0]]),
+        ((), [[1, 0, 0], [0, 1, 0]]),
+    ],
+)
+def test_other_columns_are_no_categories(names, values):
+    task = Task({"x": Block(np.array(values, np.float32), "feature", names)}, np.arange(2), np.arange(2), NO_ROWS, 2)
+    categories = Categories.find(task, "x")
+    assert categories.groups == ()
+    assert categories.merge(task.blocks["x"].array) is task.blocks["x"].array

@@ -13,6 +13,7 @@ import numpy as np
 from harness import Block, BlockScaler, On, Predictions, Task, holdout, hookimpl
 from harness_plugins._constant import ConstantRule
 from harness_plugins._ranges import demand
+from harness_plugins.labelers._categories import Categories
 
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
@@ -22,6 +23,8 @@ CHECKPOINT_ROUNDS = 50  # rounds from one checkpoint to the next
 PREDICTED_ROWS = 16_384  # rows answered at a time
 SETTLED_FALL = 0.01  # share of the validation loss that the last tenth of the rounds may still take off
 FAST_PRESET = {"bagging_fraction": 0.5, "feature_fraction": 0.2, "max_bin": 63}  # 255 bins else
+# Of native categories: LightGBM's own are for categories of a hundred rows or more.
+NATIVE = {"cat_smooth": 1, "cat_l2": 1, "min_data_per_group": 5, "max_cat_threshold": 64}
 SHOWN_FEATURES = 20  # features on a page; the facts have all
 
 
@@ -51,6 +54,7 @@ class GBM:
     early_stopping: int = 50  # stop after so many rounds without a lower validation log loss; 0 = train all rounds
     validation: float = 0.1  # share of the labelled rows held out to choose the round; 0 = none
     preset: Literal["record", "fast"] = "record"  # fast: half the rows, a fifth of the features, 63 bins: other answers
+    categories: Literal["one_hot", "native"] = "one_hot"  # native: the one-hot columns of a category are one feature
 
     def __post_init__(self) -> None:
         exact = self.preset == "record"
@@ -91,7 +95,8 @@ class GBM:
             return trees
         text = trees.booster.model_to_string(num_iteration=trees.rounds)
         model = np.frombuffer(text.encode(), np.uint8)
-        return GBMRule(BlockScaler.fit(task, self.on), model, trees.rounds, trees.chosen, task.n_classes)
+        scaler = BlockScaler.fit(task, self.on)
+        return GBMRule(scaler, model, trees.rounds, trees.chosen, task.n_classes, trees.categories)
 
     def _fit(self, task: Task) -> "tuple[Trees | ConstantRule, dict[str, Any]]":
         """Train on the labelled rows; return the trees and facts on them."""
@@ -101,7 +106,8 @@ class GBM:
             return _take_shares(task, "one class in train")
         if int(self._parameters(task)["bagging_fraction"] * kept) < 2 * self.min_child:
             return _take_shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
-        booster, course = self._train(task, held)
+        categories = Categories.find(task, self.on) if self.categories == "native" else Categories()
+        booster, course = self._train(task, held, categories)
         loss, best = min(course, default=(None, _count_rounds(booster)), key=lambda round_loss: round_loss[0])
         gain = booster.feature_importance("gain", iteration=best)  # (d,)
         if not gain.any():
@@ -111,11 +117,11 @@ class GBM:
             "best_round": best if course else None,
             "validation_log_loss": loss,
             "settled": self._settled(course),
-            "tables": {"Importances": _importances(gain / gain.sum(), _names(task, self.on))},
+            "tables": {"Importances": _importances(gain / gain.sum(), categories.merge_names(_names(task, self.on)))},
         }
-        return Trees(booster, best, bool(course)), facts
+        return Trees(booster, best, bool(course), categories), facts
 
-    def _train(self, task: Task, held: np.ndarray) -> "tuple[Booster, list[tuple[float, int]]]":
+    def _train(self, task: Task, held: np.ndarray, categories: Categories) -> "tuple[Booster, list[tuple[float, int]]]":
         """Train on the labelled rows that are not `held` (n,).
 
         Returns the booster and, where rows are held, (validation log loss, rounds grown) after every step.
@@ -129,10 +135,10 @@ class GBM:
             course.append((step.evaluation_result_list[0][2], _count_rounds(step.model)))
 
         parameters = self._parameters(task)
-        train = _bin_rows(task, self.on, ~held, parameters)
+        train = _bin_rows(task, self.on, ~held, parameters, categories)
         if not held.any():
             return lightgbm.train(parameters, train, self.rounds), course
-        validation = _bin_rows(task, self.on, held, parameters, train)
+        validation = _bin_rows(task, self.on, held, parameters, categories, train)
         callbacks = [note]
         if self.early_stopping:
             callbacks.append(lightgbm.early_stopping(self.early_stopping, verbose=False))
@@ -169,11 +175,17 @@ class GBM:
             "force_row_wise": True,  # else the layout is chosen by timing, and sums differ in their last bits
             "verbosity": -1,
             **(FAST_PRESET if self.preset == "fast" else {}),
+            **(NATIVE if self.categories == "native" else {}),
         }
 
 
 def _bin_rows(
-    task: Task, on: On, rows: np.ndarray, parameters: dict[str, Any], like: "Dataset | None" = None
+    task: Task,
+    on: On,
+    rows: np.ndarray,
+    parameters: dict[str, Any],
+    categories: Categories,
+    like: "Dataset | None" = None,
 ) -> "Dataset":
     """Bin the labelled `rows` (n,), by the bins of another set if given.
 
@@ -182,7 +194,11 @@ def _bin_rows(
     import lightgbm
 
     (X,) = task.matrix(on, task.labelled[rows])
-    return lightgbm.Dataset(X, task.y[rows], reference=like, params=parameters).construct()
+    places = categories.places(X.shape[1])
+    X = categories.merge(X)
+    return lightgbm.Dataset(
+        X, task.y[rows], reference=like, params=parameters, categorical_feature=places or "auto"
+    ).construct()
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +208,7 @@ class Trees:
     booster: "Booster"
     rounds: int
     chosen: bool  # by validation; else the answer is summed in stages, which are checkpoints
+    categories: Categories
 
     @property
     def stages(self) -> list[int]:
@@ -201,13 +218,13 @@ class Trees:
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return (rows, C) probabilities of X (rows, d)."""
         if self.chosen:
-            return self.booster.predict(X, num_iteration=self.rounds)
+            return self.booster.predict(self.categories.merge(X), num_iteration=self.rounds)
         *_, raw = self.add_stages(X)
         return _softmax(raw)
 
     def add_stages(self, X: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the sum (rows, C) after each stage; trees are walked once."""
-        total = 0.0
+        total, X = 0.0, self.categories.merge(X)
         for start in range(0, self.rounds, CHECKPOINT_ROUNDS):
             total = total + self.booster.predict(
                 X, start_iteration=start, num_iteration=CHECKPOINT_ROUNDS, raw_score=True
@@ -224,11 +241,13 @@ class GBMRule:
     rounds: int
     chosen: bool
     n_classes: int
+    categories: Categories
 
     def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
         from lightgbm import Booster
 
-        trees = Trees(Booster(model_str=self.model.tobytes().decode()), self.rounds, self.chosen)
+        booster = Booster(model_str=self.model.tobytes().decode())
+        trees = Trees(booster, self.rounds, self.chosen, self.categories)
         proba = np.empty((len(rows), self.n_classes))
         for place, part in self.scaler.parts(blocks, rows, PREDICTED_ROWS):
             proba[place] = trees.predict(part)
