@@ -1,6 +1,9 @@
 """`hashing_svd` on texts of scripts that write no blanks between words."""
 
+import unicodedata
+
 import numpy as np
+import pytest
 
 from harness import Items
 from harness_plugins.embedders.hashing_svd import HashingSVD
@@ -27,3 +30,35 @@ def test_chinese_texts_are_near_by_their_phrases():
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -1)
     assert (y[similarity.argmax(axis=1)] == y).mean() > 0.95
+
+
+def words_of(text):
+    """Return the words of a text without emoji: letters, digits and the marks behind them, by Unicode's categories."""
+    words, word = set(), ""
+    for character in f"{text.lower()} ":
+        kind = unicodedata.category(character)
+        is_joined = bool(word) and (kind in ("Mn", "Mc", "Me") or character in "\u200c\u200d")
+        if is_joined or kind[0] in "LN" or character == "_":
+            word += character
+        elif word:
+            words.add(word)
+            word = ""
+    return words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "मौसम अच्छा है। क्योंकि, यहाँ!",
+        "শিক্ষা ও গান; தமிழ் மொழி, తెలుగు భాష",
+        "שָׁלוֹם עוֹלָם. السَّلَامُ عَلَيْكُمْ؟",
+        "re\u0301sume\u0301 na\u00efve \u1e9e_1 it's 3.5 x\u0302",
+        "Привет, мир! 오늘 날씨가 맑음.",
+    ],
+)
+def test_marks_belong_to_their_word(text):
+    assert HashingSVD().tokens(text) == words_of(text)
+
+
+def test_an_emoji_is_a_word():
+    assert HashingSVD().tokens("☔rain 👍🏽 ok❤️!") == {"☔", "rain", "👍", "🏽", "ok", "❤"}

@@ -27,7 +27,16 @@ UNSPACED = (
     "\u3005-\u3007\u3041-\u309f\u30a1-\u30ff\u3105-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\uff66-\uff9f\U00020000-\U0003ffff"
 )
-TOKEN = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|<empty>"  # a word, or a single character of these scripts
+# Marks that belong to the letter before them: accents, points of Hebrew and Arabic, vowels of the scripts of India.
+# Python's letters leave them out. Of the blocks of India it is all characters but the signs that end a sentence.
+MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+    "\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0900-\u0963\u0971-\u0df3"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f"
+)
+SYMBOLS = "\u2600-\u27bf\U0001f000-\U0001faff"  # emoji and their like
+# A character of the scripts without blanks, a symbol, or a word: a letter, then letters and marks.
+TOKEN = rf"[{UNSPACED}{SYMBOLS}]|[^\W{UNSPACED}](?:[^\W{UNSPACED}]|[{MARKS}])*|<empty>"
 MIN_LENGTH = 1e-6  # a projection shorter than this, of a text of length 1, is rounding error in float32
 
 
@@ -35,8 +44,8 @@ MIN_LENGTH = 1e-6  # a projection shorter than this, of a text of length 1, is r
 class HashingSVD:
     """Unit vectors of `dim` columns from hashed word n-grams.
 
-    Of scripts that write no blanks between words (Chinese, Japanese, Thai) each character counts as a word. A text
-    without a word counts as the one token <empty>.
+    Of scripts that write no blanks between words (Chinese, Japanese, Thai) each character counts as a word, and so does
+    an emoji. A text without a word counts as the one token <empty>.
     """
 
     name: ClassVar[str] = "hashing_svd"
