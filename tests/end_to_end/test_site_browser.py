@@ -66,12 +66,15 @@ def test_a_board_is_two_keys_away_and_back(page, site):
     link = page.locator("tbody th a", has_text="quickstart")
     link.focus()
     page.keyboard.press("Enter")
+    page.wait_for_url("**/quickstart/index.html")
     assert page.title() == "SIMULATED DATA: quickstart"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "To the content"
     page.get_by_role("link", name="Every pair").press("Enter")
+    page.wait_for_url("**/quickstart/pairs.html")
     assert page.locator("#count").inner_text() == "56 rows"
     page.get_by_role("link", name="All boards").press("Enter")
+    page.wait_for_url("**/public/index.html")
     assert page.locator("h1").inner_text() == "Leaderboards"
 
 
