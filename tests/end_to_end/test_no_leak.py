@@ -38,6 +38,7 @@ PARAMETERS = {
     "balanced": {"base": {"knn": {"on": "embedding", "k": 7}}},
     "label_fusion": {"base": {"knn": {"on": "embedding", "k": 7}}, "how": "majority"},
     "ensemble": {"members": ["prior", {"knn": {"on": "embedding", "k": 7}}], "choose": "validation"},
+    "greedy_ensemble": {"members": ["prior", {"knn": {"on": "embedding", "k": 7}}], "folds": 2, "rounds": 5},
     "decide": {"base": {"knn": {"on": "embedding", "k": 7}}, "rule": "median", "prior": "macro_f1", "folds": 2},
     "seeds": {"base": {"mlp": {"on": "text", "epochs": 2, "hidden": 4}}, "n": 2},
     "calibrated": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 2},

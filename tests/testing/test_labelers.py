@@ -30,6 +30,7 @@ from harness_plugins.wrappers.calibrated import Calibrated
 from harness_plugins.wrappers.cleanlab_filter import Cleanlab
 from harness_plugins.wrappers.decide import Decide
 from harness_plugins.wrappers.ensemble import Ensemble
+from harness_plugins.wrappers.greedy_ensemble import GreedyEnsemble
 from harness_plugins.wrappers.label_fusion import LabelFusion
 from harness_plugins.wrappers.oversample import Oversample
 from harness_plugins.wrappers.rescaled import Rescaled
@@ -65,6 +66,7 @@ LABELERS = [
     LabelFusion(KNN(on="embedding"), "consensus"),
     Ensemble((Oversample(Linear(on="text", epochs=2, recipe="record")), KNN(on="embedding")), choose="validation"),
     Ensemble((KNN(on="embedding"), KNN(on="text"), Prior()), (2.0, 1.0, 1.0)),
+    GreedyEnsemble((KNN(on="embedding"), KNN(on="text"), Prior()), "macro_f1", rounds=5, folds=2),
     Calibrated(KNN(on="embedding"), folds=3),
     Decide(KNN(on="embedding"), rule="median"),
     Decide(KNN(on="text"), prior="macro_f1", folds=2),
