@@ -11,6 +11,7 @@ from harness import On
 from harness_plugins._ranges import demand
 from harness_plugins.networks import losses
 from harness_plugins.networks.precision import precision
+from harness_plugins.networks.scaling import Scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,9 @@ class Training:
     validation: float = 0.1  # share of the labelled rows held out to choose the epoch; 0 = none, the last epoch answers
     patience: int = 0  # stop after so many epochs, none of them better on the share; 0 = train all epochs
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 where it has instructions
+    scale: Scale = (
+        "none"  # of embeddings, by the labelled rows: standard = columns z-scored, as those of features always are
+    )
 
     def __post_init__(self) -> None:
         demand(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NETWORK_PARAMETERS = (
     *("dropout", "epochs", "batch", "lr", "weight_decay", "patience", "precision"),
-    *("loss", "gamma", "alpha", "label_smoothing", "mixup"),
+    *("scale", "loss", "gamma", "alpha", "label_smoothing", "mixup"),
 )
 RECORD_ONLY = "left out, or recipe be record: a logistic regression has no such parameter"
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import Block, BlockScaler
+from harness import Block
 from harness_plugins.networks.parameters import Training
+from harness_plugins.networks.scaling import InputScaler
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -20,7 +21,7 @@ class NetworkRule:
     """The weights of a trained network, and the scales of its inputs."""
 
     recipe: Training
-    scaler: BlockScaler
+    scaler: InputScaler
     n_classes: int
     weights: dict[str, np.ndarray]  # by the names that torch gives them
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import BlockScaler, Predictions, Task, holdout
+from harness import Predictions, Task, holdout
 from harness_plugins.networks.parameters import MIN_STEPS, Objective, Training
 from harness_plugins.networks.precision import precision
 from harness_plugins.networks.rule import PREDICTED_ROWS, NetworkRule, predict
+from harness_plugins.networks.scaling import InputScaler
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +41,7 @@ class Fit:
     """A trained network."""
 
     network: "Module"  # with the weights that answer
+    scaler: InputScaler
     epoch: int  # which they are of
     facts: dict[str, Any]
     checkpoints: dict[str, np.ndarray]  # of the other epochs
@@ -48,17 +50,17 @@ class Fit:
 def label(task: Task, recipe: Training, build: Build) -> Predictions:
     """Train the network ``build(d, C)`` and label ``task.to_label``."""
     fitted = fit(task, recipe, build)
-    scaler, shape = BlockScaler.fit(task, recipe.on), (len(task.to_label), task.n_classes)
-    proba = predict(fitted.network, recipe, scaler.parts(task.blocks, task.to_label, PREDICTED_ROWS), shape)
+    shape = (len(task.to_label), task.n_classes)
+    proba = predict(fitted.network, recipe, fitted.scaler.parts(task.blocks, task.to_label, PREDICTED_ROWS), shape)
     own = {f"epoch {fitted.epoch}": proba.argmax(axis=1).astype(np.uint8)} if task.checkpoints else {}
     return Predictions(proba, fitted.facts, fitted.checkpoints | own)
 
 
 def learn(task: Task, recipe: Training, build: Build) -> NetworkRule:
     """Train the network ``build(d, C)``; return its weights as a rule."""
-    network = fit(replace(task, checkpoints=False), recipe, build).network
-    weights = {name: tensor.cpu().numpy().copy() for name, tensor in network.state_dict().items()}
-    return NetworkRule(recipe, BlockScaler.fit(task, recipe.on), task.n_classes, weights)
+    fitted = fit(replace(task, checkpoints=False), recipe, build)
+    weights = {name: tensor.cpu().numpy().copy() for name, tensor in fitted.network.state_dict().items()}
+    return NetworkRule(recipe, fitted.scaler, task.n_classes, weights)
 
 
 def fit(task: Task, recipe: Training, build: Build) -> Fit:
@@ -80,7 +82,8 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, precision(recipe.precision, device.type))
-    X = resident(task, recipe, task.labelled, device, dtype)  # (n, d)
+    scaler = InputScaler.fit(task, recipe.on, recipe.scale)
+    X = resident(task, scaler, task.labelled, device, dtype)  # (n, d)
     y = torch.tensor(task.y, device=device)  # (n,)
     held = torch.from_numpy(holdout(task, recipe.validation)).to(device)  # (n,)
     rows = torch.nonzero(~held)[:, 0]  # (n',)
@@ -88,7 +91,7 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
     validated = len(y_held) > 0
     watched = validated or task.checkpoints
     if watched:  # what every epoch answers for
-        X_seen = X[held] if validated else resident(task, recipe, task.to_label, device, dtype)
+        X_seen = X[held] if validated else resident(task, scaler, task.to_label, device, dtype)
     seed = task.seed % 2**63  # torch takes 64 bits
     best_epoch, best_accuracy, best_loss, best_weights, checkpoints = None, -1.0, np.inf, None, {}
     epochs = recipe.epochs_for(len(rows))
@@ -117,7 +120,7 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
                 best_epoch, best_accuracy, best_loss = epoch, accuracy, course_losses[-1]
                 best_weights = {key: value.clone() for key, value in network.state_dict().items()}
             if epoch in seen_epochs:
-                checkpoints[f"epoch {epoch}"] = pool_labels(course, task, recipe, device, dtype)
+                checkpoints[f"epoch {epoch}"] = pool_labels(course, task, recipe, scaler, device, dtype)
             if recipe.patience and epoch - best_epoch >= recipe.patience:
                 break
     if validated:
@@ -130,7 +133,7 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
         "precision": str(dtype).removeprefix("torch."),
         **settling(course_losses, epochs, epochs * -(-len(rows) // recipe.batch)),
     }
-    return Fit(network, best_epoch or epoch, facts, checkpoints)
+    return Fit(network, scaler, best_epoch or epoch, facts, checkpoints)
 
 
 def train(
@@ -186,22 +189,28 @@ def settling(losses: list[float], epochs: int, steps: int) -> dict[str, object]:
     return {"settled": settled, "losses": [round(before, 6), round(after, 6)]}
 
 
-def resident(task: Task, recipe: Training, rows: np.ndarray, device: "torch.device", dtype: "torch.dtype") -> "Tensor":
+def resident(
+    task: Task, scaler: InputScaler, rows: np.ndarray, device: "torch.device", dtype: "torch.dtype"
+) -> "Tensor":
     """Put the fused `rows` (len,) on `device` in `dtype`: (len, d).
 
     Part by part, so that they are never whole in another precision.
     """
     import torch
 
-    d = sum(block.array.shape[1] for block in task.chosen(recipe.on))
-    X = torch.empty(len(rows), d, dtype=dtype, device=device)
-    for place, part in task.parts(recipe.on, rows, PREDICTED_ROWS):
+    X = torch.empty(len(rows), scaler.width, dtype=dtype, device=device)
+    for place, part in scaler.parts(task.blocks, rows, PREDICTED_ROWS):
         X[place] = torch.from_numpy(part)
     return X
 
 
 def pool_labels(
-    course: "Passes", task: Task, recipe: Training, device: "torch.device", dtype: "torch.dtype"
+    course: "Passes",
+    task: Task,
+    recipe: Training,
+    scaler: InputScaler,
+    device: "torch.device",
+    dtype: "torch.dtype",
 ) -> np.ndarray:
     """Return the labels (m,) uint8 that a network in training would give.
 
@@ -210,7 +219,7 @@ def pool_labels(
     import torch
 
     labels = np.empty(len(task.to_label), np.uint8)
-    for place, part in task.parts(recipe.on, task.to_label, PREDICTED_ROWS):
+    for place, part in scaler.parts(task.blocks, task.to_label, PREDICTED_ROWS):
         outputs = course.outputs(torch.from_numpy(part).to(device, dtype))
         labels[place] = recipe.probabilities(outputs).argmax(dim=1).cpu().numpy()
     return labels

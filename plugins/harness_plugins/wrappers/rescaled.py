@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from harness import Block, Labeler, On, Predictions, Task, hookimpl
+from harness_plugins._whitening import Whitening
 from harness_plugins.wrappers._answer import answer
 
 TRANSFORMED_ROWS = 16_384  # rows transformed at a time
@@ -50,14 +51,12 @@ class Rescaled:
         return Block(np.concatenate(parts).astype(np.float32), "embedding")  # the base is not to scale it again
 
     def _scaler(self, X: np.ndarray):  # X (n, d)
-        from sklearn.decomposition import PCA
         from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
         if self.how == "asis" or len(X) < 2:
             return FunctionTransformer()
         if self.how == "whiten":
-            dims = min(self.dims, len(X) - 1, X.shape[1])
-            return PCA(dims, whiten=True, svd_solver="full").fit(X)
+            return Whitening.fit(X, self.dims)
         return StandardScaler(with_std=self.how == "standard").fit(X)
 
 
