@@ -39,17 +39,6 @@ def run(output):
     return lh.run(lh.suite(**SECTIONS), rows(), threads=1, output=output)
 
 
-def test_a_saved_rule_labels_other_rows(run, output, tmp_path):
-    new = table(60).to_pandas().drop(columns="score").assign(row_id=np.arange(60) + 9_000)
-    direct = run.label(new, labeler="knn(on=embedding, k=7)", folds=2).frame
-    run.label(labeler="knn(on=embedding, k=7)", folds=2, save=tmp_path / "rule")
-    labels, card = lh.apply(tmp_path / "rule", new, output=output)
-    assert labels.proxy_label.tolist() == direct.proxy_label.tolist()
-    assert "a rule that was learnt from 200 labelled rows" in card
-    with pytest.raises(lh.DataError, match=r"no rule of harness label --save"):
-        lh.apply(output, new, output=output)
-
-
 def test_the_board_is_that_of_the_command_line(run, output, tmp_path):
     write_suite(tmp_path, LABELERS, table(unlabelled=40), splits=SECTIONS["splits"])
     result = harness("run", "suite.yaml", "--threads", "1", cwd=tmp_path)
@@ -231,3 +220,14 @@ def test_a_file_that_is_no_suite_is_refused(tmp_path):
         lh.suite(tmp_path / "list.yaml")
     with pytest.raises(lh.SuiteError, match=r"missing\.yaml: no such file"):
         lh.run(tmp_path / "missing.yaml", rows())
+
+
+def test_a_saved_rule_labels_other_rows(run, output, tmp_path):
+    new = table(60).to_pandas().drop(columns="score").assign(row_id=np.arange(60) + 9_000)
+    direct = run.label(new, labeler="knn(on=embedding, k=7)", folds=2).frame
+    run.label(labeler="knn(on=embedding, k=7)", folds=2, save=tmp_path / "rule")
+    labels, card = lh.apply(tmp_path / "rule", new, output=output)
+    assert labels.proxy_label.tolist() == direct.proxy_label.tolist()
+    assert "a rule that was learnt from 200 labelled rows" in card
+    with pytest.raises(lh.DataError, match=r"no rule of harness label --save"):
+        lh.apply(output, new, output=output)
