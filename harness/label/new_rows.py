@@ -39,25 +39,28 @@ def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Join
     """Join the labelled rows of `old` and every row of `new`.
 
     The table has the columns that the suite reads. Labels that new rows have are left out: they are not of the suite's
-    data. Raises DataError where the new file lacks a column, has another type or other dimensions, or shares an id.
+    data. So are those of raters, unless a block is made of them. Raises DataError where the new file lacks a column,
+    has another type or other dimensions, or shares an id.
     """
     data = suite.data
-    needed = {*data.hidden, *data.raters, data.id, *data.text_columns, data.source, data.group, *suite.block_parameters}
-    names = [name for name in old.columns if name in needed]
+    needed = {*data.hidden, *data.raters, data.id, *data.text_columns, data.source, data.group}
+    of_blocks = suite.block_columns(old.columns)
+    names = [name for name in old.columns if name in needed | of_blocks]
+    labels = (*data.hidden, *(name for name in data.raters if name not in of_blocks))
     for table in (old, new):
-        for column in names if table is old else set(names).difference((*data.hidden, *data.raters)):
+        for column in names if table is old else set(names).difference(labels):
             table.check_column(column, TEXT_PATHS if column in data.text_columns else None)
     schema = pa.schema([pq.read_schema(old.path).field(name) for name in names])
-    _check_types(schema, old, new, (*data.hidden, *data.raters))
+    _check_types(schema, old, new, labels)
     labelled = labelled_rows(data, old)
     if data.id is not None:
         _check_ids_apart(old, new, data.id, labelled)
-    sha256 = digest("joined, new rows without labels", old.sha256, new.sha256, names)
+    sha256 = digest("joined, new rows without labels", old.sha256, new.sha256, names, labels)
     file = cache / "joined" / f"{sha256}.parquet"
     with hold_lock(file.with_suffix(".lock")):
         if not file.exists():
             with replacing(file) as scratch:
-                _write(scratch, schema, old, new, labelled, (*data.hidden, *data.raters))
+                _write(scratch, schema, old, new, labelled, labels)
     name = f"{new.display_name} with the labelled rows of {old.display_name}"
     before = np.flatnonzero(labelled)
     origins = (_origin(old, before), _origin(new, None))

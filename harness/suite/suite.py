@@ -4,8 +4,9 @@ Every mistake is reported at once.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -101,6 +102,11 @@ class Suite:
     def block_parameters(self) -> frozenset[str]:
         """Every text among the blocks' parameters, names of columns included."""
         return frozenset(text for maker in self.blocks.values() for text in _iter_texts(spec.to_spec(maker)))
+
+    def block_columns(self, columns: Iterable[str]) -> frozenset[str]:
+        """Return those of `columns` that a block names, by a pattern too."""
+        texts = self.block_parameters
+        return frozenset(c for c in columns if c in texts or any(fnmatchcase(c, text) for text in texts))
 
 
 def load_suite(file: Path, catalog: Catalog) -> Suite:
