@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Output
+from harness.cli.options import Output, format_tally
 from harness.errors import DataError, HarnessError, clean_lines, first_few
 from harness.suite import catalog
 
@@ -195,4 +195,5 @@ def _validate(suite: Path, options: "Options") -> None:
         load_data(checked, plugins, cache_of(options), options, lambda line: None)
     except DataError as error:
         raise with_line(error, checked) from error
-    print(f"{suite}: ok ({len(checked.labelers)} labelers, {len(checked.blocks)} blocks)")
+    tally = format_tally({"labelers": len(checked.labelers), "blocks": len(checked.blocks)})
+    print(f"{suite}: ok ({tally})")

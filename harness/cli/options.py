@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -175,6 +175,15 @@ def open_runs(
     run_options = options.to_run_options()
     collection, plugins = load_suites(file, options.plugin)
     return collection, [open_run(reporter, suite, plugins, run_options, use_recorded) for suite in collection.suites]
+
+
+def format_tally(counts: Mapping[str, int]) -> str:
+    """Format counts of nouns in the plural: "6 labelers, 1 block".
+
+    >>> format_tally({"labelers": 6, "blocks": 1})
+    '6 labelers, 1 block'
+    """
+    return ", ".join(f"{n} {noun.removesuffix('s') if n == 1 else noun}" for noun, n in counts.items())
 
 
 def count_by_status(cell_results: "Iterable[CellResult]") -> Counter[str]:

@@ -19,6 +19,7 @@ from harness.cli.options import (
     SharedOptions,
     SuiteFile,
     count_by_status,
+    format_tally,
     load_suites,
     make_reporter,
     open_run,
@@ -133,7 +134,7 @@ def validate(
             elif error is not None:
                 print(f"error: {clean_lines(str(error))}", file=sys.stderr)
             else:
-                tally = ", ".join(f"{n} {noun.removesuffix('s') if n == 1 else noun}" for noun, n in counts.items())
+                tally = format_tally(counts)
                 print(clean_lines(f"{checked}: ok ({tally}){unchecked and f'; {unchecked}'}"), flush=True)
     if refused:
         raise typer.Exit(EXIT_BAD_INPUT)
