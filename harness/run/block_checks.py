@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.plugin.block import Block, Rows
+from harness.run.block_scales import root_mean_square, scale_advice
 from harness.run.blocks import is_made, open_block
 from harness.run.runner import Run
 from harness.utils.files import replace_text
 from harness.utils.hashing import canonical_json, digest, hash_array
 
 CHECK_FILE = "block_checks.json"  # in the folder of a run: boards stay the same when blocks are gone
-CHECK_VERSION = 1
+CHECK_VERSION = 2
 SAMPLED_ROWS = 2_000  # of the train rows, at most
 MIN_ROWS = 300  # fewer labelled rows show too little of neighbours
 ALPHA = 0.05  # of the test that neighbours are right more often than chance
@@ -26,7 +27,8 @@ MAX_SHARE = 0.5  # of the rows that one vector, or no token in common, may be he
 def block_remarks(run: Run) -> list[str]:
     """Return a line for each fault of the blocks that are on disk.
 
-    The train rows are those of the largest train set. What was seen of a block is kept beside the run's cells.
+    Then one for each two blocks that a labeler takes together though they are far apart in scale. The train rows are
+    those of the largest train set. What was seen of a block is kept beside the run's cells.
     """
     if not run.cells:
         return []
@@ -40,21 +42,23 @@ def block_remarks(run: Run) -> list[str]:
     except (OSError, ValueError):
         records = {}
     used = {name for cell in run.cells for name in cell.blocks}
-    remarks, changed = [], False
+    remarks, scales, changed = [], dict[str, float](), False
     for name, recipe in run.recipes.items():
         key = digest(CHECK_VERSION, recipe.key, hash_array(rows), hash_array(y))
         if name not in used or (key not in records and not is_made(recipe, run.cache)):
             continue
         if key not in records:
-            faults = list(find_faults(open_block(recipe, run.cache), rows, y))
+            block = open_block(recipe, run.cache)
+            faults = list(find_faults(block, rows, y))
             if hasattr(recipe.maker, "tokens"):
                 texts = islice(run.dataset.items.conversations(), SAMPLED_ROWS)
                 faults += token_faults([recipe.maker.tokens(" ".join(t for _, t in talk)) for talk in texts])
-            records[key], changed = faults, True
-        remarks += [f"block {name!r}: {fault}" for fault in records[key]]
+            records[key], changed = {"faults": faults, "scale": root_mean_square(block, rows)}, True
+        remarks += [f"block {name!r}: {fault}" for fault in records[key]["faults"]]
+        scales[name] = records[key]["scale"]
     if changed and run.store.folder.is_dir():
         replace_text(file, canonical_json(records))
-    return remarks
+    return [*remarks, *scale_advice({cell.candidate.title: cell.candidate.labeler for cell in run.cells}, scales)]
 
 
 def find_faults(block: Block, rows: Rows, y: NDArray[np.int64]) -> Iterator[str]:

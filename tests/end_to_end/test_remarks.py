@@ -1,9 +1,11 @@
 """What a board says of data, blocks and trainings that count for nothing."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 
-from tests.command_line import board, harness, table, write_labelers, write_suite
+from tests.command_line import BLOCKS, board, harness, table, write_labelers, write_suite
 
 
 def test_a_board_names_what_counts_for_nothing(tmp_path):
@@ -63,3 +65,22 @@ def test_a_class_beyond_the_last_may_be_one_more(tmp_path):
     assert "set 'classes: 6' if 5 is a class, or map them" in " ".join(
         harness("plan", suite, cwd=tmp_path).stderr.split()
     )
+
+
+def test_plan_and_board_advise_a_network_whose_blocks_are_far_apart(tmp_path):
+    rows = table()
+    column = rows.column_names.index("embeddings")
+    small = [[value / 100 for value in row] for row in rows["embeddings"].to_pylist()]
+    rows = rows.set_column(column, "embeddings", pa.array(small, pa.list_(pa.float32())))
+    both = {"on": ["embedding", "text"], "hidden": 4, "epochs": 1}
+    labelers = [{"mlp": both}, {"mlp": {**both, "scale": "auto"}}]
+    blocks = BLOCKS | {"text": {"features": "text_v1"}}
+    write_suite(tmp_path, labelers, rows, blocks=blocks)
+    assert "differ in scale" not in harness("plan", "suite.yaml", cwd=tmp_path).stdout  # nothing is made yet
+    assert harness("run", "suite.yaml", "--threads", 1, cwd=tmp_path).returncode == 0
+    shutil.rmtree(tmp_path / "runs" / "cache" / "blocks")
+    page = board(tmp_path)["README.md"].decode()
+    for text in (page, harness("plan", "suite.yaml", cwd=tmp_path).stdout):
+        (line,) = (line for line in text.splitlines() if "differ in scale" in line)
+        assert "locks 'embedding' and 'text' differ in scale" in line
+        assert line.rstrip(".").endswith("for mlp(on=embedding+text, epochs=1, hidden=4)")

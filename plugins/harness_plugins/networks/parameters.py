@@ -57,6 +57,11 @@ class Training:
             ("patience", self.patience == 0 or self.validation > 0, "0 where validation is 0"),
         )
 
+    @property
+    def scale_sensitive(self) -> bool:
+        """True where embeddings stand as they are beside features."""
+        return self.scale == "none"
+
     def epochs_for(self, rows: int) -> int:
         """Return the number of epochs for `rows` rows to train on."""
         return self.epochs or max(EPOCHS, -(-MIN_STEPS // -(-rows // self.batch)))

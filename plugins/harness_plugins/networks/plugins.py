@@ -51,6 +51,11 @@ class Linear(Recipe):
             ),
         )
 
+    @property
+    def scale_sensitive(self) -> bool:
+        """False for a logistic regression: it scales all columns."""
+        return self.recipe == "record" and super().scale_sensitive
+
     def resolve(self, device: str) -> Self:
         """Return the same labeler; a network's precision is settled."""
         return super().resolve(device) if self.recipe == "record" else self
