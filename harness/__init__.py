@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.plugin.hookspecs import hookimpl
     from harness.plugin.items import Items
     from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
+    from harness.plugin.raters import RaterLabels
     from harness.plugin.rule import BlockScaler, Rule, learn
     from harness.plugin.task import On, Predictions, Task
     from harness.search.neighbors import NeighborIndex, graph, neighbors
@@ -32,6 +33,7 @@ __all__ = [
     "NotApplicable",
     "On",
     "Predictions",
+    "RaterLabels",
     "Rule",
     "Split",
     "Splitter",
@@ -54,6 +56,7 @@ _NAMES = {
     "plugin.hookspecs": ("hookimpl",),
     "plugin.items": ("Items",),
     "plugin.protocols": ("Embedder", "FeatureSet", "Labeler", "Labelled", "Split", "Splitter"),
+    "plugin.raters": ("RaterLabels",),
     "plugin.rule": ("BlockScaler", "Rule", "learn"),
     "plugin.task": ("On", "Predictions", "Task"),
     "search.neighbors": ("NeighborIndex", "graph", "neighbors"),

@@ -137,7 +137,7 @@ def _open_blocks(run: Run, processes: Processes, progress: Progress) -> dict[str
 def _leaking_columns(run: Run, blocks: dict[str, Block], progress: Progress) -> Iterator[str]:
     """Yield a sentence for every single column that gives the label away."""
     hidden = run.suite.data.hidden
-    raters = tuple("" if name in hidden else name for name in run.suite.data.raters)
+    raters = tuple("" if name in hidden else name for name in run.suite.data.listed_raters)
     sample, best = sample_labelled(run.dataset), max(robustness.mean_accuracies(run).values(), default=None)
     leaks = find_leaking_columns(run.dataset, sample, blocks, raters, best, progress)
     return describe_leaks(leaks, sample)

@@ -109,7 +109,11 @@ def write_copies(dataset: Dataset, folder: Path) -> dict[str, Items]:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(content, path)
         ids = items.ids[chosen][order] if kind == PLACES else items.ids[chosen]
-        copies[kind] = replace(items, path=str(path.absolute()), rows=np.arange(len(chosen)), ids=ids, identity="")
+        rows = items.rows[chosen][order] if kind == PLACES else items.rows[chosen]
+        raters = None if items.file_raters is None else items.file_raters.of(rows)
+        copies[kind] = replace(
+            items, path=str(path.absolute()), rows=np.arange(len(chosen)), ids=ids, identity="", file_raters=raters
+        )
     return copies
 
 
@@ -137,7 +141,7 @@ def _read_rows(copy: RowCopy, rows: NDArray[np.int64]) -> pa.Table:
 def _make(recipe: Recipe, items: Items, kind: str, folder: Path, processes: Processes, limits: Limits) -> Floats:
     """Return the block of the items; raise ValueError where it fails."""
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
-        items = replace(items, columns=columns_of(items.text), hidden=())
+        items = replace(items, columns=columns_of(items.text), hidden=(), file_raters=None)
     place = folder / digest(recipe.key, kind)
     place.mkdir(parents=True)
     job = (spec.to_spec(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, (0, len(items)), None)

@@ -65,16 +65,23 @@ class ProbeBench:
         blocks = self.exchanged_blocks if kind == PLACES else self.blocks.get(kind, self.blocks[BASE])
         dataset = _permute_labels(self.dataset, self.split.train) if kind == PERMUTED else self.dataset
         task = replace(make_task(dataset, self.split, {name: blocks[name] for name in names}), spare=self.split.spare)
-        if kind == PLACES and task.groups is not None:
+        if kind == PLACES:
             places, contents = self.exchanged_rows
-            groups = task.groups.copy()
-            groups[places] = task.groups[contents]
-            return replace(task, groups=groups)
+            origin = np.arange(len(self.dataset))
+            origin[places] = contents
+            groups = None if task.groups is None else task.groups[origin]
+            raters = None if task.rater_labels is None else task.rater_labels.of(origin)
+            return replace(task, groups=groups, rater_labels=raters)
         if kind == SEED:
             return replace(task, seed=task.seed + 1)
         if kind == "shuffled":
-            order = np.random.default_rng(int(question.split()[1])).permutation(len(task.y))
-            return replace(task, y=task.y[order], raters=None if task.raters is None else task.raters[order])
+            rng = np.random.default_rng(int(question.split()[1]))
+            order = rng.permutation(len(task.y))
+            task = replace(task, y=task.y[order], raters=None if task.raters is None else task.raters[order])
+            if task.rater_labels is None:
+                return task
+            # Raters on the rows to label answer without any label of the train rows: nothing may be left of them.
+            return replace(task, rater_labels=task.rater_labels.of(rng.permutation(len(self.dataset))))
         return task
 
     def remove(self) -> None:

@@ -66,7 +66,7 @@ def mean_accuracies(run: Run) -> dict[str, float]:
 def _under_other_raters(run: Run, comparison: str, labelers: dict[str, list[Cell]]) -> Iterator[RobustnessTable]:
     """Score against the labels of each rater."""
     data = run.suite.data
-    others = [(column, name) for column, name in enumerate(data.raters) if name != data.target]
+    others = [(column, name) for column, name in enumerate(data.listed_raters) if name != data.target]
     if not others:
         return
     scores: dict[str, Score] = {

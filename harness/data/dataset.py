@@ -15,13 +15,15 @@ from harness.data.column_reader import ColumnReader
 from harness.data.cut import Scores, Shares
 from harness.data.label_reader import LabelReader, Labels, choose_classes
 from harness.data.population import Population, select
+from harness.data.rater_reader import check_leaks, check_table_size, describe_raters, read_rater_labels
 from harness.data.raters import consensus, fuse_labels
-from harness.data.section import Data, Fused
+from harness.data.section import Data, Fused, Raters
 from harness.data.table import DataTable
 from harness.errors import DataError
 from harness.plugin.block import Rows
 from harness.plugin.items import Items, Template, Text, columns_of
 from harness.plugin.protocols import Labelled
+from harness.plugin.raters import RaterLabels
 from harness.utils.hashing import digest, hash_array
 
 TEXT_PATHS = (
@@ -49,7 +51,7 @@ class Dataset:
     labelled: Rows  # (n,) row numbers of the population, increasing
     y: NDArray[np.int64]  # (n,) their labels
     classes: Classes
-    raters: NDArray[np.int64] | None = None  # (n, R)
+    raters: NDArray[np.int64] | None = None  # (n, R) of raters who labelled every row
     sources: NDArray[Any] | None = None  # (N,) names
     groups: NDArray[np.int64] | None = None  # (N,) numbers 0..G-1, in the order of the names' hashes
     group_names: NDArray[Any] | None = None  # (G,)
@@ -58,6 +60,8 @@ class Dataset:
     missing: tuple[Value, ...] = ()  # values of the target that mean "no label"
     remarks: tuple[str, ...] = ()  # on labels that do not mean what they seem to
     scores: Scores | None = None  # of the labelled rows, where the classes are cut from one
+    rater_labels: RaterLabels | None = None  # of all N rows, by raters who labelled some
+    raters_on_all: bool = False  # labelers see them on the rows to label, too
 
     def __len__(self) -> int:
         return len(self.items)
@@ -122,6 +126,7 @@ class Dataset:
             [hash_array(a) for a in (self.labelled, self.y, self.raters, self.groups)],
             self.n_classes if self.classes.ordered else [self.n_classes, "no order"],
             *([] if self.scores is None else [hash_array(self.scores.target)]),
+            *([] if self.rater_labels is None else [hash_raters(self.rater_labels)]),
         )
 
 
@@ -174,9 +179,18 @@ def load_dataset(
         digest(table.sha256, hash_array(rows), hash_array(ids[rows]), _text_identity(data.text), names),
     )
     raters = None
-    if data.raters:
-        raters = np.stack([reader.rater(name, rows[labelled]) for name in data.raters], axis=1)
+    if data.listed_raters:
+        raters = np.stack([reader.rater(name, rows[labelled]) for name in data.listed_raters], axis=1)
     y = target[rows[labelled]]
+    all_raters = None
+    if isinstance(data.raters, Raters):
+        file_raters = read_rater_labels(data.raters, reader, ids)
+        all_raters = file_raters.of(rows)
+        check_table_size(all_raters, len(labelled), table)
+        if data.raters_on_all:
+            check_leaks(all_raters.of(labelled), y, len(classes), data.raters, table)
+            identity = digest(items.identity, hash_raters(file_raters))
+            items = replace(items, file_raters=file_raters, identity=identity)
     scores = _scores(data, reader, rows[labelled])
     return Dataset(
         table,
@@ -193,10 +207,18 @@ def load_dataset(
         data.missing_values,
         tuple(
             filter(
-                None, (remark, unused_classes_remark(y, classes), CUT_REMARK if isinstance(data.cut, Shares) else None)
+                None,
+                (
+                    remark,
+                    unused_classes_remark(y, classes),
+                    CUT_REMARK if isinstance(data.cut, Shares) else None,
+                    describe_raters(all_raters) if all_raters is not None and data.raters_on_all else None,
+                ),
             )
         ),
         scores,
+        all_raters,
+        data.raters_on_all,
     )
 
 
@@ -234,9 +256,14 @@ def _scores(data: Data, reader: LabelReader, rows: Rows) -> Scores | None:
     """
     if not reader.classes.cuts or reader.classes.stored == "texts" or isinstance(data.target, Fused):
         return None
-    raters = [reader.scores(name)[0][rows] for name in data.raters]
+    raters = [reader.scores(name)[0][rows] for name in data.listed_raters]
     shares = data.cut if isinstance(data.cut, Shares) else None
     return Scores(reader.scores(data.target)[0][rows], np.stack(raters, axis=1) if raters else None, shares)
+
+
+def hash_raters(labels: RaterLabels) -> list[object]:
+    """Return what the identity of raters' labels is made of."""
+    return [labels.n_rows, labels.n_raters, *map(hash_array, labels.arrays())]
 
 
 def _text_identity(text: Text | None) -> object:

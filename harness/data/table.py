@@ -42,6 +42,7 @@ class DataTable:
     simulated: bool
     origins: tuple[Origin, ...] = field(default=(), compare=False)  # the files that its rows are from; (): itself
     faults: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)  # of columns that no type fits
+    raters: "DataTable | None" = None  # the file of the raters' labels, where the suite names one
 
     @property
     def columns(self) -> list[str]:

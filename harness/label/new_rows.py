@@ -43,10 +43,11 @@ def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Join
     has another type or other dimensions, or shares an id.
     """
     data = suite.data
-    needed = {*data.hidden, *data.raters, data.id, *data.text_columns, data.source, data.group}
+    needed = {*data.hidden, *data.rater_columns, data.id, *data.text_columns, data.source, data.group}
     of_blocks = suite.block_columns(old.columns)
     names = [name for name in old.columns if name in needed | of_blocks]
-    labels = (*data.hidden, *(name for name in data.raters if name not in of_blocks))
+    unread = () if data.raters_on_all else (name for name in data.rater_columns if name not in of_blocks)
+    labels = (*data.hidden, *unread)  # not those of new rows
     for table in (old, new):
         for column in names if table is old else set(names).difference(labels):
             table.check_column(column, TEXT_PATHS if column in data.text_columns else None)
@@ -64,7 +65,7 @@ def join_rows(suite: Suite, old: DataTable, new: DataTable, cache: Path) -> Join
     name = f"{new.display_name} with the labelled rows of {old.display_name}"
     before = np.flatnonzero(labelled)
     origins = (_origin(old, before), _origin(new, None))
-    table = DataTable(file.absolute(), name, sha256, old.simulated or new.simulated, origins)
+    table = DataTable(file.absolute(), name, sha256, old.simulated or new.simulated, origins, raters=old.raters)
     return JoinedTable(table, len(before))
 
 

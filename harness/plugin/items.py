@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError, did_you_mean
 from harness.plugin.block import Rows
+from harness.plugin.raters import RaterLabels
 
 Conversation = list[tuple[str, str]]
 """(role, content) of each turn."""
@@ -91,9 +92,15 @@ class Items:
     text: Text | None = None  # what the conversations are made of
     identity: str = ""  # hash of the file's content, of the rows and of the columns that may be read
     loaded: tuple[Conversation, ...] | None = None  # the texts of these rows, where they are in memory already
+    file_raters: RaterLabels | None = None  # of the rows of the file, where labelers see raters on all rows
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def rater_labels(self) -> RaterLabels | None:
+        """The labels of raters, where the suite shows them on all rows."""
+        return None if self.file_raters is None else self.file_raters.of(self.rows)
 
     def batches(self, column: str, start: int = 0) -> Iterator[pa.Array]:
         """Yield the values of `column` from row `start` on, in arrays of batches.

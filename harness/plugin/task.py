@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from harness.errors import did_you_mean
 from harness.plugin.block import Block, Floats, Rows, fuse, parts
 from harness.plugin.precomputed import PrecomputedNeighbors
+from harness.plugin.raters import RaterLabels
 
 MASKS = ("pseudo", "validation")  # of a task, bool
 MAX_NAME = 200  # characters of the name of a checkpoint, of an array by row or of a fact
@@ -48,7 +49,7 @@ class Task:
     n_classes: int
     seed: int = 0  # the same for every labeler of a split
     spare: Rows = field(default_factory=lambda: np.empty(0, np.int64))  # rows neither labelled nor to label
-    raters: NDArray[np.int64] | None = None  # (n, R) labels of the labelled rows by rater
+    raters: NDArray[np.int64] | None = None  # (n, R) labels of the labelled rows by rater, -1: none
     groups: NDArray[np.int64] | None = None  # (N,) group number of every row
     pseudo: NDArray[np.bool_] | None = None  # (n,) True where the label is a prediction
     # By blocks: neighbours of the rows to label among the labelled ones, and of all rows among all.
@@ -56,6 +57,7 @@ class Task:
     precomputed_graphs: Mapping[tuple[str, ...], PrecomputedNeighbors] = field(default_factory=dict)
     checkpoints: bool = True  # False: checkpoints are not scored, leave them out
     validation: NDArray[np.bool_] | None = None  # (n,) True where a label is to choose by, where the split names such
+    rater_labels: RaterLabels | None = None  # of all N rows, where the suite shows raters on rows to label
 
     def __post_init__(self) -> None:
         for name in ("labelled", "y", "to_label", "spare", "raters", "groups", *MASKS):

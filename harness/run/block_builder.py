@@ -161,7 +161,7 @@ def _start_worker(
     """Start a worker that appends rows `span` of a block to folder/array.npy."""
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     if getattr(recipe.maker, "text_only", False) and items.text is not None:
-        items = replace(items, columns=columns_of(items.text), hidden=())
+        items = replace(items, columns=columns_of(items.text), hidden=(), file_raters=None)
     job = (spec.to_spec(recipe.maker), recipe.reference, recipe.kind, recipe.name, items, span, gpu)
     return processes.start(write_block, job, folder)
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.data.dataset import Dataset
+from harness.data.dataset import Dataset, hash_raters
 from harness.data.splits import make_splits
 from harness.data.tasks import make_task
 from harness.errors import DataError
@@ -146,17 +146,23 @@ def plan(
     return cells
 
 
-def _hash_content(task: Task) -> list[Any]:
+def _hash_content(task: Task) -> dict[str, Any]:
     """Hash all of a task but its blocks, which have keys of their own."""
-    arrays = (task.labelled, task.y, task.to_label, task.spare, task.raters, task.groups)
-    content = [*(hash_array(array) for array in arrays), task.n_classes, task.seed]
-    return content if task.validation is None else [*content, hash_array(task.validation)]
+    arrays = {
+        **{"labelled rows": task.labelled, "labels": task.y, "rows to label": task.to_label, "spare rows": task.spare},
+        **{"raters": task.raters, "groups": task.groups},
+    }
+    content: dict[str, Any] = {name: hash_array(array) for name, array in arrays.items()}
+    content |= {"classes": task.n_classes, "task seed": task.seed}
+    if task.validation is not None:
+        content["validation rows"] = hash_array(task.validation)
+    if task.rater_labels is not None:
+        content["raters of all rows"] = hash_raters(task.rater_labels)
+    return content
 
 
-def _key_parts(environment: list[Any], identity: list[Any], content: list[Any]) -> dict[str, Any]:
+def _key_parts(environment: list[Any], identity: list[Any], content: dict[str, Any]) -> dict[str, Any]:
     """Name the parts of a key, so that two keys can be compared."""
-    names = ["labelled rows", "labels", "rows to label", "spare rows", "raters", "groups", "classes", "task seed"]
-    names += ["validation rows"][: len(content) - len(names)]
     schema, core, libraries, device, threads, kernels = environment
     labeler, code = identity
     return {
@@ -171,7 +177,7 @@ def _key_parts(environment: list[Any], identity: list[Any], content: list[Any]) 
             f"{kind[:-1]} {name}": {"distribution": f"{distribution} {version}".strip(), "files": files}
             for kind, name, distribution, version, files in code
         },
-        "task": dict(zip(names, content, strict=True)),
+        "task": content,
     }
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from harness.data.dataset import Dataset
 from harness.data.limits import COLUMN_BYTES, ROW_BYTES, TEXT_BYTES, check_density, check_memory
-from harness.data.section import Data
+from harness.data.section import Data, Raters
 from harness.data.table import DataTable
 from harness.errors import DataError, SuiteError, did_you_mean, printable
 from harness.plugin.items import Items
@@ -60,7 +60,8 @@ def _named_columns(data: Data) -> Iterator[tuple[Place, str, str]]:
     target: Place = ("data", "target")
     for i, name in enumerate(data.hidden):
         yield target if isinstance(data.target, str) else (*target, "of", i), name, "target or raters"
-    yield from ((("data", "raters", i), name, "target or raters") for i, name in enumerate(data.raters))
+    raters: Place = ("data", "raters", "columns") if isinstance(data.raters, Raters) else ("data", "raters")
+    yield from (((*raters, i), name, "target or raters") for i, name in enumerate(data.rater_columns))
     if data.id is not None:
         yield ("data", "id"), data.id, "id"
     for i, name in enumerate(data.text_columns):

@@ -10,7 +10,8 @@ import numpy as np
 from harness.data import twin
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.roles import unknown_roles_remark
-from harness.data.table import is_twin, open_table, twin_size
+from harness.data.section import Raters
+from harness.data.table import DataTable, is_twin, open_table, twin_size
 from harness.errors import DataError, HarnessError
 from harness.plugin.protocols import iter_plugins
 from harness.run import blocks as block_files
@@ -171,6 +172,7 @@ def load_data(
     if table.simulated and options.twin_rows:  # a smaller pool, and so a smaller population
         full_size = twin_size(path) if is_twin(path) else twin.POOL
         suite = replace(suite, population=suite.population.scaled(options.twin_rows / full_size))
+    table = _with_raters(suite, table, cache)
     check_table(suite, table)
     dataset = load_dataset(suite.data, suite.population, table)
     check_order(suite, dataset.classes)
@@ -179,6 +181,17 @@ def load_data(
     unknown_roles = unknown_roles_remark(str(table.path), suite.data.text)
     data_remarks = dataset.remarks if unknown_roles is None else (*dataset.remarks, unknown_roles)
     return suite, dataset, evaluations, remarks, data_remarks
+
+
+def _with_raters(suite: Suite, table: DataTable, cache: Path) -> DataTable:
+    """Return the table with the file of the raters' labels, if there is one."""
+    raters = suite.data.raters
+    if not isinstance(raters, Raters) or raters.path is None:
+        return table
+    try:
+        return replace(table, raters=open_table(raters.path, suite.folders, cache, "error", None))
+    except DataError as error:
+        raise DataError(str(error), ("data", "raters", "path")) from error
 
 
 def with_line(error: DataError, suite: Suite) -> DataError:

@@ -74,7 +74,7 @@ class ReferenceData:
     def _label_columns(self) -> dict[str, Any]:
         """Return name -> (n,) labels of each rater and of each fusion."""
         labels = self._rater_labels()
-        raters = {name: labels[:, i] for i, name in enumerate(self.run.suite.data.raters)}
+        raters = {name: labels[:, i] for i, name in enumerate(self.run.suite.data.listed_raters)}
         return raters | {how: fuse_labels(labels, how) for how in FUSIONS}
 
     def _labels(self, metric: str) -> Any:
@@ -94,7 +94,9 @@ class ReferenceData:
             return float(consensus(labels).mean())
         if metric == "all_three" and labels.shape[1] == 3:
             return float((labels == labels[:, :1]).all(axis=1).mean())
-        raise NoOwnNumber(f"the raters of the suite ({', '.join(self.run.suite.data.raters)}) do not give {metric}")
+        raise NoOwnNumber(
+            f"the raters of the suite ({', '.join(self.run.suite.data.listed_raters)}) do not give {metric}"
+        )
 
     def _diagnosis(self, row: PublishedNumber) -> float:
         dataset, recipes = self.run.dataset, self.run.recipes

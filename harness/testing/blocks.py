@@ -161,7 +161,7 @@ def make_block(maker: Maker, items: Items, with_columns: bool = False) -> Floats
     """
     kind = "embedding" if hasattr(maker, "embed") else "feature"
     if getattr(maker, "text_only", False) and not with_columns:
-        items = replace(items, columns=("messages",), hidden=())  # as the harness does
+        items = replace(items, columns=("messages",), hidden=(), file_raters=None)  # as the harness does
     with TemporaryDirectory() as folder:
         file = Path(folder) / ARRAY_FILE
         try:

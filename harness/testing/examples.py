@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.plugin.block import Block, Rows
 from harness.plugin.items import Conversation, Items
 from harness.plugin.protocols import Labelled, block_names
+from harness.plugin.raters import RaterLabels
 from harness.plugin.task import Task
 
 ONE_HOT = ("source", "raters")  # blocks of these names are one-hot; any other is numeric
@@ -48,7 +49,7 @@ def example_task(on: Iterable[str] = (), n: int = 96, m: int = 48, n_classes: in
     Higher classes are rarer. Equal arguments give the same task. It has the blocks "text" (features, one of them
     constant) and "embedding" (unit length), and one for every further name in `on`: one-hot where it is called "source"
     or "raters", else an embedding. `n` rows are labelled, `m` to label, both at least `n_classes`; 12 are spare. There
-    are three raters, the first of whom gave the labels.
+    are three raters, the first of whom gave the labels; three more labelled some of all rows.
     """
     return example(on, n, m, n_classes, seed)[0]
 
@@ -63,7 +64,16 @@ def example(on: Iterable[str], n: int, m: int, n_classes: int, seed: int) -> tup
     y = truth[labelled]
     others = np.clip(y[:, None] + rng.integers(-1, 2, (n, 2)), 0, n_classes - 1)
     blocks = {name: _block(name, truth, n_classes, seed) for name in ("text", "embedding", *on)}
-    return Task(blocks, labelled, y, to_label, n_classes, seed, spare, np.column_stack([y, others])), truth
+    raters, rater_labels = np.column_stack([y, others]), _label_some(truth, n_classes, seed)
+    return Task(blocks, labelled, y, to_label, n_classes, seed, spare, raters, rater_labels=rater_labels), truth
+
+
+def _label_some(truth: Rows, n_classes: int, seed: int) -> RaterLabels:
+    """Return labels of three raters, each right on most of the rows."""
+    rng = np.random.default_rng([seed, zlib.crc32(b"raters of all rows")])
+    rows, raters = np.nonzero(rng.random((len(truth), 3)) < 0.7)
+    labels = (truth[rows] + (rng.random(len(rows)) < 0.3) * rng.integers(1, n_classes, len(rows))) % n_classes
+    return RaterLabels(rows, raters, labels, len(truth), 3)
 
 
 def task_for(labeler: object, seed: int = 0) -> Task:
@@ -104,7 +114,8 @@ def example_items(talks: list[Conversation] = TALKS, seed: int = 0) -> Iterator[
     """Yield one row for each of `talks`, in a temporary parquet file.
 
     Columns: ``messages``, ``embeddings`` (lists of 8 numbers), ``source``, and ``score``, which is hidden: the labels,
-    drawn from `seed`. The file has rows before, between and behind that are not among the items.
+    drawn from `seed`. Three raters labelled some rows. The file has rows before, between and behind that
+    are not among the items.
     """
     rows = 1 + 2 * np.arange(len(talks))
     of_row: list[Conversation] = [
@@ -123,7 +134,9 @@ def example_items(talks: list[Conversation] = TALKS, seed: int = 0) -> Iterator[
     with TemporaryDirectory() as folder:
         path = Path(folder) / "data.parquet"
         pq.write_table(pa.table(table), path)
-        yield Items(str(path), rows, rows + 1_000, ("messages", "embeddings", "source"), ("score",), "messages")
+        readable = ("messages", "embeddings", "source")
+        raters = _label_some(np.random.default_rng(11).integers(0, 6, len(of_row)), 6, 0)
+        yield Items(str(path), rows, rows + 1_000, readable, ("score",), "messages", file_raters=raters)
 
 
 def example_labelled(n: int = 60, n_classes: int = 6) -> Labelled:

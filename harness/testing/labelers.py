@@ -141,7 +141,7 @@ labeler_checks: tuple[Callable[[Labeler], None], ...] = (
         "check_repeated_rows", "with rows repeated", lambda task: keep_positions(task, np.arange(len(task.y)).repeat(3))
     ),
     _valid("check_groups", "with pairs as groups", pair_groups),
-    _valid("check_no_raters", "without raters", lambda task: replace(task, raters=None)),
+    _valid("check_no_raters", "without raters", lambda task: replace(task, raters=None, rater_labels=None)),
 )
 
 

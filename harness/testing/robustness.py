@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.plugin.block import Block
 from harness.plugin.protocols import Labeler
+from harness.plugin.raters import RaterLabels
 from harness.plugin.task import Predictions, Task, find_error, find_name_error
 from harness.suite.spec import find_plugin_error
 from harness.testing.examples import ONE_HOT, keep_positions
@@ -63,6 +64,14 @@ def _change_blocks(labeler: Labeler, change: Callable[[Any], Any]) -> Task:
         for name, block in task.blocks.items()
     }
     return replace(task, blocks=blocks)
+
+
+def _keep_one_rater(task: Task) -> Task:
+    labels = task.rater_labels
+    assert labels is not None  # an example task has them
+    first = labels.raters == 0
+    kept = RaterLabels(labels.rows[first], labels.raters[first], labels.labels[first], labels.n_rows, 1)
+    return replace(task, raters=task.y[:, None], rater_labels=kept)
 
 
 def _proba(observation: Observation) -> Any:
@@ -148,7 +157,7 @@ robustness_checks: tuple[LabelerCheck, ...] = (
     _labels(
         "one_rater",
         "with one rater",
-        lambda labeler: replace(small_task(labeler), raters=small_task(labeler).y[:, None]),
+        lambda labeler: _keep_one_rater(small_task(labeler)),
     ),
     _labels(
         "pseudo_labels",

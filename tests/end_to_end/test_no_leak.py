@@ -44,6 +44,15 @@ PARAMETERS = {
     "calibrated": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 2},
 }
 
+# Of those that read the raters of the rows to label.
+RATER_PARAMETERS = {
+    "majority_vote": {},
+    "dawid_skene": {"band": 1},
+    "glad": {"max_iter": 5},
+    "crowdlab": {"base": {"knn": {"on": ["embedding", "raters"], "k": 7}}},
+    "label_fusion": {"base": {"knn": {"on": "raters", "k": 7}}},
+}
+
 
 def with_hidden_labels_permuted():
     y = np.array(table()["score"].to_pylist())
@@ -53,21 +62,36 @@ def with_hidden_labels_permuted():
 
 def test_every_bundled_labeler_is_tried():
     names = {entry.name for entry in discover().entries if entry.kind == "labelers"}
-    assert names == PARAMETERS.keys(), "name cheap parameters of a new labeler above"
+    assert names == PARAMETERS.keys() | RATER_PARAMETERS.keys(), "name cheap parameters of a new labeler above"
 
 
-def test_other_hidden_labels_change_no_byte_of_any_answer(tmp_path):
-    blocks = BLOCKS | {
-        "origin": {"features": "one_hot", "columns": ["source"]},
-        "text": {"features": "text_v1"},
-    }
-    labelers = [{name: parameters} for name, parameters in PARAMETERS.items()]
+def rater_lines():
+    """Return (row, rater, label) of noisy raters: each labelled some rows, test rows too."""
+    rng, y = np.random.default_rng(5), np.array(table()["score"].to_pylist())
+    rows, raters = np.nonzero(rng.random((len(y), 5)) < 0.6)
+    labels = np.clip(y[rows] + rng.integers(-1, 2, len(rows)), 0, 5)
+    lines = zip((rows + 1000).tolist(), raters.tolist(), labels.tolist(), strict=True)
+    return "row,rater,label\n" + "".join(f"{row},ann {rater},{label}\n" for row, rater, label in lines)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "raters", "more_blocks"),
+    [
+        (PARAMETERS, ["score"], {"origin": {"features": "one_hot", "columns": ["source"]}}),
+        (RATER_PARAMETERS, {"path": "raters.csv", "on": "all"}, {"raters": {"features": "raters"}}),
+    ],
+    ids=["raters of labelled rows", "raters of all rows"],
+)
+def test_other_hidden_labels_change_no_byte_of_any_answer(tmp_path, parameters, raters, more_blocks):
+    blocks = BLOCKS | {"text": {"features": "text_v1"}} | more_blocks
+    labelers = [{name: of_labeler} for name, of_labeler in parameters.items()]
+    (tmp_path / "raters.csv").write_text(rater_lines())
     data = {
         "path": "data.parquet",
         "id": "row_id",
         "text": "messages",
         "target": "score",
-        "raters": ["score"],
+        "raters": raters,
         "classes": 6,
     }
     write_suite(tmp_path, labelers, blocks=blocks, data=data)
@@ -76,7 +100,7 @@ def test_other_hidden_labels_change_no_byte_of_any_answer(tmp_path):
     assert harness(*RUN, "-o", "permuted", cwd=tmp_path).returncode == 0
     true, permuted = cells(tmp_path / "true"), cells(tmp_path / "permuted")
     assert true.keys() == permuted.keys()
-    assert len(true) == len(PARAMETERS)
+    assert len(true) == len(parameters.keys() | {"majority"})
     for key in true:
         for what in ("proba", "labels"):
             one = answer(tmp_path / "true", true[key]["cell"], what)

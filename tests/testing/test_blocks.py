@@ -20,6 +20,7 @@ from harness_plugins.embedders.hashing_svd import HashingSVD
 from harness_plugins.embedders.npy import Npy
 from harness_plugins.embedders.reward_model import RewardModel
 from harness_plugins.features.one_hot import OneHot
+from harness_plugins.features.raters import Raters
 from harness_plugins.features.text_v1 import TextV1
 from harness_plugins.features.text_v2 import TextV2
 from harness_plugins.splitters.kfold import KFold
@@ -36,6 +37,7 @@ BUNDLED = [
     ("features", TextV1()),
     ("features", TextV2()),
     ("features", OneHot(("source",))),
+    ("features", Raters()),
     ("splitters", Prefix((0.1, 0.5))),
     ("splitters", Nested((0.1, 0.5))),
     ("splitters", KFold()),

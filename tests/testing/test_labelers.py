@@ -16,11 +16,14 @@ from harness import NotApplicable, On, Predictions, Task
 from harness.plugin.protocols import block_names
 from harness.suite.catalog import discover
 from harness.testing import check_labeler, example_task, labeler_checks
+from harness_plugins.labelers.dawid_skene import DawidSkene
 from harness_plugins.labelers.gbm import GBM
+from harness_plugins.labelers.glad import GLAD
 from harness_plugins.labelers.graph_propagation import GraphPropagation
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.label_spreading import LabelSpreading
 from harness_plugins.labelers.majority import Majority, Prior
+from harness_plugins.labelers.majority_vote import MajorityVote
 from harness_plugins.labelers.sklearn_model import SklearnModel
 from harness_plugins.labelers.table_prior import SourcePrior, TablePrior
 from harness_plugins.labelers.trees import ExtraTrees, Forest, HistGBM
@@ -28,6 +31,7 @@ from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
 from harness_plugins.wrappers.balanced import Balanced
 from harness_plugins.wrappers.calibrated import Calibrated
 from harness_plugins.wrappers.cleanlab_filter import Cleanlab
+from harness_plugins.wrappers.crowdlab import Crowdlab
 from harness_plugins.wrappers.decide import Decide
 from harness_plugins.wrappers.ensemble import Ensemble
 from harness_plugins.wrappers.greedy_ensemble import GreedyEnsemble
@@ -71,6 +75,12 @@ LABELERS = [
     Decide(KNN(on="embedding"), rule="median"),
     Decide(KNN(on="text"), prior="macro_f1", folds=2),
     Seeds(MLP(on="text", hidden=4, epochs=1), n=2),
+    MajorityVote(),
+    DawidSkene(),
+    DawidSkene(gold="evidence", band=1),
+    DawidSkene(gold="ignore", smoothing=0.0),
+    GLAD(),
+    Crowdlab(KNN(on="embedding", k=5)),
     LabelSpreading(on="embedding"),
     LabelSpreading(on=("text", "source"), pca=0),
     GraphPropagation(on="embedding"),

@@ -39,7 +39,8 @@ class LabelFusion:
             raise NotApplicable("the labelled rows have no raters; name their columns under data, as 'raters: [...]'")
         y, kept = fuse_raters(task.raters, self.how, task.n_classes)
         if not kept.any():
-            raise NotApplicable("no two raters agree on any labelled row")
+            agree = "no two raters agree on" if self.how == "consensus" else "no rater labelled"
+            raise NotApplicable(f"{agree} any labelled row")
         fused = learning_from(task, task.labelled[kept], y[kept])
         return fused, {"share_changed": float((y[kept] != task.y[kept]).mean()), "rows_dropped": int((~kept).sum())}
 
@@ -47,17 +48,21 @@ class LabelFusion:
 def fuse_raters(raters: np.ndarray, how: str, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Fuse (n, R) raters: (n,) labels and a (n,) mask of rows to keep.
 
-    majority: the commonest label, the first rater's where several are equally common. median: the middle one, the
-    lower of two. consensus: the majority, keeping the rows where at least two raters say the same.
+    A label of -1 is none, and a row without any is dropped. majority: the commonest label, that of the first rater
+    where several are equally common. median: the middle one, the lower of two. consensus: the majority, keeping the
+    rows where at least two raters say the same.
     """
-    everything = np.ones(len(raters), np.bool_)
+    number = (raters >= 0).sum(axis=1)  # (n,) of labels
+    rated = number > 0
     if how == "median":
-        return np.sort(raters, axis=1)[:, (raters.shape[1] - 1) // 2], everything
+        place = raters.shape[1] - number + (np.maximum(number, 1) - 1) // 2  # behind the rows' -1
+        return np.sort(raters, axis=1)[np.arange(len(raters)), place * rated], rated
     votes = np.stack([(raters == c).sum(axis=1) for c in range(n_classes)], axis=1)  # (n, C)
     most = votes.max(axis=1)  # (n,)
     clear = (votes == most[:, None]).sum(axis=1) == 1
-    y = np.where(clear, votes.argmax(axis=1), raters[:, 0])
-    return y, most >= 2 if how == "consensus" else everything
+    first = raters[np.arange(len(raters)), (raters >= 0).argmax(axis=1)]
+    y = np.where(clear, votes.argmax(axis=1), first)
+    return y, most >= 2 if how == "consensus" else rated
 
 
 @hookimpl
