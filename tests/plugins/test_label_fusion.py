@@ -116,3 +116,13 @@ def test_keeps_the_promises_of_a_labeler(labeler, check):
         check(labeler)
     except NotApplicable:
         assert check.__name__ == "check_no_raters"
+
+
+@pytest.mark.parametrize(
+    ("how", "rows", "y"),
+    [("majority", [10, 11, 13], [1, 4, 2]), ("median", [10, 11, 13], [1, 4, 0]), ("consensus", [10], [1])],
+)
+def test_a_label_that_a_rater_did_not_give_does_not_count(how, rows, y):
+    inner, _ = given_to_the_base([[-1, 1, 1, 5], [-1, -1, 4, -1], [-1] * 4, [-1, 2, 0, -1]], how, [0] * 4)
+    assert inner.labelled.tolist() == rows
+    assert inner.y.tolist() == y

@@ -31,7 +31,7 @@ class DawidSkene:
 
     gold: Literal["fixed", "evidence", "ignore"] = "fixed"  # labels of labelled rows: true, one more rater, or unused
     band: int | None = None  # of ordered classes: how far off the labels are that have rates of their own
-    smoothing: float = 1.0  # labels in the raters' common proportions that are added to each row of a rater's matrix
+    smoothing: float = 3.0  # labels in the raters' common proportions that are added to each row of a rater's matrix
     max_iter: int = 1_000  # EM steps
 
     def __post_init__(self) -> None:
