@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.errors import DataError, NotApplicable
     from harness.plugin.block import Block
-    from harness.plugin.folds import assign_folds, fold, holdout, learning_from, out_of_fold
+    from harness.plugin.folds import assign_folds, fold, holdout, learning_from, out_of_fold, validation_folds
     from harness.plugin.hookspecs import hookimpl
     from harness.plugin.items import Items
     from harness.plugin.protocols import Embedder, FeatureSet, Labeler, Labelled, Split, Splitter
@@ -47,12 +47,13 @@ __all__ = [
     "learning_from",
     "neighbors",
     "out_of_fold",
+    "validation_folds",
 ]
 
 _NAMES = {
     "errors": ("DataError", "NotApplicable"),
     "plugin.block": ("Block",),
-    "plugin.folds": ("assign_folds", "fold", "holdout", "learning_from", "out_of_fold"),
+    "plugin.folds": ("assign_folds", "fold", "holdout", "learning_from", "out_of_fold", "validation_folds"),
     "plugin.hookspecs": ("hookimpl",),
     "plugin.items": ("Items",),
     "plugin.protocols": ("Embedder", "FeatureSet", "Labeler", "Labelled", "Split", "Splitter"),

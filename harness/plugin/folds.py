@@ -68,6 +68,23 @@ def holdout(task: Task, share: float) -> Mask:
     return np.isin(unit, order[:n_held])
 
 
+def validation_folds(task: Task, folds: int) -> list[Mask]:
+    """Return the masks (n,) of positions to validate on, one after another.
+
+    Those of ``assign_folds`` in turn; or the split's validation rows alone, where it has such. Pseudo-labelled
+    positions are never held, nor is any that shares a unit with one. Empty where nothing can be held apart.
+    """
+    if not holdout(task, 0.5).any():
+        return []
+    if task.validation is not None and task.validation.any() and not task.validation.all():
+        return [task.validation.copy()]
+    unit = units(task)
+    real = np.ones(len(unit), np.bool_) if task.pseudo is None else ~np.isin(unit, unit[task.pseudo])
+    fold_number = assign_folds(task, folds)
+    masks = [real & (fold_number == number) for number in range(int(fold_number.max()) + 1)]
+    return [held for held in masks if held.any()]
+
+
 def learning_from(task: Task, rows: Rows, y: NDArray[np.int64]) -> Task:
     """Return the task with labelled `rows` (n',) and labels `y` (n',).
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import Block, Predictions, Task, assign_folds, fold, holdout, learning_from, out_of_fold
+from harness import Block, Predictions, Task, assign_folds, fold, holdout, learning_from, out_of_fold, validation_folds
 from harness.plugin.folds import units
 
 N = 40
@@ -204,6 +204,26 @@ def test_learning_from_agrees_with_a_lookup_row_by_row(task, data):
         assert grown.raters.tolist() == [task.raters[position_of[row]].tolist() for row in rows.tolist()]
     else:
         assert grown.raters is None
+
+
+@given(tasks(), st.integers(2, 6))
+@settings(deadline=None)
+def test_validation_folds_hold_every_real_unit_once(task, folds):
+    masks = validation_folds(task, folds)
+    assert bool(masks) == holdout(task, 0.5).any()
+    unit = units(task)
+    pseudo = np.zeros(len(unit), bool) if task.pseudo is None else np.isin(unit, unit[task.pseudo])
+    if masks:
+        np.testing.assert_array_equal(np.sum(masks, axis=0), (~pseudo).astype(int))
+    for held in masks:
+        assert held.any()
+        assert not held.all()
+        assert not set(unit[held].tolist()) & set(unit[~held].tolist())
+
+
+def test_the_splits_own_validation_rows_are_the_only_fold():
+    task = task_of([1, 2, 3, 4], validation=[False, True, False, True])
+    assert [held.tolist() for held in validation_folds(task, 3)] == [[False, True, False, True]]
 
 
 @dataclass(frozen=True)

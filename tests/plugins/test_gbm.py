@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import Block, Task, holdout
+from harness import Block, Task, assign_folds, holdout
 from harness.plugin.task import find_error
 from harness.suite.spec import display_name
 from harness.testing import labeler_checks
@@ -205,6 +205,41 @@ def test_where_nothing_can_be_held_out_all_rounds_are_trained(noisy):
     np.testing.assert_array_equal(answer.proba, replace(SMALL, rounds=7, validation=0).label(noisy).proba)
 
 
+def test_folds_choose_the_round_of_the_lowest_mean_loss_and_all_rows_train(noisy):
+    gbm = replace(SMALL, choose="folds")
+    parameters = gbm._parameters(noisy)
+    rows = lightgbm.Dataset(noisy.blocks["x"].array[noisy.labelled], noisy.y, params=parameters).construct()
+    number, courses = assign_folds(noisy, 5), []
+    for fold in range(5):
+        train, held = (rows.subset(np.flatnonzero(side)) for side in (number != fold, number == fold))
+        seen = {}
+        record = lightgbm.record_evaluation(seen)
+        lightgbm.train(parameters, train, 60, [held], valid_names=["held"], callbacks=[record])
+        courses.append(seen["held"]["multi_logloss"])
+    course = np.mean(courses, axis=0)
+    best = int(np.argmin(course)) + 1
+    assert 1 < best < 50
+    answer = gbm.label(noisy)
+    assert (answer.facts["rounds"], answer.facts["best_round"], answer.facts["settled"]) == (60, best, True)
+    assert answer.facts["validation_log_loss"] == pytest.approx(course[best - 1])
+    pool = noisy.blocks["x"].array[noisy.to_label]
+    np.testing.assert_allclose(answer.proba, direct(noisy, best, seed=3).predict(pool), atol=1e-6)
+    np.testing.assert_array_equal(gbm.learn(noisy).label(noisy.blocks, noisy.to_label), answer.proba)
+    stopped = replace(gbm, early_stopping=5).label(noisy)
+    assert (stopped.facts["rounds"], stopped.facts["best_round"]) == (best + 5, best)
+
+
+def test_where_no_fold_can_be_held_out_all_rounds_are_trained(noisy):
+    one = replace(noisy, groups=np.zeros(500, np.int64))
+    answer = replace(SMALL, rounds=7, choose="folds").label(one)
+    np.testing.assert_array_equal(answer.proba, replace(SMALL, rounds=7, validation=0).label(noisy).proba)
+
+
+def test_folds_without_validation_are_refused():
+    with pytest.raises(ValueError, match="choose must be left out where validation is 0"):
+        GBM("x", validation=0, choose="folds")
+
+
 # ---- importances --------------------------------------------------------------------------------------------------
 
 
@@ -282,15 +317,16 @@ def test_where_nothing_can_be_split_the_class_shares_answer(noisy, rows, change,
     n_classes=st.integers(2, 5),
     min_child=st.integers(1, 3),
     row_sample=st.sampled_from([0.1, 0.8, 1.0]),
-    validation=st.sampled_from([0, 0.1, 0.5]),
+    choice=st.sampled_from([(0, "holdout"), (0.1, "holdout"), (0.5, "holdout"), (0.1, "folds")]),
     seed=st.sampled_from([0, 2**31, 2**64 + 5]),
     data=st.data(),
 )
-def test_odd_tasks_get_sound_answers(labelled, n_classes, min_child, row_sample, validation, seed, data):
+def test_odd_tasks_get_sound_answers(labelled, n_classes, min_child, row_sample, choice, seed, data):
     y = np.array(data.draw(st.lists(st.integers(0, n_classes - 1), min_size=30, max_size=30)))
     block = Block(np.float32(np.random.default_rng(len(labelled)).integers(0, 3, (34, 3))))
     task = Task({"x": block}, np.array(labelled), y[labelled], np.arange(30, 34), n_classes, seed=seed)
-    gbm = GBM("x", rounds=4, min_child=min_child, row_sample=row_sample, validation=validation)
+    validation, choose = choice
+    gbm = GBM("x", rounds=4, min_child=min_child, row_sample=row_sample, validation=validation, choose=choose)
     answer = gbm.label(task)
     assert find_error(answer, 4, n_classes) is None
     json.dumps(answer.facts, allow_nan=False)
@@ -304,6 +340,7 @@ def test_the_same_task_gives_the_same_bytes_and_another_seed_others(noisy):
 
 def test_it_says_nothing(noisy, capfd):
     replace(SMALL, rounds=5).label(noisy)
+    replace(SMALL, rounds=5, choose="folds", early_stopping=2).label(noisy)
     GBM("x", rounds=5, min_child=100).label(noisy)
     assert capfd.readouterr() == ("", "")
 
@@ -315,7 +352,13 @@ def test_start_up_does_not_import_lightgbm():
 
 @pytest.mark.parametrize("check", labeler_checks, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(
-    "gbm", [GBM("embedding", rounds=20), GBM(("text", "embedding"), rounds=12, min_child=2, validation=0)], ids=repr
+    "gbm",
+    [
+        GBM("embedding", rounds=20),
+        GBM(("text", "embedding"), rounds=12, min_child=2, validation=0),
+        GBM("text", rounds=8, min_child=2, choose="folds"),
+    ],
+    ids=repr,
 )
 def test_its_promises_are_kept(gbm, check):
     check(gbm)

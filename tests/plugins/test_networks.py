@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import erf, expit
 from sklearn.linear_model import LogisticRegression
 
-from harness import Block, Predictions, Task, holdout
+from harness import Block, Predictions, Task, assign_folds, holdout
 from harness.plugin.task import find_error
 from harness.testing import labeler_checks
 from harness_plugins.networks import losses
@@ -292,6 +292,71 @@ def test_checkpoints_that_nobody_looks_at_are_left_out_and_change_nothing(overfi
     assert len(whole.checkpoints) == 6
     assert not alone.checkpoints
     np.testing.assert_array_equal(whole.proba, alone.proba)
+
+
+EXACT = replace(LARGE, precision="float32")  # a checkpoint is the answer of its epoch to the label
+BY_FOLDS = replace(EXACT, choose="folds")
+
+
+def folds_course(task):
+    """Rows of all folds labelled right after each epoch (40,), from the checkpoints of a training without each fold."""
+    number = assign_folds(task, 5)
+    hits = np.zeros(40, int)
+    for held in (number == fold for fold in range(5)):
+        rest = replace(task, labelled=task.labelled[~held], y=task.y[~held], to_label=task.labelled[held])
+        run = replace(EXACT, validation=0).label(rest)
+        hits += [(run.checkpoints[f"epoch {e}"] == task.y[held]).sum() for e in range(1, 41)]
+    return hits
+
+
+def test_folds_choose_the_epoch_of_most_hits_and_all_rows_are_trained_up_to_it(overfitted):
+    hits = folds_course(overfitted)
+    answer = BY_FOLDS.label(overfitted)
+    best = answer.facts["best_epoch"]
+    assert best - 1 in np.flatnonzero(hits == hits.max())
+    assert best < 40
+    assert answer.facts["validation_accuracy"] == hits.max() / len(overfitted.y)
+    every = replace(EXACT, validation=0).label(overfitted)
+    assert set(answer.checkpoints) == {f"epoch {e}" for e in (*range(4, 41, 4), best)}
+    for name, labels in answer.checkpoints.items():
+        np.testing.assert_array_equal(labels, every.checkpoints[name])
+    np.testing.assert_array_equal(answer.proba.argmax(axis=1), every.checkpoints[f"epoch {best}"])
+    alone = BY_FOLDS.label(replace(overfitted, checkpoints=False))
+    assert not alone.checkpoints
+    np.testing.assert_array_equal(alone.proba, answer.proba)
+    rule = BY_FOLDS.learn(overfitted)
+    np.testing.assert_array_equal(rule.label(overfitted.blocks, overfitted.to_label), answer.proba)
+
+
+def test_the_splits_own_validation_rows_choose_in_place_of_folds(overfitted):
+    held = holdout(overfitted, LARGE.validation)
+    given = replace(overfitted, validation=held)
+    by_rows = EXACT.label(given).facts
+    by_folds = BY_FOLDS.label(given).facts
+    assert [by_folds[name] for name in ("best_epoch", "validation_accuracy")] == [
+        by_rows[name] for name in ("best_epoch", "validation_accuracy")
+    ]
+
+
+def test_where_no_fold_can_be_held_out_the_last_epoch_answers(overfitted):
+    one = replace(overfitted, groups=np.zeros(len(overfitted.blocks["x"].array), np.int64))
+    answer = replace(BY_FOLDS, epochs=4).label(one)
+    assert answer.facts["best_epoch"] is None
+    np.testing.assert_array_equal(answer.proba, replace(EXACT, epochs=4, validation=0).label(one).proba)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"patience": 3}, "patience must be 0 where choose is folds"),
+        ({"validation": 0}, "choose must be left out where validation is 0"),
+    ],
+)
+def test_parameters_of_a_share_are_refused_beside_folds(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        MLP("x", choose="folds", **wrong)
+    with pytest.raises(ValueError, match="choose must be left out, or recipe be record"):
+        Linear("x", choose="folds")
 
 
 def twins(**more):
@@ -671,6 +736,7 @@ VARIANTS = [
     Linear("embedding", epochs=2, class_weight=True, recipe="record"),
     Linear("embedding", epochs=2, loss="focal", gamma=0.5, recipe="record"),
     MLP("text", hidden=8, epochs=2, label_smoothing=0.1),
+    MLP("text", hidden=8, epochs=3, choose="folds"),
     MLP("text", hidden=8, epochs=2, loss="sord", alpha=2.0),
     ResNet("text", hidden=8, blocks=1, epochs=2, loss="emd", mixup=0.2, class_weight=True),
     MLP("text", hidden=8, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1, validation=0.0),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Block, BlockScaler, On, Predictions, Task, holdout, hookimpl
+from harness import Block, BlockScaler, On, Predictions, Task, holdout, hookimpl, validation_folds
 from harness_plugins._constant import ConstantRule
 from harness_plugins._ranges import demand
 from harness_plugins.labelers._categories import Categories
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
     from lightgbm.callback import CallbackEnv
 
+FOLDS = 5  # that choose the round where `choose` is folds
 CHECKPOINT_ROUNDS = 50  # rounds from one checkpoint to the next
 PREDICTED_ROWS = 16_384  # rows answered at a time
 SETTLED_FALL = 0.01  # share of the validation loss that the last tenth of the rounds may still take off
@@ -32,7 +33,8 @@ SHOWN_FEATURES = 20  # features on a page; the facts have all
 class GBM:
     """Boosted trees, one per class and round.
 
-    With validation the first round of the lowest validation log loss answers. Without it, or where nothing can be held
+    With validation the first round of the lowest validation log loss answers; where folds choose it, all labelled rows
+    are trained up to it. Without it, or where nothing can be held
     out, all rounds are trained, the last answers, and the labels after every 50 rounds and after the last are
     checkpoints. Where the labelled rows allow no split at all, their class shares answer and the facts say why.
 
@@ -53,6 +55,7 @@ class GBM:
     l2: float = 1.0
     early_stopping: int = 50  # stop after so many rounds without a lower validation log loss; 0 = train all rounds
     validation: float = 0.1  # share of the labelled rows held out to choose the round; 0 = none
+    choose: Literal["holdout", "folds"] = "holdout"  # folds: the round by 5 folds, then all rows train: 6 trainings
     preset: Literal["record", "fast"] = "record"  # fast: half the rows, a fifth of the features, 63 bins: other answers
     categories: Literal["one_hot", "native"] = "one_hot"  # native: the one-hot columns of a category are one feature
 
@@ -70,6 +73,7 @@ class GBM:
             ("l2", 0 <= self.l2 < inf, "0 or more"),
             ("early_stopping", self.early_stopping >= 0, "0 or more"),
             ("validation", 0 <= self.validation <= 0.5, "in [0, 0.5]"),
+            ("choose", self.validation > 0 or self.choose == "holdout", "left out where validation is 0"),
             ("row_sample", exact or self.row_sample == GBM.row_sample, "left out where preset is fast"),
             ("column_sample", exact or self.column_sample == GBM.column_sample, "left out where preset is fast"),
         )
@@ -100,14 +104,19 @@ class GBM:
 
     def _fit(self, task: Task) -> "tuple[Trees | ConstantRule, dict[str, Any]]":
         """Train on the labelled rows; return the trees and facts on them."""
-        held = holdout(task, self.validation)  # (n,)
-        kept = int((~held).sum())
+        by_folds = self.choose == "folds"
+        masks = validation_folds(task, FOLDS) if by_folds else []
+        held = holdout(task, 0 if by_folds else self.validation)  # (n,)
+        kept = min(int((~mask).sum()) for mask in (held, *masks))
         if len(np.unique(task.y[~held])) < 2:
             return _take_shares(task, "one class in train")
         if int(self._parameters(task)["bagging_fraction"] * kept) < 2 * self.min_child:
             return _take_shares(task, f"{kept} rows in train, too few for two leaves of {self.min_child}")
         categories = Categories.find(task, self.on) if self.categories == "native" else Categories()
-        booster, course = self._train(task, held, categories)
+        if masks:
+            booster, course = self._train_chosen(task, masks, categories)
+        else:
+            booster, course = self._train(task, held, categories)
         loss, best = min(course, default=(None, _count_rounds(booster)), key=lambda round_loss: round_loss[0])
         gain = booster.feature_importance("gain", iteration=best)  # (d,)
         if not gain.any():
@@ -143,6 +152,30 @@ class GBM:
         if self.early_stopping:
             callbacks.append(lightgbm.early_stopping(self.early_stopping, verbose=False))
         return lightgbm.train(parameters, train, self.rounds, [validation], callbacks=callbacks), course
+
+    def _train_chosen(
+        self, task: Task, masks: list[np.ndarray], categories: Categories
+    ) -> "tuple[Booster, list[tuple[float, int]]]":
+        """Train on all labelled rows up to the round that folds choose.
+
+        Each of the `masks` (n,) is held out of a training. Returns the booster and (mean validation log loss of the
+        folds, rounds) after every step.
+        """
+        import lightgbm
+
+        course: list[tuple[float, int]] = []
+
+        def note(step: "CallbackEnv") -> None:
+            course.append((step.evaluation_result_list[0][2], step.iteration + 1))
+
+        parameters = self._parameters(task)
+        rows = _bin_rows(task, self.on, np.ones(len(task.y), np.bool_), parameters, categories)
+        callbacks = [note]
+        if self.early_stopping:
+            callbacks.append(lightgbm.early_stopping(self.early_stopping, verbose=False))
+        folds = [(np.flatnonzero(~held), np.flatnonzero(held)) for held in masks]
+        lightgbm.cv(parameters, rows, self.rounds, folds=folds, callbacks=callbacks)
+        return lightgbm.train(parameters, rows, min(course)[1]), course
 
     def _settled(self, course: list[tuple[float, int]]) -> bool | None:
         """Return False if the loss still fell by 1 % over the last tenth.

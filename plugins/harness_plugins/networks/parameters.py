@@ -38,6 +38,7 @@ class Training:
     lr: float = 1e-3  # of the first epoch; a cosine takes it to 0
     weight_decay: float = 1e-4
     validation: float = 0.1  # share of the labelled rows held out to choose the epoch; 0 = none, the last epoch answers
+    choose: Literal["holdout", "folds"] = "holdout"  # folds: the epoch by 5 folds, then all rows train: 6 trainings
     patience: int = 0  # stop after so many epochs, none of them better on the share; 0 = train all epochs
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 where it has instructions
     scale: Scale = (
@@ -55,6 +56,8 @@ class Training:
             ("validation", 0 <= self.validation <= 0.5, "in [0, 0.5]"),
             ("patience", self.patience >= 0, "0 or more"),
             ("patience", self.patience == 0 or self.validation > 0, "0 where validation is 0"),
+            ("patience", self.patience == 0 or self.choose == "holdout", "0 where choose is folds"),
+            ("choose", self.validation > 0 or self.choose == "holdout", "left out where validation is 0"),
         )
 
     @property

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch.nn import Sequential
 
 NETWORK_PARAMETERS = (
-    *("dropout", "epochs", "batch", "lr", "weight_decay", "patience", "precision"),
+    *("dropout", "epochs", "batch", "lr", "weight_decay", "choose", "patience", "precision"),
     *("scale", "loss", "gamma", "alpha", "label_smoothing", "mixup"),
 )
 RECORD_ONLY = "left out, or recipe be record: a logistic regression has no such parameter"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import Predictions, Task, holdout
+from harness import Predictions, Task, holdout, validation_folds
 from harness_plugins.networks.parameters import MIN_STEPS, Objective, Training
 from harness_plugins.networks.precision import precision
 from harness_plugins.networks.rule import PREDICTED_ROWS, NetworkRule, predict
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness_plugins.networks.backpropagation import Passes
 
 CHECKPOINTS = 10  # epochs, evenly spaced, that are checkpoints beside the chosen one where validation chooses
+FOLDS = 5  # that choose the epoch where the recipe's `choose` is folds
 MIN_PROBABILITY = 1e-6  # of a class, in a log loss
 SETTLED_FALL = 0.01  # share of a loss that it may still fall by in the last tenth of a training
 NEGLIGIBLE_LOSS = 0.1  # share of the first loss: below, a fall counts against this
@@ -45,6 +46,16 @@ class Fit:
     epoch: int  # which they are of
     facts: dict[str, Any]
     checkpoints: dict[str, np.ndarray]  # of the other epochs
+    course: list[tuple[int, float]]  # held rows labelled right and their log loss, after every epoch; empty without
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The epoch that folds have chosen."""
+
+    epoch: int
+    accuracy: float  # on the rows of all folds, each by the network that was trained without it
+    losses: list[float]  # their log loss after every epoch
 
 
 def label(task: Task, recipe: Training, build: Build) -> Predictions:
@@ -71,7 +82,8 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
 
     With validation the epoch of the best validation accuracy answers, of several the one of the lowest log loss: few
     held rows are all right soon, long before the network is trained. Without it, or where nothing can be held
-    out, the last epoch answers. Checkpoints, where the task wants any, are the labels after every epoch; with
+    out, the last epoch answers. Where the recipe chooses by folds, ``choose_epoch`` does, and all labelled rows are
+    trained up to that epoch. Checkpoints, where the task wants any, are the labels after every epoch; with
     validation those after every tenth of the epochs, for each costs as much as the answer. Training, validation and
     checkpoints have the precision of the recipe; the answer is computed in float32 and is the checkpoint of its epoch.
     The caller's random state and thread count stay as they are.
@@ -85,11 +97,13 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
     scaler = InputScaler.fit(task, recipe.on, recipe.scale)
     X = resident(task, scaler, task.labelled, device, dtype)  # (n, d)
     y = torch.tensor(task.y, device=device)  # (n,)
-    held = torch.from_numpy(holdout(task, recipe.validation)).to(device)  # (n,)
+    by_folds = recipe.choose == "folds"
+    chosen = choose_epoch(task, recipe, build) if by_folds else None
+    held = torch.from_numpy(holdout(task, 0 if by_folds else recipe.validation)).to(device)  # (n,)
     rows = torch.nonzero(~held)[:, 0]  # (n',)
     y_held = y[held].cpu().numpy()
     validated = len(y_held) > 0
-    watched = validated or task.checkpoints
+    watched = validated or (task.checkpoints and not chosen)
     if watched:  # what every epoch answers for
         X_seen = X[held] if validated else resident(task, scaler, task.to_label, device, dtype)
     seed = task.seed % 2**63  # torch takes 64 bits
@@ -97,6 +111,7 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
     epochs = recipe.epochs_for(len(rows))
     seen_epochs = {-(-epochs * part // CHECKPOINTS) for part in range(1, CHECKPOINTS + 1) if task.checkpoints}
     course_losses: list[float] = []  # after every epoch: of the held rows, or else of the batches trained on
+    course_hits: list[int] = []  # after every epoch: held rows labelled right
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every accelerator
         if device.type == "cuda":
@@ -105,6 +120,14 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
         objective = recipe.objective(y[rows], task.n_classes, seed)
         course = passes(network, dtype, seed)
         for epoch, loss in train(course, X, y, rows, recipe, objective, seed):
+            if chosen:
+                if epoch in seen_epochs:
+                    checkpoints[f"epoch {epoch}"] = pool_labels(course, task, recipe, scaler, device, dtype)
+                if epoch == chosen.epoch:
+                    best_weights = {key: value.clone() for key, value in network.state_dict().items()}
+                if epoch >= chosen.epoch and not task.checkpoints:
+                    break
+                continue
             if not validated:
                 course_losses.append(loss)
             if not watched or (not validated and epoch == epochs):
@@ -115,7 +138,8 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
                 checkpoints[f"epoch {epoch}"] = labels.astype(np.uint8)
                 continue
             course_losses.append(log_loss(proba_seen, y[held]))
-            accuracy = float((labels == y_held).mean())
+            course_hits.append(int((labels == y_held).sum()))
+            accuracy = course_hits[-1] / len(y_held)
             if (accuracy, -course_losses[-1]) > (best_accuracy, -best_loss):
                 best_epoch, best_accuracy, best_loss = epoch, accuracy, course_losses[-1]
                 best_weights = {key: value.clone() for key, value in network.state_dict().items()}
@@ -123,17 +147,38 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
                 checkpoints[f"epoch {epoch}"] = pool_labels(course, task, recipe, scaler, device, dtype)
             if recipe.patience and epoch - best_epoch >= recipe.patience:
                 break
-    if validated:
+    if chosen:
+        best_epoch, best_accuracy, course_losses = chosen.epoch, chosen.accuracy, chosen.losses
+    if best_weights is not None:
         network.load_state_dict(best_weights)
     facts = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "epochs": epoch,
         "best_epoch": best_epoch,
-        "validation_accuracy": best_accuracy if validated else None,
+        "validation_accuracy": best_accuracy if best_epoch else None,
         "precision": str(dtype).removeprefix("torch."),
         **settling(course_losses, epochs, epochs * -(-len(rows) // recipe.batch)),
     }
-    return Fit(network, scaler, best_epoch or epoch, facts, checkpoints)
+    held_course = list(zip(course_hits, course_losses, strict=False))
+    return Fit(network, scaler, best_epoch or epoch, facts, checkpoints, held_course)
+
+
+def choose_epoch(task: Task, recipe: Training, build: Build) -> Choice | None:
+    """Choose the epoch by folds; None where nothing can be held apart.
+
+    Each fold is held out of a training of as many epochs as all rows will be trained for. The epoch is the one that
+    labels most rows of all folds right, of several that of the lowest log loss.
+    """
+    masks = validation_folds(task, FOLDS)
+    if not masks:
+        return None
+    inner = replace(recipe, choose="holdout", epochs=recipe.epochs_for(len(task.y)))
+    courses = [fit(replace(task, validation=held, checkpoints=False), inner, build).course for held in masks]
+    sizes = [int(held.sum()) for held in masks]
+    hits = np.array([[hit for hit, _ in course] for course in courses]).sum(axis=0)  # (epochs,)
+    losses = np.average([[loss for _, loss in course] for course in courses], axis=0, weights=sizes)  # (epochs,)
+    epoch = max(range(len(hits)), key=lambda i: (hits[i], -losses[i]))
+    return Choice(epoch + 1, float(hits[epoch] / sum(sizes)), losses.tolist())
 
 
 def train(
