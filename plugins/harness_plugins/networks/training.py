@@ -166,8 +166,9 @@ def fit(task: Task, recipe: Training, build: Build) -> Fit:
 def choose_epoch(task: Task, recipe: Training, build: Build) -> Choice | None:
     """Choose the epoch by folds; None where nothing can be held apart.
 
-    Each fold is held out of a training of as many epochs as all rows will be trained for. The epoch is the one that
-    labels most rows of all folds right, of several that of the lowest log loss.
+    Each fold is held out of a training of as many epochs as all rows will be trained for. The epoch is the one of the
+    lowest log loss on the rows of all folds: their accuracy hardly moves for many epochs while the network grows too
+    sure.
     """
     masks = validation_folds(task, FOLDS)
     if not masks:
@@ -177,7 +178,7 @@ def choose_epoch(task: Task, recipe: Training, build: Build) -> Choice | None:
     sizes = [int(held.sum()) for held in masks]
     hits = np.array([[hit for hit, _ in course] for course in courses]).sum(axis=0)  # (epochs,)
     losses = np.average([[loss for _, loss in course] for course in courses], axis=0, weights=sizes)  # (epochs,)
-    epoch = max(range(len(hits)), key=lambda i: (hits[i], -losses[i]))
+    epoch = int(losses.argmin())
     return Choice(epoch + 1, float(hits[epoch] / sum(sizes)), losses.tolist())
 
 
