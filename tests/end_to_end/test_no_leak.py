@@ -25,6 +25,7 @@ PARAMETERS = {
     "mlp": {"on": ["embedding", "text"], "epochs": 3, "hidden": 8, "validation": 0.0},
     "resnet": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1, "loss": "focal", "class_weight": True},
     "ordinal": {"on": "embedding", "epochs": 2, "hidden": 8, "blocks": 1},
+    "tabm": {"on": ["embedding", "text"], "epochs": 2, "hidden": 8, "k": 3, "blocks": 2},
     "gbm": {"on": ["embedding", "text"], "rounds": 5},
     "sklearn": {"on": "embedding", "model": "sklearn.linear_model.LogisticRegression", "parameters": {"C": 0.5}},
     "forest": {"on": "embedding", "n_estimators": 5},

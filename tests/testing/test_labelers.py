@@ -28,6 +28,7 @@ from harness_plugins.labelers.sklearn_model import SklearnModel
 from harness_plugins.labelers.table_prior import SourcePrior, TablePrior
 from harness_plugins.labelers.trees import ExtraTrees, Forest, HistGBM
 from harness_plugins.networks.plugins import MLP, Linear, Ordinal, ResNet
+from harness_plugins.networks.tabm import TabM
 from harness_plugins.wrappers.balanced import Balanced
 from harness_plugins.wrappers.calibrated import Calibrated
 from harness_plugins.wrappers.cleanlab_filter import Cleanlab
@@ -58,6 +59,7 @@ LABELERS = [
     MLP(on="text", hidden=16, epochs=2, mixup=0.2, class_weight=True, label_smoothing=0.1),
     Linear(on="embedding", epochs=2, loss="focal", recipe="record"),
     Ordinal(on=("text", "embedding"), hidden=16, blocks=2, epochs=2),
+    TabM(on=("text", "embedding"), hidden=8, k=3, blocks=2, epochs=2),
     GBM(on="embedding", rounds=20),
     GBM(on=("text", "embedding"), rounds=12, min_child=2, validation=0.0),
     Forest(on="embedding", n_estimators=5),

@@ -1,6 +1,6 @@
 """The parameters that networks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Literal, Self
@@ -68,6 +68,12 @@ class Training:
     def epochs_for(self, rows: int) -> int:
         """Return the number of epochs for `rows` rows to train on."""
         return self.epochs or max(EPOCHS, -(-MIN_STEPS // -(-rows // self.batch)))
+
+    def rates(self, rows: int) -> Iterator[float]:
+        """Return the learning rate of each epoch: a cosine to 0."""
+        from harness_plugins.networks.optimizer import cosine
+
+        return cosine(self.lr, self.epochs_for(rows))
 
     def resolve(self, device: str) -> Self:
         """Return the same network with its precision settled for `device`."""

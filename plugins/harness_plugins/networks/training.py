@@ -189,15 +189,15 @@ def train(
 
     Epochs are numbered from 1; the loss is the mean over the batches of the epoch.
 
-    AdamW on the objective of shuffled batches; the learning rate follows a cosine, one step an epoch.
+    AdamW on the objective of shuffled batches, at the recipe's learning rate of the epoch.
     """
     import torch
 
-    from harness_plugins.networks.optimizer import AdamW, cosine
+    from harness_plugins.networks.optimizer import AdamW
 
     optimizer = AdamW(course.parameters, recipe.weight_decay)
     shuffle = torch.Generator().manual_seed(seed)  # its own: every network meets the rows in the same order
-    for epoch, lr in enumerate(cosine(recipe.lr, recipe.epochs_for(len(rows))), start=1):
+    for epoch, lr in enumerate(recipe.rates(len(rows)), start=1):
         order = torch.randperm(len(rows), generator=shuffle).to(rows.device)
         batch_losses = []
         for batch in rows[order].split(recipe.batch):
