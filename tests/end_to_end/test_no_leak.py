@@ -35,6 +35,7 @@ PARAMETERS = {
     "graph_propagation": {"on": "embedding"},
     "self_training": {"base": {"knn": {"on": "embedding", "k": 7}}, "rounds": 2, "threshold": 0.5},
     "cleanlab": {"base": {"knn": {"on": "embedding", "k": 7}}, "folds": 3},
+    "simifeat": {"base": {"knn": {"on": "embedding", "k": 7}}, "on": "embedding", "cap": 0.9},
     "oversample": {"base": {"knn": {"on": "embedding", "k": 7}}},
     "balanced": {"base": {"knn": {"on": "embedding", "k": 7}}},
     "label_fusion": {"base": {"knn": {"on": "embedding", "k": 7}}, "how": "majority"},

@@ -41,6 +41,7 @@ from harness_plugins.wrappers.oversample import Oversample
 from harness_plugins.wrappers.rescaled import Rescaled
 from harness_plugins.wrappers.seeds import Seeds
 from harness_plugins.wrappers.self_training import SelfTraining
+from harness_plugins.wrappers.simifeat import SimiFeat
 
 LABELERS = [
     Majority(),
@@ -91,6 +92,8 @@ LABELERS = [
     SelfTraining(Oversample(MLP(on="text", hidden=8, epochs=2)), rounds=1),
     Cleanlab(KNN(on="embedding", k=5)),
     Cleanlab(Linear(on="text", epochs=2, recipe="record"), do="relabel", filter_by="predicted_neq_given"),
+    SimiFeat(KNN(on="embedding", k=5), on="embedding", do="flag"),
+    SimiFeat(Linear(on="text", epochs=2, recipe="record"), on="text", do="relabel", cap=0.9, k=3),
 ]
 
 

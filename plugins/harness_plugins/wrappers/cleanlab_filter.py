@@ -11,6 +11,7 @@ import numpy as np
 
 from harness import Labeler, NotApplicable, Predictions, Rule, Task, hookimpl, learn, learning_from, out_of_fold
 from harness_plugins.wrappers._answer import answer, with_facts
+from harness_plugins.wrappers._issue_table import issue_table
 
 FilterBy = Literal[
     "prune_by_noise_rate",
@@ -72,7 +73,7 @@ class Cleanlab:
             "issues": int(flagged.sum()),
             "n_train": len(task.y),
             "n_train_clean": len(rows),  # what `base` learns from in the end
-            "tables": {"Label issues": table(task.y, flagged, y, task.n_classes)},
+            "tables": {"Label issues": issue_table(task.y, flagged, y, task.n_classes)},
         }
         return learning_from(task, rows, y), facts
 
@@ -112,20 +113,6 @@ def class_keepers(given: np.ndarray, proba: np.ndarray, flagged: np.ndarray) -> 
         positions = np.flatnonzero(given == c)
         mask[positions[proba[positions, c].argmax()]] = True
     return mask
-
-
-def table(given: np.ndarray, flagged: np.ndarray, learned: np.ndarray, n_classes: int) -> dict[str, Any]:
-    """Count labels by class and in all: given, flagged, learned from.
-
-    `given` (n,) and `flagged` (n,) are of the labelled rows, `learned` (n',) of those kept.
-    """
-    counts = [np.bincount(labels, minlength=n_classes) for labels in (given, given[flagged], learned)]  # each (C,)
-    rows = [[str(c), *map(int, row)] for c, row in enumerate(zip(*counts, strict=True))]
-    rows.append(["all", len(given), int(flagged.sum()), len(learned)])
-    return {
-        "columns": ["Class", "Labels", "Flagged", "Share flagged", "Learned from"],
-        "rows": [[name, n, bad, bad / n if n else None, used] for name, n, bad, used in rows],
-    }
 
 
 @hookimpl
