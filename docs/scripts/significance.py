@@ -21,7 +21,7 @@ from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import Scores, Truth
 from harness.statistics import significance
 from harness.statistics.significance import ALPHA, Measurements
-from harness.suite.suite import Candidate
+from harness.suite.candidates import Candidate
 
 PAGE = Path(__file__).parents[1] / "statistics.md"
 MARKS = ("<!-- worlds -->", "<!-- end of worlds -->")

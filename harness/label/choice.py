@@ -15,7 +15,8 @@ from harness.scoring.leaderboard import CellResult, Leaderboard
 from harness.scoring.score_run import evidence_for, leaderboards_of, score_cells
 from harness.statistics.metrics import LOWER_IS_BETTER
 from harness.statistics.selection_bias import winners_luck
-from harness.suite.suite import Candidate, Suite
+from harness.suite.candidates import Candidate
+from harness.suite.suite import Suite
 
 CORRECTED_METRICS = ("accuracy", "macro_f1", "mae")
 

@@ -23,8 +23,8 @@ from harness.statistics.calibration import Method, fit_calibration
 from harness.statistics.intervals import Numbers
 from harness.statistics.selective import Threshold
 from harness.suite import rule_spec, spec
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import Catalog
-from harness.suite.suite import Candidate
 from harness.utils.files import naming_file, sync_folder, write_text
 from harness.utils.hashing import canonical_json, digest
 

@@ -27,8 +27,9 @@ from harness.run.plan import Cell, EvaluationSplit, plan
 from harness.run.runner import Options, Run, cache_of
 from harness.run.store import Store
 from harness.statistics.intervals import Numbers
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import Catalog
-from harness.suite.suite import Candidate, Suite
+from harness.suite.suite import Suite
 
 
 @dataclass(frozen=True, eq=False)

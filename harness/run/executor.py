@@ -30,8 +30,9 @@ from harness.run.scheduler import MemoryBudget, start_order
 from harness.run.store import Store, write_suite_record
 from harness.run.worker import References, label_in_worker
 from harness.suite import spec
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import Catalog
-from harness.suite.suite import Candidate, Suite
+from harness.suite.suite import Suite
 from harness.utils.confinement import landlock_version
 from harness.utils.files import DISK_ERRORS, check_space, naming_file, remove_folder
 from harness.utils.processes import LOG_FILE, Child, Processes, wait_any

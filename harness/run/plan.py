@@ -16,8 +16,9 @@ from harness.run.blocks import Recipe
 from harness.run.hardware import Hardware, processor_kernels
 from harness.run.store import RESULT_SCHEMA
 from harness.suite import spec
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import Catalog, Entry
-from harness.suite.suite import Candidate, Suite, comparison_title
+from harness.suite.suite import Suite, comparison_title
 from harness.utils.hashing import digest, hash_array, hash_code, library_versions
 
 MET_RATIO = 0.1  # of the rows that a ratio asks for: how far a train set may be from it

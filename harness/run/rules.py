@@ -21,8 +21,8 @@ from harness.run.plan import Cell
 from harness.run.rule_worker import ARRAYS_FILE, FORM_FILE, PROBA_FILE, label_by_rule, learn_in_worker
 from harness.run.runner import Options, Run
 from harness.suite import spec
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import Catalog
-from harness.suite.suite import Candidate
 from harness.utils.files import remove_folder
 from harness.utils.processes import Child, Limits
 

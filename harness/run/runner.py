@@ -27,8 +27,9 @@ from harness.run.preflight import check_blocks, check_table
 from harness.run.store import Store, last_run
 from harness.search.engine import Engine
 from harness.search.inner_products import check_engine
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import Catalog
-from harness.suite.suite import Candidate, Suite
+from harness.suite.suite import Suite
 from harness.utils.memory import machine_memory
 from harness.utils.processes import Limits
 from harness.utils.processor import cores

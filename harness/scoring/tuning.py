@@ -11,7 +11,7 @@ from harness.scoring.standings import Choice, Standings
 from harness.statistics import significance
 from harness.statistics.selection_bias import SelectionEffect, selection_effect
 from harness.statistics.value_interval import value_interval
-from harness.suite.suite import Candidate
+from harness.suite.candidates import Candidate
 
 Settings = Mapping[str, tuple[str, ...]]
 """From a method to the titles of the labelers that differ in its other parameters alone."""

@@ -13,11 +13,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from harness.data.population import Population
 from harness.data.section import Data
 from harness.plugin.protocols import Labeler
+from harness.suite.candidates import DISPLAY
 from harness.suite.catalog import KINDS, Catalog, Entry
 from harness.suite.field_comments import field_comments
 from harness.suite.reference import Reference
 from harness.suite.spec import to_json
-from harness.suite.suite import BLOCK_NAME, DISPLAY, MAX_SEED, SUITE_NAME, Metrics
+from harness.suite.suite import BLOCK_NAME, MAX_SEED, SUITE_NAME, Metrics
 
 Schema = dict[str, Any]
 

@@ -7,25 +7,21 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import product
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.data.population import Population
 from harness.data.section import Data
 from harness.errors import did_you_mean
-from harness.plugin.protocols import block_names, iter_plugins
 from harness.suite import spec
+from harness.suite.candidates import LABELERS_FORM, MAX_CELLS, Candidate, read_labelers, with_baseline
 from harness.suite.catalog import Catalog
 from harness.suite.reference import Reference
 from harness.suite.size import check_size
 from harness.utils.yaml_file import Document, Place, load
 
 SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DISPLAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()=,-]{0,79}")
 BLOCK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-MAX_CELLS = 20_000
 MAX_SEED = 2**63 - 1  # tables hold seeds as 64-bit integers
 RESERVED_NAME = re.compile(r"cache|.*\.(md|csv|parquet|json|html|svg|npy|yaml|yml|lock|part|partial)", re.IGNORECASE)
 SPLITS_KEYS = ("seeds", "labelers")  # of an entry of the splits, beside its splitter
@@ -35,7 +31,7 @@ SECTIONS = (
 )
 LISTS = {
     "splits": "a list of splitters, as '- {splitter: prefix, ratios: [0.1], seeds: [3]}'",
-    "labelers": "a list of labelers, as '- majority: {}'",
+    "labelers": LABELERS_FORM,
 }
 
 ORDER_METRICS = frozenset({"mae", "qwk", "rps", "spearman"})  # without a meaning for classes that have no order
@@ -60,14 +56,6 @@ class SplitterEntry:
 
     def __str__(self) -> str:
         return spec.display_name(self.splitter)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A labeler of the suite with its title on the leaderboard."""
-
-    title: str
-    labeler: Any
 
 
 @dataclass(frozen=True)
@@ -152,9 +140,9 @@ def _read(top: dict[str, Any], reader: spec.Reader, file: Path) -> Suite:
     data = reader.read_record(Data, top["data"], ("data",)) if "data" in top else spec.INVALID
     metrics = reader.read_record(Metrics, top.get("metrics"), ("metrics",))
     blocks = _blocks(top.get("blocks"), reader)
-    labelers = _labelers(top["labelers"], set(blocks), reader) if "labelers" in top else []
+    labelers = read_labelers(top["labelers"], set(blocks), reader) if "labelers" in top else []
     if metrics is not spec.INVALID and labelers:
-        labelers = _with_baseline(labelers, metrics, reader)
+        labelers = with_baseline(labelers, metrics.baseline, reader)
     baseline = Metrics.baseline if metrics is spec.INVALID else metrics.baseline
     return Suite(
         file,
@@ -244,76 +232,6 @@ def _refuse_repeated(entry: SplitterEntry, index: int, owners: dict[Any, Any], r
             of = f"{other} and {ratio} share the title" if earlier == index else f"splits[{earlier}] has"
             reader.add_problem(place, f"{of} {title!r}, seed {seed}: the same splits would count twice")
             return
-
-
-def _labelers(section: Any, blocks: set[str], reader: spec.Reader) -> list[Candidate]:
-    if not isinstance(section, list) or not section:
-        reader.add_problem(("labelers",), f"must be {LISTS['labelers']}")
-        return []
-    candidates: list[Candidate] = []
-    titles: set[str] = set()
-    for i, value in enumerate(section):
-        for candidate in _candidates(value, ("labelers", i), reader):
-            if any(getattr(plugin, "on", None) == () for plugin in iter_plugins(candidate.labeler)):
-                reader.add_problem(("labelers", i), "'on' must name at least one block")
-            for missing in [name for name in block_names(candidate.labeler) if name not in blocks]:
-                reader.add_problem(("labelers", i), f"no block is called {missing!r}{did_you_mean(missing, blocks)}")
-            if candidate.title in titles:
-                reader.add_problem(
-                    ("labelers", i), f"two labelers are called {candidate.title!r}; give one a name with 'as'"
-                )
-            titles.add(candidate.title)
-            candidates.append(candidate)
-    return candidates
-
-
-def _candidates(value: Any, place: Place, reader: spec.Reader) -> Iterator[Candidate]:
-    """Yield the labelers of an entry, one per combination of its grid."""
-    display = value.get("as") if isinstance(value, dict) else None
-    if display is not None and (not isinstance(display, str) or not DISPLAY.fullmatch(display)):
-        reader.add_problem((*place, "as"), f"must be a short plain name, got {display!r}")
-        return
-    named = [key for key in value if key != "as"] if isinstance(value, dict) else []
-    parameters = value[named[0]] if len(named) == 1 else None
-    grid = parameters.get("grid") if isinstance(parameters, dict) else None
-    if not isinstance(parameters, dict) or "grid" not in parameters:
-        labeler = reader.read_plugin("labelers", value, place, without=("as",))
-        if labeler is not spec.INVALID:
-            yield Candidate(display or spec.display_name(labeler), labeler)
-        return
-    grid_place = (*place, named[0], "grid")
-    if not isinstance(grid, dict) or not grid or not all(isinstance(v, list) and v for v in grid.values()):
-        reader.add_problem(grid_place, f"must map parameters to lists of values, as {{k: [20, 50]}}, got {grid!r}")
-        return
-    if prod(len(values) for values in grid.values()) > MAX_CELLS:
-        sizes = " x ".join(f"{key} {len(values)}" for key, values in grid.items())
-        reader.add_problem(grid_place, f"more than {MAX_CELLS:,} combinations ({sizes})")
-        return
-    fixed = {key: item for key, item in parameters.items() if key != "grid"}
-    for key in fixed.keys() & grid.keys():
-        reader.add_problem(grid_place, f"{key!r} is given both beside the grid and in it")
-    for combination in product(*grid.values()):
-        varied = dict(zip(grid, combination, strict=True))
-        labeler = reader.read_plugin("labelers", {named[0]: fixed | varied}, place)
-        if labeler is spec.INVALID:
-            return  # the others would only repeat the problem
-        values = ", ".join(f"{key}={item}" for key, item in varied.items())
-        yield Candidate(f"{display}({values})" if display else spec.display_name(labeler), labeler)
-
-
-def _with_baseline(labelers: list[Candidate], metrics: Metrics, reader: spec.Reader) -> list[Candidate]:
-    """Add the baseline where the suite does not list it."""
-    if any(candidate.title == metrics.baseline for candidate in labelers):
-        return labelers
-    titles = [candidate.title for candidate in labelers]
-    trial = spec.Reader(Document("", None, {}), reader.find)
-    labeler = trial.read_plugin("labelers", metrics.baseline, ())
-    if trial.problems:
-        suggestion = did_you_mean(metrics.baseline, titles)
-        message = f"no labeler of the suite is called {metrics.baseline!r}{suggestion}"
-        reader.add_problem(("metrics", "baseline"), message)
-        return labelers
-    return [Candidate(metrics.baseline, labeler), *labelers]
 
 
 def _iter_texts(value: Any) -> Iterator[str]:

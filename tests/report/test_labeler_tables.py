@@ -17,7 +17,7 @@ from harness.report.tables import Table
 from harness.run.plan import Cell, EvaluationSplit
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import CheckpointScores, MetricValue, Scores
-from harness.suite.suite import Candidate
+from harness.suite.candidates import Candidate
 from tests.command_line import board, cells, harness, scores, table, write_suite
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from harness.report.score_parts import CELL_COLUMNS, SCORE_COLUMNS, score_parts,
 from harness.run.plan import Cell, EvaluationSplit
 from harness.scoring.leaderboard import CellResult
 from harness.scoring.scores import CheckpointScores, MetricValue, Scores
-from harness.suite.suite import Candidate
+from harness.suite.candidates import Candidate
 
 NONE = np.empty(0, np.int64)
 COLUMNS = CELL_COLUMNS | SCORE_COLUMNS

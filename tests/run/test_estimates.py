@@ -23,8 +23,9 @@ from harness.run.executor import execute
 from harness.run.plan import Cell, EvaluationSplit
 from harness.run.scheduler import MemoryBudget, makespan, start_order
 from harness.run.timing import write_timing
+from harness.suite.candidates import Candidate
 from harness.suite.catalog import discover
-from harness.suite.suite import Candidate, load_suite
+from harness.suite.suite import load_suite
 from harness_plugins.features.text_v1 import TextV1
 from harness_plugins.labelers.knn import KNN
 from harness_plugins.labelers.majority import Majority

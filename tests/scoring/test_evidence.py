@@ -12,7 +12,7 @@ from harness.scoring.leaderboard import CellResult, build_leaderboards
 from harness.scoring.scores import Truth, score_result
 from harness.statistics import metrics
 from harness.statistics.significance import estimate_differences
-from harness.suite.suite import Candidate
+from harness.suite.candidates import Candidate
 from tests.command_line import harness, long_rows, ranks, table, write_labelers, write_suite
 
 C = 4

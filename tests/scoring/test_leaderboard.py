@@ -10,7 +10,7 @@ from harness.run.plan import Cell, EvaluationSplit
 from harness.run.result import Result
 from harness.scoring.leaderboard import CellResult, build_leaderboards
 from harness.scoring.scores import MetricValue, Scores, Truth, score_result
-from harness.suite.suite import Candidate
+from harness.suite.candidates import Candidate
 
 NONE = np.empty(0, np.int64)
 EVALUATIONS = [

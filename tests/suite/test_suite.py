@@ -13,8 +13,9 @@ from harness.data.population import Population
 from harness.data.section import Fused
 from harness.errors import SuiteError
 from harness.suite import spec
+from harness.suite.candidates import MAX_CELLS
 from harness.suite.catalog import discover
-from harness.suite.suite import MAX_CELLS, load_suite
+from harness.suite.suite import load_suite
 from harness_plugins.embedders.column import Column
 from harness_plugins.embedders.npy import Npy
 from harness_plugins.features.one_hot import OneHot

@@ -3,16 +3,16 @@
 The defaults are a reading of the record, which names the model and not its settings.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from harness import Block, BlockScaler, On, Predictions, Task, holdout, hookimpl, validation_folds
+from harness import BlockScaler, On, Predictions, Task, holdout, hookimpl, validation_folds
 from harness_plugins._constant import ConstantRule
 from harness_plugins._ranges import demand
+from harness_plugins.labelers._booster import PREDICTED_ROWS, GBMRule, Trees, softmax
 from harness_plugins.labelers._categories import Categories
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from lightgbm.callback import CallbackEnv
 
 FOLDS = 5  # that choose the round where `choose` is folds
-CHECKPOINT_ROUNDS = 50  # rounds from one checkpoint to the next
-PREDICTED_ROWS = 16_384  # rows answered at a time
 SETTLED_FALL = 0.01  # share of the validation loss that the last tenth of the rounds may still take off
 FAST_PRESET = {"bagging_fraction": 0.5, "feature_fraction": 0.2, "max_bin": 63}  # 255 bins else
 # Of native categories: LightGBM's own are for categories of a hundred rows or more.
@@ -90,7 +88,7 @@ class GBM:
         for place, part in parts:
             for labels, raw in zip(checkpoints.values(), trees.add_stages(part), strict=True):
                 labels[place] = raw.argmax(axis=1)
-            proba[place] = _softmax(raw)
+            proba[place] = softmax(raw)
         return Predictions(proba, facts, checkpoints)
 
     def learn(self, task: Task) -> "GBMRule | ConstantRule":
@@ -232,64 +230,6 @@ def _bin_rows(
     return lightgbm.Dataset(
         X, task.y[rows], reference=like, params=parameters, categorical_feature=places or "auto"
     ).construct()
-
-
-@dataclass(frozen=True, eq=False)
-class Trees:
-    """The rounds of a booster that answer."""
-
-    booster: "Booster"
-    rounds: int
-    chosen: bool  # by validation; else the answer is summed in stages, which are checkpoints
-    categories: Categories
-
-    @property
-    def stages(self) -> list[int]:
-        """The last round of each stage."""
-        return [min(start + CHECKPOINT_ROUNDS, self.rounds) for start in range(0, self.rounds, CHECKPOINT_ROUNDS)]
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return (rows, C) probabilities of X (rows, d)."""
-        if self.chosen:
-            return self.booster.predict(self.categories.merge(X), num_iteration=self.rounds)
-        *_, raw = self.add_stages(X)
-        return _softmax(raw)
-
-    def add_stages(self, X: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the sum (rows, C) after each stage; trees are walked once."""
-        total, X = 0.0, self.categories.merge(X)
-        for start in range(0, self.rounds, CHECKPOINT_ROUNDS):
-            total = total + self.booster.predict(
-                X, start_iteration=start, num_iteration=CHECKPOINT_ROUNDS, raw_score=True
-            )
-            yield total
-
-
-@dataclass(frozen=True, eq=False)
-class GBMRule:
-    """The trees, as LightGBM writes them to a text file."""
-
-    scaler: BlockScaler
-    model: np.ndarray  # (bytes,) uint8, the text
-    rounds: int
-    chosen: bool
-    n_classes: int
-    categories: Categories
-
-    def label(self, blocks: Mapping[str, Block], rows: np.ndarray) -> np.ndarray:
-        from lightgbm import Booster
-
-        booster = Booster(model_str=self.model.tobytes().decode())
-        trees = Trees(booster, self.rounds, self.chosen, self.categories)
-        proba = np.empty((len(rows), self.n_classes))
-        for place, part in self.scaler.parts(blocks, rows, PREDICTED_ROWS):
-            proba[place] = trees.predict(part)
-        return proba
-
-
-def _softmax(raw: np.ndarray) -> np.ndarray:
-    weight = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return weight / weight.sum(axis=1, keepdims=True)
 
 
 def _take_shares(task: Task, reason: str) -> tuple[ConstantRule, dict[str, Any]]:
