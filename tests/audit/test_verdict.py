@@ -4,7 +4,7 @@ Each leak is found for the right reason.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,8 +19,10 @@ from harness.data.section import Data
 from harness.errors import NotApplicable
 from harness.plugin.block import Block
 from harness.plugin.protocols import Split, block_names
+from harness.plugin.raters import RaterLabels
 from harness.plugin.task import Predictions
 from harness.testing.examples import example
+from harness_plugins.labelers.majority_vote import MajorityVote
 from tests.testing.test_labelers import LABELERS, Honest, centroids
 
 TRUTH: list[Any] = []  # what a module could have read from a file: the label of every row
@@ -234,6 +236,25 @@ def test_the_questions_change_what_they_name_and_nothing_else(benches):
     np.testing.assert_array_equal(permuted.y, base.y)
     np.testing.assert_array_equal(permuted.raters, base.raters)
     assert permuted.seed == base.seed != bench.task("seed", names).seed
+
+
+def test_raters_on_all_rows_move_with_their_rows_and_are_no_leak(benches, tmp_path):
+    bench, truth = benches(MajorityVote())
+    rng, N = np.random.default_rng(0), len(bench.dataset)
+    rows, raters = np.nonzero(rng.random((N, 4)) < 0.8)
+    of_row = np.zeros(N, np.int64)
+    of_row[bench.dataset.labelled] = bench.dataset.y
+    labels = np.where(rng.random(len(rows)) < 0.8, of_row[rows], rng.integers(0, 6, len(rows)))
+    dataset = replace(bench.dataset, rater_labels=RaterLabels(rows, raters, labels, N, 4), raters_on_all=True)
+    bench = make_bench(dataset, bench.split, bench.blocks[BASE], tmp_path, "raters")
+    base, moved, shuffled, permuted = (bench.task(q, ()) for q in (BASE, "places", "shuffled 1", "permuted"))
+    table = base.rater_labels.table()
+    places, contents = bench.exchanged_rows
+    np.testing.assert_array_equal(moved.rater_labels.table()[places], table[contents])
+    np.testing.assert_array_equal(permuted.rater_labels.table(), table)
+    right = [np.mean(MajorityVote().label(task).argmax(axis=1) == truth) for task in (base, shuffled)]
+    assert right[0] > 0.7
+    assert right[1] < 0.35
 
 
 def test_zeros_and_ones_stay_zeros_and_ones(benches):
