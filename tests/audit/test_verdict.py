@@ -25,6 +25,7 @@ from harness.testing.examples import example
 from harness_plugins.labelers.majority_vote import MajorityVote
 from tests.testing.test_labelers import LABELERS, Honest, centroids
 
+NEED_RATERS = ("majority_vote", "dawid_skene", "glad", "crowdlab")
 TRUTH: list[Any] = []  # what a module could have read from a file: the label of every row
 
 
@@ -43,12 +44,24 @@ def benches(tmp_path_factory):
         columns = {"a": truth, "b": np.clip(truth + rng.integers(-1, 2, len(truth)), 0, 5)}
         data = Data("data.parquet", "a", 6, raters=("a", "b"))
         dataset = load_dataset(data, Population(), _table(columns, folder))
+        if labeler.name in NEED_RATERS:
+            dataset = with_raters(dataset)
         split = Split(np.sort(task.labelled), np.sort(task.to_label), np.empty(0, np.int64), 0)
         split = subsample(split, np.sort(task.spare), None, None)
         TRUTH[:] = [truth]
         return make_bench(dataset, split, task.blocks, folder), truth[split.test]
 
     return make
+
+
+def with_raters(dataset):
+    """Return the dataset with four raters on all rows, each mostly right."""
+    rng, N = np.random.default_rng(0), len(dataset)
+    rows, raters = np.nonzero(rng.random((N, 4)) < 0.8)
+    of_row = np.zeros(N, np.int64)
+    of_row[dataset.labelled] = dataset.y
+    labels = np.where(rng.random(len(rows)) < 0.8, of_row[rows], rng.integers(0, 6, len(rows)))
+    return replace(dataset, rater_labels=RaterLabels(rows, raters, labels, N, 4), raters_on_all=True)
 
 
 def _table(columns, folder):
@@ -89,7 +102,8 @@ def answer(labeler, task):
 @pytest.mark.parametrize("labeler", LABELERS, ids=repr)
 def test_no_bundled_labeler_is_flagged(labeler, benches):
     finding = judge(labeler, benches)
-    transductive = labeler.name in ("label_spreading", "graph_propagation", "self_training")
+    others = ("label_spreading", "graph_propagation", "self_training")
+    transductive = labeler.name in {*others, *NEED_RATERS} - {"majority_vote"}
     assert finding.judgement == ("transductive" if transductive else "clean"), finding.reasons
     assert finding.by_threads == 0
 
@@ -238,15 +252,8 @@ def test_the_questions_change_what_they_name_and_nothing_else(benches):
     assert permuted.seed == base.seed != bench.task("seed", names).seed
 
 
-def test_raters_on_all_rows_move_with_their_rows_and_are_no_leak(benches, tmp_path):
+def test_raters_on_all_rows_move_with_their_rows_and_are_no_leak(benches):
     bench, truth = benches(MajorityVote())
-    rng, N = np.random.default_rng(0), len(bench.dataset)
-    rows, raters = np.nonzero(rng.random((N, 4)) < 0.8)
-    of_row = np.zeros(N, np.int64)
-    of_row[bench.dataset.labelled] = bench.dataset.y
-    labels = np.where(rng.random(len(rows)) < 0.8, of_row[rows], rng.integers(0, 6, len(rows)))
-    dataset = replace(bench.dataset, rater_labels=RaterLabels(rows, raters, labels, N, 4), raters_on_all=True)
-    bench = make_bench(dataset, bench.split, bench.blocks[BASE], tmp_path, "raters")
     base, moved, shuffled, permuted = (bench.task(q, ()) for q in (BASE, "places", "shuffled 1", "permuted"))
     table = base.rater_labels.table()
     places, contents = bench.exchanged_rows
