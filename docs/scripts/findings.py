@@ -18,6 +18,11 @@ JUDGED = (
     ("by prompt, 10 %", "judged_by_prompt", TENTH),
     ("by prompt, 50 %", "judged_by_prompt", HALF),
 )
+SCALE = (
+    ("random", "scale_random", TENTH),
+    ("by prompt", "scale_by_prompt", TENTH),
+    ("twin (SIMULATED)", "scale_twin", TENTH),
+)
 MINILM = tuple(
     (heading, suite.replace("random", "minilm").replace("by_prompt", "minilm_by_prompt"), place)
     for heading, suite, place in JUDGED
@@ -63,6 +68,14 @@ TABLES: dict[str, tuple[tuple[tuple[str, str, str], ...], list[str]]] = {
         [
             *("knn(on=svd)", "knn on centred svd", "knn on standardised svd", "knn on whitened svd"),
             *(f"mlp(on={BOTH}, epochs=40)", "mlp on standardised svd + text_v2", "mlp on whitened svd + text_v2"),
+        ],
+    ),
+    "scale": (
+        SCALE,
+        [
+            f"{network}{scale}"
+            for network in ("mlp", "resnet", "mlp of the embedding")
+            for scale in ("", ", standard", ", whiten")
         ],
     ),
     "wrappers": (
@@ -156,6 +169,14 @@ CLAIMS: dict[str, tuple[tuple[tuple[str, str, str], ...], list[tuple[str, str, s
             ("an ensemble with kNN", "ensemble(mlp, knn)", PLAIN),
             ("an ensemble with trees", "ensemble(mlp, gbm)", PLAIN),
             ("propagation, over kNN", "graph_propagation(on=svd)", "knn(on=svd)"),
+        ],
+    ),
+    "scale_claims": (
+        SCALE,
+        [
+            (f"{network}: {scale}, over none", f"{network}, {scale}", network)
+            for network in ("mlp", "resnet", "mlp of the embedding")
+            for scale in ("standard", "whiten")
         ],
     ),
     "encoder_claims": (
