@@ -1,6 +1,7 @@
 """Advice on blocks whose numbers are of very different size.
 
-A network learns slowly from small inputs beside large ones.
+A network learns slowly from small inputs beside large ones; whether that is a loss depends on the data
+(docs/findings.md).
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ def scale_advice(labelers: Mapping[str, Any], scales: Mapping[str, float]) -> li
             titles.setdefault((names[0], names[-1]), []).append(title)
     return [
         f"blocks {small!r} and {large!r} differ in scale {scales[large] / scales[small]:.0f} times (root mean square "
-        f"{scales[small]:.2g} and {scales[large]:.2g}): try scale: standard for {_listed(names)}"
+        f"{scales[small]:.2g} and {scales[large]:.2g}): try whether scale: standard is better for {_listed(names)}"
         for (small, large), names in titles.items()
     ]
 

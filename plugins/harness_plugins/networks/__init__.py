@@ -1,1 +1,1 @@
-"""Neural networks: four labelers and how they are trained."""
+"""Neural networks: five labelers and how they are trained."""
