@@ -41,9 +41,7 @@ class Training:
     choose: Literal["holdout", "folds"] = "holdout"  # folds: the epoch by 5 folds, then all rows train: 6 trainings
     patience: int = 0  # stop after so many epochs, none of them better on the share; 0 = train all epochs
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 where it has instructions
-    scale: Scale = (
-        "none"  # of embeddings, by the labelled rows: standard = columns z-scored, as those of features always are
-    )
+    scale: Scale = "none"  # of embeddings; standard: z-scored as features are; auto: that where blocks differ ten times
 
     def __post_init__(self) -> None:
         demand(

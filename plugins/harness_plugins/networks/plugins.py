@@ -1,4 +1,4 @@
-"""Five labelers: linear, mlp, resnet and ordinal, and TabM of its own file."""
+"""Five labelers: linear, mlp, resnet, ordinal and TabM."""
 
 from dataclasses import dataclass
 from math import inf

@@ -34,7 +34,7 @@ class TabM(Recipe):
     lr: float = 2e-3  # of every epoch
     weight_decay: float = 3e-4
     patience: int = 16  # stop after so many epochs, none of them better on the share; 0 = train all epochs
-    scale: Scale = "standard"  # of embeddings, by the labelled rows, as for the other networks
+    scale: Scale = "standard"  # of embeddings, as for the other networks
     k: int = 32  # perceptrons
     hidden: int = 512  # width of every layer
     blocks: int = 3  # layers before the last, each with ReLU and dropout
