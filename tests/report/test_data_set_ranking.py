@@ -35,7 +35,7 @@ def test_planted_differences_are_found_and_the_page_has_them(tmp_path):
     ranked = rank_boards(boards(tmp_path, 8))
     assert ranked.labelers == tuple(EFFECTS)
     assert ranked.ranking.places.tolist() == [[1, 1], [2, 2], [3, 3]]
-    page = write_ranking(ranked, tmp_path / "ranking", "harness ranking a b").read_text()
+    page = write_ranking(ranked, tmp_path / "ranking", "harness ranking a b").read_text().replace("\u00a0", " ")
     assert "> **SIMULATED DATA" in page
     assert "3 of 3 pairs are separated over 8 data sets; best leads." in page
     assert "| 1 • | best | 1.00 (" in page
