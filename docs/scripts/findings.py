@@ -1,6 +1,7 @@
-"""Fill the tables of docs/findings.md from the boards' scores.parquet and pairs.parquet: `python
-docs/scripts/findings.py`."""
+"""Fill the tables of docs/findings.md from the boards' scores.parquet and pairs.parquet, and from
+docs/data/planted_noise.csv: `python docs/scripts/findings.py`."""
 
+import csv
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -314,11 +315,48 @@ def separated(root: Path) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def planted_noise(root: Path) -> str:
+    """Return how well methods of cleaning find planted noise, and what it is worth to two bases."""
+    numbers: dict[tuple[str, str], dict[tuple[str, str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+    with (root / "docs" / "data" / "planted_noise.csv").open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            for column in ("agree", "estimated", "matrix_error", "precision", "recall", "accuracy"):
+                if row[column]:
+                    place = numbers[row["clusters"], row["noise"]]
+                    place[row["method"], row["base"], column].append(float(row[column]))
+    lines_of_table = [
+        [
+            *("clusters, wrong labels to", "near rows agree", "wrong labels, estimated", "error of T"),
+            *("simifeat", "cleanlab(knn)", "cleanlab(mlp)", "knn: accuracy", "mlp: accuracy"),
+        ],
+        ["---", *["--:"] * 8],
+    ]
+    for (clusters, noise), place in numbers.items():
+
+        def value(method: str, base: str, column: str, place: dict[tuple[str, str, str], list[float]] = place) -> str:
+            return f"{mean(place[method, base, column]):.3f}"
+
+        first = [value("simifeat", "knn", column) for column in ("agree", "estimated", "matrix_error")]
+        flags = [
+            " / ".join(value(*method, column) for column in ("precision", "recall"))
+            for method in (("simifeat", "knn"), ("cleanlab", "knn"), ("cleanlab", "mlp"))
+        ]
+        gains = [
+            ", ".join(value(method, base, "accuracy") for method in ("none", "simifeat", "cleanlab"))
+            for base in ("knn", "mlp")
+        ]
+        lines_of_table.append([f"{clusters}, {noise}", *first, *flags, *gains])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines_of_table)
+
+
 def made(name: str, root: Path) -> str:
     """Return the table of that name."""
-    if name == "separated":
-        return separated(root)
+    if name in OTHERS:
+        return OTHERS[name](root)
     return claims(name, root) if name in CLAIMS else table(name, root)
+
+
+OTHERS = {"separated": separated, "planted_noise": planted_noise}
 
 
 def with_tables(page: str, root: Path) -> str:
