@@ -1,5 +1,5 @@
 """Fill the tables of docs/findings.md from the boards' scores.parquet and pairs.parquet, and from
-docs/data/planted_noise.csv: `python docs/scripts/findings.py`."""
+docs/data/planted_noise.csv and unlabelled_rows.csv: `python docs/scripts/findings.py`."""
 
 import csv
 import re
@@ -356,7 +356,23 @@ def made(name: str, root: Path) -> str:
     return claims(name, root) if name in CLAIMS else table(name, root)
 
 
-OTHERS = {"separated": separated, "planted_noise": planted_noise}
+def unlabelled_rows(root: Path) -> str:
+    """Return what two ways to learn from unlabelled rows add to the same training without them."""
+    lines = [
+        ["data", "method", "accuracy / macro-F1", "points of accuracy", "over"],
+        ["---", "---", "--:", "--:", "---"],
+    ]
+    with (root / "docs" / "data" / "unlabelled_rows.csv").open(newline="") as rows:
+        for row in csv.DictReader(rows):
+            difference, low, high = (100 * float(row[column]) for column in ("difference", "low", "high"))
+            level = f"{float(row['accuracy']):.3f} / {float(row['macro_f1']):.3f}"
+            alone = row["method"] == row["control"]
+            gain = ["", ""] if alone else [f"{difference:+.1f} ({low:+.1f} to {high:+.1f})", row["control"]]
+            lines.append([row["data"], row["method"], level, *gain])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+OTHERS = {"separated": separated, "planted_noise": planted_noise, "unlabelled_rows": unlabelled_rows}
 
 
 def with_tables(page: str, root: Path) -> str:
