@@ -46,14 +46,18 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "embedders": embedder_checks,
     "features": feature_checks,
     "splitters": splitter_checks,
-    "labelers": (*labeler_checks, *robustness_checks, *rule_checks),
+    "labelers": (*labeler_checks, *robustness_checks),
 }
 """The checks of each kind of plugin, as `harness.suite.catalog.KINDS` names them."""
 
 
 def check_plugin(kind: str, plugin: Any) -> list[Finding]:
-    """Run every check of a kind on `plugin`; return a finding for each."""
-    return [run_check(check, plugin) for check in CHECKS[kind]]
+    """Run every check of a kind on `plugin`; return a finding for each.
+
+    Those of rules are for labelers that have `learn`.
+    """
+    of_rules = rule_checks if kind == "labelers" and hasattr(plugin, "learn") else ()
+    return [run_check(check, plugin) for check in (*CHECKS[kind], *of_rules)]
 
 
 def check_labeler(labeler: Labeler) -> list[Finding]:

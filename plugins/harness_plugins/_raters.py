@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from harness import NotApplicable, RaterLabels, Task
 
@@ -26,6 +25,8 @@ class Patterns:
 
     def one_hot(self, n_classes: int) -> Any:
         """Return the sparse (u, R * C) matrix, 1 where a rater said a class."""
+        from scipy.sparse import csr_array
+
         cells = self.answers.raters * n_classes + self.answers.labels
         shape = self.answers.n_rows, self.answers.n_raters * n_classes
         return csr_array((np.ones(len(cells)), (self.answers.rows, cells)), shape=shape)

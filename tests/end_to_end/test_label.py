@@ -160,7 +160,7 @@ def test_the_file_opens_as_a_data_set(labelled, tmp_path):
 def test_the_card_has_what_was_measured(labelled):
     from ruamel.yaml import YAML
 
-    card, summary = (labelled[0] / "labels.md").read_text(), account(labelled[0])
+    card, summary = (labelled[0] / "labels.md").read_text().replace("\u00a0", " "), account(labelled[0])
     front = YAML(typ="safe").load(card.split("---")[1])
     assert front["license"] == "unknown"
     assert front["configs"] == [{"config_name": "default", "data_files": "labels.parquet"}]

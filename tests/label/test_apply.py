@@ -141,7 +141,7 @@ def test_rows_that_the_labels_had_get_the_same_columns(folder):
 
 def test_the_card_has_what_was_measured_and_the_distance(folder):
     apply()
-    card, values = Path("out.md").read_text(), json.loads(Path("out.json").read_text())
+    card, values = Path("out.md").read_text().replace("\u00a0", " "), json.loads(Path("out.json").read_text())
     stated = json.loads(Path("labels.json").read_text())["quality"]["accuracy"]
     assert f"| Accuracy | {stated['value']:.4f} | {stated['low']:.4f} to {stated['high']:.4f} |" in card
     assert "Nothing was measured on these rows" in card

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit
 
 from harness import Predictions, Task, hookimpl
 from harness_plugins._ranges import demand
@@ -73,6 +71,8 @@ class GLAD:
 
 def scores(patterns: Patterns, skill: np.ndarray, log_ease: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Return (u, C) log probabilities of the answers and each true class."""
+    from scipy.special import log_expit
+
     answers, C = patterns.answers, len(prior)
     logit = skill[answers.raters] * np.exp(log_ease[answers.rows])
     wrong = log_expit(-logit) - np.log(C - 1)
@@ -84,6 +84,9 @@ def improve(
     patterns: Patterns, posterior: np.ndarray, skill: np.ndarray, log_ease: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return skills (R,) and log eases (u,) of a larger expected likelihood."""
+    from scipy.optimize import minimize
+    from scipy.special import expit, log_expit
+
     answers, R = patterns.answers, len(skill)
     weight = patterns.weight[answers.rows]
     right = posterior[answers.rows, answers.labels]  # (v,) probability that the answer is right

@@ -1,4 +1,4 @@
-"""Five labelers: linear, mlp, resnet, ordinal and TabM."""
+"""Four labelers: linear, mlp, resnet and ordinal."""
 
 from dataclasses import dataclass
 from math import inf
@@ -11,7 +11,6 @@ from harness_plugins.networks import logistic, losses, training
 from harness_plugins.networks.logistic import LogisticRule
 from harness_plugins.networks.parameters import Objective, Recipe, Training
 from harness_plugins.networks.rule import NetworkRule
-from harness_plugins.networks.tabm import TabM
 from harness_plugins.networks.training import PRELOAD
 
 if TYPE_CHECKING:
@@ -182,4 +181,4 @@ class Ordinal(Training):
 
 @hookimpl
 def harness_labelers():
-    return [Linear, MLP, ResNet, Ordinal, TabM]
+    return [Linear, MLP, ResNet, Ordinal]

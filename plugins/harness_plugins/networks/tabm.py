@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, ClassVar
 
-from harness import Predictions, Task
+from harness import Predictions, Task, hookimpl
 from harness_plugins._ranges import demand
 from harness_plugins.networks import training
 from harness_plugins.networks.parameters import Objective, Recipe
@@ -77,3 +77,8 @@ class TabM(Recipe):
 
     def learn(self, task: Task) -> NetworkRule:
         return training.learn(task, self, self.network)
+
+
+@hookimpl
+def harness_labelers():
+    return [TabM]
