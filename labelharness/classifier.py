@@ -1,6 +1,7 @@
 """Any labeler as a classifier of scikit-learn."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from harness.errors import PluginError, did_you_mean
+from harness.errors import NotApplicable, PluginError, did_you_mean
 from harness.plugin.block import Block
 from harness.plugin.protocols import resolve_labeler
 from harness.plugin.rule import learn
@@ -69,7 +70,8 @@ class LabelerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.labeler_ = self._build()
         self.rule_ = None
         if len(self.classes_) > 1 and find_learn_error(self.labeler_) is None:
-            self.rule_ = learn(self.labeler_, self._task(self.X_[:0]))
+            with suppress(NotApplicable):  # a model that has no rule is trained when it is asked
+                self.rule_ = learn(self.labeler_, self._task(self.X_[:0]))
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -17,9 +17,9 @@ from typing import Any
 
 from harness.report import index
 from harness.report.consistency import find_boards
+from harness.report.csv_files import without_formula_quote
 from harness.report.leaderboard_parts import CLASS_HEADER, MORE_COLUMNS, split_leaderboard
 from harness.report.markdown import format_table
-from harness.report.page_consistency import unquoted
 from harness.report.parquet_files import PAIRS, read_parquet, to_parquet
 from harness.report.tables import Column, Table
 from harness.scoring.leaderboard import DECIMALS
@@ -63,7 +63,7 @@ def reshape(board: Path) -> bool:
         )
     record |= leader(standings, record["comparison"])
     (board / index.BOARD_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    ranks = {(row["comparison"], unquoted(row["labeler"])): row["rank"] for row in standings}
+    ranks = {(row["comparison"], without_formula_quote(row["labeler"])): row["rank"] for row in standings}
     page = "\n## ".join(section(text, ranks, untested) for text in page.split("\n## "))
     note = LAID_OUT.format(untested=TAKEN_BACK if untested else "")
     page = MADE_WITH.sub(lambda made: f"{made[0]}\n\n{note}", page)
@@ -92,7 +92,10 @@ def leader(standings: list[Standing], comparison: str) -> dict[str, Any]:
     leading = [row for row in rows if row["leading"] == str(True)]
     tested = bool(leading)
     leading = leading or [row for row in rows if row["rank"] in ("1", "1=")]
-    record: dict[str, Any] = {"leading": [unquoted(row["labeler"]) for row in leading], "metric": "accuracy"}
+    record: dict[str, Any] = {
+        "leading": [without_formula_quote(row["labeler"]) for row in leading],
+        "metric": "accuracy",
+    }
     columns = {"value": "value", "low": "low" * tested, "high": "high" * tested, "gain": "difference"}
     first = leading[0] if leading else {}
     return record | {name: float(first[column]) if first.get(column) else None for name, column in columns.items()}

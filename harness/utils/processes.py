@@ -24,7 +24,7 @@ from harness.utils.confined_worker import confine_worker
 from harness.utils.confinement import Access
 from harness.utils.memory import descendants, memory_of
 from harness.utils.orphans import adopt_orphans, kill_descendants
-from harness.utils.processor import AVX512, cores, cpu_flags
+from harness.utils.processor import cores, set_numeric_environment
 
 LOG_FILE = "log.txt"
 PRELOAD_VARIABLE = "HARNESS_PRELOAD"  # names of modules for the server to import, with commas
@@ -60,7 +60,7 @@ class Processes:
         if method == "forkserver":
             _preload(self._context, preload)
             _renew_server((threads, device, crowded))
-        _set_numeric_environment(threads, device, crowded)
+        set_numeric_environment(threads, device, crowded)
         self._read_end, self._write_end = self._context.Pipe(duplex=False)
 
     def warm_up(self) -> None:
@@ -209,35 +209,30 @@ def _renew_server(settings: tuple[int, str, bool]) -> None:
     _served.add(settings)
 
 
-def _set_numeric_environment(threads: int, device: str, crowded: bool) -> None:
-    """Set the environment variables of the children's numeric libraries."""
-    if device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a run on the CPU must not use a GPU unnoticed
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    # Threads that wait by spinning take the cores from those that work, once there are more threads than cores. Where
-    # each has a core, a tenth of a millisecond of it saves a small network a third of its time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not crowded:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # The OpenBLAS inside faiss does not know newer CPUs and falls back to its slowest kernels.
-    if cpu_flags() >= AVX512:
-        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-
-
 @contextlib.contextmanager
 def _defer_interrupts() -> Iterator[None]:
-    """Block interrupts while a child starts; the parent handles them.
+    """Handle interrupts of this process when a child has started.
 
-    The child inherits the mask. Else an interrupt of the whole group could reach a worker in its first lines, which
-    would print a traceback.
+    A child whose start is cut off would print a traceback. So would a worker that an interrupt of the whole group
+    reaches in its first lines: it inherits a mask.
     """
     resource_tracker.ensure_running()  # it lets interrupts through again when it starts
+    deferred: list[int] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # where handlers run, whichever thread a signal reaches
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+        for number in handlers:
+            signal.signal(number, lambda number, _: deferred.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if deferred:
+            signal.raise_signal(deferred[0])
 
 
 @contextlib.contextmanager

@@ -187,7 +187,13 @@ def label_again(folder, *options):
 def test_a_line_the_card_and_the_json_have_it(labelled):
     folder, done = labelled
     growth = json.loads((folder / "labels.json").read_text())["growth"]
-    card = (folder / "labels.md").read_text().split("## How many more labels, and where")[1].split("\n## ")[0]
+    card = (
+        (folder / "labels.md")
+        .read_text()
+        .replace("\u00a0", " ")
+        .split("## How many more labels, and where")[1]
+        .split("\n## ")[0]
+    )
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("accuracy 0.7: ")]
     assert (f"there are {N - UNLABELLED:,}" in line) == (not growth["why"])
     assert f"**A{line[1:]}.**" in card
