@@ -7,7 +7,6 @@ from scipy.special import expit
 
 from harness import RaterLabels
 from harness_plugins._raters import find_patterns
-from harness_plugins.labelers import glad
 from harness_plugins.labelers.glad import GLAD, improve, scores
 from harness_plugins.labelers.majority_vote import MajorityVote
 from tests.plugins.crowd import accuracy, crowd_task, make_crowd
@@ -46,7 +45,9 @@ def test_the_slope_of_the_expected_likelihood_is_right(monkeypatch):
     patterns = patterns_of(labels, 3)
     posterior = np.random.default_rng(0).dirichlet(np.ones(3), len(patterns.weight))
     seen = []
-    monkeypatch.setattr(glad, "minimize", lambda loss, start, **_: seen.append(loss) or type("", (), {"x": start}))
+    monkeypatch.setattr(
+        "scipy.optimize.minimize", lambda loss, start, **_: seen.append(loss) or type("", (), {"x": start})
+    )
     start = np.random.default_rng(1).normal(1, 0.5, 4 + len(patterns.weight))
     improve(patterns, posterior, start[:4], start[4:])
     (loss,) = seen
