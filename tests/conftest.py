@@ -1,6 +1,7 @@
 """What several test files need: the plugins, a table made from columns, and the real scores where they lie around."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SCORES = "tulu_300k_scores.parquet"
 # Before a test file loads torch, faiss or LightGBM: where several processes share few cores, threads that wait by
 # spinning take three times the CPU time of the work itself.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `make test &` in a script; what tests start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.platform == "linux":
     fork_server.ask(lambda: warm().workers)
 settings.register_profile("untimed", deadline=None)  # an example that takes long is no fault
