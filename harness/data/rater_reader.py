@@ -24,10 +24,10 @@ def read_rater_labels(raters: Raters, reader: LabelReader, ids: NDArray[Any]) ->
 
     `ids` (N,) are those of all its rows. Raises DataError.
     """
-    found = _read_columns(raters, reader) if raters.path is None else _read_file(raters, reader, ids)
-    if not len(found.labels):
+    labels = _read_columns(raters, reader) if raters.path is None else _read_file(raters, reader, ids)
+    if not len(labels.labels):
         raise DataError(f"{reader.columns.table.display_name}: the raters gave no label to any row", PLACE)
-    return found
+    return labels
 
 
 def _read_columns(raters: Raters, reader: LabelReader) -> RaterLabels:

@@ -26,7 +26,7 @@ class Answer:
     label: str
 
 
-class _Fault(Exception):  # noqa: N818 - one line of a list
+class RecordError(Exception):
     """What is wrong with one record."""
 
 
@@ -49,8 +49,8 @@ def read_answers(file: Path) -> tuple[list[Answer], list[str]]:
             label = _label(record)
             if label is not None:
                 answers.append(Answer(place, _id(record), label))
-        except _Fault as fault_of_record:
-            faults.append(f"{place}: {fault_of_record}")
+        except RecordError as error:
+            faults.append(f"{place}: {error}")
     return answers, faults
 
 
@@ -92,7 +92,7 @@ def _id(record: Mapping[str, Any]) -> str:
     holder = record["data"] if "annotations" in record else record
     value = holder.get(ID) if isinstance(holder, dict) else None
     if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise _Fault(f"has no {'data.' if 'annotations' in record else ''}{ID} that is text or a whole number")
+        raise RecordError(f"has no {'data.' if 'annotations' in record else ''}{ID} that is text or a whole number")
     return str(value)
 
 
@@ -106,24 +106,24 @@ def _label(record: Mapping[str, Any]) -> str | None:
     elif "responses" in record:
         labels = _responses(record)
     else:
-        raise _Fault(
+        raise RecordError(
             "is neither a task of Label Studio ('annotations'; export as JSON, not JSON-MIN) nor a record of Argilla "
             "('responses')"
         )
     distinct = list(dict.fromkeys(map(_text, labels)))
     if len(distinct) > 1:
         given = ", ".join(printable(label) for label in distinct)
-        raise _Fault(f"id {_id(record)!r} has several answers: {given}; keep one")
+        raise RecordError(f"id {_id(record)!r} has several answers: {given}; keep one")
     return distinct[0] if distinct else None
 
 
 def _annotated(record: Mapping[str, Any]) -> Iterator[object]:
     """Yield the answers of a task of Label Studio; skipped tasks have none."""
     if not isinstance(record["annotations"], list) or "data" not in record:
-        raise _Fault("is no task of Label Studio: needs 'data' and a list of 'annotations'")
+        raise RecordError("is no task of Label Studio: needs 'data' and a list of 'annotations'")
     for annotation in record["annotations"]:
         if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
-            raise _Fault("an annotation has no list 'result'")
+            raise RecordError("an annotation has no list 'result'")
         if annotation.get("was_cancelled"):
             continue
         for result in annotation["result"]:
@@ -131,7 +131,7 @@ def _annotated(record: Mapping[str, Any]) -> Iterator[object]:
                 value = result.get("value")
                 choices = value.get("choices") if isinstance(value, dict) else None
                 if not isinstance(choices, list) or len(choices) != 1:
-                    raise _Fault(f"id {_id(record)!r}: {LABEL!r} must be one choice")
+                    raise RecordError(f"id {_id(record)!r}: {LABEL!r} must be one choice")
                 yield choices[0]
 
 
@@ -139,7 +139,7 @@ def _responses(record: Mapping[str, Any]) -> Iterator[object]:
     """Yield the answers of a record of Argilla; drafts are none."""
     responses = record["responses"] or {}
     if not isinstance(responses, dict) or not isinstance(responses.get(LABEL, []), list):
-        raise _Fault(f"'responses' must have a list {LABEL!r}")
+        raise RecordError(f"'responses' must have a list {LABEL!r}")
     if record.get("status") == "pending":
         return
     for response in responses.get(LABEL, []):
@@ -153,4 +153,4 @@ def _text(label: object) -> str:
         return str(label).lower()
     if isinstance(label, int | float | str):
         return str(label)
-    raise _Fault(f"the answer must be text or a number, is {type(label).__name__}")
+    raise RecordError(f"the answer must be text or a number, is {type(label).__name__}")

@@ -51,10 +51,10 @@ def read_chosen(files: Sequence[Path], dataset: Dataset, are_row_numbers: bool, 
     for answer in answers:
         row, label = row_of.get(answer.id), number_class(dataset.classes, answer.label)
         if row is None:
-            known = did_you_mean(answer.id, row_of) if len(row_of) <= MAX_COMPARED_IDS else ""
-            known = known if known.startswith("; did") else ""  # no list of all ids
+            suggestion = did_you_mean(answer.id, row_of) if len(row_of) <= MAX_COMPARED_IDS else ""
+            suggestion = suggestion if suggestion.startswith("; did") else ""  # no list of all ids
             problems.append(
-                f"{answer.place}: no row of {dataset.table.display_name} has the id {_shown(answer)}{known}"
+                f"{answer.place}: no row of {dataset.table.display_name} has the id {_shown(answer)}{suggestion}"
             )
         elif label is None:
             names = dataset.classes.names

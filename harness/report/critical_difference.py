@@ -22,11 +22,11 @@ def draw_critical_difference(ranking: Ranking, labelers: Sequence[str], title: s
     m = len(labelers)
     places = [_x(float(mean_rank[i]), m) for i in order]
     below = TOP + 12 + BAR_GAP * len(runs)
-    left = (m + 1) // 2
-    height = below + LINE * left + 10
-    shown = [f"{labelers[i]} {mean_rank[i]:.2f}" for i in order]
+    n_left = (m + 1) // 2
+    height = below + LINE * n_left + 10
+    titles = [f"{labelers[i]} {mean_rank[i]:.2f}" for i in order]
     groups = "; ".join(f"{labelers[order[first]]} to {labelers[order[last]]}" for first, last in runs)
-    text = f"Mean ranks: {', '.join(shown)}. Not separated: {groups or 'none'}."
+    text = f"Mean ranks: {', '.join(titles)}. Not separated: {groups or 'none'}."
     parts = [
         f'<svg xmlns="{SVG}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
         f'aria-labelledby="title text" font-family="DejaVu Sans, sans-serif" font-size="12">',
@@ -39,13 +39,13 @@ def draw_critical_difference(ranking: Ranking, labelers: Sequence[str], title: s
         ends = f'x1="{places[first] - 4:.1f}" x2="{places[last] + 4:.1f}" y1="{y}" y2="{y}"'
         parts.append(f'<line {ends} stroke="currentColor" stroke-width="4"/>')
     for i, (place, labeler) in enumerate(zip(places, order, strict=True)):
-        is_left = i < left
+        is_left = i < n_left
         y = below + LINE * (i if is_left else m - 1 - i) + 10
         x, anchor = (MARGIN - 8, "end") if is_left else (WIDTH - MARGIN + 8, "start")
         parts.append(
             f'<path d="M{place:.1f} {TOP}V{y}H{x}" fill="none" stroke="currentColor"/><text '
             f'x="{x + (-4 if is_left else 4)}" y="{y + 4}" text-anchor="{anchor}" fill="currentColor">'
-            f"{_text(names[labelers[labeler]])}<title>{_text(shown[i])}</title></text>"
+            f"{_text(names[labelers[labeler]])}<title>{_text(titles[i])}</title></text>"
         )
     return "\n".join([*parts, "</svg>\n"])
 

@@ -131,11 +131,12 @@ def _comparison(board: FinishedBoard, ratio: float | None) -> str:
         return board.main_comparison
     table = board.scores
     ratios = dict(sorted(set(zip(table["comparison"].to_pylist(), table["ratio"].to_pylist(), strict=True))))
-    matching = [name for name, found in ratios.items() if found is not None and abs(found - ratio) < 1e-9]
+    matching = [name for name, value in ratios.items() if value is not None and abs(value - ratio) < 1e-9]
     if len(matching) != 1:
-        known = ", ".join(f"{found:g}" for found in sorted({found for found in ratios.values() if found is not None}))
+        of_board = sorted({value for value in ratios.values() if value is not None})
+        listed = ", ".join(f"{value:g}" for value in of_board)
         count = "no comparison" if not matching else f"{len(matching)} comparisons"
-        raise HarnessError(f"--ratio {ratio:g}: {board.name} has {count} of it; its ratios: {known or 'none'}")
+        raise HarnessError(f"--ratio {ratio:g}: {board.name} has {count} of it; its ratios: {listed or 'none'}")
     return str(matching[0])
 
 
@@ -150,6 +151,6 @@ def _common_metric(boards: Sequence[FinishedBoard], comparisons: Sequence[str]) 
             )
         metrics[board.name] = metric
     if len(set(metrics.values())) > 1:
-        found = ", ".join(f"{name} by {metric}" for name, metric in metrics.items())
-        raise HarnessError(f"boards that rank by different metrics are not one ranking: {found}")
+        by_board = ", ".join(f"{name} by {metric}" for name, metric in metrics.items())
+        raise HarnessError(f"boards that rank by different metrics are not one ranking: {by_board}")
     return next(iter(metrics.values()))

@@ -194,5 +194,5 @@ def _mean(values: list[tuple[bool, bool, float]]) -> MeanStd:
     Oracle values count where there are any, and those of single folds where there are no others.
     """
     oracle = [value for value in values if value[0]] or values
-    whole = [value for value in oracle if not value[1]] or oracle
-    return MeanStd.of([value for *_, value in whole])
+    of_test_sets = [value for value in oracle if not value[1]] or oracle
+    return MeanStd.of([value for *_, value in of_test_sets])

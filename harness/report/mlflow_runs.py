@@ -28,8 +28,8 @@ def log_to_mlflow(scored: ScoredRun, experiment: str, board: Path) -> Tracked:
         import mlflow
 
         client = mlflow.MlflowClient()
-        found = client.get_experiment_by_name(experiment)
-        identity = client.create_experiment(experiment) if found is None else found.experiment_id
+        existing = client.get_experiment_by_name(experiment)
+        identity = client.create_experiment(experiment) if existing is None else existing.experiment_id
         runs = list(tracked_runs(scored))
         of_board = TrackedRun(
             digest(scored.run.suite.name, sorted(run.key for run in runs)),

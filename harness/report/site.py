@@ -107,8 +107,8 @@ def data_page(boards: Sequence[FinishedBoard]) -> str:
         of_board = facts(board)
         use = (of_board["Target"], of_board["Rows"], of_board.get("Class shares", ""))
         cards.setdefault(of_board["Data"], {}).setdefault(use, []).append(board)
-    shown = [_card(i, data, uses) for i, (data, uses) in enumerate(cards.items(), 1)]
-    return render("site_data.html", "Data", script="", here="data", cards=shown)
+    sections = [_card(i, data, uses) for i, (data, uses) in enumerate(cards.items(), 1)]
+    return render("site_data.html", "Data", script="", here="data", cards=sections)
 
 
 def _card(place: int, data: str, uses: Mapping[tuple[str, ...], list[FinishedBoard]]) -> dict[str, Any]:
